@@ -1,0 +1,121 @@
+package seal
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"strings"
+)
+
+const ivLength = aes.BlockSize
+
+// chunk is how much plain text is encrypted at a time: a multiple of the cipher's
+// block and of 3, so that neither AES nor base64 leaves a remainder in between.
+const chunk = 64 * 3 * aes.BlockSize
+
+var (
+	errEmptyKey   = errors.New("seal: empty key string")
+	errIV         = errors.New("seal: non-ASCII character in the IV")
+	errEmpty      = errors.New("seal: empty text")
+	errUTF8       = errors.New("seal: text is not valid UTF-8")
+	errCiphertext = errors.New("seal: ciphertext is empty or not whole blocks")
+	errPadding    = errors.New("seal: wrong padding")
+)
+
+// Key derives the AES key of a key string: the first 32 characters of the
+// lower-case hexadecimal SHA-256, taken as bytes and not decoded (protocol.md 2.1).
+// An empty key string is an error.
+func Key(s string) ([]byte, error) {
+	if s == "" {
+		return nil, errEmptyKey
+	}
+	sum := sha256.Sum256([]byte(s))
+	return hex.AppendEncode(make([]byte, 0, 2*len(sum)), sum[:])[:32], nil
+}
+
+// IV is the 16 bytes that an IV string stands for: its first 16 characters, a
+// shorter one filled up with NUL bytes (protocol.md 2.2). A character outside
+// ASCII among the first 16 is an error.
+func IV(s string) ([]byte, error) {
+	iv := make([]byte, ivLength)
+	for i := range copy(iv, s) {
+		if iv[i] >= 0x80 {
+			return nil, errIV
+		}
+	}
+	return iv, nil
+}
+
+func keyAndIV(keyString, iv string) (cipher.Block, []byte, error) {
+	key, err := Key(keyString)
+	if err != nil {
+		return nil, nil, err
+	}
+	vector, err := IV(iv)
+	if err != nil {
+		return nil, nil, err
+	}
+	block, err := aes.NewCipher(key)
+	return block, vector, err
+}
+
+// encrypt writes base64(AES(text)), with every byte outside literal
+// percent-encoded first. The steps run together over small buffers, so that the
+// output is the only thing that grows with the text.
+func encrypt(text string, literal *byteSet, keyString, iv string) (string, error) {
+	block, vector, err := keyAndIV(keyString, iv)
+	if err != nil {
+		return "", err
+	}
+	mode := cipher.NewCBCEncrypter(block, vector)
+	size := literal.encodedLen(text)
+	size += aes.BlockSize - size%aes.BlockSize
+
+	var out strings.Builder
+	out.Grow(base64.StdEncoding.EncodedLen(size))
+	plain := make([]byte, 0, chunk+2) // an escape of 3 bytes may begin on the last byte of a chunk
+	coded := make([]byte, base64.StdEncoding.EncodedLen(chunk))
+	flush := func(n int) {
+		mode.CryptBlocks(plain[:n], plain[:n])
+		base64.StdEncoding.Encode(coded, plain[:n])
+		out.Write(coded[:base64.StdEncoding.EncodedLen(n)])
+		plain = plain[:copy(plain[:cap(plain)], plain[n:])]
+	}
+	for i := range len(text) {
+		plain = literal.appendByte(plain, text[i])
+		if len(plain) >= chunk {
+			flush(chunk)
+		}
+	}
+	pad := aes.BlockSize - len(plain)%aes.BlockSize
+	for range pad {
+		plain = append(plain, byte(pad))
+	}
+	flush(len(plain))
+	return out.String(), nil
+}
+
+// decrypt undoes AES and the padding of whole blocks, in place.
+func decrypt(data []byte, keyString, iv string) ([]byte, error) {
+	block, vector, err := keyAndIV(keyString, iv)
+	if err != nil {
+		return nil, err
+	}
+	if len(data) == 0 || len(data)%aes.BlockSize != 0 {
+		return nil, errCiphertext
+	}
+	cipher.NewCBCDecrypter(block, vector).CryptBlocks(data, data)
+	pad := int(data[len(data)-1])
+	if pad < 1 || pad > aes.BlockSize {
+		return nil, errPadding
+	}
+	for _, b := range data[len(data)-pad:] {
+		if int(b) != pad {
+			return nil, errPadding
+		}
+	}
+	return data[:len(data)-pad], nil
+}

@@ -1,0 +1,15 @@
+// Package seal has the service's text encryption: SEAL and OPEN, the licence
+// cipher, percent-encoding and the JSON form that goes into them (protocol.md 2).
+//
+// Everything is AES-256-CBC with PKCS#7 padding, a key and an IV that are fixed
+// by what they are used for, and no authentication. The output is therefore
+// deterministic and must be byte-identical to what the other clients write. It
+// hides text from a casual reader; TLS is what protects it.
+package seal
+
+// Constants of the service (protocol.md 2.2 and 2.5).
+const (
+	ConstIV          = "ddc0f15cc2c90fca"                 // IV of SEAL and OPEN where the service's configuration names none
+	LicenseIV        = "pVkZxWf0OM73viRr"                 // IV of LP and LO
+	LicenseKeyString = "OP~9o4i=DD19NBSfWi)=MRX0E]!m9Z)=" // key string of the licence lookup's parameter
+)

@@ -1,0 +1,53 @@
+package seal
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+)
+
+// JSON writes v as JSON.stringify would (protocol.md 2.6): no spaces, struct
+// fields in their order, no HTML escapes, and U+2028, U+2029 and the replacement
+// of invalid UTF-8 as they are, where encoding/json always escapes them.
+func JSON(v any) (string, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return "", fmt.Errorf("seal: encode JSON: %w", err)
+	}
+	return unescape(strings.TrimSuffix(b.String(), "\n")), nil
+}
+
+func unescape(s string) string {
+	if !strings.Contains(s, `\u`) {
+		return s
+	}
+	var out strings.Builder
+	out.Grow(len(s))
+	for s != "" {
+		at := strings.IndexByte(s, '\\')
+		if at < 0 {
+			break
+		}
+		out.WriteString(s[:at])
+		s = s[at:]
+		switch {
+		case strings.HasPrefix(s, `\u2028`):
+			out.WriteRune('\u2028')
+			s = s[6:]
+		case strings.HasPrefix(s, `\u2029`):
+			out.WriteRune('\u2029')
+			s = s[6:]
+		case strings.HasPrefix(s, `\ufffd`):
+			out.WriteRune('\ufffd')
+			s = s[6:]
+		default: // an escape of two characters at least: its second is no start of another
+			out.WriteString(s[:2])
+			s = s[2:]
+		}
+	}
+	out.WriteString(s)
+	return out.String()
+}

@@ -1,0 +1,125 @@
+package seal
+
+import (
+	"errors"
+	"strings"
+	"unicode/utf8"
+)
+
+var errPercent = errors.New("seal: malformed percent sequence")
+
+// byteSet says which bytes stay as they are when text is percent-encoded.
+type byteSet [256]bool
+
+// Both are read only: what encodeURIComponent leaves alone, and everything.
+var (
+	uriLiteral = literals("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.!~*'()")
+	allLiteral = everyByte()
+)
+
+func literals(chars string) (set byteSet) {
+	for i := range len(chars) {
+		set[chars[i]] = true
+	}
+	return set
+}
+
+func everyByte() (set byteSet) {
+	for i := range set {
+		set[i] = true
+	}
+	return set
+}
+
+func (set *byteSet) encodedLen(s string) int {
+	n := len(s)
+	for i := range len(s) {
+		if !set[s[i]] {
+			n += 2
+		}
+	}
+	return n
+}
+
+func (set *byteSet) appendByte(dst []byte, b byte) []byte {
+	if set[b] {
+		return append(dst, b)
+	}
+	const digits = "0123456789ABCDEF"
+	return append(dst, '%', digits[b>>4], digits[b&15])
+}
+
+// EncodeURIComponent is the function of that name in ECMAScript. It leaves
+// A-Z a-z 0-9 - _ . ! ~ * ' ( ) and writes every other byte as %XX, which
+// neither url.QueryEscape nor url.PathEscape does.
+func EncodeURIComponent(s string) string {
+	out := make([]byte, 0, uriLiteral.encodedLen(s))
+	for i := range len(s) {
+		out = uriLiteral.appendByte(out, s[i])
+	}
+	return string(out)
+}
+
+// DecodeURIComponent is the function of that name in ECMAScript: "+" stays "+",
+// and the percent sequences must be complete and make valid UTF-8.
+func DecodeURIComponent(s string) (string, error) {
+	if strings.IndexByte(s, '%') < 0 {
+		return s, nil
+	}
+	out := make([]byte, 0, len(s))
+	for i := 0; i < len(s); {
+		if s[i] != '%' {
+			out = append(out, s[i])
+			i++
+			continue
+		}
+		var char [utf8.UTFMax]byte
+		n, err := decodeChar(char[:], s[i:])
+		if err != nil {
+			return "", err
+		}
+		out = append(out, char[:n]...)
+		i += 3 * n
+	}
+	return string(out), nil
+}
+
+// decodeChar reads the escapes of one character at the start of s and returns
+// the number of its bytes.
+func decodeChar(char []byte, s string) (int, error) {
+	for n := range char {
+		b, ok := escaped(s, 3*n)
+		if !ok {
+			return 0, errPercent
+		}
+		char[n] = b
+		if utf8.FullRune(char[:n+1]) {
+			if r, size := utf8.DecodeRune(char[:n+1]); r == utf8.RuneError && size <= 1 {
+				return 0, errPercent
+			}
+			return n + 1, nil
+		}
+	}
+	return 0, errPercent
+}
+
+func escaped(s string, at int) (byte, bool) {
+	if len(s) < at+3 || s[at] != '%' {
+		return 0, false
+	}
+	hi, ok1 := unhex(s[at+1])
+	lo, ok2 := unhex(s[at+2])
+	return hi<<4 | lo, ok1 && ok2
+}
+
+func unhex(c byte) (byte, bool) {
+	switch {
+	case '0' <= c && c <= '9':
+		return c - '0', true
+	case 'a' <= c && c <= 'f':
+		return c - 'a' + 10, true
+	case 'A' <= c && c <= 'F':
+		return c - 'A' + 10, true
+	}
+	return 0, false
+}

@@ -1,0 +1,81 @@
+package seal
+
+import "unicode/utf8"
+
+// Seal is SEAL of protocol.md 2.3: percent-encode, encrypt, base64. Where that
+// fails (empty text, text that is not UTF-8, empty key string, bad IV) it returns
+// text unchanged, as every client of the service does.
+func Seal(text, keyString, iv string) string {
+	if sealed, err := SealStrict(text, keyString, iv); err == nil {
+		return sealed
+	}
+	return text
+}
+
+// SealStrict is [Seal] without the fall-back. It is the one to use for what must
+// never leave in the clear.
+func SealStrict(text, keyString, iv string) (string, error) {
+	if text == "" {
+		return "", errEmpty
+	}
+	if !utf8.ValidString(text) {
+		return "", errUTF8
+	}
+	return encrypt(text, &uriLiteral, keyString, iv)
+}
+
+// Open is OPEN of protocol.md 2.3, the inverse of [Seal]. Where that fails it
+// returns text unchanged: profiles hold sealed and plain values side by side.
+func Open(text, keyString, iv string) string {
+	if opened, err := OpenStrict(text, keyString, iv); err == nil {
+		return opened
+	}
+	return text
+}
+
+// OpenStrict is [Open] without the fall-back.
+func OpenStrict(text, keyString, iv string) (string, error) {
+	plain, err := decrypt(decodeBase64(text), keyString, iv)
+	if err != nil {
+		return "", err
+	}
+	return DecodeURIComponent(utf8Text(plain))
+}
+
+// LP is the licence cipher of protocol.md 2.4: base64 of the encrypted text,
+// percent-encoded. Where that fails it returns text unchanged.
+func LP(text, keyString string) string {
+	if text == "" {
+		return text
+	}
+	coded, err := encrypt(text, &allLiteral, keyString, LicenseIV)
+	if err != nil {
+		return text
+	}
+	return EncodeURIComponent(coded)
+}
+
+// LO is the inverse of [LP]. Where that fails it returns enc unchanged.
+func LO(enc, keyString string) string {
+	coded, err := DecodeURIComponent(enc)
+	if err != nil {
+		return enc
+	}
+	plain, err := decrypt(decodeBase64(coded), keyString, LicenseIV)
+	if err != nil {
+		return enc
+	}
+	return utf8Text(plain)
+}
+
+// Triple is K3 of protocol.md: s three times in a row.
+func Triple(s string) string { return s + s + s }
+
+// utf8Text reads bytes as JavaScript does: each byte that is not part of a valid
+// sequence becomes U+FFFD.
+func utf8Text(b []byte) string {
+	if utf8.Valid(b) {
+		return string(b)
+	}
+	return string([]rune(string(b)))
+}
