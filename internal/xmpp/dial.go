@@ -1,0 +1,176 @@
+package xmpp
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"time"
+)
+
+// Config says where a session goes and who it is.
+type Config struct {
+	Addresses []Address // tried in random order; one that is dead costs at most DialTimeout
+	Domain    string    // of the accounts, and of the certificate on TCP
+	Username  string    // local part of the JID
+	Password  string    // as it goes over the wire (protocol.md 4.2)
+	Resource  string    // asked for; the server may bind another
+
+	// AllowInsecure permits ws:// and, on TCP, a server without STARTTLS.
+	// Otherwise they fail with ErrInsecure before anything secret is sent.
+	AllowInsecure bool
+
+	HTTPClient  *http.Client                                                         // for the WebSocket upgrade; a copy is used, without its Timeout and redirects
+	TLSConfig   *tls.Config                                                          // for TCP; a copy is used, with at least TLS 1.2 and ServerName = Domain when unset
+	DialContext func(ctx context.Context, network, address string) (net.Conn, error) // for TCP; nil: all addresses of the name are tried
+
+	// DialTimeout bounds, for each address, the way to a secure stream: connecting,
+	// TLS and the server's first answer. Default 5s.
+	DialTimeout time.Duration
+
+	KeepAliveInterval time.Duration // silence after which the server is pinged; 0 or less: never
+	KeepAliveTimeout  time.Duration // how long it may then stay silent; default 20s
+
+	UserAgent string       // header of the WebSocket upgrade
+	Logger    *slog.Logger // nil: silent. Frames at debug level: their first tag only
+	Handle    func(Event)  // gets the pushes, in order, on the read loop: must not block. nil: they are dropped
+}
+
+const (
+	defaultDialTimeout      = 5 * time.Second
+	defaultKeepAliveTimeout = 20 * time.Second
+	maxRedirects            = 2
+)
+
+func (c *Config) setDefaults() {
+	if c.DialTimeout <= 0 {
+		c.DialTimeout = defaultDialTimeout
+	}
+	if c.KeepAliveTimeout <= 0 {
+		c.KeepAliveTimeout = defaultKeepAliveTimeout
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Handle == nil {
+		c.Handle = func(Event) {}
+	}
+}
+
+func (c *Config) check() error {
+	if len(c.Addresses) == 0 {
+		return errors.New("no address")
+	}
+	if _, err := ParseJID(c.Username + "@" + c.Domain + "/" + c.Resource); err != nil {
+		return err
+	}
+	for _, a := range c.Addresses {
+		if err := c.permit(a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// permit refuses an address that cannot be reached with TLS.
+func (c *Config) permit(a Address) error {
+	if a.Scheme == schemeWS && !c.AllowInsecure {
+		return fmt.Errorf("%s: %w", a, ErrInsecure)
+	}
+	return nil
+}
+
+// Dial connects to one of the addresses, authenticates and binds a resource
+// (protocol.md 4.3). ctx bounds only this: once Dial has returned, its end does
+// nothing to the session.
+//
+// An [*AuthError] is final and the same on every address, unless it is
+// Temporary; after any other failure the next address is tried. The error then
+// names them all.
+func Dial(ctx context.Context, cfg Config) (*Session, error) {
+	cfg.setDefaults()
+	if err := cfg.check(); err != nil {
+		return nil, fmt.Errorf("xmpp: dial: %w", err)
+	}
+	var failed error
+	for _, i := range rand.Perm(len(cfg.Addresses)) {
+		addr := cfg.Addresses[i]
+		s, err := dialFollowing(ctx, &cfg, addr)
+		if err == nil {
+			return s, nil
+		}
+		err = fmt.Errorf("xmpp: dial %s: %w", addr, err)
+		if failed != nil {
+			err = fmt.Errorf("%w; %w", failed, err)
+		}
+		auth := (*AuthError)(nil)
+		if ctx.Err() != nil || errors.As(err, &auth) && !auth.Temporary() {
+			return nil, err
+		}
+		cfg.Logger.DebugContext(ctx, "address failed", "op", "dial", "address", addr.String(), "err", err)
+		failed = err
+	}
+	return nil, failed
+}
+
+// dialFollowing goes where the server sends us, at most maxRedirects times.
+func dialFollowing(ctx context.Context, cfg *Config, addr Address) (*Session, error) {
+	for hops := 0; ; hops++ {
+		s, err := dialOne(ctx, cfg, addr)
+		r := (*redirect)(nil)
+		if !errors.As(err, &r) || hops == maxRedirects {
+			return s, err
+		}
+		if addr, err = r.from(addr); err != nil {
+			return nil, err
+		}
+		if err := cfg.permit(addr); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func dialOne(ctx context.Context, cfg *Config, addr Address) (*Session, error) {
+	early, cancel := context.WithTimeout(ctx, cfg.DialTimeout)
+	defer cancel()
+	f, err := connect(early, cfg, addr)
+	if err != nil {
+		return nil, dialError(ctx, early, cfg, err)
+	}
+	n := &negotiation{cfg: cfg, f: f, addr: addr}
+	if err := n.run(ctx, early); err != nil {
+		f.Cut()
+		return nil, dialError(ctx, early, cfg, err)
+	}
+	return newSession(cfg, n), nil
+}
+
+func connect(ctx context.Context, cfg *Config, addr Address) (framer, error) {
+	if addr.webSocket() {
+		f, err := dialWebSocket(ctx, cfg, addr)
+		if err != nil {
+			return nil, err
+		}
+		return f, nil
+	}
+	f, err := dialTCP(ctx, cfg, addr)
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// dialError tells the caller's deadline from our own, which is not the caller's.
+func dialError(ctx, early context.Context, cfg *Config, err error) error {
+	switch {
+	case ctx.Err() != nil && !errors.Is(err, ctx.Err()):
+		return fmt.Errorf("%w (%w)", ctx.Err(), err)
+	case ctx.Err() == nil && early.Err() != nil && errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("no answer within %v (%v)", cfg.DialTimeout, err)
+	}
+	return err
+}

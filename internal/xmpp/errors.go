@@ -1,0 +1,99 @@
+package xmpp
+
+import (
+	"errors"
+	"unicode/utf8"
+)
+
+// What callers branch on. Match them with [errors.Is].
+var (
+	// ErrClosed ends a session that was ended by [Session.Close].
+	ErrClosed = errors.New("session closed")
+	// ErrNotConnected fails what is asked of a session that has ended. The same
+	// error matches the reason for which it ended.
+	ErrNotConnected = errors.New("not connected")
+	// ErrInsecure refuses a connection without TLS; see Config.AllowInsecure.
+	ErrInsecure = errors.New("connection without TLS")
+)
+
+var (
+	errMalformed    = errors.New("malformed stream")
+	errTooLarge     = errors.New("stanza larger than 1 MiB")
+	errServerClosed = errors.New("server closed the stream")
+	errNoAnswer     = errors.New("server does not answer pings")
+	errWriteStuck   = errors.New("server does not read")
+	errServedTwice  = errors.New("Serve called twice")
+)
+
+// maxErrorText is how much of a server's own words an error repeats, in bytes.
+const maxErrorText = 256
+
+// StanzaError is a refused request (RFC 6120 8.3).
+type StanzaError struct {
+	Type      string // cancel, auth, modify, wait, continue
+	Condition string // e.g. "item-not-found"; "undefined-condition" when the server gave none
+	Text      string // the server's words, often empty
+}
+
+// Error reads "condition (type): text".
+func (e *StanzaError) Error() string {
+	return describe(e.Condition+" ("+e.Type+")", e.Text)
+}
+
+// StreamError is why the server gave up the stream (RFC 6120 4.9), e.g.
+// "conflict" when the same resource logged in again.
+type StreamError struct {
+	Condition string
+	Text      string
+}
+
+// Error reads "stream error: condition: text".
+func (e *StreamError) Error() string {
+	return describe("stream error: "+e.Condition, e.Text)
+}
+
+// AuthError is a login that was refused, by the server (then Condition is its
+// condition) or by this side (then Err says why the server is not trusted).
+type AuthError struct {
+	Step      string // "sasl", "bind" or "session"
+	Condition string // e.g. "not-authorized"; empty when Err is set
+	Text      string // the server's words, often empty
+	Err       error  // why this side gave up; nil when the server did
+
+	wait bool // a bind or session error of type "wait"
+}
+
+// Error reads "step refused: condition: text".
+func (e *AuthError) Error() string {
+	if e.Err != nil {
+		return e.Step + " failed: " + e.Err.Error()
+	}
+	return describe(e.Step+" refused: "+e.Condition, e.Text)
+}
+
+// Unwrap returns why this side gave up, or nil.
+func (e *AuthError) Unwrap() error { return e.Err }
+
+// Temporary reports whether the same credentials may be accepted later.
+func (e *AuthError) Temporary() bool {
+	return e.wait || e.Condition == "temporary-auth-failure"
+}
+
+func describe(what, text string) string {
+	if text == "" {
+		return what
+	}
+	return what + ": " + text
+}
+
+// clip shortens what the server wrote to something fit for a log line.
+func clip(text string) string {
+	if len(text) <= maxErrorText {
+		return text
+	}
+	cut := maxErrorText
+	for cut > 0 && !utf8.RuneStart(text[cut]) {
+		cut--
+	}
+	return text[:cut] + "..."
+}

@@ -1,0 +1,362 @@
+package xmpp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Replies that are none: wrong id, sender or kind. Each is dropped and counted,
+// then the right one still arrives.
+func TestReplyMatching(t *testing.T) {
+	last := func(attrs string) string {
+		return `<iq ` + attrs + ` xmlns="jabber:client"><query seconds="666" xmlns="jabber:iq:last"/></iq>`
+	}
+	right := `<iq from="bob@xmpp.example.com" id="%s" type="result" xmlns="jabber:client"><query seconds="7" xmlns="jabber:iq:last"/></iq>`
+	for name, forged := range map[string]string{
+		"wrong id":              last(`from="bob@xmpp.example.com" id="x%s" type="result"`),
+		"no id":                 last(`from="bob@xmpp.example.com" type="result" to="%s"`),
+		"stranger":              last(`from="mallory@xmpp.example.com" id="%s" type="result"`),
+		"bob's device":          last(`from="bob@xmpp.example.com/x" id="%s" type="result"`),
+		"bob elsewhere":         last(`from="bob@elsewhere.example" id="%s" type="result"`),
+		"our account":           last(`from="` + testBare + `" id="%s" type="result"`),
+		"our server":            last(`from="` + testDomain + `" id="%s" type="result"`),
+		"nobody":                last(`id="%s" type="result"`),
+		"sender that is no JID": last(`from="@/" id="%s" type="result"`),
+		"error of a stranger":   last(`from="mallory@xmpp.example.com" id="%s" type="error"`),
+		"get":                   last(`from="bob@xmpp.example.com" id="%s" type="get"`),
+		"set":                   last(`from="bob@xmpp.example.com" id="%s" type="set"`),
+		"no type":               last(`from="bob@xmpp.example.com" id="%s"`),
+		"message":               `<message from="bob@xmpp.example.com" id="%s" type="result" xmlns="jabber:client"><user_deleted user="x"/></message>`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := dial(t, pipeServer(t, func(p *peer) {
+				p.login()
+				q := p.recv()
+				go p.drain() // answers to gets and sets; ends with the connection
+				p.send(replyTo(forged, q))
+				p.send(replyTo(right, q))
+				p.send(replyTo(right, q)) // and a duplicate
+				p.send(`<presence from="end@xmpp.example.com" xmlns="jabber:client"/>`)
+			}))
+			_, seconds, err := c.LastActivity(within(t, 5*time.Second), "BOB@xmpp.example.com")
+			require.NoError(t, err)
+			require.EqualValues(t, 7, seconds)
+			c.event()
+			require.Equal(t, 2, c.Ignored(), "the forged and the duplicate")
+			require.Zero(t, c.pending())
+		})
+	}
+}
+
+// Who may answer when we asked our own account, or its server.
+func TestReplySenders(t *testing.T) {
+	for from, accepted := range map[string]bool{
+		``:                                true,
+		`from="` + testBare + `"`:         true,
+		`from="` + testFull + `"`:         true,
+		`from="ALICE_1@XMPP.example.com"`: true,
+		`from="` + testDomain + `"`:       true,
+		`from="` + testBare + `/other"`:   false,
+		`from="bob@xmpp.example.com"`:     false,
+		`from="elsewhere.example"`:        false,
+		`from="` + testDomain + `/x"`:     false,
+	} {
+		c := dial(t, pipeServer(t, func(p *peer) {
+			p.login()
+			for range 2 {
+				p.send(replyTo(`<iq `+from+` id="%s" type="result" xmlns="jabber:client"/>`, p.recv()))
+			}
+			p.drain()
+		}))
+		for _, ask := range []func(context.Context) error{
+			func(ctx context.Context) error { return c.Block(ctx, "bob@xmpp.example.com") },
+			func(ctx context.Context) error {
+				_, _, err := c.LastActivity(ctx, testBare)
+				if err != nil && strings.Contains(err.Error(), "without a query") {
+					return nil
+				}
+				return err
+			},
+		} {
+			if accepted {
+				require.NoError(t, ask(within(t, 5*time.Second)), from)
+			} else {
+				require.ErrorIs(t, ask(within(t, 30*time.Millisecond)), context.DeadlineExceeded, from)
+			}
+		}
+	}
+}
+
+// The recorded refusals come from the user who was to be blocked. He was not
+// asked, so he is not heard.
+func TestRefusalFromStranger(t *testing.T) {
+	for _, v := range loadVectors(t).Methods {
+		if strings.Contains(v.Outgoing, " to=") || !strings.Contains(v.Inbound, `type="error"`) {
+			continue
+		}
+		require.Contains(t, v.Inbound, `from="bob@xmpp.example.com"`)
+		c := dial(t, pipeServer(t, func(p *peer) {
+			p.login()
+			p.send(strings.Replace(v.Inbound, `id="ID"`, `id="`+p.recv().attr("id")+`"`, 1))
+			p.drain()
+		}))
+		require.ErrorIs(t, c.Block(within(t, 50*time.Millisecond), "bob@xmpp.example.com"), context.DeadlineExceeded)
+		require.Equal(t, 1, c.Ignored())
+	}
+}
+
+// The literal answers of real servers.
+func TestRealReplies(t *testing.T) {
+	for name, tc := range map[string]struct {
+		reply string
+		want  StanzaError
+	}{
+		"ejabberd, not subscribed": {
+			`<iq xmlns='jabber:client' xml:lang='en' to='a/ra' from='bob@xmpp.example.com' type='error' id='%s'><query xmlns='jabber:iq:last'/><error type='auth'><subscription-required xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/><text xml:lang='en' xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>Not subscribed</text></error></iq>`,
+			StanzaError{"auth", "subscription-required", "Not subscribed"},
+		},
+		"ejabberd over TCP, without a namespace": {
+			`<iq xml:lang='en' from='bob@xmpp.example.com' type='error' id='%s'><query xmlns='jabber:iq:last'/><error type='modify'><not-acceptable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/><text xml:lang='en' xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>Your active privacy list has denied the routing of this stanza.</text></error></iq>`,
+			StanzaError{"modify", "not-acceptable", "Your active privacy list has denied the routing of this stanza."},
+		},
+		"Prosody, blocked": {
+			`<iq from='bob@xmpp.example.com' type='error' id='%s'><error type='cancel'><not-acceptable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/><blocked xmlns='urn:xmpp:blocking:errors'/></error></iq>`,
+			StanzaError{"cancel", "not-acceptable", ""},
+		},
+		"application condition first": {
+			`<iq from='bob@xmpp.example.com' type='error' id='%s'><error type='cancel'><blocked xmlns='urn:x'/><gone xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>xmpp:x</gone></error></iq>`,
+			StanzaError{"cancel", "gone", ""},
+		},
+		"prefixes": {
+			`<c:iq xmlns:c='jabber:client' from='bob@xmpp.example.com' type='error' id='%s'><c:error type='wait'><s:remote-server-timeout xmlns:s='urn:ietf:params:xml:ns:xmpp-stanzas'/></c:error></c:iq>`,
+			StanzaError{"wait", "remote-server-timeout", ""},
+		},
+		"no error element": {`<iq from='bob@xmpp.example.com' type='error' id='%s'/>`, StanzaError{"", "undefined-condition", ""}},
+	} {
+		eachTransport(t, func(t *testing.T, serve func(testing.TB, script) Config) {
+			c := dial(t, serve(t, func(p *peer) {
+				p.login()
+				p.send(replyTo(tc.reply, p.recv()))
+				p.drain()
+			}))
+			_, _, err := c.LastActivity(within(t, 5*time.Second), "bob@xmpp.example.com")
+			refused := (*StanzaError)(nil)
+			require.ErrorAs(t, err, &refused, name)
+			require.Equal(t, tc.want, *refused, name)
+		})
+	}
+}
+
+func TestLastActivityValues(t *testing.T) {
+	for reply, want := range map[string]int64{
+		`<query xmlns="jabber:iq:last" seconds="0"/>`:                       0,
+		`<query xmlns="jabber:iq:last" seconds="-5"/>`:                      0,
+		`<query xmlns="jabber:iq:last" seconds="many"/>`:                    0,
+		`<query xmlns="jabber:iq:last" seconds="99999999999999999999"/>`:    0,
+		`<query xmlns="jabber:iq:last" seconds="2">reason</query>`:          2,
+		`<x/><query xmlns="jabber:iq:last" seconds="9223372036854775807"/>`: 9223372036854775807,
+		`<last xmlns="jabber:iq:last" seconds="2"/>`:                        -1,
+		``: -1,
+	} {
+		c := dial(t, pipeServer(t, func(p *peer) {
+			p.login()
+			p.send(replyTo(`<iq id="%s" type="result" xmlns="jabber:client">`+reply+`</iq>`, p.recv()))
+			p.drain()
+		}))
+		from, seconds, err := c.LastActivity(within(t, 5*time.Second), testBare)
+		if want < 0 {
+			require.ErrorContains(t, err, "without a query")
+			continue
+		}
+		require.NoError(t, err, reply)
+		require.Equal(t, want, seconds, reply)
+		require.Equal(t, testBare, from)
+	}
+	c := dial(t, pipeServer(t, func(p *peer) { p.login(); p.drain() }))
+	_, _, err := c.LastActivity(t.Context(), "not a jid")
+	require.Error(t, err)
+	require.Zero(t, c.pending())
+}
+
+func TestWhoBlockedMeShapes(t *testing.T) {
+	for reply, want := range map[string][]string{
+		``:             {},
+		`<blocklist/>`: {},
+		`<blocklist xmlns="u"><members> bob </members><other>x</other><members/><members>a&amp;b</members></blocklist>`:          {"bob", "a&b"},
+		`<query><a><b><blocklist><members>bob</members></blocklist></b></a></query><blocklist><members>no</members></blocklist>`: {"bob"},
+		`<members>bob</members>`: {},
+	} {
+		c := dial(t, pipeServer(t, func(p *peer) {
+			p.login()
+			p.send(replyTo(`<iq id="%s" type="result" xmlns="jabber:client">`+reply+`</iq>`, p.recv()))
+			p.drain()
+		}))
+		got, err := c.WhoBlockedMe(within(t, 5*time.Second))
+		require.NoError(t, err)
+		require.Equal(t, want, got, reply)
+	}
+}
+
+// Every way out of a request removes its waiter.
+func TestWaitersAreRemoved(t *testing.T) {
+	asked := make(chan struct{}, 1)
+	c := dial(t, pipeServer(t, func(p *peer) {
+		p.login()
+		for range 2 {
+			p.recv()
+			asked <- struct{}{}
+		}
+		p.recv()
+	}))
+	ctx, cancel := context.WithCancel(context.Background())
+	failed := make(chan error, 1)
+	go func() { failed <- c.Ping(ctx) }() // ends with ctx
+	<-asked
+	require.Equal(t, 1, c.pending())
+	cancel()
+	require.ErrorIs(t, <-failed, context.Canceled)
+	require.Zero(t, c.pending())
+
+	require.ErrorIs(t, c.Ping(ctx), context.Canceled, "a context that is done sends nothing")
+	require.Zero(t, c.pending())
+
+	require.ErrorIs(t, c.SetVCard(t.Context(), VCard{Status: strings.Repeat("x", maxFrame)}), errTooLarge)
+	require.Zero(t, c.pending())
+	require.NoError(t, c.Err(), "that was the request's fault")
+
+	go func() { failed <- c.Ping(context.Background()) }() // ends with the session
+	<-asked
+	require.NoError(t, c.LogOutQR(t.Context(), "x")) // the server hangs up after this one
+	err := <-failed
+	require.ErrorIs(t, err, ErrNotConnected)
+	require.ErrorIs(t, err, c.Err())
+	require.ErrorContains(t, c.ended(), "connection lost")
+	require.Zero(t, c.pending())
+}
+
+// Many at once, answered out of order.
+func TestConcurrentRequests(t *testing.T) {
+	const n = 200
+	eachTransport(t, func(t *testing.T, serve func(testing.TB, script) Config) {
+		c := dial(t, serve(t, func(p *peer) {
+			p.login()
+			queries := make(chan node, n)
+			go func() { // answers the latest first; ends with the reads
+				var held []node
+				for q := range queries {
+					if held = append(held, q); len(held) == n/10 {
+						for i := len(held) - 1; i >= 0; i-- {
+							user, _, _ := strings.Cut(held[i].attr("to"), "@")
+							p.send(fmt.Sprintf(`<iq from="%s" id="%s" type="result" xmlns="jabber:client"><query seconds="%s" xmlns="jabber:iq:last"/></iq>`,
+								held[i].attr("to"), held[i].attr("id"), strings.TrimPrefix(user, "u")))
+						}
+						held = held[:0]
+					}
+				}
+			}()
+			for range n {
+				queries <- p.recv()
+			}
+			close(queries)
+			p.drain()
+		}))
+		var wg sync.WaitGroup
+		for i := range n {
+			wg.Go(func() {
+				_, seconds, err := c.LastActivity(within(t, 20*time.Second), fmt.Sprintf("u%d@xmpp.example.com", i))
+				if err != nil || seconds != int64(i) {
+					t.Errorf("request %d: %d, %v", i, seconds, err)
+				}
+			})
+		}
+		wg.Wait()
+		require.Zero(t, c.pending())
+		require.Zero(t, c.Ignored())
+	})
+}
+
+// A server that reads nothing: requests end with their contexts, the session
+// after writeTimeout.
+func TestServerThatDoesNotRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stop := make(chan struct{})
+		c := dial(t, pipeServer(t, func(p *peer) { p.login(); <-stop }))
+		start := time.Now()
+		for range 3 {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			require.ErrorIs(t, c.Ping(ctx), context.DeadlineExceeded)
+			cancel()
+		}
+		require.Equal(t, 3*time.Second, time.Since(start))
+		err := c.Ping(t.Context())
+		require.ErrorIs(t, err, ErrNotConnected)
+		require.ErrorIs(t, err, errWriteStuck)
+		require.Equal(t, writeTimeout, time.Since(start))
+		require.ErrorIs(t, <-c.served, errWriteStuck)
+		close(stop)
+	})
+}
+
+// A server that pings and pings and does not read: bounded, without a deadlock.
+func TestPingFlood(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := dial(t, pipeServer(t, func(p *peer) {
+			p.login()
+			ping := `<iq id="` + strings.Repeat("x", 1<<19) + `" type="get" xmlns="jabber:client"><ping xmlns="urn:xmpp:ping"/></iq>`
+			for range 20 {
+				p.send(ping)
+			}
+		}))
+		require.ErrorIs(t, <-c.served, errWriteStuck)
+		require.LessOrEqual(t, c.queued, maxQueued)
+	})
+}
+
+// Why the server hung up wins over the write that failed for it.
+func TestReasonBeatsFailedWrite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := pipeServer(t, func(p *peer) {
+			p.login()
+			p.recv()
+			<-time.After(lastWords / 2) // of the bubble
+			p.send(`<stream:error><conflict xmlns="urn:ietf:params:xml:ns:xmpp-streams"/></stream:error></stream:stream>`)
+		})
+		c := dialThrough(t, cfg, func(f framer) framer { return &failingWriter{framer: f} })
+		require.NoError(t, c.LogOutQR(t.Context(), "gets through"))
+		require.NoError(t, c.LogOutQR(t.Context(), "does not"))
+		stream := (*StreamError)(nil)
+		require.ErrorAs(t, <-c.served, &stream)
+		require.Equal(t, "conflict", stream.Condition)
+
+		cfg = pipeServer(t, func(p *peer) { p.login(); p.drain() })
+		c = dialThrough(t, cfg, func(f framer) framer { return &failingWriter{framer: f, after: 1} })
+		start := time.Now()
+		err := c.Ping(t.Context())
+		require.ErrorIs(t, err, errBroken)
+		require.Equal(t, lastWords, time.Since(start))
+		require.ErrorIs(t, <-c.served, errBroken)
+	})
+}
+
+var errBroken = errors.New("broken pipe")
+
+// failingWriter is a transport whose second write fails.
+type failingWriter struct {
+	framer
+	after int // writes so far
+}
+
+func (f *failingWriter) WriteFrame(ctx context.Context, frame []byte) error {
+	if f.after++; f.after > 1 {
+		return errBroken
+	}
+	return f.framer.WriteFrame(ctx, frame)
+}

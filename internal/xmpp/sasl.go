@@ -1,0 +1,174 @@
+package xmpp
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"mellium.im/sasl"
+)
+
+// Bounds of the SCRAM iteration count: fewer make the password guessable from
+// what we send (RFC 7677 4), more keep us busy.
+const (
+	minIterations = 4096
+	maxIterations = 1_000_000
+)
+
+type saslElement struct {
+	XMLName   xml.Name
+	Mechanism string `xml:"mechanism,attr,omitempty"`
+	Data      string `xml:",chardata"`
+}
+
+// authenticate logs in with the best mechanism that the server offers:
+// SCRAM-SHA-256, SCRAM-SHA-1, PLAIN; without channel binding (protocol.md 4.3).
+//
+// The password goes in as it is: like the service's other clients we do no
+// SASLprep, which would change nothing in the ASCII that the service hands out.
+func (n *negotiation) authenticate(ctx context.Context, offered []string) error {
+	mechanism, err := n.choose(offered)
+	if err != nil {
+		return err
+	}
+	client := sasl.NewClient(mechanism, sasl.Credentials(func() ([]byte, []byte, []byte) {
+		return []byte(n.cfg.Username), []byte(n.cfg.Password), nil
+	}))
+	unproved, data, err := client.Step(nil)
+	if err != nil {
+		return &AuthError{Step: "sasl", Err: err}
+	}
+	if err := n.sendSASL(ctx, "auth", mechanism.Name, data); err != nil {
+		return fmt.Errorf("sasl: %w", err)
+	}
+	for challenges := 0; ; challenges++ {
+		st, err := n.next(ctx)
+		if err != nil {
+			return fmt.Errorf("sasl: %w", err)
+		}
+		done, data, err := saslData(st)
+		if err != nil {
+			return err
+		}
+		if !done || unproved {
+			unproved, data, err = n.step(client, challenges, data)
+			if err != nil {
+				return &AuthError{Step: "sasl", Err: err}
+			}
+		}
+		switch {
+		case done && unproved:
+			return &AuthError{Step: "sasl", Err: errors.New("server did not prove that it knows the password")}
+		case done:
+			return nil
+		}
+		if err := n.sendSASL(ctx, "response", "", data); err != nil {
+			return fmt.Errorf("sasl: %w", err)
+		}
+	}
+}
+
+// choose picks the best mechanism.
+func (n *negotiation) choose(offered []string) (sasl.Mechanism, error) {
+	for _, m := range []sasl.Mechanism{sasl.ScramSha256, sasl.ScramSha1, sasl.Plain} {
+		if !slices.Contains(offered, m.Name) {
+			continue
+		}
+		if m.Name != sasl.Plain.Name {
+			return m, nil
+		}
+		if !n.secure && !n.cfg.AllowInsecure {
+			return m, fmt.Errorf("%w: PLAIN refused", ErrInsecure)
+		}
+		if strings.ContainsRune(n.cfg.Password, 0) {
+			return m, &AuthError{Step: "sasl", Err: errors.New("NUL in the password")}
+		}
+		return m, nil
+	}
+	return sasl.Mechanism{}, fmt.Errorf("sasl: no common mechanism, server offers: %s", clip(strings.Join(offered, " ")))
+}
+
+// step feeds a challenge to the mechanism, after what it leaves unchecked.
+func (n *negotiation) step(client *sasl.Negotiator, challenges int, data []byte) (more bool, resp []byte, err error) {
+	if challenges == 0 && client.State()&sasl.StepMask == sasl.AuthTextSent && len(data) > 0 {
+		if err := checkServerFirst(string(data), string(client.Nonce())); err != nil {
+			return false, nil, err
+		}
+	}
+	return client.Step(data)
+}
+
+// checkServerFirst checks the server's first SCRAM message (RFC 5802 7): the
+// nonce, the salt, a sane iteration count, and no field twice. sasl checks less,
+// and loops for ever on a last field that is too short.
+func checkServerFirst(msg, nonce string) error {
+	fields := strings.Split(msg, ",")
+	if len(fields) < 3 {
+		return errors.New("SCRAM challenge: too short")
+	}
+	for i, want := range []string{"r=", "s=", "i="} {
+		if !strings.HasPrefix(fields[i], want) {
+			return errors.New("SCRAM challenge: fields missing")
+		}
+	}
+	for _, f := range fields[3:] {
+		if len(f) < 3 || f[1] != '=' || strings.ContainsRune("rsim", rune(f[0])) {
+			return errors.New("SCRAM challenge: bad extension")
+		}
+	}
+	if theirs := fields[0][2:]; !strings.HasPrefix(theirs, nonce) || len(theirs) == len(nonce) {
+		return errors.New("SCRAM challenge: nonce is not ours")
+	}
+	if salt, err := base64.StdEncoding.DecodeString(fields[1][2:]); err != nil || len(salt) == 0 {
+		return errors.New("SCRAM challenge: bad salt")
+	}
+	count, err := strconv.Atoi(fields[2][2:])
+	if err != nil {
+		return errors.New("SCRAM challenge: bad iteration count")
+	}
+	if count < minIterations || count > maxIterations {
+		return fmt.Errorf("SCRAM challenge: %d iterations, want %d to %d", count, minIterations, maxIterations)
+	}
+	return nil
+}
+
+// saslData reads the server's turn: a challenge, or success (done), with its
+// data. Anything else is an error.
+func saslData(st *stanza) (done bool, data []byte, err error) {
+	switch {
+	case st.is(nsSASL, "challenge"), st.is(nsSASL, "success"):
+		var e struct {
+			Data string `xml:",chardata"`
+		}
+		if err := st.decode(&e); err != nil {
+			return false, nil, err
+		}
+		if text := strings.TrimSpace(e.Data); text != "=" { // "=" is no data, spelt out
+			if data, err = base64.StdEncoding.DecodeString(text); err != nil {
+				return false, nil, &AuthError{Step: "sasl", Err: errors.New("server's data is not base64")}
+			}
+		}
+		return st.is(nsSASL, "success"), data, nil
+	case st.is(nsSASL, "failure"):
+		var c condition
+		if err := st.decode(&c); err != nil {
+			return false, nil, err
+		}
+		name, _ := c.in(nsSASL)
+		return false, nil, &AuthError{Step: "sasl", Condition: name, Text: clip(c.Text)}
+	}
+	return false, nil, fmt.Errorf("sasl: got <%s> instead of an answer", clip(st.root.Name.Local))
+}
+
+func (n *negotiation) sendSASL(ctx context.Context, name, mechanism string, data []byte) error {
+	return n.send(ctx, &saslElement{
+		XMLName:   xml.Name{Space: nsSASL, Local: name},
+		Mechanism: mechanism,
+		Data:      base64.StdEncoding.EncodeToString(data),
+	})
+}

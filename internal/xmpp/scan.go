@@ -1,0 +1,178 @@
+package xmpp
+
+import (
+	"fmt"
+	"unicode/utf8"
+)
+
+const (
+	maxFrame = 1 << 20 // bytes of one stanza
+	maxDepth = 64      // elements inside each other, the stanza itself included
+)
+
+// edge is what a byte completed.
+type edge int
+
+const (
+	edgeNone  edge = iota
+	edgeOpen       // a start tag
+	edgeEmpty      // an empty-element tag
+	edgeClose      // an end tag
+)
+
+type scanState int
+
+const (
+	inText scanState = iota
+	afterAngle
+	inTag
+	inValue
+	inEndTag
+	inDeclaration
+	beforeCDATA
+	inCDATA
+)
+
+const cdataStart = "[CDATA["
+
+// scanner follows the tags of a stream, byte by byte, to know where a stanza
+// begins and ends and how deep it is before an XML decoder sees it. It refuses
+// what XMPP forbids (RFC 6120 11.1: comments, processing instructions, DTDs); whether
+// the rest is well-formed is the decoder's business.
+type scanner struct {
+	depth       int  // elements open now
+	floor       int  // elements open between two stanzas: 0, or 1 inside a TCP stream
+	declaration bool // an XML declaration may come (the first thing in a TCP stream)
+
+	state scanState
+	quote byte // of the attribute value we are in
+	slash bool // the last byte in the tag was a slash
+	match int  // bytes of cdataStart, or closing brackets, seen so far
+}
+
+func (s *scanner) next(c byte) (edge, error) {
+	switch s.state {
+	case inText:
+		if c == '<' {
+			s.state = afterAngle
+		} else if s.depth <= s.floor && !isSpace(c) {
+			return edgeNone, malformed("text between stanzas")
+		}
+	case afterAngle:
+		return edgeNone, s.begin(c)
+	case inTag:
+		return s.tag(c)
+	case inValue:
+		if c == s.quote {
+			s.state = inTag
+		}
+	case inEndTag:
+		if c == '>' {
+			s.state = inText
+			s.depth--
+			return edgeClose, nil
+		}
+	case inDeclaration:
+		if c == '>' {
+			s.state = inText
+		}
+	case beforeCDATA:
+		if c != cdataStart[s.match] {
+			return edgeNone, malformed("comment or DTD")
+		}
+		if s.match++; s.match == len(cdataStart) {
+			s.state, s.match = inCDATA, 0
+		}
+	case inCDATA:
+		switch {
+		case c == ']':
+			s.match++
+		case c == '>' && s.match >= 2:
+			s.state = inText
+		default:
+			s.match = 0
+		}
+	}
+	return edgeNone, nil
+}
+
+// begin takes the byte after '<'.
+func (s *scanner) begin(c byte) error {
+	switch {
+	case c == '/':
+		if s.depth == 0 {
+			return malformed("end tag without start tag")
+		}
+		s.state = inEndTag
+	case c == '!':
+		if s.depth <= s.floor {
+			return malformed("comment, DTD or text between stanzas")
+		}
+		s.state, s.match = beforeCDATA, 0
+	case c == '?':
+		if !s.declaration {
+			return malformed("processing instruction")
+		}
+		s.state, s.declaration = inDeclaration, false
+	case c == '>' || c == '<' || isSpace(c):
+		return malformed("tag without a name")
+	default:
+		s.state, s.slash, s.declaration = inTag, false, false
+	}
+	return nil
+}
+
+// tag takes a byte of a start tag.
+func (s *scanner) tag(c byte) (edge, error) {
+	empty := s.slash
+	s.slash = c == '/'
+	switch c {
+	case '"', '\'':
+		s.state, s.quote = inValue, c
+	case '<':
+		return edgeNone, malformed("tag inside a tag")
+	case '>':
+		s.state = inText
+		if s.depth-s.floor >= maxDepth {
+			return edgeNone, malformed("more than %d elements deep", maxDepth)
+		}
+		if empty {
+			return edgeEmpty, nil
+		}
+		s.depth++
+		return edgeOpen, nil
+	}
+	return edgeNone, nil
+}
+
+// checkFrame makes sure that a frame is UTF-8 and one single element, of
+// bounded depth and without anything that XMPP forbids.
+func checkFrame(frame []byte) error {
+	if !utf8.Valid(frame) {
+		return malformed("not UTF-8")
+	}
+	var s scanner
+	roots := 0
+	for _, c := range frame {
+		e, err := s.next(c)
+		if err != nil {
+			return err
+		}
+		if s.depth == 0 && (e == edgeClose || e == edgeEmpty) {
+			roots++
+		}
+	}
+	switch {
+	case s.depth != 0 || s.state != inText:
+		return malformed("stanza cut short")
+	case roots != 1:
+		return malformed("%d elements in one frame", roots)
+	}
+	return nil
+}
+
+func malformed(format string, args ...any) error {
+	return fmt.Errorf("%w: "+format, append([]any{errMalformed}, args...)...)
+}
+
+func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }

@@ -1,0 +1,413 @@
+package xmpp
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	writeTimeout = 20 * time.Second // a write that takes longer ends the session
+	lastWords    = time.Second      // after a failed write, to read why the server hung up
+	closeTimeout = 2 * time.Second  // a polite end waits no longer for the server
+	maxQueued    = 4 * maxFrame     // bytes waiting to be written; more ends the session
+)
+
+// Session is one authenticated, bound stream. Its methods are safe for use from
+// several goroutines, and from Config.Handle. It does not come back: when it has
+// ended, dial another.
+type Session struct {
+	f       framer
+	jid     JID
+	handle  func(Event)
+	log     *slog.Logger
+	early   [][]byte      // what came before Serve
+	done    chan struct{} // closed when the session has ended
+	parted  chan struct{} // closed when the connection is closed too
+	flushed chan struct{} // closed when our end of the stream is written
+	started time.Time     // the zero of lastRead
+
+	keepAliveInterval time.Duration
+	keepAliveTimeout  time.Duration
+	pingedAt          time.Duration // since started; 0: no ping is out. Of the keepalive timer alone
+
+	lastRead atomic.Int64 // time.Duration since started
+	ignored  atomic.Int64
+	serving  atomic.Bool // Serve was called
+	handling atomic.Bool // the read loop is inside handle
+	flushers sync.WaitGroup
+	partOnce sync.Once
+
+	mu        sync.Mutex
+	err       error // why the session ended; nil: it has not
+	ending    bool  // Close was called
+	endTaken  bool  // somebody writes, or has written, our end of the stream
+	waiters   map[string]*waiter
+	queue     [][]byte // to be written; nil in it: the end of the stream
+	queued    int      // bytes in queue
+	flushing  bool     // a flusher is running, or has failed
+	writeErr  error    // why it failed
+	writeDog  *time.Timer
+	keepAlive *time.Timer // nil: off
+}
+
+func newSession(cfg *Config, n *negotiation) *Session {
+	s := &Session{
+		f: n.f, jid: n.jid, early: n.early,
+		handle: cfg.Handle, log: cfg.Logger,
+		keepAliveInterval: cfg.KeepAliveInterval, keepAliveTimeout: cfg.KeepAliveTimeout,
+		done: make(chan struct{}), parted: make(chan struct{}), flushed: make(chan struct{}), started: time.Now(),
+		waiters: make(map[string]*waiter),
+	}
+	s.mu.Lock() // the timers see a complete session
+	defer s.mu.Unlock()
+	s.writeDog = time.AfterFunc(writeTimeout, s.writeExpired)
+	s.writeDog.Stop()
+	if s.keepAliveInterval > 0 {
+		s.keepAlive = time.AfterFunc(s.keepAliveInterval, s.checkAlive)
+	}
+	return s
+}
+
+// JID returns the full JID that the server bound.
+func (s *Session) JID() JID { return s.jid }
+
+// Done is closed when the session has ended.
+func (s *Session) Done() <-chan struct{} { return s.done }
+
+// Err returns why the session ended, nil while it has not.
+func (s *Session) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+// Ignored returns how many stanzas were dropped: forged, malformed, not
+// understood, or replies that nobody waits for.
+func (s *Session) Ignored() int { return int(s.ignored.Load()) }
+
+// Start announces the session: initial presence with priority 1, then message
+// carbons (protocol.md 4.4). It waits for no answer. Pushes may come from then on.
+func (s *Session) Start(ctx context.Context) error {
+	err := ctx.Err()
+	if err == nil {
+		err = s.post(&presence{Priority: "1"})
+	}
+	if err == nil {
+		err = s.tell(&iq{Type: kindSet, Payload: empty(nsCarbons, "enable")})
+	}
+	if err != nil {
+		return fmt.Errorf("xmpp: start: %w", err)
+	}
+	return nil
+}
+
+// Serve is the read loop. It runs in the caller's goroutine until the session
+// ends and returns why: [ErrClosed] after Close, a [*StreamError] when the server
+// said so, else what broke. Nothing of the session runs after it. Call it once.
+func (s *Session) Serve() error {
+	if !s.serving.CompareAndSwap(false, true) {
+		return errServedTwice
+	}
+	for _, frame := range s.early {
+		if s.serveFrame(frame, nil) {
+			break
+		}
+	}
+	s.early = nil
+	for !s.serveFrame(s.f.ReadFrame(context.Background())) {
+	}
+	s.flushers.Wait()
+	return s.Err()
+}
+
+// serveFrame takes what was read and reports whether the session is over.
+func (s *Session) serveFrame(frame []byte, err error) (over bool) {
+	if err == nil {
+		s.lastRead.Store(int64(time.Since(s.started)))
+		logFrame(s.log, "receive", frame)
+		if err = s.receive(frame); err != nil {
+			s.finish(err)
+		}
+	} else {
+		s.end(err)
+	}
+	select {
+	case <-s.done:
+		return true
+	default:
+		return err != nil
+	}
+}
+
+// Close ends the session as protocol.md 4.8 has it: unavailable presence, end of
+// the stream, socket. It waits until the server has ended its side too, but no
+// longer than 2 s nor than ctx; with a context that is done the connection is
+// just broken. Serve then returns ErrClosed. More calls wait for the first.
+func (s *Session) Close(ctx context.Context) error {
+	s.mu.Lock()
+	first := s.err == nil && !s.ending
+	s.ending = s.ending || s.err == nil
+	if first && ctx.Err() == nil {
+		if frame, err := encode(&presence{Type: "unavailable"}); err == nil {
+			s.enqueueLocked(frame)
+		}
+		s.enqueueLocked(nil)
+	}
+	s.mu.Unlock()
+
+	wait, cancel := context.WithTimeout(ctx, closeTimeout)
+	defer cancel()
+	if first {
+		s.partWith(wait)
+	} else {
+		select {
+		case <-s.parted:
+		case <-wait.Done():
+		}
+	}
+	s.end(ErrClosed)
+	return nil
+}
+
+// partWith waits for our end of the stream to be written and the server's to come.
+func (s *Session) partWith(ctx context.Context) {
+	select {
+	case <-s.flushed:
+	case <-s.parted:
+		return
+	case <-ctx.Done():
+		return
+	}
+	if !s.serving.Load() || s.handling.Load() {
+		// Nobody reads, or the reader is who called Close.
+		_ = s.f.Close(ctx)
+		return
+	}
+	select {
+	case <-s.parted:
+	case <-ctx.Done():
+	}
+}
+
+// finish ends the session with a word to the server: the stream is over, but
+// the connection still works.
+func (s *Session) finish(cause error) {
+	s.mark(cause)
+	ctx, cancel := context.WithTimeout(context.Background(), lastWords)
+	defer cancel()
+	s.mu.Lock()
+	mine := !s.endTaken
+	s.endTaken = true
+	s.mu.Unlock()
+	if mine {
+		_ = s.f.End(ctx) // the connection goes either way
+	} else {
+		select {
+		case <-s.flushed:
+		case <-ctx.Done():
+		}
+	}
+	_ = s.f.Close(ctx)
+	s.cut()
+}
+
+// end ends the session and breaks the connection.
+func (s *Session) end(cause error) {
+	s.mark(cause)
+	s.cut()
+}
+
+func (s *Session) cut() {
+	s.f.Cut()
+	s.partOnce.Do(func() { close(s.parted) })
+}
+
+// mark notes that the session has ended, and why, if it had not. Who waits for a
+// reply learns it from done.
+func (s *Session) mark(cause error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil {
+		return
+	}
+	if s.ending {
+		cause = ErrClosed
+	}
+	s.err = cause
+	s.queue = nil
+	s.waiters = nil
+	s.writeDog.Stop()
+	if s.keepAlive != nil {
+		s.keepAlive.Stop()
+	}
+	close(s.done)
+}
+
+// gone is what asking a session that has ended fails with.
+func (s *Session) gone() error { return fmt.Errorf("%w: %w", ErrNotConnected, s.Err()) }
+
+// post sends a stanza without waiting for it to be written.
+func (s *Session) post(v any) error {
+	frame, err := encode(v)
+	if err != nil {
+		return err
+	}
+	return s.postFrame(frame, "", nil)
+}
+
+// postFrame queues a frame and, when w is not nil, has w wait for the reply to id.
+func (s *Session) postFrame(frame []byte, id string, w *waiter) error {
+	if len(frame) > maxFrame {
+		return errTooLarge
+	}
+	s.mu.Lock()
+	switch {
+	case s.err != nil:
+		s.mu.Unlock()
+		return s.gone()
+	case s.ending:
+		s.mu.Unlock()
+		return fmt.Errorf("%w: %w", ErrNotConnected, ErrClosed)
+	}
+	stuck := s.queued+len(frame) > maxQueued
+	if !stuck {
+		if w != nil {
+			s.waiters[id] = w
+		}
+		s.enqueueLocked(frame)
+	}
+	s.mu.Unlock()
+	if stuck {
+		s.end(errWriteStuck)
+		return s.gone()
+	}
+	return nil
+}
+
+// enqueueLocked queues a frame, nil for the end of the stream. A write may
+// block, and neither the read loop nor a caller whose context ends may wait for
+// it, so it is done by a goroutine of its own, for as long as there is something to write.
+func (s *Session) enqueueLocked(frame []byte) {
+	s.queue = append(s.queue, frame)
+	s.queued += len(frame)
+	if !s.flushing {
+		s.flushing = true
+		s.flushers.Go(s.flush) // ends when the queue is empty or the session has ended; Serve waits for it
+	}
+}
+
+func (s *Session) flush() {
+	for {
+		s.mu.Lock()
+		if len(s.queue) == 0 || s.err != nil {
+			s.flushing = false
+			s.mu.Unlock()
+			return
+		}
+		frame := s.queue[0]
+		s.queue[0] = nil
+		if s.queue = s.queue[1:]; len(s.queue) == 0 {
+			s.queue = nil
+		}
+		s.endTaken = s.endTaken || frame == nil
+		s.writeDog.Reset(writeTimeout)
+		s.mu.Unlock()
+
+		err := s.write(frame)
+
+		s.mu.Lock()
+		s.queued -= len(frame)
+		s.writeDog.Stop()
+		if err != nil && s.err == nil {
+			// The server may have said why it hung up: leave the read loop
+			// a moment to find it. flushing stays set, nothing more is written.
+			s.writeErr = err
+			s.writeDog.Reset(lastWords)
+		}
+		s.mu.Unlock()
+		if err != nil {
+			return
+		}
+	}
+}
+
+func (s *Session) write(frame []byte) error {
+	if frame == nil {
+		err := s.f.End(context.Background())
+		if err == nil {
+			close(s.flushed)
+		}
+		return err
+	}
+	logFrame(s.log, "send", frame)
+	return s.f.WriteFrame(context.Background(), frame)
+}
+
+// writeExpired is the write watchdog: a write takes too long, or has failed and
+// the read loop found no better reason.
+func (s *Session) writeExpired() {
+	s.mu.Lock()
+	cause := s.writeErr
+	s.mu.Unlock()
+	if cause == nil {
+		cause = errWriteStuck
+	}
+	s.end(cause)
+}
+
+// receive handles one stanza. An error ends the session.
+func (s *Session) receive(frame []byte) error {
+	st, err := parse(frame)
+	if err != nil {
+		return err
+	}
+	switch {
+	case st.is(nsFraming, "close"):
+		return errServerClosed
+	case st.is(nsStream, "error"):
+		err := streamError(st)
+		if r := (*redirect)(nil); errors.As(err, &r) {
+			return &StreamError{Condition: "see-other-host", Text: clip(r.to)}
+		}
+		return err
+	}
+	switch st.root.Name.Local {
+	case "iq":
+		return s.receiveIQ(st)
+	case "presence":
+		return s.receivePresence(st)
+	case "message":
+		return s.receiveMessage(st)
+	}
+	return s.ignore(st, "unknown element")
+}
+
+// ignore drops a stanza.
+func (s *Session) ignore(st *stanza, why string) error {
+	s.ignored.Add(1)
+	s.log.Debug("stanza ignored", "op", "receive", "why", why, "stanza", clip(st.root.Name.Local), "jid", clip(st.from))
+	return st.skip()
+}
+
+func (s *Session) emit(e Event) {
+	s.handling.Store(true)
+	defer s.handling.Store(false)
+	s.handle(e)
+}
+
+// logFrame logs the first tag of a frame: stanzas show what they are and whose,
+// but neither content nor, in SASL elements, credentials.
+func logFrame(log *slog.Logger, op string, frame []byte) {
+	ctx := context.Background()
+	if !log.Enabled(ctx, slog.LevelDebug) {
+		return
+	}
+	tag := frame[:bytes.IndexByte(frame, '>')+1]
+	log.DebugContext(ctx, "xmpp frame", "op", op, "tag", clip(string(tag)), "size", len(frame))
+}

@@ -1,0 +1,249 @@
+package xmpp
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+)
+
+// tcpFramer cuts the byte stream of RFC 6120 into frames as RFC 7395 has them:
+// the stream header becomes <open/>, its end <close/>, and every element carries
+// the namespaces that it inherited from the header.
+type tcpFramer struct {
+	raw  net.Conn // the TCP connection
+	conn net.Conn // the same, or TLS over it
+	in   *bufio.Reader
+
+	scan  scanner
+	scope []declaration // of the stream header
+	buf   []byte
+}
+
+// declaration is a namespace declaration of the stream header.
+type declaration struct {
+	name string // "xmlns" or "xmlns:prefix"
+	text []byte // ready to insert into a start tag
+}
+
+// maxScope is how many namespaces a stream header may declare: every frame
+// carries them all.
+const maxScope = 16
+
+// tcpReadBuffer is small because every idle session has one; TLS buffers below it.
+const tcpReadBuffer = 1 << 10
+
+func newTCPFramer(conn net.Conn) *tcpFramer {
+	return &tcpFramer{raw: conn, conn: conn, in: bufio.NewReaderSize(conn, tcpReadBuffer)}
+}
+
+// dialTCP connects, for xmpps:// with TLS; ctx bounds only that.
+func dialTCP(ctx context.Context, cfg *Config, addr Address) (*tcpFramer, error) {
+	dial := cfg.DialContext
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
+	conn, err := dial(ctx, "tcp", addr.Host)
+	if err != nil {
+		return nil, fmt.Errorf("connect: %w", err)
+	}
+	t := newTCPFramer(conn)
+	if addr.Scheme == schemeXMPPS {
+		if err := t.startTLS(ctx, cfg); err != nil {
+			return nil, err
+		}
+	}
+	return t, nil
+}
+
+// startTLS puts TLS over the connection. The certificate must be good for the
+// XMPP domain, not for the host that was dialled (RFC 6120 13.7.2).
+func (t *tcpFramer) startTLS(ctx context.Context, cfg *Config) error {
+	if t.in.Buffered() > 0 {
+		// Written before the handshake, so by anybody on the way.
+		t.Cut()
+		return errors.New("tls: data before the handshake")
+	}
+	conf := &tls.Config{}
+	if cfg.TLSConfig != nil {
+		conf = cfg.TLSConfig.Clone()
+	}
+	conf.NextProtos = nil // those are for HTTP
+	if conf.MinVersion < tls.VersionTLS12 {
+		conf.MinVersion = tls.VersionTLS12
+	}
+	if conf.ServerName == "" {
+		conf.ServerName = cfg.Domain
+	}
+	conn := tls.Client(t.raw, conf)
+	if err := conn.HandshakeContext(ctx); err != nil {
+		t.Cut()
+		return fmt.Errorf("tls: %w", err)
+	}
+	t.conn = conn
+	t.in.Reset(conn)
+	return nil
+}
+
+func (t *tcpFramer) Open(ctx context.Context, to string) error {
+	t.scan = scanner{declaration: true}
+	t.scope = nil
+	var header bytes.Buffer
+	header.WriteString(`<?xml version="1.0"?><stream:stream to="`)
+	if err := xml.EscapeText(&header, []byte(to)); err != nil {
+		return err
+	}
+	header.WriteString(`" version="1.0" xmlns="` + nsClient + `" xmlns:stream="` + nsStream + `">`)
+	return t.WriteFrame(ctx, header.Bytes())
+}
+
+func (t *tcpFramer) ReadFrame(ctx context.Context) ([]byte, error) {
+	defer t.cutAfter(ctx)()
+	if cap(t.buf) > keptBuffer {
+		t.buf = nil
+	}
+	t.buf = t.buf[:0]
+	frame, err := t.cutFrame()
+	if err != nil && ctx.Err() != nil {
+		err = ctx.Err()
+	}
+	return frame, err
+}
+
+// cutFrame reads up to the end of the next element. White space between
+// elements is a keepalive (RFC 6120 4.6.1) and skipped.
+func (t *tcpFramer) cutFrame() ([]byte, error) {
+	for {
+		c, err := t.in.ReadByte()
+		if err != nil {
+			if err == io.EOF && len(t.buf) > 0 {
+				err = io.ErrUnexpectedEOF
+			}
+			return nil, fmt.Errorf("connection lost: %w", err)
+		}
+		e, err := t.scan.next(c)
+		if err != nil {
+			return nil, err
+		}
+		if len(t.buf) == 0 && t.scan.state == inText {
+			continue
+		}
+		if len(t.buf) == maxFrame {
+			return nil, errTooLarge
+		}
+		t.buf = append(t.buf, c)
+		if e == edgeNone {
+			continue
+		}
+		if t.scan.floor == 0 {
+			return t.openStream(e)
+		}
+		if t.scan.depth == 0 {
+			return []byte(closeFrame), nil
+		}
+		if e == edgeOpen && t.scan.depth == 2 || e == edgeEmpty && t.scan.depth == 1 {
+			t.inherit()
+		}
+		if e != edgeOpen && t.scan.depth == 1 {
+			return t.buf, nil
+		}
+	}
+}
+
+// openStream makes the <open/> of the stream header in t.buf and remembers the
+// namespaces that it declares.
+func (t *tcpFramer) openStream(e edge) ([]byte, error) {
+	if e != edgeOpen {
+		return nil, malformed("stream closed by its header")
+	}
+	if bytes.HasPrefix(t.buf, []byte("<?")) && !bytes.HasPrefix(t.buf, []byte("<?xml ")) {
+		return nil, malformed("processing instruction")
+	}
+	start, err := firstElement(xml.NewDecoder(bytes.NewReader(t.buf)))
+	if err != nil {
+		return nil, err
+	}
+	if (start.Name != xml.Name{Space: nsStream, Local: "stream"}) {
+		return nil, malformed("no stream header")
+	}
+	open := openElement{}
+	for _, a := range start.Attr {
+		switch {
+		case a.Name == xml.Name{Local: "xmlns"}:
+			t.declare("xmlns", a.Value)
+		case a.Name.Space == "xmlns":
+			t.declare("xmlns:"+a.Name.Local, a.Value)
+		case a.Name == xml.Name{Local: "from"}:
+			open.From = a.Value
+		case a.Name == xml.Name{Local: "id"}:
+			open.ID = a.Value
+		case a.Name == xml.Name{Local: "version"}:
+			open.Version = a.Value
+		}
+	}
+	if len(t.scope) > maxScope {
+		return nil, malformed("%d namespaces in the stream header", len(t.scope))
+	}
+	t.scan.floor = 1
+	return encode(&open)
+}
+
+func (t *tcpFramer) declare(name, uri string) {
+	var text bytes.Buffer
+	text.WriteString(" " + name + `="`)
+	_ = xml.EscapeText(&text, []byte(uri)) // a buffer takes everything
+	text.WriteByte('"')
+	t.scope = append(t.scope, declaration{name, text.Bytes()})
+}
+
+// inherit adds to the start tag in t.buf the namespaces that are in scope.
+// They come first: where the tag declares its own, the decoder takes the last.
+func (t *tcpFramer) inherit() {
+	name := bytes.IndexAny(t.buf, " \t\r\n/>")
+	var add []byte
+	for _, d := range t.scope {
+		if !bytes.Contains(t.buf, []byte(d.name+"=")) {
+			add = append(add, d.text...)
+		}
+	}
+	t.buf = append(t.buf, add...) // make room
+	copy(t.buf[name+len(add):], t.buf[name:])
+	copy(t.buf[name:], add)
+}
+
+func (t *tcpFramer) WriteFrame(ctx context.Context, frame []byte) error {
+	defer t.cutAfter(ctx)()
+	_, err := t.conn.Write(frame)
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
+	default:
+		return fmt.Errorf("connection lost: %w", err)
+	}
+}
+
+// cutAfter breaks the connection when ctx ends before the returned function is called.
+func (t *tcpFramer) cutAfter(ctx context.Context) (stop func() bool) {
+	if ctx.Done() == nil {
+		return func() bool { return true }
+	}
+	return context.AfterFunc(ctx, t.Cut)
+}
+
+func (t *tcpFramer) End(ctx context.Context) error {
+	return t.WriteFrame(ctx, []byte("</stream:stream>"))
+}
+
+func (t *tcpFramer) Close(ctx context.Context) error {
+	defer t.cutAfter(ctx)()
+	return t.conn.Close()
+}
+
+func (t *tcpFramer) Cut() { _ = t.raw.Close() }

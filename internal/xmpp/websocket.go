@@ -1,0 +1,141 @@
+package xmpp
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/coder/websocket"
+)
+
+// keptBuffer is the largest read buffer, in bytes, that an idle connection keeps.
+const keptBuffer = 8 << 10
+
+// wsFramer carries frames as WebSocket text messages (RFC 7395).
+type wsFramer struct {
+	conn   *websocket.Conn
+	socket io.Closer // what conn runs on; closing it wakes conn at once
+	buf    bytes.Buffer
+}
+
+// dialWebSocket does the upgrade; ctx bounds only that.
+func dialWebSocket(ctx context.Context, cfg *Config, addr Address) (*wsFramer, error) {
+	client := http.Client{}
+	if cfg.HTTPClient != nil {
+		client = *cfg.HTTPClient
+	}
+	client.Timeout = 0 // it would end the connection, not only the upgrade
+	// A redirect could lead to a place without TLS; browsers do not follow it either.
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	base, release := boundTLS(client.Transport, cfg.DialTimeout)
+	defer release()
+	up := &upgrade{base: base}
+	client.Transport = up
+
+	header := http.Header{}
+	if cfg.UserAgent != "" {
+		header.Set("User-Agent", cfg.UserAgent)
+	}
+	conn, _, err := websocket.Dial(ctx, addr.url(), &websocket.DialOptions{
+		HTTPClient: &client, HTTPHeader: header, Subprotocols: []string{"xmpp"},
+	})
+	if err != nil {
+		if u := (*url.Error)(nil); errors.As(err, &u) {
+			err = u.Err // without the URL and its query
+		}
+		return nil, fmt.Errorf("websocket upgrade: %w", err)
+	}
+	w := &wsFramer{conn: conn, socket: up.socket}
+	if conn.Subprotocol() != "xmpp" {
+		w.Cut()
+		return nil, errors.New("websocket upgrade: server does not speak the subprotocol xmpp")
+	}
+	conn.SetReadLimit(maxFrame)
+	return w, nil
+}
+
+// boundTLS sees to it that a server that does not finish the TLS handshake is
+// given up: http.Transport goes on with a dial after its request has been
+// cancelled, and without a TLSHandshakeTimeout it does so for ever.
+func boundTLS(rt http.RoundTripper, timeout time.Duration) (_ http.RoundTripper, release func()) {
+	if rt == nil {
+		rt = http.DefaultTransport
+	}
+	t, ok := rt.(*http.Transport)
+	if !ok || t.TLSHandshakeTimeout > 0 {
+		return rt, func() {}
+	}
+	t = t.Clone()
+	t.TLSHandshakeTimeout = timeout
+	return t, t.CloseIdleConnections
+}
+
+// upgrade keeps hold of the connection that the upgrade yields: websocket.Conn
+// offers no way to break a close handshake off, but its connection does.
+type upgrade struct {
+	base   http.RoundTripper
+	socket io.Closer
+}
+
+func (u *upgrade) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := u.base.RoundTrip(req)
+	if err == nil {
+		u.socket = resp.Body
+	}
+	return resp, err
+}
+
+func (w *wsFramer) Open(ctx context.Context, to string) error {
+	frame, err := encode(&openElement{To: to, Version: "1.0"})
+	if err != nil {
+		return err
+	}
+	return w.WriteFrame(ctx, frame)
+}
+
+func (w *wsFramer) ReadFrame(ctx context.Context) ([]byte, error) {
+	if w.buf.Cap() > keptBuffer {
+		w.buf = bytes.Buffer{}
+	}
+	w.buf.Reset()
+	kind, r, err := w.conn.Reader(ctx)
+	if err == nil && kind != websocket.MessageText {
+		return nil, malformed("binary WebSocket message")
+	}
+	if err == nil {
+		_, err = w.buf.ReadFrom(r)
+	}
+	switch {
+	case err == nil:
+		return w.buf.Bytes(), nil
+	case errors.Is(err, websocket.ErrMessageTooBig):
+		return nil, errTooLarge
+	default:
+		return nil, fmt.Errorf("connection lost: %w", err)
+	}
+}
+
+func (w *wsFramer) WriteFrame(ctx context.Context, frame []byte) error {
+	if err := w.conn.Write(ctx, websocket.MessageText, frame); err != nil {
+		return fmt.Errorf("connection lost: %w", err)
+	}
+	return nil
+}
+
+func (w *wsFramer) End(ctx context.Context) error { return w.WriteFrame(ctx, []byte(closeFrame)) }
+
+func (w *wsFramer) Close(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() { _ = w.socket.Close() })
+	defer stop()
+	return w.conn.Close(websocket.StatusNormalClosure, "")
+}
+
+func (w *wsFramer) Cut() {
+	_ = w.socket.Close() // whatever it says, the connection is over
+	_ = w.conn.CloseNow()
+}
