@@ -1,0 +1,100 @@
+package rest
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+
+	"github.com/mirrorfly-go/sdk/internal/seal"
+)
+
+// Profile is a user's profile as the service sent it: NickName, Email and
+// MobileNumber still sealed (protocol.md 5.1).
+type Profile struct {
+	UserID         string
+	UserJID        string
+	FromUser       string
+	NickName       string
+	Email          string
+	MobileNumber   string
+	Status         string
+	Image          string
+	ThumbImage     string
+	IsAdminBlocked bool
+}
+
+// UnmarshalJSON reads the profile; a field of the wrong type counts as empty.
+func (p *Profile) UnmarshalJSON(b []byte) error {
+	var wire struct {
+		UserID         text `json:"userId"`
+		UserJID        text `json:"userJid"`
+		FromUser       text `json:"fromUser"`
+		NickName       text `json:"nickName"`
+		Email          text `json:"email"`
+		MobileNumber   text `json:"mobileNumber"`
+		Status         text `json:"status"`
+		Image          text `json:"image"`
+		ThumbImage     text `json:"thumbImage"`
+		IsAdminBlocked flag `json:"isAdminBlocked"`
+	}
+	if err := json.Unmarshal(b, &wire); err != nil {
+		return err
+	}
+	*p = Profile{
+		UserID: string(wire.UserID), UserJID: string(wire.UserJID), FromUser: string(wire.FromUser),
+		NickName: string(wire.NickName), Email: string(wire.Email), MobileNumber: string(wire.MobileNumber),
+		Status: string(wire.Status), Image: string(wire.Image), ThumbImage: string(wire.ThumbImage),
+		IsAdminBlocked: bool(wire.IsAdminBlocked),
+	}
+	return nil
+}
+
+// Profile asks for the profile of the user with this id, the local part of a JID
+// (GET /contacts/vcard). A user who does not exist is an [*Error] with status 204.
+func (c *Client) Profile(ctx context.Context, id string) (*Profile, error) {
+	r := &request{
+		op: "profile", method: http.MethodGet, auth: true, idempotent: true,
+		path: "/contacts/vcard?userId=" + seal.EncodeURIComponent(id),
+	}
+	var p *Profile
+	if err := c.json(ctx, r, &p); err != nil {
+		return nil, err
+	}
+	if p == nil {
+		return nil, unexpected("no profile")
+	}
+	return p, nil
+}
+
+// Feedback sends feedback about the service (protocol.md 5.8).
+func (c *Client) Feedback(ctx context.Context, title, description string) error {
+	return c.post(ctx, &request{op: "feedback", path: "/moderation/feedback", auth: true}, struct {
+		Title       string `json:"title"`
+		Description string `json:"description"`
+	}{title, description}, nil)
+}
+
+// Report reports a user or a group; data is the messages as JSON text
+// (protocol.md 5.10).
+func (c *Client) Report(ctx context.Context, from, to, chatType, data string) error {
+	return c.post(ctx, &request{op: "report", path: "/moderation/report", auth: true}, struct {
+		From     string `json:"from"`
+		To       string `json:"to"`
+		ChatType string `json:"chatType"`
+		Data     string `json:"data"`
+	}{from, to, chatType, data}, nil)
+}
+
+// DeleteAccount deletes the account that is logged in (protocol.md 5.9).
+func (c *Client) DeleteAccount(ctx context.Context, reason, feedback string) error {
+	return c.post(ctx, &request{op: "delete account", path: "/users/deleteMyAccount", auth: true}, struct {
+		Reason   string `json:"reason"`
+		Feedback string `json:"feedback"`
+	}{reason, feedback}, nil)
+}
+
+// Logout ends the session (protocol.md 5.11). It is a GET that changes something,
+// so it is repeated like a write. Call [Client.Forget] afterwards.
+func (c *Client) Logout(ctx context.Context) error {
+	return c.json(ctx, &request{op: "logout", method: http.MethodGet, path: "/logout", auth: true}, nil)
+}

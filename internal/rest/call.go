@@ -1,0 +1,256 @@
+package rest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"mime"
+	"net/http"
+	"time"
+
+	"github.com/mirrorfly-go/sdk/internal/seal"
+)
+
+// Bounds of what is read of an answer.
+const (
+	maxJSON  = 4 << 20
+	maxError = 64 << 10
+)
+
+// request is one call, independent of how often it is sent.
+type request struct {
+	op         string // for the log
+	method     string
+	path       string // below the base URL
+	url        string // absolute, with query; set from path when empty
+	header     http.Header
+	body       payload // nil: none
+	auth       bool    // with the token, and with a re-login when it has expired
+	idempotent bool    // may be repeated after the server may have seen it
+	storage    bool    // goes to an object store, where a 500 means "try again"
+	transfer   bool    // moves a file: bounded by standing still, not by duration
+	attempt    int
+}
+
+// payload is a request body that can be sent more than once, unless its source
+// can not be rewound.
+type payload interface {
+	// open returns the body from its start, its length (-1: unknown) and its type.
+	// The body ends with ctx.
+	open(ctx context.Context) (body io.ReadCloser, size int64, contentType string, err error)
+	repeatable() bool
+	// settle waits until nothing reads the source of an earlier body any more.
+	settle(ctx context.Context) error
+	// sourceError is why the source of the body last opened failed; nil: it did not.
+	sourceError() error
+}
+
+// jsonBody is a body in memory that is never changed.
+type jsonBody []byte
+
+func newJSONBody(v any) (jsonBody, error) {
+	text, err := seal.JSON(v)
+	if err != nil {
+		return nil, &Error{Status: http.StatusBadRequest, Message: "Request can not be written as JSON", Err: err}
+	}
+	return jsonBody(text), nil
+}
+
+func (b jsonBody) open(context.Context) (io.ReadCloser, int64, string, error) {
+	return io.NopCloser(bytes.NewReader(b)), int64(len(b)), "application/json", nil
+}
+func (jsonBody) repeatable() bool             { return true }
+func (jsonBody) settle(context.Context) error { return nil }
+func (jsonBody) sourceError() error           { return nil }
+
+// json makes the call and decodes the data of its answer into out (nil: there is
+// nothing to decode).
+func (c *Client) json(ctx context.Context, r *request, out any) error {
+	var answer *envelope
+	err := c.call(ctx, r, func(ctx context.Context, token string) (err error) {
+		answer, err = c.exchange(ctx, r, token)
+		return err
+	})
+	if err != nil || out == nil {
+		return err
+	}
+	if json.Unmarshal(answer.Data, out) != nil {
+		return unexpected("no usable data")
+	}
+	return nil
+}
+
+// post is json with a JSON body.
+func (c *Client) post(ctx context.Context, r *request, body, out any) error {
+	b, err := newJSONBody(body)
+	if err != nil {
+		return err
+	}
+	r.method, r.body = http.MethodPost, b
+	return c.json(ctx, r, out)
+}
+
+// call resolves the address, runs once with the repetitions that r allows and,
+// when the token has expired, once more after a re-login (protocol.md 1.4). If the
+// re-login or the repetition fails on that too, the first error is the answer.
+func (c *Client) call(ctx context.Context, r *request, once func(ctx context.Context, token string) error) error {
+	if r.url == "" {
+		s, err := c.locate(ctx)
+		if err != nil {
+			return err
+		}
+		r.url = s.base + r.path
+	}
+	used := c.current(r.auth)
+	err := c.repeat(ctx, r, func() error { return once(ctx, used.token) })
+	if !r.auth || !expired(err) || !r.repeatable() {
+		return err
+	}
+	fresh, ok := c.renew(ctx, used)
+	switch {
+	case ctx.Err() != nil:
+		return contextError(ctx)
+	case !ok:
+		return err
+	}
+	again := c.repeat(ctx, r, func() error { return once(ctx, fresh) })
+	if expired(again) {
+		return err
+	}
+	return again
+}
+
+func (r *request) repeatable() bool { return r.body == nil || r.body.repeatable() }
+
+// exchange sends r once and reads its envelope. The error is nil only for status 200.
+func (c *Client) exchange(ctx context.Context, r *request, token string) (*envelope, error) {
+	ctx, watch := c.watch(ctx, r)
+	defer watch.stop()
+	resp, err := c.send(ctx, r, token, watch)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	return c.readEnvelope(ctx, resp, watch)
+}
+
+// send sends r once. Any answer, whatever its status, is no error here.
+func (c *Client) send(ctx context.Context, r *request, token string, watch *watch) (*http.Response, error) {
+	req, err := c.newRequest(ctx, r, token, watch)
+	if err != nil {
+		return nil, err
+	}
+	start := time.Now()
+	resp, err := c.http.Do(req)
+	code := 0
+	if resp != nil {
+		code = resp.StatusCode
+	}
+	c.cfg.Logger.DebugContext(ctx, "rest: request", "op", r.op, "attempt", r.attempt, "code", code, "dur", time.Since(start))
+	if r.body != nil && ctx.Err() == nil {
+		if source := r.body.sourceError(); source != nil {
+			if err == nil {
+				resp.Body.Close() // the answer to a request that was not complete
+			}
+			return nil, source
+		}
+	}
+	if err != nil {
+		return nil, networkError(ctx, err)
+	}
+	return resp, nil
+}
+
+func (c *Client) newRequest(ctx context.Context, r *request, token string, watch *watch) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, r.method, r.url, nil)
+	if err != nil {
+		return nil, &Error{Status: http.StatusBadRequest, Message: "Invalid URL"} // err holds the URL
+	}
+	for name, values := range r.header {
+		req.Header[name] = values
+	}
+	if c.cfg.UserAgent != "" {
+		req.Header.Set("User-Agent", c.cfg.UserAgent)
+	}
+	if token != "" {
+		req.Header.Set("Authorization", token) // raw: no "Bearer "
+	}
+	if r.body == nil {
+		return req, nil
+	}
+	if err := r.body.settle(ctx); err != nil {
+		return nil, err
+	}
+	body, size, contentType, err := r.body.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", contentType)
+	req.ContentLength, req.Body = size, watch.request(body)
+	if b, ok := r.body.(jsonBody); ok { // lets the transport repeat on a connection that proves stale
+		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b)), nil }
+	}
+	return req, nil
+}
+
+// envelope is the frame of every JSON answer: {status, message, data}.
+type envelope struct {
+	Status  status          `json:"status"`
+	Message text            `json:"message"`
+	Data    json.RawMessage `json:"data"`
+}
+
+// readEnvelope reads a bounded answer. The status in the body decides; without one
+// the HTTP status does.
+func (c *Client) readEnvelope(ctx context.Context, resp *http.Response, watch *watch) (*envelope, error) {
+	limit := int64(maxJSON)
+	good := resp.StatusCode/100 == 2
+	if !good {
+		limit = maxError
+	}
+	raw, err := io.ReadAll(io.LimitReader(watch.answer(resp.Body), limit+1))
+	if err != nil && (good || ctx.Err() != nil) {
+		return nil, networkError(ctx, err)
+	}
+	return c.readAnswer(resp, raw, int64(len(raw)) > limit)
+}
+
+func (c *Client) readAnswer(resp *http.Response, raw []byte, tooLong bool) (*envelope, error) {
+	e := &Error{Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header, c.cfg.Now()), answered: resp.StatusCode}
+	var answer envelope
+	switch {
+	case tooLong && resp.StatusCode/100 == 2:
+		e.Status, e.Message = http.StatusInternalServerError, "Unexpected answer: larger than 4 MiB"
+		return nil, e
+	case len(bytes.TrimSpace(raw)) == 0: // nothing but the HTTP status
+	case tooLong, bytes.TrimSpace(raw)[0] != '{', json.Unmarshal(raw, &answer) != nil:
+		return nil, notEnvelope(resp, e)
+	}
+	if answer.Status.told {
+		e.Status = answer.Status.code
+	}
+	if e.Status == http.StatusOK {
+		return &answer, nil
+	}
+	e.Message = string(answer.Message)
+	if e.Message == "" && resp.StatusCode/100 != 2 {
+		e.Message = failedWith(resp.StatusCode)
+	}
+	return nil, e
+}
+
+// notEnvelope says what came instead of the service's JSON: often the page of a proxy.
+func notEnvelope(resp *http.Response, e *Error) *Error {
+	kind, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	if err != nil {
+		kind = "no content type"
+	}
+	what := unexpected("%s instead of a JSON object, HTTP status %d", kind, resp.StatusCode)
+	if resp.StatusCode/100 == 2 {
+		e.Status, e.Message = what.Status, what.Message
+		return e
+	}
+	e.Message, e.Err = failedWith(resp.StatusCode), what
+	return e
+}

@@ -1,0 +1,169 @@
+package rest
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"regexp"
+	"time"
+)
+
+// Statuses of what never got an answer (protocol.md 1.4).
+const (
+	statusCancelled = 499
+	statusNetwork   = 599
+)
+
+// Error is the failure of a call as the JavaScript SDK would tell it. Status is
+// that of the body, whatever the HTTP status was; without one it is the HTTP
+// status; 599 when there was no answer and 499 when the caller gave up.
+type Error struct {
+	Status     int
+	Message    string
+	RetryAfter time.Duration // when the service asked to wait
+	Err        error         // cause, without URL query; may be nil
+
+	answered int     // HTTP status of the answer, 0: none
+	failure  failure // how far the request got when there was none
+}
+
+// failure says what is known about a request that got no complete answer.
+type failure int
+
+const (
+	failedHere      failure = iota // refused on this side, or beyond repair
+	failedUnreached                // no connection: the server saw nothing
+	failedBroken                   // the connection broke: the server may have acted
+)
+
+func (e *Error) Error() string {
+	text := fmt.Sprintf("%s (%d)", e.Message, e.Status)
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	return text
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Answered reports whether the error is what the service, or the storage behind it,
+// answered.
+func (e *Error) Answered() bool { return e.answered != 0 }
+
+// ContextError is the error of a call that ends because ctx has ended.
+func ContextError(ctx context.Context) error { return contextError(ctx) }
+
+// expired reports whether err is the service's way to say that the token has run
+// out. Whether that is the HTTP status alone is not known (protocol.md 12.3), so a
+// 401 in the body counts as well.
+func expired(err error) bool {
+	e := asError(err)
+	return e != nil && (e.answered == http.StatusUnauthorized || e.answered != 0 && e.Status == http.StatusUnauthorized)
+}
+
+func asError(err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return nil
+}
+
+// unexpected is an answer that is not what the protocol says. Its text tells what
+// came, never what was in it.
+func unexpected(format string, args ...any) *Error {
+	return &Error{Status: http.StatusInternalServerError, Message: "Unexpected answer: " + fmt.Sprintf(format, args...)}
+}
+
+func insecure() *Error {
+	return &Error{Status: http.StatusBadRequest, Message: "Unencrypted connection refused", Err: ErrInsecure}
+}
+
+// contextError tells why ctx ended. Call it only when it has.
+func contextError(ctx context.Context) *Error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if !errors.Is(cause, err) {
+		err = fmt.Errorf("%w: %w", err, cause)
+	}
+	switch {
+	case errors.Is(cause, ErrClosed):
+		return &Error{Status: http.StatusInternalServerError, Message: "Client is closed", Err: err}
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(cause, errStalled):
+		return &Error{Status: statusNetwork, Message: "Request timed out", Err: err, failure: failedBroken}
+	}
+	return &Error{Status: statusCancelled, Message: "API cancelled by user", Err: err}
+}
+
+// networkError maps what http.Client or reading a body returned.
+func networkError(ctx context.Context, err error) *Error {
+	if e := asError(err); e != nil {
+		return e
+	}
+	if ctx.Err() != nil {
+		return contextError(ctx)
+	}
+	var outer *url.Error
+	if errors.As(err, &outer) {
+		err = outer.Err // the outer text is the URL with its query
+	}
+	switch {
+	case errors.Is(err, ErrInsecure):
+		return insecure()
+	case errors.Is(err, errRedirect):
+		return &Error{Status: http.StatusInternalServerError, Message: "Redirect refused", Err: err}
+	}
+	message := "Network Error"
+	var timeout net.Error
+	if errors.As(err, &timeout) && timeout.Timeout() {
+		message = "Request timed out"
+	}
+	return &Error{Status: statusNetwork, Message: message, Err: withoutQuery(err), failure: reach(err)}
+}
+
+// reach tells how far a request got that ended with err.
+func reach(err error) failure {
+	var (
+		dns     *net.DNSError
+		op      *net.OpError
+		cert    *tls.CertificateVerificationError
+		name    x509.HostnameError
+		invalid x509.CertificateInvalidError
+		unknown x509.UnknownAuthorityError
+		alert   tls.AlertError
+		record  tls.RecordHeaderError
+	)
+	switch {
+	case errors.As(err, &dns) && dns.IsNotFound,
+		errors.As(err, &cert), errors.As(err, &name), errors.As(err, &invalid), errors.As(err, &unknown),
+		errors.As(err, &alert), errors.As(err, &record):
+		return failedHere // asking again gives the same
+	case errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect"):
+		return failedUnreached
+	}
+	return failedBroken
+}
+
+var query = regexp.MustCompile(`\?[^\s"']*`)
+
+// withoutQuery hides URL queries in the text of err: the licence travels in one.
+func withoutQuery(err error) error {
+	text := err.Error()
+	if hidden := query.ReplaceAllString(text, "?..."); hidden != text {
+		return &hiddenError{text: hidden, err: err}
+	}
+	return err
+}
+
+type hiddenError struct {
+	text string
+	err  error
+}
+
+func (e *hiddenError) Error() string        { return e.text }
+func (e *hiddenError) Is(target error) bool { return errors.Is(e.err, target) }

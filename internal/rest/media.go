@@ -1,0 +1,361 @@
+package rest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/mirrorfly-go/sdk/internal/seal"
+)
+
+// errNoToken is the text of protocol.md 9.
+const errNoToken = "File Token is not valid or required"
+
+// UploadStart announces an upload in parts (protocol.md 8).
+type UploadStart struct {
+	ContentType string `json:"contentType"`
+	Extension   string `json:"extension"` // of the file's name, without the dot
+	Parts       int    `json:"parts"`
+	MessageID   string `json:"messageId"`
+	ToUser      string `json:"toUser"`
+	Type        string `json:"type"`
+}
+
+// Upload is where the parts go.
+type Upload struct {
+	URLs      []string // pre-signed, one for each part
+	CommitURL string
+	FileToken string
+	Storage   string // "oracle", "aws" or "minio"
+	UploadID  string
+}
+
+// StartUpload asks where to put the parts of a file (POST /media/upload).
+func (c *Client) StartUpload(ctx context.Context, start UploadStart) (*Upload, error) {
+	var data struct {
+		UploadURLs []string `json:"uploadUrls"`
+		CommitURL  text     `json:"commitUrl"`
+		FileToken  text     `json:"fileToken"`
+		Storage    text     `json:"storage"`
+		UploadID   text     `json:"uploadId"`
+	}
+	if err := c.post(ctx, &request{op: "start upload", path: "/media/upload", auth: true}, start, &data); err != nil {
+		return nil, err
+	}
+	switch {
+	case len(data.UploadURLs) != start.Parts:
+		return nil, unexpected("%d upload URLs for %d parts", len(data.UploadURLs), start.Parts)
+	case data.FileToken == "":
+		return nil, unexpected("no file token")
+	}
+	return &Upload{
+		URLs: data.UploadURLs, CommitURL: string(data.CommitURL), FileToken: string(data.FileToken),
+		Storage: strings.ToLower(string(data.Storage)), UploadID: string(data.UploadID),
+	}, nil
+}
+
+// partBody is a part in memory, which the caller uses again afterwards.
+type partBody struct {
+	data        []byte
+	contentType string
+	lent        lent
+}
+
+func (b *partBody) open(ctx context.Context) (io.ReadCloser, int64, string, error) {
+	return b.lent.lend(ctx, bytes.NewReader(b.data)), int64(len(b.data)), b.contentType, nil
+}
+func (b *partBody) repeatable() bool                 { return true }
+func (b *partBody) settle(ctx context.Context) error { return b.lent.settle(ctx) }
+func (b *partBody) sourceError() error               { return nil }
+
+// PutPart sends one part to its pre-signed URL, without the token, and returns
+// its ETag as the storage wrote it. A part that fails is sent again, up to three
+// times. After an error data may still be in use; after success it is not.
+func (c *Client) PutPart(ctx context.Context, url string, data []byte, contentType string) (string, error) {
+	if err := c.checkForeign(url); err != nil {
+		return "", err
+	}
+	body := &partBody{data: data, contentType: contentType}
+	r := &request{op: "put part", method: http.MethodPut, url: url, body: body, idempotent: true, storage: true, transfer: true}
+	m, err := c.fetch(ctx, r)
+	if err != nil {
+		return "", err
+	}
+	m.discard()
+	return m.etag, body.settle(ctx)
+}
+
+// CommitUpload completes an upload of more than one part: at the storage itself
+// (oracle) or through the service (aws, minio), as protocol.md 8 says. Another
+// storage is an error; call [Upload.CheckStorage] before the parts are sent.
+func (c *Client) CommitUpload(ctx context.Context, up *Upload, etags []string) error {
+	if err := up.CheckStorage(); err != nil {
+		return err
+	}
+	if up.Storage == "oracle" {
+		if err := c.checkForeign(up.CommitURL); err != nil {
+			return err
+		}
+		m, err := c.fetch(ctx, &request{op: "commit upload", method: http.MethodPost, url: up.CommitURL, transfer: true})
+		if err != nil {
+			return err
+		}
+		m.discard()
+		return nil
+	}
+	type part struct {
+		PartNumber int    `json:"partNumber"`
+		ETag       string `json:"etag"`
+	}
+	parts := make([]part, len(etags))
+	for i, etag := range etags {
+		parts[i] = part{PartNumber: i + 1, ETag: etag}
+	}
+	return c.post(ctx, &request{op: "commit upload", path: "/media/upload/commit", auth: true}, struct {
+		FileToken string `json:"fileToken"`
+		PartETags []part `json:"partETags"`
+		UploadID  string `json:"uploadId"`
+	}{up.FileToken, parts, up.UploadID}, nil)
+}
+
+// CheckStorage reports whether an upload of several parts can be committed.
+func (u *Upload) CheckStorage() error {
+	switch u.Storage {
+	case "oracle", "aws", "minio":
+		return nil
+	}
+	return unexpected("unknown storage %q", u.Storage)
+}
+
+// DownloadURL asks for the pre-signed URL of a file that was uploaded in parts.
+func (c *Client) DownloadURL(ctx context.Context, fileToken string) (string, error) {
+	if fileToken == "" {
+		return "", &Error{Status: http.StatusBadRequest, Message: errNoToken}
+	}
+	r := &request{
+		op: "download url", method: http.MethodGet, auth: true, idempotent: true,
+		path: "/media/generatePreAuthenticationUrlDownload?fileToken=" + seal.EncodeURIComponent(fileToken),
+	}
+	var data text
+	if err := c.json(ctx, r, &data); err != nil {
+		return "", err
+	}
+	return string(data), c.checkForeign(string(data))
+}
+
+// GetMedia fetches the bytes behind a token (protocol.md 9). A token that is a URL
+// below this service's /media/ counts as the token in it; any other absolute URL is
+// fetched without the authorization header. Whoever set a profile picture chose
+// that URL.
+func (c *Client) GetMedia(ctx context.Context, token string) (*Media, error) {
+	r := &request{op: "media", method: http.MethodGet, idempotent: true, transfer: true}
+	s, err := c.locate(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if own, ok := strings.CutPrefix(token, s.base+"/media/"); ok {
+		token, _, _ = strings.Cut(own, "?") // what follows is "?mf...", of unknown meaning
+	}
+	if isURL(token) {
+		if err := c.checkForeign(token); err != nil {
+			return nil, err
+		}
+		r.url = token
+		return c.fetch(ctx, r)
+	}
+	if r.path, err = mediaPath(token); err != nil {
+		return nil, err
+	}
+	r.auth = true
+	return c.fetch(ctx, r)
+}
+
+// GetRange fetches bytes from through to, inclusive, of a pre-signed URL. A server
+// that does not know ranges sends everything: see [Media.Offset].
+func (c *Client) GetRange(ctx context.Context, url string, from, to int64) (*Media, error) {
+	if err := c.checkForeign(url); err != nil {
+		return nil, err
+	}
+	return c.fetch(ctx, &request{
+		op: "media range", method: http.MethodGet, url: url, idempotent: true, storage: true, transfer: true,
+		header: http.Header{"Range": {"bytes=" + strconv.FormatInt(from, 10) + "-" + strconv.FormatInt(to, 10)}},
+	})
+}
+
+func isURL(token string) bool {
+	lower := strings.ToLower(token)
+	return strings.HasPrefix(lower, "http://") || strings.HasPrefix(lower, "https://")
+}
+
+// checkForeign checks a URL that somebody else chose.
+func (c *Client) checkForeign(raw string) error {
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https":
+		return unexpected("not an absolute http(s) URL")
+	case u.Scheme == "http" && !c.cfg.AllowInsecure:
+		return insecure()
+	}
+	return nil
+}
+
+// mediaPath is the path of a token. Only what is illegal in a path is escaped. Dot
+// segments are refused: a hostile profile could name "../logout" as its picture.
+func mediaPath(token string) (string, error) {
+	bad := &Error{Status: http.StatusBadRequest, Message: errNoToken}
+	decoded, err := url.PathUnescape(token)
+	if err != nil {
+		decoded = token
+	}
+	if token == "" {
+		return "", bad
+	}
+	for segment := range strings.FieldsFuncSeq(decoded, func(r rune) bool { return r == '/' || r == '\\' }) {
+		if segment == "." || segment == ".." {
+			return "", bad
+		}
+	}
+	const legal = "-._~!$&'()*+,;=:@/%"
+	var path strings.Builder
+	path.WriteString("/media/")
+	for i := range len(token) {
+		b := token[i]
+		alphanumeric := 'a' <= b|0x20 && b|0x20 <= 'z' || '0' <= b && b <= '9'
+		if alphanumeric || strings.IndexByte(legal, b) >= 0 && (b != '%' || err == nil) {
+			path.WriteByte(b)
+		} else {
+			path.WriteString(seal.EncodeURIComponent(token[i : i+1]))
+		}
+	}
+	return path.String(), nil
+}
+
+// Media is the open answer to a fetch. Close it.
+type Media struct {
+	ContentType string
+	Offset      int64 // where the body begins in the file
+	Total       int64 // length of the whole file; -1: not told
+	Partial     bool  // the body is a range of the file
+
+	etag  string
+	ctx   context.Context // of the attempt; it ends when nothing moves
+	watch *watch
+	close io.Closer
+	body  io.Reader
+}
+
+func (m *Media) Read(p []byte) (int, error) {
+	n, err := m.body.Read(p)
+	if err != nil && err != io.EOF {
+		err = networkError(m.ctx, err)
+	}
+	return n, err
+}
+
+// Close ends the transfer.
+func (m *Media) Close() error {
+	m.watch.stop()
+	return m.close.Close()
+}
+
+// discard closes an answer whose body does not matter. A short one is read, so that
+// the connection can be used again.
+func (m *Media) discard() {
+	_, _ = io.CopyN(io.Discard, m.body, maxError)
+	m.Close()
+}
+
+// fetch makes a call whose answer is not JSON.
+func (c *Client) fetch(ctx context.Context, r *request) (*Media, error) {
+	if r.header == nil {
+		r.header = http.Header{}
+	}
+	r.header.Set("Accept-Encoding", "identity") // the file as it is; nothing that unpacks itself
+	var m *Media
+	err := c.call(ctx, r, func(ctx context.Context, token string) (err error) {
+		m, err = c.open(ctx, r, token)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// open sends r once. It succeeds when a file comes.
+func (c *Client) open(ctx context.Context, r *request, token string) (*Media, error) {
+	ctx, watch := c.watch(ctx, r)
+	resp, err := c.send(ctx, r, token, watch)
+	if err != nil {
+		watch.stop()
+		return nil, err
+	}
+	m := &Media{
+		ContentType: resp.Header.Get("Content-Type"), Total: resp.ContentLength,
+		Partial: resp.StatusCode == http.StatusPartialContent, etag: resp.Header.Get("ETag"),
+		ctx: ctx, watch: watch, close: resp.Body, body: watch.answer(resp.Body),
+	}
+	if err = c.refused(resp, m, r.auth); err == nil && m.Partial {
+		m.Offset, m.Total, err = contentRange(resp.Header.Get("Content-Range"))
+	}
+	if err != nil {
+		m.Close()
+		return nil, err
+	}
+	return m, nil
+}
+
+// refused returns the error that resp stands for. The service may refuse with HTTP
+// status 200 and an envelope; a JSON file that somebody uploaded is told apart by
+// not being one.
+func (c *Client) refused(resp *http.Response, m *Media, own bool) error {
+	good := resp.StatusCode/100 == 2
+	kind, _, _ := mime.ParseMediaType(m.ContentType)
+	if good && (!own || kind != "application/json") {
+		return nil
+	}
+	raw, err := io.ReadAll(io.LimitReader(m.body, maxError+1))
+	switch {
+	case err != nil && (good || m.ctx.Err() != nil):
+		return networkError(m.ctx, err)
+	case !good:
+		_, err := c.readAnswer(resp, raw, len(raw) > maxError)
+		return err
+	case isRefusal(raw):
+		_, err := c.readAnswer(resp, raw, false)
+		return err
+	}
+	m.body = io.MultiReader(bytes.NewReader(raw), m.body)
+	return nil
+}
+
+func isRefusal(raw []byte) bool {
+	var fields map[string]any
+	if len(raw) > maxError || json.Unmarshal(raw, &fields) != nil {
+		return false
+	}
+	code, numeric := fields["status"].(float64)
+	_, told := fields["message"].(string)
+	delete(fields, "data")
+	return numeric && code != http.StatusOK && told && len(fields) == 2
+}
+
+// contentRange reads "bytes 0-99/1234" (RFC 9110 14.4).
+func contentRange(value string) (from, total int64, err error) {
+	span, length, _ := strings.Cut(strings.TrimPrefix(value, "bytes "), "/")
+	first, _, _ := strings.Cut(span, "-")
+	from, err = strconv.ParseInt(first, 10, 64)
+	if err != nil || from < 0 {
+		return 0, 0, unexpected("a part without a readable Content-Range")
+	}
+	if total, err = strconv.ParseInt(length, 10, 64); err != nil || total < 0 {
+		total = -1 // "*": not known
+	}
+	return from, total, nil
+}

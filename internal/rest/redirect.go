@@ -1,0 +1,67 @@
+package rest
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+var errRedirect = errors.New("redirect refused")
+
+const maxRedirects = 10
+
+// guardedClient returns a copy of hc (nil: an empty client) that keeps redirects
+// from carrying the token or a body away, and has no overall timeout: exchange
+// applies it, so that transfers are not cut.
+func guardedClient(hc *http.Client) *http.Client {
+	var own http.Client
+	if hc != nil {
+		own = *hc
+	}
+	own.Timeout = 0
+	theirs := own.CheckRedirect
+	own.CheckRedirect = func(req *http.Request, via []*http.Request) error {
+		if theirs != nil {
+			if err := theirs(req, via); err != nil {
+				return err
+			}
+		}
+		return checkRedirect(req, via)
+	}
+	return &own
+}
+
+// checkRedirect runs after the caller's own check, so that nothing that one added
+// gets past it.
+func checkRedirect(req *http.Request, via []*http.Request) error {
+	if len(via) >= maxRedirects {
+		return fmt.Errorf("%w: more than %d", errRedirect, maxRedirects)
+	}
+	req.Header.Del("Referer") // it would repeat the query
+	left := false
+	for _, r := range via {
+		if r.URL.Scheme == "https" && req.URL.Scheme != "https" {
+			return ErrInsecure
+		}
+		left = left || origin(r.URL) != origin(req.URL)
+	}
+	if !left {
+		return nil
+	}
+	req.Header.Del("Authorization")
+	if req.Body != nil && req.Body != http.NoBody {
+		return fmt.Errorf("%w: to another host with a body", errRedirect)
+	}
+	return nil
+}
+
+// origin is scheme, host and port.
+func origin(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	return u.Scheme + "://" + strings.ToLower(u.Hostname()) + ":" + port
+}

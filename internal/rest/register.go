@@ -1,0 +1,143 @@
+package rest
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"github.com/mirrorfly-go/sdk/internal/seal"
+)
+
+// maxSessions is the text by which the service says that the user has too many
+// sessions (protocol.md 3).
+const maxSessions = "You have reached maximum sessions allowed."
+
+// Registration says whom to register.
+type Registration struct {
+	UserIdentifier string
+	Force          bool           // end an old session when the limit is reached
+	Metadata       map[string]any // nil is sent as {}
+}
+
+// Account is what registering returns: the credentials for Connect.
+type Account struct {
+	Username         string
+	Password         string
+	IsProfileUpdated bool
+	Trial            bool
+	Service          Service
+}
+
+type trialRegistration struct {
+	DeviceType     string         `json:"deviceType"`
+	DeviceID       string         `json:"deviceId"`
+	MobileNumber   string         `json:"mobileNumber"`
+	LicenseKey     string         `json:"licenseKey"`
+	UserIdentifier string         `json:"userIdentifier"`
+	ForceRegister  bool           `json:"forceRegister"`
+	MetaData       map[string]any `json:"metaData"`
+}
+
+type licensedRegistration struct {
+	DeviceType     string         `json:"deviceType"`
+	DeviceID       string         `json:"deviceId"`
+	UserIdentifier string         `json:"userIdentifier"`
+	LicenseKey     string         `json:"licenseKey"`
+	ForceRegister  bool           `json:"forceRegister"`
+	MetaData       map[string]any `json:"metaData"`
+}
+
+// Register makes an account, or a new session of an existing one (protocol.md 3).
+// Too many sessions is status 405. The account is not remembered: Login does that.
+func (c *Client) Register(ctx context.Context, reg Registration) (*Account, error) {
+	s, err := c.locate(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if reg.Metadata == nil {
+		reg.Metadata = map[string]any{}
+	}
+	r, body, err := c.registration(s.trial, reg)
+	if err != nil {
+		return nil, err
+	}
+	var data json.RawMessage
+	if err := c.post(ctx, r, body, &data); err != nil {
+		if e := asError(err); e.Message == maxSessions {
+			e.Status = http.StatusMethodNotAllowed
+		}
+		return nil, err
+	}
+	account, err := c.openAccount(data)
+	if err != nil {
+		return nil, err
+	}
+	account.Trial = s.trial
+	return account, nil
+}
+
+func (c *Client) registration(trial bool, reg Registration) (*request, any, error) {
+	const device = "web"
+	if trial {
+		return &request{op: "register", path: "/sandbox/register"}, trialRegistration{
+			DeviceType: device, DeviceID: newUUID(), MobileNumber: reg.UserIdentifier, LicenseKey: c.cfg.LicenseKey,
+			UserIdentifier: reg.UserIdentifier, ForceRegister: reg.Force, MetaData: reg.Metadata,
+		}, nil
+	}
+	text, err := seal.JSON(licensedRegistration{
+		DeviceType: device, DeviceID: newUUID(), UserIdentifier: reg.UserIdentifier,
+		LicenseKey: c.cfg.LicenseKey, ForceRegister: reg.Force, MetaData: reg.Metadata,
+	})
+	if err != nil {
+		return nil, nil, &Error{Status: http.StatusBadRequest, Message: "metaData can not be written as JSON", Err: err}
+	}
+	sealed, err := c.sealed(text)
+	return &request{op: "register", path: "/register"}, struct {
+		RegisterData string `json:"registerData"`
+	}{sealed}, err
+}
+
+// openAccount reads the three forms in which the account comes: a sealed string, a
+// plain JSON string and a JSON object.
+func (c *Client) openAccount(data json.RawMessage) (*Account, error) {
+	var account struct {
+		Username         text            `json:"username"`
+		Password         text            `json:"password"`
+		IsProfileUpdated flag            `json:"isProfileUpdated"`
+		Config           object[Service] `json:"config"`
+	}
+	account.Config.value.Features = AllFeatures()
+	if err := c.openData(data, seal.Triple(c.cfg.LicenseKey), &account); err != nil {
+		return nil, err
+	}
+	if account.Username == "" || account.Password == "" {
+		return nil, unexpected("an account without user name or password")
+	}
+	return &Account{
+		Username: string(account.Username), Password: string(account.Password),
+		IsProfileUpdated: bool(account.IsProfileUpdated), Service: account.Config.value,
+	}, nil
+}
+
+// openData decodes data that may be sealed.
+func (c *Client) openData(data json.RawMessage, keyString string, out any) error {
+	var sealed string
+	if json.Unmarshal(data, &sealed) == nil && sealed != "" {
+		data = json.RawMessage(seal.Open(sealed, keyString, seal.ConstIV))
+	}
+	if len(data) == 0 || json.Unmarshal(data, out) != nil {
+		return unexpected("data that can not be opened")
+	}
+	return nil
+}
+
+// newUUID returns a random UUID of version 4 (RFC 9562 5.4).
+func newUUID() string {
+	var b [16]byte
+	rand.Read(b[:]) // never fails
+	b[6] = b[6]&0x0f | 0x40
+	b[8] = b[8]&0x3f | 0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}

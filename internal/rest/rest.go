@@ -1,0 +1,151 @@
+// Package rest speaks the service's HTTP API: the envelope, the raw
+// authorization header, the licence lookup, the re-login after an expired token,
+// repetition of what may be repeated, and uploads that stream (protocol.md 1, 3,
+// 4.1, 4.2, 5, 8 and 9).
+//
+// Every method fails with an [*Error] that carries the status and the text the
+// JavaScript SDK would hand to its caller.
+package rest
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// lookupURL is the service's own licence lookup (protocol.md 1.3).
+const lookupURL = "https://api-config.mirrorfly.com/license/details"
+
+// Config says which service to talk to and how.
+type Config struct {
+	LicenseKey     string           // key material, and part of the register body
+	BaseURL        string           // prefix of every path; empty: looked up from the licence key at the first call
+	LookupURL      string           // full URL of the lookup without its query; empty: the service's own
+	Trial          bool             // trial (sandbox) mode; when BaseURL is looked up, the lookup's trialMode decides
+	AllowInsecure  bool             // permit http://, also in what the service hands out
+	HTTPClient     *http.Client     // copied, see [New]; nil: a plain http.Client
+	UserAgent      string           // empty: the default of net/http
+	RequestTimeout time.Duration    // bounds shared work that no caller's context owns, and how long a transfer may stand still; 0: 30s
+	Logger         *slog.Logger     // nil: silent
+	Now            func() time.Time // clock of timestamps and of Retry-After dates; nil: time.Now
+}
+
+// Client talks to one service for one account at a time. It is safe for
+// concurrent use.
+type Client struct {
+	cfg  Config
+	http *http.Client
+	// timeout bounds a JSON call: the Timeout of the caller's client, 0: none.
+	timeout time.Duration
+	wait    func(context.Context, time.Duration) error // sleeps; replaced in tests
+
+	life   context.Context // ends with Close
+	end    context.CancelCauseFunc
+	shared sync.WaitGroup // shared work that is under way
+
+	mu      sync.Mutex
+	closed  bool
+	site    *site   // nil: not known yet
+	lookup  *flight // nil: none under way
+	session session
+	relogin *flight // nil: none under way
+}
+
+// New returns a Client; it does no I/O and starts no goroutine.
+//
+// The HTTP client is copied. The copy follows at most 10 redirects and asks the
+// original's CheckRedirect too, never takes the authorization header or a request
+// body to another host, and never goes from https to http. Its Timeout bounds each
+// JSON call as usual, but no transfer of a file: that may take as long as it moves.
+func New(cfg Config) *Client {
+	if cfg.LookupURL == "" {
+		cfg.LookupURL = lookupURL
+	}
+	if cfg.RequestTimeout <= 0 {
+		cfg.RequestTimeout = 30 * time.Second
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	c := &Client{cfg: cfg, http: guardedClient(cfg.HTTPClient), wait: sleep}
+	if cfg.HTTPClient != nil {
+		c.timeout = cfg.HTTPClient.Timeout
+	}
+	c.life, c.end = context.WithCancelCause(context.Background())
+	return c
+}
+
+// Close ends the shared work (licence lookup, re-login) and waits for it. Calls
+// that are under way are ended by their own context. It is idempotent.
+func (c *Client) Close() {
+	c.mu.Lock()
+	c.closed = true
+	c.end(ErrClosed)
+	c.mu.Unlock()
+	c.shared.Wait()
+}
+
+// flight is a piece of work that several callers wait for and none of them owns.
+type flight struct {
+	done   chan struct{} // closed when err is set
+	err    error
+	cancel context.CancelFunc
+}
+
+// launch starts work under a context of its own, bounded by RequestTimeout and
+// Close. land stores the outcome; it runs with c.mu held. The caller holds c.mu.
+func (c *Client) launch(work func(context.Context) error, land func(f *flight, err error)) *flight {
+	ctx, cancel := context.WithTimeout(c.life, c.cfg.RequestTimeout)
+	f := &flight{done: make(chan struct{}), cancel: cancel}
+	if c.closed {
+		cancel()
+		f.err = contextError(c.life)
+		close(f.done)
+		return f
+	}
+	// Ends with work, at the latest when its context does. Close waits for it.
+	c.shared.Go(func() {
+		defer cancel()
+		err := work(ctx)
+		c.mu.Lock()
+		land(f, err)
+		c.mu.Unlock()
+		f.err = err
+		close(f.done)
+	})
+	return f
+}
+
+// join waits for f. A caller whose context ends leaves; the flight goes on.
+func (f *flight) join(ctx context.Context) error {
+	select {
+	case <-f.done:
+		return f.err
+	case <-ctx.Done():
+		return contextError(ctx)
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Errors that callers tell apart with errors.Is.
+var (
+	ErrInsecure = errors.New("unencrypted connection")              // http:// without AllowInsecure, or a redirect from https to it
+	ErrClosed   = errors.New("client is closed")                    // after Close
+	ErrSource   = errors.New("file could not be read as announced") // the caller's reader failed, or its length is not Size
+)

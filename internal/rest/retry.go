@@ -1,0 +1,80 @@
+package rest
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+const (
+	maxAttempts = 3
+	firstDelay  = 500 * time.Millisecond // upper bound of the first delay; it doubles
+	maxDelay    = 30 * time.Second       // longest wait that is sat out for the caller
+)
+
+func failedWith(status int) string {
+	return fmt.Sprintf("Request failed with status code %d", status)
+}
+
+// repeat runs once up to three times, as long as r may be repeated after its
+// error. It waits as the service asked, or a random time.
+func (c *Client) repeat(ctx context.Context, r *request, once func() error) error {
+	for n := 1; ; n++ {
+		r.attempt++
+		err := once()
+		e := asError(err)
+		if e == nil || n == maxAttempts || ctx.Err() != nil || !r.mayRepeat(e) {
+			return err
+		}
+		delay := e.RetryAfter
+		if delay == 0 {
+			delay = rand.N(firstDelay << (n - 1))
+		}
+		if deadline, ok := ctx.Deadline(); delay > maxDelay || ok && time.Until(deadline) < delay {
+			return err // the caller learns more from it than from a timeout
+		}
+		if c.wait(ctx, delay) != nil {
+			return contextError(ctx)
+		}
+	}
+}
+
+// mayRepeat reports whether r can be sent again after e without doing something
+// twice: always when the server never saw it or refused to look (429), otherwise
+// only when it is idempotent.
+func (r *request) mayRepeat(e *Error) bool {
+	switch {
+	case !r.repeatable():
+		return false
+	case e.answered == 0 && e.failure == failedUnreached, e.answered != 0 && e.Status == http.StatusTooManyRequests:
+		return true
+	case !r.idempotent:
+		return false
+	case e.answered == 0:
+		return e.failure == failedBroken
+	}
+	switch e.Status {
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	case http.StatusInternalServerError:
+		return r.storage && e.answered == http.StatusInternalServerError
+	}
+	return false
+}
+
+// retryAfter reads the header of that name, in seconds or as a date (RFC 9110
+// 10.2.3); 0: none.
+func retryAfter(h http.Header, now time.Time) time.Duration {
+	value := h.Get("Retry-After")
+	if seconds, err := strconv.ParseInt(value, 10, 64); err == nil {
+		return time.Duration(min(max(seconds, 0), math.MaxInt64/int64(time.Second))) * time.Second
+	}
+	if at, err := http.ParseTime(value); err == nil {
+		return max(at.Sub(now), 0)
+	}
+	return 0
+}

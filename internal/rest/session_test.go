@@ -1,0 +1,283 @@
+package rest
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+const expiredJSON = `{"status":401,"message":"Token Expired"}`
+
+// tokens is a service whose tokens are good until expire is called.
+type tokens struct {
+	mu    sync.Mutex
+	n     int
+	valid bool
+	http  int // HTTP status of the refusal
+}
+
+func (k *tokens) expire() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.valid = false
+}
+
+func (k *tokens) login(w http.ResponseWriter, r *http.Request) {
+	k.mu.Lock()
+	k.n++
+	k.valid = true
+	n := k.n
+	k.mu.Unlock()
+	answer(200, fmt.Sprintf(`{"status":200,"data":{"token":"tok-%d"}}`, n))(w, r)
+}
+
+func (k *tokens) guard(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		k.mu.Lock()
+		good := k.valid && r.Header.Get("Authorization") == fmt.Sprintf("tok-%d", k.n)
+		k.mu.Unlock()
+		if !good {
+			answer(k.http, expiredJSON)(w, r)
+			return
+		}
+		next(w, r)
+	}
+}
+
+func TestExpiredToken(t *testing.T) {
+	for _, code := range []int{401, 200} {
+		k := &tokens{http: code}
+		s := serve(t, handlers{"POST /login": k.login, "POST /moderation/feedback": k.guard(answer(200, plainOK))})
+		c := connect(t, s.URL)
+		c.login(t)
+		k.expire()
+		require.NoError(t, c.Feedback(t.Context(), "a", "b"))
+		require.Equal(t, 2, s.count("POST /login"))
+		require.Equal(t, 2, s.count("POST /moderation/feedback"))
+		require.NoError(t, c.Feedback(t.Context(), "a", "b"))
+		require.Equal(t, 2, s.count("POST /login"), "the new token is kept")
+	}
+}
+
+// A licensed re-login sends a new wire password, not the one of the login.
+func TestReloginSealsAnew(t *testing.T) {
+	k := &tokens{http: 401}
+	s := serve(t, handlers{"POST /login": k.login, "GET /logout": k.guard(answer(200, plainOK))})
+	now := time.UnixMilli(1000)
+	c := connect(t, s.URL, func(cfg *Config) { cfg.Trial, cfg.Now = false, func() time.Time { return now } })
+	require.NoError(t, c.Login(t.Context(), "alice_1", "raw secret", "wire of the login"))
+	k.expire()
+	now = time.UnixMilli(2000).UTC()
+	require.NoError(t, c.Logout(t.Context()))
+	require.JSONEq(t, `{"username":"alice_1","password":{"password":"raw secret","currentTimestamp":2000},"type":"web"}`, comparable(t, s.body("POST /login")))
+}
+
+func TestReloginIsShared(t *testing.T) {
+	const callers = 50
+	k := &tokens{http: 401}
+	var waiting sync.WaitGroup
+	waiting.Add(callers)
+	s := serve(t, handlers{
+		"POST /login": k.login,
+		"POST /moderation/feedback": func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Authorization") == "tok-1" {
+				waiting.Done()
+				waiting.Wait() // all are out with the old token when the first is refused
+			}
+			k.guard(answer(200, plainOK))(w, r)
+		},
+	})
+	c := connect(t, s.URL)
+	c.login(t)
+	k.expire()
+	var all sync.WaitGroup
+	errs := make([]error, callers)
+	for i := range callers {
+		all.Go(func() { errs[i] = c.Feedback(t.Context(), "a", "b") })
+	}
+	all.Wait()
+	for _, err := range errs {
+		require.NoError(t, err)
+	}
+	require.Equal(t, 2, s.count("POST /login"), "the first and one for all")
+	require.Equal(t, 2*callers, s.count("POST /moderation/feedback"))
+}
+
+func TestReloginFails(t *testing.T) {
+	cases := []struct {
+		name   string
+		login  http.HandlerFunc
+		logins int
+	}{
+		{"refused", answer(200, `{"status":400,"message":"Invalid Credentials"}`), 2},
+		{"401 on login is never retried", answer(401, expiredJSON), 2},
+		{"500", answer(500, ""), 2},
+		{"an object for a token", answer(200, `{"status":200,"data":{"token":{}}}`), 2},
+		{"busy", answer(429, ""), 4},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			s := serve(t, handlers{
+				"POST /login":               sequence(answer(200, loginOK), c.login),
+				"POST /moderation/feedback": answer(401, expiredJSON),
+			})
+			client := connect(t, s.URL)
+			client.login(t)
+			err := client.Feedback(t.Context(), "a", "b")
+			require.Equal(t, 401, fail(t, err).Status, "the original error")
+			require.Equal(t, "Token Expired", fail(t, err).Message)
+			require.Equal(t, c.logins, s.count("POST /login"))
+			require.Equal(t, 1, s.count("POST /moderation/feedback"))
+		})
+	}
+}
+
+func TestRefusedAgain(t *testing.T) {
+	s := serve(t, handlers{
+		"POST /login":               answer(200, loginOK),
+		"POST /moderation/feedback": sequence(answer(401, expiredJSON), answer(401, `{"message":"second"}`)),
+	})
+	c := connect(t, s.URL)
+	c.login(t)
+	err := c.Feedback(t.Context(), "a", "b")
+	require.Equal(t, 401, fail(t, err).Status)
+	require.Equal(t, "Token Expired", fail(t, err).Message)
+	require.Equal(t, 2, s.count("POST /moderation/feedback"))
+	require.Equal(t, 2, s.count("POST /login"))
+}
+
+func TestNoReloginWithoutLogin(t *testing.T) {
+	s := serve(t, handlers{"POST /login": answer(401, expiredJSON), "POST /moderation/feedback": answer(401, expiredJSON)})
+	c := connect(t, s.URL)
+	require.Equal(t, 401, fail(t, c.Feedback(t.Context(), "a", "b")).Status)
+	require.Zero(t, s.count("POST /login"))
+	require.Equal(t, 401, fail(t, c.Login(t.Context(), "u", "p", "p")).Status)
+	require.Equal(t, 1, s.count("POST /login"))
+}
+
+// slowLogin is a login that can be held up from its second time on.
+func slowLogin(entered chan<- struct{}, release <-chan struct{}) http.HandlerFunc {
+	held := func(w http.ResponseWriter, r *http.Request) {
+		entered <- struct{}{}
+		select {
+		case <-release:
+		case <-r.Context().Done():
+		}
+		answer(200, `{"status":200,"data":{"token":"tok-2"}}`)(w, r)
+	}
+	return sequence(answer(200, loginOK), held)
+}
+
+func needsSecondToken(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("Authorization") == "tok-2" {
+		answer(200, plainOK)(w, r)
+		return
+	}
+	answer(401, expiredJSON)(w, r)
+}
+
+// The first caller leaves; the re-login goes on and serves the second.
+func TestReloginOutlivesItsFirstCaller(t *testing.T) {
+	entered, release := make(chan struct{}, 4), make(chan struct{})
+	s := serve(t, handlers{"POST /login": slowLogin(entered, release), "POST /moderation/feedback": needsSecondToken})
+	c := connect(t, s.URL)
+	c.login(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	first := make(chan error, 1)
+	go func() { first <- c.Feedback(ctx, "a", "b") }() // ends when cancelled
+	<-entered
+	cancel()
+	require.Equal(t, 499, fail(t, <-first).Status)
+	second := make(chan error, 1)
+	go func() { second <- c.Feedback(t.Context(), "a", "b") }() // ends when released
+	close(release)
+	require.NoError(t, <-second)
+	require.Equal(t, 2, s.count("POST /login"))
+}
+
+func TestForgetDuringRelogin(t *testing.T) {
+	entered, release := make(chan struct{}, 4), make(chan struct{})
+	s := serve(t, handlers{"POST /login": slowLogin(entered, release), "POST /moderation/feedback": needsSecondToken})
+	c := connect(t, s.URL)
+	c.login(t)
+	first := make(chan error, 1)
+	go func() { first <- c.Feedback(t.Context(), "a", "b") }() // ends when forgotten
+	<-entered
+	c.Forget()
+	close(release)
+	require.Equal(t, 401, fail(t, <-first).Status)
+	require.Equal(t, 401, fail(t, c.Feedback(t.Context(), "a", "b")).Status)
+	require.NotContains(t, s.header("POST /moderation/feedback"), "Authorization")
+	require.Equal(t, 2, s.count("POST /login"), "none after Forget")
+}
+
+// A login of somebody else while the old account logs in again: the late outcome
+// must not replace the new session.
+func TestLoginDuringRelogin(t *testing.T) {
+	entered, release := make(chan struct{}, 4), make(chan struct{})
+	held := slowLogin(entered, release)
+	s := serve(t, handlers{
+		"POST /login": func(w http.ResponseWriter, r *http.Request) {
+			if body, _ := io.ReadAll(r.Body); strings.Contains(string(body), `"bob"`) {
+				answer(200, `{"status":200,"data":{"token":"bob-1"}}`)(w, r)
+				return
+			}
+			held(w, r)
+		},
+		"POST /moderation/feedback": answer(401, expiredJSON),
+	})
+	c := connect(t, s.URL)
+	c.login(t)
+	first := make(chan error, 1)
+	go func() { first <- c.Feedback(t.Context(), "a", "b") }() // ends when bob has logged in
+	<-entered
+	require.NoError(t, c.Login(t.Context(), "bob", "p", "p"))
+	close(release)
+	require.Equal(t, 401, fail(t, <-first).Status)
+	c.shared.Wait()
+	require.Equal(t, "bob-1", c.current(true).token)
+}
+
+// What was asked as one account must not be repeated as the one that logged in
+// while the refusal was on its way: it could be the deletion.
+func TestNeverRepeatedAsAnother(t *testing.T) {
+	var c testClient
+	s := serve(t, handlers{"POST /login": answer(200, loginOK), "POST /users/deleteMyAccount": func(w http.ResponseWriter, r *http.Request) {
+		_ = c.Login(r.Context(), "bob", "p", "p")
+		answer(401, expiredJSON)(w, r)
+	}})
+	c = connect(t, s.URL)
+	c.login(t)
+	require.Equal(t, 401, fail(t, c.DeleteAccount(t.Context(), "moving", "")).Status)
+	require.Equal(t, 1, s.count("POST /users/deleteMyAccount"))
+	require.Equal(t, "bob", c.current(true).username)
+}
+
+func TestReloginIsBounded(t *testing.T) {
+	entered, release := make(chan struct{}, 4), make(chan struct{})
+	defer close(release)
+	s := serve(t, handlers{"POST /login": slowLogin(entered, release), "POST /moderation/feedback": needsSecondToken})
+	c := connect(t, s.URL, func(cfg *Config) { cfg.RequestTimeout = 30 * time.Millisecond })
+	c.login(t)
+	require.Equal(t, 401, fail(t, c.Feedback(context.Background(), "a", "b")).Status)
+}
+
+func TestCloseEndsRelogin(t *testing.T) {
+	entered, release := make(chan struct{}, 4), make(chan struct{})
+	defer close(release)
+	s := serve(t, handlers{"POST /login": slowLogin(entered, release), "POST /moderation/feedback": needsSecondToken})
+	c := connect(t, s.URL)
+	c.login(t)
+	first := make(chan error, 1)
+	go func() { first <- c.Feedback(t.Context(), "a", "b") }() // ends with Close
+	<-entered
+	c.Close()
+	require.Equal(t, 401, fail(t, <-first).Status)
+}

@@ -1,0 +1,123 @@
+package rest
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/mirrorfly-go/sdk/internal/seal"
+)
+
+// site is where the service is.
+type site struct {
+	base  string // without a slash at its end
+	trial bool
+}
+
+// CheckBaseURL reports whether raw can be a base URL: an absolute http(s) URL
+// without user, query and fragment. http:// without allowInsecure is ErrInsecure.
+// Unlike the JavaScript SDK it takes ports, localhost and IP addresses
+// (protocol.md 11).
+func CheckBaseURL(raw string, allowInsecure bool) error {
+	_, err := parseBase(raw, allowInsecure)
+	return err
+}
+
+func parseBase(raw string, allowInsecure bool) (string, error) {
+	u, err := url.Parse(raw)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" ||
+		u.User != nil || strings.ContainsAny(raw, "?#") {
+		return "", &Error{Status: http.StatusBadRequest, Message: "Invalid api base url"}
+	}
+	if u.Scheme == "http" && !allowInsecure {
+		return "", insecure()
+	}
+	return strings.TrimRight(u.String(), "/"), nil
+}
+
+// Trial reports whether the service is used in trial (sandbox) mode. It may have
+// to look that up.
+func (c *Client) Trial(ctx context.Context) (bool, error) {
+	s, err := c.locate(ctx)
+	if err != nil {
+		return false, err
+	}
+	return s.trial, nil
+}
+
+// locate returns the service's address; the first call without a configured one
+// looks it up, at the same time for everybody who asks (protocol.md 1.3). A failed
+// lookup is not remembered.
+func (c *Client) locate(ctx context.Context) (*site, error) {
+	c.mu.Lock()
+	if c.site == nil && c.cfg.BaseURL != "" {
+		base, err := parseBase(c.cfg.BaseURL, c.cfg.AllowInsecure)
+		if err != nil {
+			c.mu.Unlock()
+			return nil, err
+		}
+		c.site = &site{base: base, trial: c.cfg.Trial}
+	}
+	if c.site != nil {
+		defer c.mu.Unlock()
+		return c.site, nil
+	}
+	f := c.lookup
+	if f == nil {
+		f = c.startLookup()
+	}
+	c.mu.Unlock()
+	if err := f.join(ctx); err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.site, nil
+}
+
+// startLookup is called with c.mu held.
+func (c *Client) startLookup() *flight {
+	var found *site
+	f := c.launch(func(ctx context.Context) (err error) {
+		found, err = c.askLicense(ctx)
+		return err
+	}, func(_ *flight, err error) {
+		c.lookup = nil
+		if err == nil {
+			c.site = found
+		}
+	})
+	if !c.closed {
+		c.lookup = f
+	}
+	return f
+}
+
+func (c *Client) askLicense(ctx context.Context) (*site, error) {
+	if _, err := parseBase(c.cfg.LookupURL, c.cfg.AllowInsecure); err != nil {
+		return nil, err
+	}
+	var data struct {
+		APIBaseURL text  `json:"apiBaseUrl"`
+		TrialMode  *flag `json:"trialMode"`
+	}
+	// LP's output is percent-encoded already.
+	query := "?licenseKey=" + seal.LP(c.cfg.LicenseKey, seal.LicenseKeyString)
+	err := c.json(ctx, &request{op: "license", method: http.MethodGet, url: c.cfg.LookupURL + query, idempotent: true}, &data)
+	if err != nil {
+		return nil, err
+	}
+	if data.APIBaseURL == "" {
+		return nil, &Error{Status: http.StatusInternalServerError, Message: "API Base URL not found"}
+	}
+	base, err := parseBase(string(data.APIBaseURL), c.cfg.AllowInsecure)
+	if err != nil {
+		return nil, err
+	}
+	found := &site{base: base, trial: c.cfg.Trial}
+	if data.TrialMode != nil {
+		found.trial = bool(*data.TrialMode)
+	}
+	return found, nil
+}

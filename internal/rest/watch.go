@@ -1,0 +1,82 @@
+package rest
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+)
+
+var errStalled = errors.New("no data moved")
+
+// watch bounds one attempt. A JSON call gets the Timeout of the caller's HTTP
+// client; a transfer ends when nothing has moved for RequestTimeout.
+type watch struct {
+	cancel context.CancelFunc
+	timer  *time.Timer // nil: not a transfer
+	idle   time.Duration
+}
+
+func (c *Client) watch(ctx context.Context, r *request) (context.Context, *watch) {
+	if r.transfer {
+		ctx, cancel := context.WithCancelCause(ctx)
+		idle := c.cfg.RequestTimeout
+		timer := time.AfterFunc(idle, func() { cancel(errStalled) })
+		return ctx, &watch{cancel: func() { cancel(nil) }, timer: timer, idle: idle}
+	}
+	if c.timeout > 0 {
+		ctx, cancel := context.WithTimeout(ctx, c.timeout)
+		return ctx, &watch{cancel: cancel}
+	}
+	return ctx, &watch{cancel: func() {}}
+}
+
+func (w *watch) stop() {
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+	w.cancel()
+}
+
+// request returns the body of a request: whatever the transport reads shows that
+// the transfer moves.
+func (w *watch) request(rc io.ReadCloser) io.ReadCloser {
+	if w.timer == nil {
+		return rc
+	}
+	return &watchedRequest{ReadCloser: rc, watch: w}
+}
+
+type watchedRequest struct {
+	io.ReadCloser
+	watch *watch
+}
+
+func (b *watchedRequest) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if n > 0 {
+		b.watch.timer.Reset(b.watch.idle)
+	}
+	return n, err
+}
+
+// answer returns the body of an answer. Only a Read that waits counts as standing
+// still: a caller may take its time with what it has read.
+func (w *watch) answer(rc io.ReadCloser) io.ReadCloser {
+	if w.timer == nil {
+		return rc
+	}
+	w.timer.Stop()
+	return &watchedAnswer{ReadCloser: rc, watch: w}
+}
+
+type watchedAnswer struct {
+	io.ReadCloser
+	watch *watch
+}
+
+func (b *watchedAnswer) Read(p []byte) (int, error) {
+	b.watch.timer.Reset(b.watch.idle)
+	defer b.watch.timer.Stop()
+	return b.ReadCloser.Read(p)
+}

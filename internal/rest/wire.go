@@ -1,0 +1,69 @@
+package rest
+
+import (
+	"bytes"
+	"encoding/json"
+	"strconv"
+)
+
+// The types here read what a field may hold on the wire, and never fail: a field
+// of the wrong type is an absent one, so that one odd value does not cost the rest.
+
+// text is a string; a number stands for its digits.
+type text string
+
+func (t *text) UnmarshalJSON(b []byte) error {
+	*t = ""
+	if b[0] == '"' {
+		return json.Unmarshal(b, (*string)(t))
+	}
+	if b[0] == '-' || '0' <= b[0] && b[0] <= '9' {
+		*t = text(b)
+	}
+	return nil
+}
+
+// flag is true, 1 or "1"; everything else is false (design: bool, 0/1 and "0"/"1"
+// are alike).
+type flag bool
+
+func (f *flag) UnmarshalJSON(b []byte) error {
+	switch string(b) {
+	case `true`, `1`, `"1"`, `"true"`:
+		*f = true
+	default:
+		*f = false
+	}
+	return nil
+}
+
+// status is the code of an envelope: a number, or its digits as a string. A number
+// that is no code counts as 500, so that it can not pass for success.
+type status struct {
+	told bool
+	code int
+}
+
+func (s *status) UnmarshalJSON(b []byte) error {
+	*s = status{}
+	n, err := strconv.ParseFloat(string(bytes.Trim(b, `"`)), 64)
+	if err != nil {
+		return nil
+	}
+	*s = status{told: true, code: 500}
+	if n >= 100 && n <= 999 && n == float64(int(n)) {
+		s.code = int(n)
+	}
+	return nil
+}
+
+// object decodes into its value when the field holds an object and leaves it alone
+// when it does not.
+type object[T any] struct{ value T }
+
+func (o *object[T]) UnmarshalJSON(b []byte) error {
+	if b[0] != '{' {
+		return nil
+	}
+	return json.Unmarshal(b, &o.value)
+}
