@@ -1,0 +1,109 @@
+package signal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+)
+
+// stableAfter is how long a connection must have lasted for the pauses to start
+// again from MinDelay: a server that takes us and drops us is not helped by haste.
+const stableAfter = time.Minute
+
+// run keeps the Conn connected until Close, or until the server ends it for good.
+func (c *Conn) run(s *session) {
+	err := c.serve(s)
+	if c.ctx.Err() != nil {
+		err = ErrClosed
+	}
+	c.mu.Lock()
+	c.err = err
+	c.mu.Unlock()
+	close(c.done)
+	c.queue.end()
+	c.dialer.close()
+	c.cfg.Logger.InfoContext(c.ctx, "signalling ended", "op", "signal", "cause", err)
+}
+
+// serve runs one session after the other and returns why there will be no more.
+func (c *Conn) serve(s *session) error {
+	attempt := 0
+	for {
+		began := time.Now()
+		err := s.run(c.ctx)
+		c.setSession(nil)
+		if c.ctx.Err() != nil || final(err) {
+			return err
+		}
+		c.cfg.Logger.WarnContext(c.ctx, "signalling connection lost", "op", "signal", "cause", err)
+		if time.Since(began) >= stableAfter {
+			attempt = 0
+		}
+		if s, err = c.reconnect(&attempt); err != nil {
+			return err
+		}
+		c.setSession(s)
+	}
+}
+
+// reconnect dials until it succeeds. It counts attempts on from attempt.
+func (c *Conn) reconnect(attempt *int) (*session, error) {
+	for {
+		delay := backoff(c.cfg.MinDelay, c.cfg.MaxDelay, *attempt)
+		*attempt++
+		select {
+		case <-time.After(delay):
+		case <-c.ctx.Done():
+			return nil, c.ctx.Err()
+		}
+		s, err := c.dial(c.ctx)
+		if err == nil {
+			c.cfg.Logger.InfoContext(c.ctx, "signalling connected again", "op", "signal", "attempt", *attempt)
+			return s, nil
+		}
+		if c.ctx.Err() != nil || final(err) {
+			return nil, err
+		}
+		c.cfg.Logger.WarnContext(c.ctx, "signalling reconnect failed", "op", "signal", "attempt", *attempt, "cause", err)
+	}
+}
+
+// dial makes one connection and joins the namespace, within DialTimeout.
+func (c *Conn) dial(ctx context.Context) (*session, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.DialTimeout)
+	defer cancel()
+	t, hs, err := c.dialer.dial(ctx)
+	if err != nil {
+		return nil, dialError(ctx, err)
+	}
+	s := &session{t: t, hs: hs, queue: c.queue, log: c.cfg.Logger}
+	if err := s.join(ctx); err != nil {
+		t.close()
+		return nil, dialError(ctx, err)
+	}
+	return s, nil
+}
+
+// dialError makes sure that the end of ctx shows, whatever it broke.
+func dialError(ctx context.Context, err error) error {
+	if end := ctx.Err(); end != nil && !errors.Is(err, end) {
+		err = fmt.Errorf("%w: %w", end, err)
+	}
+	return opError("connect", err)
+}
+
+// final tells whether a reconnect would be against the server's will.
+func final(err error) bool {
+	return errors.Is(err, ErrRefused) || errors.Is(err, ErrDisconnected)
+}
+
+// backoff is a random pause below a bound that doubles with each attempt ("full jitter").
+func backoff(least, most time.Duration, attempt int) time.Duration {
+	bound := most
+	if attempt < 62 && most>>attempt > least { // least<<attempt < most, without its overflow
+		bound = least << attempt
+	}
+	return rand.N(bound)
+}

@@ -1,0 +1,183 @@
+package signal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	writeTimeout = 10 * time.Second
+	byeTimeout   = time.Second
+	maxReason    = 200 // characters of a server's error text
+)
+
+var (
+	errPingTimeout    = errors.New("ping timeout")
+	errClosedByServer = errors.New("closed by the server")
+)
+
+// session is one connection, from its open packet to its end. Its transport is
+// never used again.
+type session struct {
+	t     transport
+	hs    handshake
+	queue *queue
+	log   *slog.Logger
+
+	joined bool // only for the goroutine in join, then run
+	lossy  bool // likewise; events were dropped, and that has been logged
+}
+
+// transport carries Engine.IO packets in their text form, over one connection or
+// many. Binary packets are dropped. read is for one goroutine, the rest for any.
+type transport interface {
+	read(ctx context.Context) (string, error)
+	write(ctx context.Context, packets ...string) error
+	close() // at once; ends read and write
+}
+
+// join waits until the server has let us into the namespace. Engine.IO 3 servers
+// do so by themselves, with 4 the client has to ask.
+func (s *session) join(ctx context.Context) error {
+	if s.hs.protocol >= 4 {
+		if err := s.write(ctx, string(eioMessage)+string(sioConnect)); err != nil {
+			return err
+		}
+	}
+	for !s.joined {
+		packet, err := s.t.read(ctx)
+		if err != nil {
+			return err
+		}
+		if err := s.handle(ctx, packet); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// run reads until the connection or ctx ends, and closes the transport.
+func (s *session) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer s.t.close()
+	defer cancel(nil)
+	// With either protocol there is traffic in each interval, a ping or its pong.
+	silence := s.hs.pingInterval + s.hs.pingTimeout
+	watchdog := time.AfterFunc(silence, func() { cancel(errPingTimeout) })
+	defer watchdog.Stop()
+	if s.hs.protocol < 4 {
+		wg.Go(func() { s.ping(ctx, cancel) }) // owner: run; ends with ctx
+	}
+	for {
+		packet, err := s.t.read(ctx)
+		if err == nil {
+			watchdog.Reset(silence)
+			err = s.handle(ctx, packet)
+		}
+		if cause := context.Cause(ctx); cause != nil {
+			return cause // the error is its consequence
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// ping asks for a sign of life in each interval: in Engine.IO 3 the client does.
+func (s *session) ping(ctx context.Context, fail context.CancelCauseFunc) {
+	tick := time.NewTicker(s.hs.pingInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			if err := s.write(ctx, string(eioPing)); err != nil {
+				fail(fmt.Errorf("ping: %w", err))
+				return
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// write sends packets. One that is cut short ends the connection, as the server
+// could not make sense of what followed.
+func (s *session) write(ctx context.Context, packets ...string) error {
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	return s.t.write(ctx, packets...)
+}
+
+// bye tells the server that we leave, as far as it listens.
+func (s *session) bye(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, byeTimeout)
+	defer cancel()
+	_ = s.t.write(ctx, string(eioMessage)+string(sioDisconnect), string(eioClose))
+}
+
+// handle acts on a packet. An error ends the session; unknown packets are ignored.
+func (s *session) handle(ctx context.Context, packet string) error {
+	if packet == "" {
+		return nil
+	}
+	switch kind, data := packet[0], packet[1:]; kind {
+	case eioClose:
+		return errClosedByServer
+	case eioPing:
+		if s.hs.protocol >= 4 {
+			return s.write(ctx, string(eioPong)+data)
+		}
+	case eioMessage:
+		return s.handleMessage(ctx, data)
+	}
+	return nil
+}
+
+func (s *session) handleMessage(ctx context.Context, data string) error {
+	m, ok := parseMessage(data)
+	if !ok {
+		s.log.DebugContext(ctx, "signalling packet ignored", "op", "signal", "size", len(data))
+		return nil
+	}
+	switch m.kind {
+	case sioConnect:
+		s.joined = true
+	case sioDisconnect:
+		return ErrDisconnected
+	case sioError:
+		return s.handleError(ctx, m.data)
+	case sioEvent:
+		s.handleEvent(ctx, m.data)
+	}
+	return nil
+}
+
+// handleError: before we are in the namespace it is a refusal, later it concerns
+// one of our events and the connection goes on, as in the JavaScript client.
+func (s *session) handleError(ctx context.Context, reason string) error {
+	reason = strings.ToValidUTF8(reason[:min(len(reason), maxReason)], "")
+	if !s.joined {
+		return fmt.Errorf("%w: %q", ErrRefused, reason)
+	}
+	s.log.WarnContext(ctx, "signalling server reports an error", "op", "signal", "reason", reason)
+	return nil
+}
+
+func (s *session) handleEvent(ctx context.Context, data string) {
+	ev, err := parseEvent(data)
+	if err != nil {
+		s.log.DebugContext(ctx, "signalling event ignored", "op", "signal", "cause", err)
+		return
+	}
+	if lost := s.queue.push(ev); lost > 0 && !s.lossy {
+		s.lossy = true
+		s.log.WarnContext(ctx, "signalling events dropped, the reader is slow", "op", "signal")
+	}
+}
