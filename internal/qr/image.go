@@ -1,0 +1,107 @@
+package qr
+
+import (
+	"bytes"
+	"fmt"
+	"image"
+	"image/color"
+	"image/draw"
+	"image/png"
+)
+
+const (
+	logoDetail = 128 // pixels a side that are kept of a logo at least, for SVG
+	maxSamples = 8   // per side of the box that makes one pixel of a shrunk logo
+)
+
+// Image draws the code, Size x Size pixels, black on white. All modules have the
+// same whole number of pixels, as uneven ones are harder to read; what is left
+// over widens the quiet zone. The caller owns the picture.
+func (c *Code) Image() image.Image {
+	bounds := image.Rect(0, 0, c.size, c.size)
+	if c.logo == nil {
+		// Two colours make a small PNG.
+		img := image.NewPaletted(bounds, color.Palette{color.White, color.Black})
+		c.drawModules(img)
+		return img
+	}
+	img := image.NewRGBA(bounds)
+	draw.Draw(img, bounds, image.White, image.Point{}, draw.Src)
+	c.drawModules(img)
+	c.drawLogo(img)
+	return img
+}
+
+// PNG is [Code.Image] as a PNG file.
+func (c *Code) PNG() ([]byte, error) {
+	var buf bytes.Buffer
+	if err := png.Encode(&buf, c.Image()); err != nil {
+		return nil, fmt.Errorf("qr: PNG: %w", err)
+	}
+	return buf.Bytes(), nil
+}
+
+func (c *Code) drawModules(img draw.Image) {
+	side, offset := c.side, c.offset()
+	for y, row := range c.modules {
+		for x, black := range row {
+			if black {
+				at := image.Pt(offset+x*side, offset+y*side)
+				draw.Draw(img, image.Rectangle{Min: at, Max: at.Add(image.Pt(side, side))}, image.Black, image.Point{}, draw.Src)
+			}
+		}
+	}
+}
+
+func (c *Code) drawLogo(img draw.Image) {
+	b := c.logo.Bounds()
+	w, h := fit(b.Dx(), b.Dy(), c.logoSize)
+	scaled := resize(c.logo, w, h)
+	at := image.Pt((c.size-w)/2, (c.size-h)/2)
+	draw.Draw(img, scaled.Bounds().Add(at), scaled, image.Point{}, draw.Over)
+}
+
+// fit is w x h, scaled to touch a square of side from inside.
+func fit(w, h, side int) (int, int) {
+	longer := max(w, h)
+	return max(1, w*side/longer), max(1, h*side/longer)
+}
+
+// shrink copies src, with at most side pixels a side.
+func shrink(src image.Image, side int) *image.RGBA {
+	b := src.Bounds()
+	w, h := b.Dx(), b.Dy()
+	if max(w, h) > side {
+		w, h = fit(w, h, side)
+	}
+	return resize(src, w, h)
+}
+
+// resize scales src: each pixel is the mean of the box that it stands for, which
+// is the nearest pixel when it enlarges.
+func resize(src image.Image, w, h int) *image.RGBA {
+	b := src.Bounds()
+	dst := image.NewRGBA(image.Rect(0, 0, w, h))
+	for y := range h {
+		y0, y1 := b.Min.Y+y*b.Dy()/h, b.Min.Y+(y+1)*b.Dy()/h
+		for x := range w {
+			x0, x1 := b.Min.X+x*b.Dx()/w, b.Min.X+(x+1)*b.Dx()/w
+			dst.SetRGBA(x, y, mean(src, image.Rect(x0, y0, max(x1, x0+1), max(y1, y0+1))))
+		}
+	}
+	return dst
+}
+
+// mean is the mean colour of src within box, premultiplied by alpha. It samples
+// large boxes, so that the work is bounded by what is drawn.
+func mean(src image.Image, box image.Rectangle) color.RGBA {
+	stepX, stepY := 1+(box.Dx()-1)/maxSamples, 1+(box.Dy()-1)/maxSamples
+	var r, g, b, a, n uint64
+	for y := box.Min.Y; y < box.Max.Y; y += stepY {
+		for x := box.Min.X; x < box.Max.X; x += stepX {
+			pr, pg, pb, pa := src.At(x, y).RGBA()
+			r, g, b, a, n = r+uint64(pr), g+uint64(pg), b+uint64(pb), a+uint64(pa), n+1
+		}
+	}
+	return color.RGBA{R: uint8(r / n >> 8), G: uint8(g / n >> 8), B: uint8(b / n >> 8), A: uint8(a / n >> 8)}
+}

@@ -1,0 +1,362 @@
+package qr
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/xml"
+	"image"
+	"image/color"
+	"image/draw"
+	"image/png"
+	"io"
+	"math"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/makiuchi-d/gozxing"
+	"github.com/makiuchi-d/gozxing/qrcode"
+	skip2 "github.com/skip2/go-qrcode"
+	"github.com/stretchr/testify/require"
+)
+
+// decode reads a QR code with a decoder that shares nothing with the encoder.
+func decode(t *testing.T, img image.Image) string {
+	t.Helper()
+	bitmap, err := gozxing.NewBinaryBitmapFromImage(img)
+	require.NoError(t, err)
+	reader := qrcode.NewQRCodeReader()
+	res, err := reader.Decode(bitmap, nil)
+	if err != nil {
+		// Its detector takes data of a hundredth of all codes for a finder pattern
+		// when modules are large; told that there is nothing but the code it reads on.
+		res, err = reader.Decode(bitmap, map[gozxing.DecodeHintType]any{gozxing.DecodeHintType_PURE_BARCODE: true})
+	}
+	require.NoError(t, err)
+	return res.GetText()
+}
+
+// content looks like a sealed QR content: base64 of n characters.
+func content(r *rand.Rand, n int) string {
+	raw := make([]byte, n)
+	for i := range raw {
+		raw[i] = byte(r.Uint32())
+	}
+	return base64.StdEncoding.EncodeToString(raw)[:n]
+}
+
+// logo is a picture that is bad for a scanner: black, with white in it.
+func logo(w, h int) image.Image {
+	img := image.NewNRGBA(image.Rect(-7, 5, w-7, h+5))
+	draw.Draw(img, img.Bounds(), image.Black, image.Point{}, draw.Src)
+	draw.Draw(img, image.Rect(-7+w/4, 5+h/4, -7+w/2, 5+h/2), image.White, image.Point{}, draw.Src)
+	return img
+}
+
+func TestEveryRenderingScans(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 50 {
+		text := content(r, 300+r.IntN(151))
+		for name, opts := range map[string]Options{"plain": {}, "logo": {Logo: logo(300, 200)}} {
+			c, err := New(text, opts)
+			require.NoError(t, err, name)
+			require.Equal(t, text, c.Content())
+			require.Equal(t, image.Rect(0, 0, DefaultSize, DefaultSize), c.Image().Bounds())
+			require.Equal(t, text, decode(t, c.Image()), name)
+
+			file, err := c.PNG()
+			require.NoError(t, err)
+			img, err := png.Decode(bytes.NewReader(file))
+			require.NoError(t, err)
+			require.Equal(t, text, decode(t, img), name)
+
+			require.Equal(t, text, decode(t, rasterise(t, c.SVG(), 1)), name)
+			require.Equal(t, text, decode(t, screen(t, c.Terminal(), false)), name)
+		}
+	}
+}
+
+// The logo at its largest, in pictures where the code leaves the most room around.
+func TestLargestLogoScans(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(3, 4))
+	for _, n := range []int{1, 8, 120, 300, 700} {
+		text := content(r, n)
+		plain, err := New(text, Options{})
+		require.NoError(t, err)
+		span := len(plain.modules) + 2*quiet
+		for _, size := range []int{2 * span, 3*span - 1, 4*span - 1} {
+			_, err := New(text, Options{Size: size, Logo: logo(90, 90), LogoSize: size/4 + 1})
+			require.Error(t, err)
+			largest := size / 4
+			c, err := New(text, Options{Size: size, Logo: logo(90, 90), LogoSize: largest})
+			for err != nil && largest > size/6 {
+				largest--
+				c, err = New(text, Options{Size: size, Logo: logo(90, 90), LogoSize: largest})
+			}
+			require.NoError(t, err)
+			require.Equal(t, size, c.Image().Bounds().Dx())
+			require.Equal(t, text, decode(t, c.Image()), "%d characters, %d px", n, size)
+			require.Equal(t, text, decode(t, rasterise(t, c.SVG(), 1)), "%d characters, %d px", n, size)
+		}
+	}
+}
+
+// A quarter of the default picture is never refused.
+func TestQuarterOfTheDefault(t *testing.T) {
+	r := rand.New(rand.NewPCG(13, 14))
+	for n := 1; n < 530; n += 7 {
+		_, err := New(content(r, n), Options{Logo: logo(9, 9), LogoSize: DefaultSize / 4})
+		require.NoError(t, err, "%d characters", n)
+	}
+}
+
+func TestPicture(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	red := image.NewUniform(color.RGBA{R: 255, A: 255})
+	c, err := New(content(r, 400), Options{Logo: at(red, 100, 50)})
+	require.NoError(t, err)
+	img := c.Image()
+	side := c.side
+	for i := range DefaultSize {
+		for d := range side { // quiet zone of a module at least
+			for _, p := range []image.Point{{i, d}, {d, i}, {i, 239 - d}, {239 - d, i}} {
+				require.Equal(t, color.RGBA{255, 255, 255, 255}, img.At(p.X, p.Y))
+			}
+		}
+	}
+	// protocol.md 7.3: a 50 px square whose corner is at 95; 2:1 leaves 25 rows.
+	var got image.Rectangle
+	for y := range DefaultSize {
+		for x := range DefaultSize {
+			if img.At(x, y) == (color.RGBA{R: 255, A: 255}) {
+				got = got.Union(image.Rect(x, y, x+1, y+1))
+			}
+		}
+	}
+	require.Equal(t, image.Rect(95, 107, 145, 132), got)
+
+	// The picture is the caller's.
+	draw.Draw(img.(draw.Image), img.Bounds(), image.Black, image.Point{}, draw.Src)
+	require.Equal(t, c.Content(), decode(t, c.Image()))
+}
+
+// at cuts w x h pixels out of an endless picture.
+func at(src image.Image, w, h int) image.Image {
+	img := image.NewRGBA(image.Rect(0, 0, w, h))
+	draw.Draw(img, img.Bounds(), src, image.Point{}, draw.Src)
+	return img
+}
+
+// bounded is a logo that has a size and no pixels.
+type bounded struct{ image.Rectangle }
+
+func (b bounded) Bounds() image.Rectangle { return b.Rectangle }
+func (bounded) ColorModel() color.Model   { return color.RGBAModel }
+func (bounded) At(int, int) color.Color   { panic("pixel touched") }
+
+func TestRefused(t *testing.T) {
+	text := content(rand.New(rand.NewPCG(7, 8)), 400)
+	huge := image.Rectangle{image.Pt(math.MinInt, 0), image.Pt(math.MaxInt, 10)}
+	for name, tc := range map[string]struct {
+		content string
+		opts    Options
+		want    string
+	}{
+		"empty content":         {"", Options{}, "qr: encode"},
+		"too long":              {strings.Repeat("a", 1274), Options{}, "content too long"},
+		"size negative":         {text, Options{Size: -1}, "too small"},
+		"size too small":        {text, Options{Size: 201}, "this content needs 206"},
+		"size absurd":           {text, Options{Size: math.MaxInt}, "more than 4096"},
+		"logo above a quarter":  {text, Options{Logo: logo(9, 9), LogoSize: 61}, "1 to 60"},
+		"logo size negative":    {text, Options{Logo: logo(9, 9), LogoSize: -1}, "1 to 60"},
+		"logo wide":             {text, Options{Logo: bounded{image.Rect(0, 0, 4097, 1)}}, "more than 4096 a side"},
+		"logo high":             {text, Options{Logo: bounded{image.Rect(0, 0, 1, 4097)}}, "more than 4096 a side"},
+		"logo empty":            {text, Options{Logo: bounded{}}, "empty"},
+		"logo wider than int":   {text, Options{Logo: bounded{huge}}, "logo"},
+		"logo with no height":   {text, Options{Logo: bounded{image.Rect(0, 0, 5, 0)}}, "empty"},
+		"default size, no room": {text, Options{Size: 206, Logo: logo(9, 9), LogoSize: 52}, "1 to 51"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, err := New(tc.content, tc.opts)
+			require.ErrorContains(t, err, tc.want)
+			require.Nil(t, c)
+		})
+	}
+}
+
+func TestSizes(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 10))
+	c, err := New(content(r, 1273), Options{Logo: logo(4096, 1), LogoSize: 1})
+	require.NoError(t, err)
+	require.Equal(t, 2*179, c.Image().Bounds().Dx(), "the default grows with the content")
+	require.Equal(t, c.Content(), decode(t, c.Image()))
+
+	c, err = New("short", Options{Size: 100, Logo: logo(1, 1)})
+	require.NoError(t, err)
+	require.Equal(t, 25, c.logoSize, "the default logo shrinks with the picture")
+	require.Equal(t, "short", decode(t, c.Image()))
+
+	c, err = New("short", Options{Size: 1000, Logo: logo(4096, 4096), LogoSize: 250})
+	require.NoError(t, err)
+	require.Equal(t, "short", decode(t, c.Image()))
+}
+
+func TestTransparentLogoLeavesTheCode(t *testing.T) {
+	plain, err := New("content", Options{})
+	require.NoError(t, err)
+	clear, err := New("content", Options{Logo: image.NewNRGBA(image.Rect(0, 0, 50, 50))})
+	require.NoError(t, err)
+	a, b := plain.Image(), clear.Image()
+	for y := range DefaultSize {
+		for x := range DefaultSize {
+			want, _, _, _ := a.At(x, y).RGBA()
+			got, _, _, _ := b.At(x, y).RGBA()
+			if want != got {
+				require.Failf(t, "pixel", "(%d,%d) has changed", x, y)
+			}
+		}
+	}
+}
+
+func TestTerminalColours(t *testing.T) {
+	c, err := New("content", Options{})
+	require.NoError(t, err)
+	lines := strings.Split(strings.TrimSuffix(c.Terminal(), "\n"), "\n")
+	require.Len(t, lines, (len(c.modules)+2*terminalQuiet+1)/2)
+	for _, line := range lines {
+		require.True(t, strings.HasPrefix(line, blackOnWhite) && strings.HasSuffix(line, reset), "%q", line)
+		require.Equal(t, 2, strings.Count(line, "\x1b"), "one colour a line, and its end")
+	}
+
+	c, err = New("content", Options{NoColor: true})
+	require.NoError(t, err)
+	require.NotContains(t, c.Terminal(), "\x1b")
+	require.Equal(t, "content", decode(t, screen(t, c.Terminal(), true)))
+}
+
+// rasterise draws what SVG writes, and nothing else: rect, a path of M h v h z
+// rectangles, image.
+func rasterise(t *testing.T, doc string, zoom int) image.Image {
+	t.Helper()
+	var img *image.RGBA
+	var scale, origin float64
+	px := func(v float64) int { return int(math.Round((v - origin) * scale)) }
+	length := func(s string) int { return int(math.Round(numbers(t, s)[0] * scale)) }
+	dec := xml.NewDecoder(strings.NewReader(doc))
+	for {
+		tok, err := dec.Token()
+		if err == io.EOF {
+			require.NotNil(t, img, "no svg element")
+			return img
+		}
+		require.NoError(t, err)
+		el, ok := tok.(xml.StartElement)
+		if !ok {
+			continue
+		}
+		attr := map[string]string{}
+		for _, a := range el.Attr {
+			attr[a.Name.Local] = a.Value
+		}
+		switch el.Name.Local {
+		case "svg":
+			box := numbers(t, attr["viewBox"])
+			require.Len(t, box, 4)
+			require.Equal(t, box[2], box[3])
+			size := int(numbers(t, attr["width"])[0]) * zoom
+			img = image.NewRGBA(image.Rect(0, 0, size, size))
+			scale, origin = float64(size)/box[2], box[0]
+			require.Equal(t, box[0], box[1])
+		case "rect":
+			require.Equal(t, "#fff", attr["fill"])
+			corner := image.Pt(px(numbers(t, attr["x"])[0]), px(numbers(t, attr["y"])[0]))
+			r := image.Rectangle{corner, corner.Add(image.Pt(length(attr["width"]), length(attr["height"])))}
+			require.Equal(t, img.Bounds(), r, "all of it is white")
+			draw.Draw(img, r, image.White, image.Point{}, draw.Src)
+		case "path":
+			require.Equal(t, "#000", attr["fill"])
+			for _, part := range strings.SplitAfter(attr["d"], "z") {
+				if part == "" {
+					continue
+				}
+				require.Regexp(t, `^M\d+ \d+h\d+v\d+h-\d+z$`, part)
+				n := numbers(t, strings.NewReplacer("M", "", "h", " ", "v", " ", "z", "").Replace(strings.ReplaceAll(part, "h-", " -")))
+				require.Equal(t, n[2], -n[4], "the path closes")
+				draw.Draw(img, image.Rect(px(n[0]), px(n[1]), px(n[0]+n[2]), px(n[1]+n[3])), image.Black, image.Point{}, draw.Src)
+			}
+		case "image":
+			x, y := px(numbers(t, attr["x"])[0]), px(numbers(t, attr["y"])[0])
+			w, h := length(attr["width"]), length(attr["height"])
+			data, ok := strings.CutPrefix(attr["href"], "data:image/png;base64,")
+			require.True(t, ok)
+			pic, err := png.Decode(base64.NewDecoder(base64.StdEncoding, strings.NewReader(data)))
+			require.NoError(t, err)
+			pw, ph := fit(pic.Bounds().Dx(), pic.Bounds().Dy(), min(w, h))
+			corner := image.Pt(x+(w-pw)/2, y+(h-ph)/2)
+			scaled := resize(pic, pw, ph)
+			draw.Draw(img, scaled.Bounds().Add(corner), scaled, image.Point{}, draw.Over)
+		default:
+			require.Failf(t, "element", "%s is unknown to the rasteriser", el.Name.Local)
+		}
+	}
+}
+
+func numbers(t *testing.T, s string) []float64 {
+	t.Helper()
+	var out []float64
+	for _, field := range strings.Fields(s) {
+		n, err := strconv.ParseFloat(field, 64)
+		require.NoError(t, err)
+		out = append(out, n)
+	}
+	require.NotEmpty(t, out)
+	return out
+}
+
+// screen is what a terminal shows, 4 pixels for half a cell. light says that the
+// blocks are the white modules.
+func screen(t *testing.T, text string, light bool) image.Image {
+	t.Helper()
+	text = strings.NewReplacer(blackOnWhite, "", reset, "").Replace(text)
+	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+	width := len([]rune(lines[0]))
+	img := image.NewGray(image.Rect(0, 0, 4*width, 8*len(lines)))
+	for y, line := range lines {
+		cells := []rune(line)
+		require.Len(t, cells, width)
+		for x, cell := range cells {
+			require.Contains(t, " ▀▄█", string(cell))
+			for half, block := range []bool{cell == '█' || cell == '▀', cell == '█' || cell == '▄'} {
+				if block == light {
+					corner := image.Pt(4*x, 8*y+4*half)
+					draw.Draw(img, image.Rectangle{corner, corner.Add(image.Pt(4, 4))}, image.White, image.Point{}, draw.Src)
+				}
+			}
+		}
+	}
+	return img
+}
+
+func BenchmarkPNG(b *testing.B) {
+	text := content(rand.New(rand.NewPCG(11, 12)), 400)
+	b.Run("logo", func(b *testing.B) {
+		pic := logo(200, 200)
+		b.ReportAllocs()
+		for b.Loop() {
+			c, err := New(text, Options{Logo: pic})
+			require.NoError(b, err)
+			_, err = c.PNG()
+			require.NoError(b, err)
+		}
+	})
+	b.Run("skip2", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			_, err := skip2.Encode(text, skip2.Highest, DefaultSize)
+			require.NoError(b, err)
+		}
+	})
+}

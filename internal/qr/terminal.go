@@ -1,0 +1,47 @@
+package qr
+
+import "strings"
+
+const (
+	terminalQuiet = 2 // modules: the terminal around may be black
+
+	// Black on white from the fixed part of the 256 colour palette: the first 16
+	// colours are what the user's theme makes of them.
+	blackOnWhite = "\x1b[38;5;16;48;5;231m"
+	reset        = "\x1b[0m"
+)
+
+// Terminal is the code as lines of half block characters, two rows of modules in
+// a line, for a terminal with UTF-8. It sets black on white itself, so dark and
+// light terminals show the same, unless Options.NoColor asked for plain text.
+// There is no logo.
+func (c *Code) Terminal() string {
+	var b strings.Builder
+	end := len(c.modules) + terminalQuiet
+	for y := -terminalQuiet; y < end; y += 2 {
+		if !c.noColor {
+			b.WriteString(blackOnWhite)
+		}
+		for x := -terminalQuiet; x < end; x++ {
+			b.WriteString(halfBlock(c.black(x, y) != c.noColor, c.black(x, y+1) != c.noColor))
+		}
+		if !c.noColor {
+			b.WriteString(reset)
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// halfBlock paints the upper and the lower half of a character cell.
+func halfBlock(upper, lower bool) string {
+	switch {
+	case upper && lower:
+		return "█"
+	case upper:
+		return "▀"
+	case lower:
+		return "▄"
+	}
+	return " "
+}
