@@ -55,25 +55,42 @@ func logo(w, h int) image.Image {
 }
 
 func TestEveryRenderingScans(t *testing.T) {
-	t.Parallel()
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 50 {
 		text := content(r, 300+r.IntN(151))
 		for name, opts := range map[string]Options{"plain": {}, "logo": {Logo: logo(300, 200)}} {
-			c, err := New(text, opts)
-			require.NoError(t, err, name)
-			require.Equal(t, text, c.Content())
-			require.Equal(t, image.Rect(0, 0, DefaultSize, DefaultSize), c.Image().Bounds())
-			require.Equal(t, text, decode(t, c.Image()), name)
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				c, err := New(text, opts)
+				require.NoError(t, err)
+				require.Equal(t, text, c.Content())
+				picture := c.Image()
+				require.Equal(t, image.Rect(0, 0, DefaultSize, DefaultSize), picture.Bounds())
+				require.Equal(t, text, decode(t, picture))
+				require.Equal(t, text, decode(t, rasterise(t, c.SVG(), 1)))
+				require.Equal(t, text, decode(t, screen(t, c.Terminal(), false)))
 
-			file, err := c.PNG()
-			require.NoError(t, err)
-			img, err := png.Decode(bytes.NewReader(file))
-			require.NoError(t, err)
-			require.Equal(t, text, decode(t, img), name)
+				file, err := c.PNG()
+				require.NoError(t, err)
+				fromFile, err := png.Decode(bytes.NewReader(file))
+				require.NoError(t, err)
+				requireSamePicture(t, picture, fromFile) // which was decoded
+			})
+		}
+	}
+}
 
-			require.Equal(t, text, decode(t, rasterise(t, c.SVG(), 1)), name)
-			require.Equal(t, text, decode(t, screen(t, c.Terminal(), false)), name)
+func requireSamePicture(t *testing.T, want, got image.Image) {
+	t.Helper()
+	require.Equal(t, want.Bounds(), got.Bounds())
+	b := want.Bounds()
+	for y := b.Min.Y; y < b.Max.Y; y++ {
+		for x := b.Min.X; x < b.Max.X; x++ {
+			wr, wg, wb, wa := want.At(x, y).RGBA()
+			gr, gg, gb, ga := got.At(x, y).RGBA()
+			if wr != gr || wg != gg || wb != gb || wa != ga {
+				t.Fatalf("pixel %d,%d is %v, not %v", x, y, got.At(x, y), want.At(x, y))
+			}
 		}
 	}
 }
