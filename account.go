@@ -1,0 +1,122 @@
+package sdk
+
+import (
+	"context"
+
+	"github.com/mirrorfly-go/sdk/internal/seal"
+)
+
+// GetCurrentUserJID returns the bare JID of the user who is logged in (protocol.md 5.7). It asks nobody and works while the
+// connection is lost.
+//
+// Errors: 400 ErrNotRegistered; 500 ErrClosed.
+func (c *Client) GetCurrentUserJID() (Result[string], error) {
+	return run(context.Background(), c, "GetCurrentUserJID", success, func(context.Context) (string, error) {
+		me, err := c.checkRegistered()
+		return me.username + "@" + me.service.XMPPHost, err
+	})
+}
+
+// SendFeedback sends feedback about the service to those who run it (protocol.md 5.8). It is not repeated by itself once it
+// may have arrived.
+//
+// Errors: 400 ErrInvalidArgument when title or description is empty; 400 ErrNotRegistered; the service's status and text; 599 ErrNetwork.
+func (c *Client) SendFeedback(ctx context.Context, title, description string) (Result[None], error) {
+	return run(ctx, c, "SendFeedback", success, func(ctx context.Context) (None, error) {
+		if _, err := c.checkRegistered(); err != nil {
+			return None{}, err
+		}
+		if err := validate(required("title", title), required("description", description)); err != nil {
+			return None{}, err
+		}
+		return None{}, c.rest.Feedback(ctx, title, description)
+	})
+}
+
+// DeleteMyAccount deletes the account that is logged in, for good (protocol.md 5.9). The session ends and
+// nothing reconnects; other users are told by OnUserDeleted. feedback may be empty.
+//
+// Errors: 400 ErrInvalidArgument when reason is empty; 400 ErrNotRegistered; the service's status and text; 599 ErrNetwork.
+func (c *Client) DeleteMyAccount(ctx context.Context, reason, feedback string) (Result[None], error) {
+	return run(ctx, c, "DeleteMyAccount", success, func(ctx context.Context) (None, error) {
+		if _, err := c.checkRegistered(); err != nil {
+			return None{}, err
+		}
+		if err := validate(required("reason", reason)); err != nil {
+			return None{}, err
+		}
+		return None{}, c.leave(ctx, func(ctx context.Context, _ account) error {
+			return c.rest.DeleteAccount(ctx, reason, feedback)
+		})
+	})
+}
+
+// ReportedMessage is one message of a report.
+type ReportedMessage struct {
+	MsgID       string `json:"msgId"`
+	Message     string `json:"message"` // may be empty
+	MsgType     string `json:"msgType"`
+	Filename    string `json:"filename"`    // may be empty
+	Timestamp   int64  `json:"timestamp"`   // as the message carries it, not 0
+	PublisherID string `json:"publisherId"` // who wrote it
+}
+
+// ReportUserOrGroup reports a user (ChatTypeChat) or a group (ChatTypeGroup), with the messages that give the
+// reason: at least one (protocol.md 5.10). It is not repeated by itself once it may have arrived.
+//
+// Errors: 403 ErrFeatureUnavailable, checked before the arguments; 400 ErrInvalidArgument; 400 ErrNotRegistered; the service's
+// status and text; 599 ErrNetwork.
+func (c *Client) ReportUserOrGroup(ctx context.Context, jid string, chatType ChatType, messages []ReportedMessage) (Result[None], error) {
+	return run(ctx, c, "ReportUserOrGroup", success, func(ctx context.Context) (None, error) {
+		if err := c.gate(func(f Features) bool { return f.Report }); err != nil {
+			return None{}, err
+		}
+		me, err := c.checkRegistered()
+		if err != nil {
+			return None{}, err
+		}
+		if err := checkReport(jid, chatType, messages); err != nil {
+			return None{}, err
+		}
+		data, err := seal.JSON(messages)
+		if err != nil {
+			return None{}, err
+		}
+		return None{}, c.rest.Report(ctx, me.username, jid, string(chatType), data)
+	})
+}
+
+func checkReport(jid string, chatType ChatType, messages []ReportedMessage) error {
+	format := groupJIDFormat
+	if chatType == ChatTypeChat {
+		format = jidFormat
+	}
+	if err := validate(format("toUserJid", jid), required("toUserJid", jid), required("chatType", string(chatType))); err != nil {
+		return err
+	}
+	if len(messages) == 0 {
+		return invalid("Invalid data value.")
+	}
+	for _, m := range messages {
+		if m.MsgID == "" || m.MsgType == "" || m.PublisherID == "" || m.Timestamp == 0 {
+			return invalid("Invalid data value.")
+		}
+	}
+	return nil
+}
+
+// SetMediaEncryption says whether UploadMedia encrypts from now on (protocol.md 5.12, 8). It is off at the start. Profile pictures
+// are never encrypted, and DownloadMedia goes by the file, not by this switch.
+//
+// Errors: 400 ErrNotRegistered; 500 ErrClosed.
+func (c *Client) SetMediaEncryption(enabled bool) (Result[None], error) {
+	return run(context.Background(), c, "SetMediaEncryption", success, func(context.Context) (None, error) {
+		if _, err := c.checkRegistered(); err != nil {
+			return None{}, err
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.encryptMedia = enabled
+		return None{}, nil
+	})
+}

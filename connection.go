@@ -1,0 +1,368 @@
+package sdk
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	mathrand "math/rand/v2"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mirrorfly-go/sdk/internal/xmpp"
+)
+
+const (
+	stableAfter  = time.Minute     // a connection that held this long starts again with the shortest delay
+	closeTimeout = time.Second     // for saying goodbye to the XMPP server
+	dialTimeout  = 5 * time.Second // for one address
+)
+
+// connection keeps one login's XMPP session up. It outlives the sessions that carry it; its
+// goroutine is the only one that replaces them.
+type connection struct {
+	client *Client
+	me     account // immutable; whose session it is, also when the client has forgotten it
+	ctx    context.Context
+	cancel context.CancelFunc
+	done   chan struct{} // closed when supervise has returned
+
+	session *xmpp.Session // guarded by client.mu; nil while there is none
+}
+
+// connection returns what keeps the session up, or nil.
+func (c *Client) connection() *connection {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.conn
+}
+
+// dial makes one XMPP session with a fresh resource. ctx bounds the handshake only.
+func (c *Client) dial(ctx context.Context, me account, wirePassword string, handle func(xmpp.Event)) (*xmpp.Session, error) {
+	addresses, err := c.addressesFor(me)
+	if err != nil {
+		return nil, err
+	}
+	s, err := xmpp.Dial(ctx, xmpp.Config{
+		Addresses:         addresses,
+		Domain:            me.service.XMPPHost,
+		Username:          me.username,
+		Password:          wirePassword,
+		Resource:          "Web-" + newUUID(),
+		AllowInsecure:     c.cfg.AllowInsecure,
+		HTTPClient:        c.http,
+		TLSConfig:         c.cfg.TLSConfig,
+		DialContext:       c.cfg.DialContext,
+		DialTimeout:       dialTimeout,
+		KeepAliveInterval: c.cfg.KeepAlive.Interval,
+		KeepAliveTimeout:  c.cfg.KeepAlive.Timeout,
+		UserAgent:         c.cfg.userAgent(),
+		Logger:            c.cfg.Logger,
+		Handle:            handle,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Start(ctx); err != nil {
+		return nil, errors.Join(err, s.Close(ctx))
+	}
+	return s, nil
+}
+
+// addressesFor are those of the Config, or what the service has handed out (protocol.md 4.3).
+func (c *Client) addressesFor(me account) ([]xmpp.Address, error) {
+	if len(c.addresses) > 0 {
+		return c.addresses, nil
+	}
+	host, port := me.service.XMPPHost, me.service.XMPPPortWeb
+	if port == "" {
+		port = "443"
+	}
+	if c.cfg.Transport == TransportTCP {
+		if host, port = me.service.XMPPDomain, me.service.XMPPPort; host == "" {
+			host = me.service.XMPPHost
+		}
+		if port == "" {
+			port = "5222" // RFC 6120 3.2.1
+		}
+	}
+	addresses, err := xmpp.ParseAddresses(net.JoinHostPort(host, port), c.cfg.Transport == TransportTCP)
+	if err != nil {
+		return nil, fmt.Errorf("address that the service handed out: %w", err)
+	}
+	return addresses, nil
+}
+
+// newConnection prepares the keeper of a session for me. It does nothing until supervise.
+func (c *Client) newConnection(me account) *connection {
+	n := &connection{client: c, me: me, done: make(chan struct{})}
+	n.ctx, n.cancel = context.WithCancel(c.life)
+	return n
+}
+
+// install makes s the client's session, unless n was told to stop meanwhile.
+func (n *connection) install(s *xmpp.Session) bool {
+	n.client.mu.Lock()
+	defer n.client.mu.Unlock()
+	if n.ctx.Err() != nil {
+		return false
+	}
+	n.session = s
+	return true
+}
+
+// stop ends the session and the goroutine, and waits for both.
+func (n *connection) stop(timeout time.Duration) {
+	n.client.mu.Lock()
+	n.cancel()
+	s := n.session
+	n.client.mu.Unlock()
+	if s != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), timeout)
+		defer cancel()
+		if err := s.Close(ctx); err != nil {
+			n.client.cfg.Logger.DebugContext(ctx, "closing the XMPP session", "err", err)
+		}
+	}
+	<-n.done
+}
+
+// supervise serves s and every session that follows it, until stop or until there is
+// no point in trying again. It is the connection's one goroutine.
+func (n *connection) supervise(s *xmpp.Session) {
+	defer close(n.done)
+	failures := 0 // since a connection last held
+	for s != nil {
+		start := time.Now()
+		err := s.Serve()
+		if time.Since(start) > stableAfter {
+			failures = 0
+		}
+		n.tellLost(err)
+		if n.ctx.Err() != nil || !isTransient(err) || n.client.cfg.Reconnect.Disabled {
+			return
+		}
+		s = n.reconnect(&failures)
+	}
+}
+
+// tellLost tells DISCONNECTED; the cause is nil when it was asked for.
+func (n *connection) tellLost(err error) {
+	n.client.mu.Lock()
+	n.session = nil
+	n.client.mu.Unlock()
+	event := ConnectionEvent{Status: StatusDisconnected}
+	if n.ctx.Err() == nil {
+		event.Err = explain(n.ctx, "Connect", explainDial(n.ctx, err))
+	}
+	n.client.tell(event)
+}
+
+// reconnect tries until there is a session, and returns nil when it gave up or was stopped.
+func (n *connection) reconnect(failures *int) *xmpp.Session {
+	c, policy := n.client, n.client.cfg.Reconnect
+	for attempt := 1; policy.MaxAttempts == 0 || attempt <= policy.MaxAttempts; attempt++ {
+		n.awaitLeaving()
+		delay := backoff(policy, *failures)
+		*failures++
+		c.tell(ConnectionEvent{Status: StatusReconnecting, Attempt: attempt, RetryIn: delay})
+		s, err := n.redial(delay)
+		switch {
+		case n.ctx.Err() != nil:
+			c.tell(ConnectionEvent{Status: StatusDisconnected})
+			return nil
+		case err == nil:
+			c.tell(ConnectionEvent{Status: StatusConnected, Attempt: attempt})
+			return s
+		case !n.tellFailed(err, attempt):
+			return nil
+		}
+	}
+	return nil
+}
+
+// awaitLeaving holds reconnection while Logout or DeleteMyAccount waits for the service:
+// the server often cuts the connection before that answer arrives.
+func (n *connection) awaitLeaving() {
+	n.client.mu.Lock()
+	leaving := n.client.leaving
+	n.client.mu.Unlock()
+	if leaving == nil {
+		return
+	}
+	select {
+	case <-leaving:
+	case <-n.ctx.Done():
+	}
+}
+
+// redial waits, then makes one attempt with a fresh wire password (protocol.md 4.6).
+func (n *connection) redial(delay time.Duration) (*xmpp.Session, error) {
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-n.ctx.Done():
+		return nil, n.ctx.Err()
+	}
+	ctx, cancel := context.WithTimeout(n.ctx, n.client.cfg.RequestTimeout)
+	defer cancel()
+	wirePassword, err := n.client.rest.WirePassword(ctx, n.me.password)
+	if err != nil {
+		return nil, err
+	}
+	s, err := n.client.dial(ctx, n.me, wirePassword, n.handle)
+	if err != nil {
+		return nil, err
+	}
+	if !n.install(s) {
+		_ = s.Close(ctx) // ctx has ended: this only drops the socket
+		return nil, n.ctx.Err()
+	}
+	return s, nil
+}
+
+// tellFailed tells why an attempt to connect failed, and whether another makes sense.
+func (n *connection) tellFailed(err error, attempt int) (again bool) {
+	event := n.client.failure(n.ctx, err)
+	event.Attempt = attempt
+	if event.Status == StatusAuthFail {
+		n.client.forgetPassword()
+	}
+	n.client.tell(event)
+	return event.Status != StatusAuthFail && isTransient(err)
+}
+
+// failure is the event for a connection that could not be made.
+func (c *Client) failure(ctx context.Context, err error) ConnectionEvent {
+	e := explain(ctx, "Connect", explainDial(ctx, err))
+	if errors.Is(e, ErrInvalidCredentials) {
+		return ConnectionEvent{Status: StatusAuthFail, StatusCode: e.StatusCode, Message: e.Message, Err: e}
+	}
+	return ConnectionEvent{Status: StatusConnectionFailed, Err: e}
+}
+
+// explainDial gives what xmpp.Dial returns the codes of protocol.md 4.1.7 and 11.
+func explainDial(ctx context.Context, err error) error {
+	var auth *xmpp.AuthError
+	switch {
+	case errors.As(err, &auth) && auth.Err == nil && !auth.Temporary():
+		return &Error{
+			StatusCode: http.StatusUnauthorized, Message: "Invalid Credentials",
+			Condition: auth.Condition, Err: err, kind: ErrInvalidCredentials,
+		}
+	case errors.Is(err, xmpp.ErrInsecure), ctx.Err() != nil:
+		return err
+	}
+	e := &Error{
+		StatusCode: errNotConnected.StatusCode, Message: errNotConnected.Message,
+		Err: err, kind: errors.Join(ErrNotConnected, ErrNetwork),
+	}
+	var stream *xmpp.StreamError
+	if errors.As(err, &stream) {
+		e.Condition = stream.Condition
+	} else if auth != nil {
+		e.Condition = auth.Condition
+	}
+	return e
+}
+
+// isTransient is false for what trying again cannot mend: the server has replaced this session by
+// another of the same user, or removed the account (RFC 6120 4.9.3.3 and 4.9.3.12).
+func isTransient(err error) bool {
+	var stream *xmpp.StreamError
+	if errors.As(err, &stream) {
+		return stream.Condition != "conflict" && stream.Condition != "not-authorized"
+	}
+	return !errors.Is(err, xmpp.ErrInsecure)
+}
+
+// backoff is full jitter: anything up to a bound that doubles with every failure.
+func backoff(p ReconnectPolicy, failures int) time.Duration {
+	bound := p.MinDelay
+	for range failures {
+		if bound *= 2; bound >= p.MaxDelay {
+			bound = p.MaxDelay
+			break
+		}
+	}
+	return mathrand.N(bound + 1)
+}
+
+// handle maps what the server pushes to the events of the JavaScript SDK (protocol.md 6).
+func (n *connection) handle(event xmpp.Event) {
+	l := n.client.listeners
+	switch e := event.(type) {
+	case xmpp.Presence:
+		l.presence.Emit(PresenceEvent{FromUserJID: e.From.Bare().String(), Status: orDefault(e.Type, "online")})
+	case xmpp.VCardPush:
+		l.userProfile.Emit(n.client.openVCard(n.me, e))
+	case xmpp.BlockPush:
+		n.handleBlockPush(e)
+	case xmpp.UserBlocked:
+		n.handleUserBlocked(e)
+	case xmpp.UserDeleted:
+		l.userDeleted.Emit(UserDeletedEvent{UserJID: e.User})
+	case xmpp.AdminBlock:
+		l.adminBlock.Emit(AdminBlockEvent{JID: e.JID, ChatType: ChatType(e.ChatType), Blocked: e.Blocked})
+	case xmpp.LoggedOut:
+		n.handleLoggedOut(e)
+	}
+}
+
+func (n *connection) handleBlockPush(e xmpp.BlockPush) {
+	if len(e.JIDs) == 0 {
+		n.client.listeners.block.Emit(BlockEvent{Blocked: e.Blocked, ByMe: true})
+	}
+	for _, jid := range e.JIDs {
+		n.client.listeners.block.Emit(BlockEvent{UserID: localPart(jid), UserJID: jid, Blocked: e.Blocked, ByMe: true})
+	}
+}
+
+func (n *connection) handleUserBlocked(e xmpp.UserBlocked) {
+	jid := e.User + "@" + n.me.service.XMPPHost
+	if e.Blocked {
+		n.client.listeners.presence.Emit(PresenceEvent{FromUserJID: jid, Status: "unavailable"})
+	}
+	n.client.listeners.block.Emit(BlockEvent{UserID: e.User, UserJID: jid, Blocked: e.Blocked})
+}
+
+// handleLoggedOut passes on that the phone has ended this QR session. The session is
+// ended elsewhere: this is its own read loop.
+func (n *connection) handleLoggedOut(e xmpp.LoggedOut) {
+	n.client.mu.Lock()
+	q := n.client.qr
+	n.client.mu.Unlock()
+	if q == nil || !slices.Contains(e.SocketIDs, n.me.qrSocketID) {
+		return
+	}
+	select {
+	case q.ended <- struct{}{}:
+	default: // it knows
+	}
+}
+
+func localPart(jid string) string {
+	local, _, _ := strings.Cut(jid, "@")
+	return local
+}
+
+func orDefault(value, otherwise string) string {
+	if value == "" {
+		return otherwise
+	}
+	return value
+}
+
+// newUUID is a random UUID (RFC 9562 5.4).
+func newUUID() string {
+	var b [16]byte
+	rand.Read(b[:]) // never fails since Go 1.24
+	b[6] = b[6]&0x0f | 0x40
+	b[8] = b[8]&0x3f | 0x80
+	return fmt.Sprintf("%s-%s-%s-%s-%s", hex.EncodeToString(b[:4]), hex.EncodeToString(b[4:6]), hex.EncodeToString(b[6:8]), hex.EncodeToString(b[8:10]), hex.EncodeToString(b[10:]))
+}

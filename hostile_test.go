@@ -1,0 +1,137 @@
+package sdk_test
+
+import (
+	"context"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/sdktest"
+)
+
+// Whatever a server does at whatever step: Connect ends with an *Error that says something, and works when the fault is gone.
+func TestConnectAgainstFaults(t *testing.T) {
+	for _, transport := range []sdk.Transport{sdk.TransportWebSocket, sdk.TransportTCP} {
+		for _, step := range []sdktest.Step{
+			sdktest.StepREST, sdktest.StepUpgrade, sdktest.StepAccept, sdktest.StepStartTLS, sdktest.StepTLS,
+			sdktest.StepStream, sdktest.StepAuth, sdktest.StepBind,
+		} {
+			for _, kind := range []sdktest.FaultKind{sdktest.FaultClose, sdktest.FaultError, sdktest.FaultMalformed, sdktest.FaultHuge, sdktest.FaultWrongSender} {
+				t.Run(string(transport)+"/"+string(step)+"/"+string(kind), func(t *testing.T) {
+					t.Parallel()
+					srv := sdktest.New(t)
+					cfg := srv.Config()
+					cfg.Transport = transport
+					client, credentials := register(t, cfg, "alice")
+					srv.SetFault(step, kind)
+					ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+					defer cancel()
+					res, err := client.Connect(ctx, credentials.Username, credentials.Password)
+					if err != nil {
+						e := failed(t, res, err)
+						require.NotEqual(t, 499, e.StatusCode)
+						require.NoError(t, ctx.Err(), "it did not wait for the deadline: %v", err)
+						srv.ClearFaults()
+						connect(t, client, credentials)
+					}
+				})
+			}
+		}
+	}
+}
+
+// A broken stream ends that session, not the client.
+func TestHostilePushes(t *testing.T) {
+	for name, xml := range map[string]string{
+		"not XML":      `<presence from="bob"><<>>`,
+		"10 MiB":       "<message><body>" + strings.Repeat("x", 10<<20) + "</body></message>",
+		"too deep":     strings.Repeat("<a>", 10000) + strings.Repeat("</a>", 10000),
+		"DTD":          `<!DOCTYPE x [<!ENTITY a "aaaa">]><message>&a;</message>`,
+		"instruction":  `<?php evil ?>`,
+		"bad UTF-8":    "<message><body>\xff\xfe</body></message>",
+		"stream error": `<stream:error xmlns:stream="http://etherx.jabber.org/streams"><policy-violation xmlns="urn:ietf:params:xml:ns:xmpp-streams"/></stream:error>`,
+	} {
+		for _, transport := range []sdk.Transport{sdk.TransportWebSocket, sdk.TransportTCP} {
+			t.Run(name+"/"+string(transport), func(t *testing.T) {
+				t.Parallel()
+				srv := sdktest.New(t)
+				cfg := quick(srv.Config())
+				cfg.Transport = transport
+				client, credentials := register(t, cfg, "alice")
+				connection := collect(client.OnConnection)
+				connect(t, client, credentials)
+				require.Equal(t, 1, srv.Push("alice", xml))
+				event := connection.until(t, hasStatus(sdk.StatusDisconnected))
+				require.ErrorIs(t, event.Err, sdk.ErrNotConnected)
+				connection.until(t, func(e sdk.ConnectionEvent) bool { return e.Status == sdk.StatusConnected && e.Attempt == 1 })
+				_, err := client.SetUserProfile(t.Context(), sdk.ProfileUpdate{Email: "a@example.com"})
+				require.NoError(t, err)
+			})
+		}
+	}
+}
+
+// What is well-formed and makes no sense is ignored: later pushes arrive.
+func TestSenselessPushes(t *testing.T) {
+	srv := sdktest.New(t)
+	client, credentials := register(t, srv.Config(), "alice")
+	connection := collect(client.OnConnection)
+	presence := collect(client.OnPresence)
+	profiles := collect(client.OnUserProfile)
+	blocks := collect(client.OnBlock)
+	deleted := collect(client.OnUserDeleted)
+	admin := collect(client.OnAdminBlock)
+	connect(t, client, credentials)
+	host := srv.Domain()
+	for _, xml := range []string{
+		`<iq xmlns="jabber:client" type="result" id="x"/>`,
+		`<iq xmlns="jabber:client" type="result" from="bob@evil.example" id="x"><vCard xmlns="vcard-temp"><nickName>Evil</nickName></vCard></iq>`,
+		`<iq xmlns="jabber:client" type="result" from="bob@` + host + `/phone" id="x"><vCard xmlns="vcard-temp"><nickName>Evil</nickName></vCard></iq>`,
+		`<iq xmlns="jabber:client" type="result" from="a@b@c" id="x"><vCard xmlns="vcard-temp"/></iq>`,
+		`<iq xmlns="jabber:client" type="set" from="bob@` + host + `" id="b"><block xmlns="urn:xmpp:blocking"><item jid="alice@` + host + `"/></block></iq>`,
+		`<message xmlns="jabber:client" from="bob@` + host + `/x"><userblocked blocked_user="carol" type="block_user"/></message>`,
+		`<message xmlns="jabber:client" from="bob@` + host + `/x"><user_deleted user="carol@` + host + `"/></message>`,
+		`<message xmlns="jabber:client" from="bob@` + host + `/x"><admin_block block_status="1" jid="alice@` + host + `" chat_type="chat"/></message>`,
+		`<message xmlns="jabber:client" from="bob@` + host + `/x"><received xmlns="urn:xmpp:carbons:2"><forwarded xmlns="urn:xmpp:forward:0"><message xmlns="jabber:client" from="` + host + `"><user_deleted user="carol@` + host + `"/></message></forwarded></received></message>`,
+		`<message xmlns="jabber:client" type="error" from="` + host + `"><user_deleted user="carol@` + host + `"/></message>`,
+		`<message xmlns="jabber:client" from="` + host + `"><userblocked/></message>`,
+		`<message xmlns="jabber:client" from="` + host + `"><userblocked blocked_user="" type="block_user"/></message>`,
+		`<message xmlns="jabber:client" from="` + host + `"><userblocked blocked_user="carol" type="sideways"/></message>`,
+		`<presence xmlns="jabber:client" from=""/>`,
+		`<presence xmlns="jabber:client" from="alice@` + host + `/other"/>`,
+		`<unknown xmlns="urn:nobody"/>`,
+	} {
+		require.Equal(t, 1, srv.Push("alice", xml))
+	}
+	srv.Push("alice", `<message xmlns="jabber:client" from="`+host+`"><user_deleted user="dave@`+host+`"/></message>`)
+	deleted.until(t, func(sdk.UserDeletedEvent) bool { return true })
+	require.Equal(t, []sdk.UserDeletedEvent{{UserJID: "dave@" + host}}, deleted.list())
+	require.Empty(t, presence.list())
+	require.Empty(t, profiles.list())
+	require.Empty(t, blocks.list())
+	require.Empty(t, admin.list())
+	require.Equal(t, []sdk.ConnectionStatus{sdk.StatusConnected}, statuses(connection))
+}
+
+// 2 GiB of JSON and 10 MiB stanzas cost no memory.
+func TestHugeAnswersStayBounded(t *testing.T) {
+	srv := sdktest.New(t)
+	client, credentials := register(t, srv.Config(), "alice")
+	connect(t, client, credentials)
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	srv.SetFault(sdktest.StepREST, sdktest.FaultHuge)
+	for range 5 {
+		res, err := client.GetUserProfile(t.Context(), "alice")
+		failed(t, res, err)
+	}
+	srv.ClearFaults()
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	require.Less(t, int64(after.HeapAlloc)-int64(before.HeapAlloc), int64(16<<20))
+}

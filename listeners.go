@@ -1,0 +1,138 @@
+package sdk
+
+import (
+	"time"
+
+	"github.com/mirrorfly-go/sdk/internal/dispatch"
+)
+
+// ConnectionStatus is what a ConnectionEvent tells, in the words of the JavaScript SDK (protocol.md 4.5).
+type ConnectionStatus string
+
+// The states of a connection.
+const (
+	StatusConnected        ConnectionStatus = "CONNECTED"        // logged in, requests work
+	StatusDisconnected     ConnectionStatus = "DISCONNECTED"     // lost, or ended by Logout or Close; also the state before Connect
+	StatusConnectionFailed ConnectionStatus = "CONNECTIONFAILED" // an attempt to connect failed
+	StatusReconnecting     ConnectionStatus = "RECONNECTING"     // the next attempt follows in RetryIn
+	StatusAuthFail         ConnectionStatus = "AUTHFAIL"         // the credentials are not accepted (any more): no further attempt
+	StatusLoggedOut        ConnectionStatus = "LOGOUT"           // the phone ended a QR session
+)
+
+// ConnectionEvent tells a change of the connection.
+//
+// The order is: CONNECTED; then, on a loss, DISCONNECTED, and for each attempt
+// RECONNECTING followed by CONNECTED, CONNECTIONFAILED or AUTHFAIL. A Connect
+// that fails tells CONNECTIONFAILED or AUTHFAIL.
+type ConnectionEvent struct {
+	Status     ConnectionStatus `json:"status"`
+	StatusCode int              `json:"statusCode,omitempty"`   // 401 with AUTHFAIL, else 0
+	Message    string           `json:"errorMessage,omitempty"` // "Invalid Credentials" with AUTHFAIL
+	Err        error            `json:"-"`                      // why, an *Error; nil when it was asked for
+	Attempt    int              `json:"attempt,omitempty"`      // RECONNECTING and what follows: 1 for the first after a loss
+	RetryIn    time.Duration    `json:"retryIn,omitempty"`      // RECONNECTING: the delay before this attempt, in nanoseconds in JSON
+}
+
+// PresenceEvent tells that a contact came or went (protocol.md 6.1).
+type PresenceEvent struct {
+	FromUserJID string `json:"fromUserJid"` // bare JID
+	Status      string `json:"status"`      // "online", "unavailable" or another presence type
+}
+
+// BlockEvent tells a change of who has blocked whom (protocol.md 6.3, 6.4).
+type BlockEvent struct {
+	UserID  string `json:"blockedUserId"`
+	UserJID string `json:"userJid"` // bare JID; empty with ByMe and not Blocked: everybody was unblocked
+	Blocked bool   `json:"blocked"`
+	ByMe    bool   `json:"byMe"` // true: my list changed, here or on another device; false: that user (un)blocked me
+}
+
+// UserDeletedEvent tells that a user's account is gone (protocol.md 6.4).
+type UserDeletedEvent struct {
+	UserJID string `json:"userJid"`
+}
+
+// AdminBlockEvent tells that the service blocked or unblocked a user, a group or
+// the own account (protocol.md 6.4).
+type AdminBlockEvent struct {
+	JID      string   `json:"toUserJid"`
+	ChatType ChatType `json:"chatType"`
+	Blocked  bool     `json:"blocked"`
+}
+
+// MissedEvent tells that events did not reach the listeners.
+type MissedEvent struct {
+	Dropped int `json:"dropped"` // events that were dropped because a listener kept the queue waiting
+}
+
+// listeners holds one set of functions for each kind of event. All kinds share one
+// queue, so that events arrive in the order in which they happened.
+type listeners struct {
+	queue       *dispatch.Queue
+	connection  *dispatch.Listeners[ConnectionEvent]
+	userProfile *dispatch.Listeners[Profile]
+	presence    *dispatch.Listeners[PresenceEvent]
+	block       *dispatch.Listeners[BlockEvent]
+	userDeleted *dispatch.Listeners[UserDeletedEvent]
+	adminBlock  *dispatch.Listeners[AdminBlockEvent]
+	missed      *dispatch.Listeners[MissedEvent]
+}
+
+func newListeners(cfg Config) *listeners {
+	l := &listeners{}
+	l.queue = dispatch.NewQueue(0, cfg.Logger, func(lost int) { l.missed.Deliver(MissedEvent{Dropped: lost}) })
+	l.connection = dispatch.NewListeners[ConnectionEvent](l.queue, true)
+	l.userProfile = dispatch.NewListeners[Profile](l.queue, false)
+	l.presence = dispatch.NewListeners[PresenceEvent](l.queue, false)
+	l.block = dispatch.NewListeners[BlockEvent](l.queue, false)
+	l.userDeleted = dispatch.NewListeners[UserDeletedEvent](l.queue, false)
+	l.adminBlock = dispatch.NewListeners[AdminBlockEvent](l.queue, false)
+	l.missed = dispatch.NewListeners[MissedEvent](l.queue, true)
+	return l
+}
+
+// OnConnection calls f for every change of the connection, in order.
+//
+// This and what follows holds for every On method: listeners run one at a time, in
+// the order of the events, never in a goroutine that the library needs. A listener may call
+// any method of the Client, also Close, and may stop itself. While it runs later events wait; at most
+// 1024 wait, then the oldest are dropped and told to OnMissed. A panic in a listener is
+// logged and ends nothing else. The returned function removes the listener: no new call
+// starts after it has returned.
+func (c *Client) OnConnection(f func(ConnectionEvent)) (stop func()) {
+	return c.listeners.connection.Add(f)
+}
+
+// OnUserProfile calls f when a contact's or the own profile has changed, and with what
+// GetUserProfile has read (protocol.md 5.1, 6.2).
+func (c *Client) OnUserProfile(f func(Profile)) (stop func()) {
+	return c.listeners.userProfile.Add(f)
+}
+
+// OnPresence calls f when another user comes or goes (protocol.md 6.1). The own presence is not told.
+func (c *Client) OnPresence(f func(PresenceEvent)) (stop func()) {
+	return c.listeners.presence.Add(f)
+}
+
+// OnBlock calls f when the own block list has changed, here or on another device (protocol.md 6.3), and
+// when somebody has blocked or unblocked this user (6.4). In the latter case, when
+// blocked, OnPresence is told "unavailable" first.
+func (c *Client) OnBlock(f func(BlockEvent)) (stop func()) {
+	return c.listeners.block.Add(f)
+}
+
+// OnUserDeleted calls f when a user's account was deleted (protocol.md 6.4).
+func (c *Client) OnUserDeleted(f func(UserDeletedEvent)) (stop func()) {
+	return c.listeners.userDeleted.Add(f)
+}
+
+// OnAdminBlock calls f when the service has blocked or unblocked a user, a group, or the own
+// account (protocol.md 6.4).
+func (c *Client) OnAdminBlock(f func(AdminBlockEvent)) (stop func()) {
+	return c.listeners.adminBlock.Add(f)
+}
+
+// OnMissed calls f when events were dropped because listeners were too slow: read again what matters.
+func (c *Client) OnMissed(f func(MissedEvent)) (stop func()) {
+	return c.listeners.missed.Add(f)
+}

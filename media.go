@@ -1,0 +1,104 @@
+package sdk
+
+import (
+	"context"
+	"io"
+
+	"github.com/mirrorfly-go/sdk/internal/media"
+	"github.com/mirrorfly-go/sdk/internal/seal"
+)
+
+// MediaUpload is a file for a chat.
+type MediaUpload struct {
+	To          string   // the user or group that it is for
+	ChatType    ChatType // ChatTypeChat (default) or ChatTypeGroup
+	MessageID   string   // id of the message that will carry it
+	Name        string   // file name
+	ContentType string   // empty: told from the content
+	Reader      io.Reader
+	Size        int64                   // bytes that Reader delivers, no more and no less
+	Progress    func(sent, total int64) // called in the goroutine of UploadMedia, with bytes of the file that have arrived; may be nil
+}
+
+// MediaFile is a file that the service holds: what UploadMedia answers and DownloadMedia takes. The chat message carries its fields
+// (protocol.md 8).
+type MediaFile struct {
+	FileToken   string `json:"fileToken"`
+	FileKey     string `json:"fileKey"` // opens the file; empty: not encrypted. Keep it as secret as the file
+	Name        string `json:"fileName"`
+	ContentType string `json:"contentType"`
+	Size        int64  `json:"fileSize"`    // bytes of the content; 0: not known. The JavaScript SDK's file_size is the encrypted length: leave 0 then
+	Large       bool   `json:"isLargeFile"` // stored in parts
+}
+
+// UploadMedia uploads a file for a chat: in one part, or when it is larger than 5 MiB in parts of that size, each of which is
+// repeated alone when it fails (protocol.md 8). It is encrypted if SetMediaEncryption says so. The file is sent as it is
+// read, a few MiB are in memory at a time. Config.RequestTimeout bounds only how long the transfer may stand still.
+//
+// Errors: 400 ErrInvalidArgument for a missing field, and when Reader fails or delivers more or less than Size; 400
+// ErrNotRegistered; the service's status and text; 599 ErrNetwork.
+func (c *Client) UploadMedia(ctx context.Context, m MediaUpload) (Result[MediaFile], error) {
+	return transfer(ctx, c, "UploadMedia", func(ctx context.Context) (MediaFile, error) {
+		me, err := c.checkRegistered()
+		if err != nil {
+			return MediaFile{}, err
+		}
+		if err := checkUpload(&m); err != nil {
+			return MediaFile{}, err
+		}
+		c.mu.Lock()
+		encrypt := c.encryptMedia
+		c.mu.Unlock()
+		f, err := media.Upload(ctx, c.rest, media.Source{
+			To: m.To, Type: string(m.ChatType), MessageID: m.MessageID, Name: m.Name, ContentType: m.ContentType,
+			Reader: m.Reader, Size: m.Size, Progress: m.Progress,
+		}, encrypt, me.chatIV())
+		return MediaFile{
+			FileToken: f.Token, FileKey: f.Key, Name: f.Name, ContentType: f.ContentType, Size: f.Size, Large: f.Large,
+		}, err
+	})
+}
+
+func checkUpload(m *MediaUpload) error {
+	if m.ChatType == "" {
+		m.ChatType = ChatTypeChat
+	}
+	if m.ChatType != ChatTypeChat && m.ChatType != ChatTypeGroup {
+		return invalid("chatType is not valid or required")
+	}
+	if m.Reader == nil {
+		return invalid("Reader is not valid or required")
+	}
+	if m.Size < 0 {
+		return invalid("Size is negative")
+	}
+	return validate(required("To", m.To), required("Name", m.Name))
+}
+
+// DownloadMedia writes a file to w and opens it when it has a FileKey (protocol.md 8, 9). A profile picture is a
+// MediaFile with nothing but the FileToken; that may also be a URL, which is fetched without
+// the authorization unless it is the service's own. After an error w holds the
+// beginning of the file. Config.RequestTimeout bounds only how long the transfer may stand still.
+//
+// Errors: 400 ErrInvalidArgument without a FileToken; 400 ErrNotRegistered; 400 ErrInsecure for an http URL; 500
+// with the service's text, e.g. for an unknown token; 599 ErrNetwork.
+func (c *Client) DownloadMedia(ctx context.Context, f MediaFile, w io.Writer) (Result[None], error) {
+	return transfer(ctx, c, "DownloadMedia", func(ctx context.Context) (None, error) {
+		me, err := c.checkRegistered()
+		if err != nil {
+			return None{}, err
+		}
+		if f.FileToken == "" {
+			return None{}, invalid("File Token is not valid or required")
+		}
+		if w == nil {
+			return None{}, invalid("w is not valid or required")
+		}
+		return None{}, media.Download(ctx, c.rest, media.File{
+			Token: f.FileToken, Key: f.FileKey, Name: f.Name, ContentType: f.ContentType, Size: f.Size, Large: f.Large,
+		}, me.chatIV(), w)
+	})
+}
+
+// chatIV is the service's, or the constant one (protocol.md 2.2).
+func (a account) chatIV() string { return orDefault(a.service.IV, seal.ConstIV) }

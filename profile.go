@@ -1,0 +1,243 @@
+package sdk
+
+import (
+	"context"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/mirrorfly-go/sdk/internal/rest"
+	"github.com/mirrorfly-go/sdk/internal/seal"
+	"github.com/mirrorfly-go/sdk/internal/xmpp"
+)
+
+// Profile is what a user shows of himself.
+type Profile struct {
+	UserID         string `json:"userId"`
+	UserJID        string `json:"userJid"`
+	FromUser       string `json:"fromUser"` // same as UserID
+	NickName       string `json:"nickName"`
+	Email          string `json:"email"`
+	MobileNumber   string `json:"mobileNumber"`
+	Status         string `json:"status"`
+	Image          string `json:"image"`          // URL, or a token for DownloadMedia
+	ThumbImage     string `json:"thumbImage"`     // likewise, smaller; may be empty
+	IsAdminBlocked bool   `json:"isAdminBlocked"` // only told by GetUserProfile
+}
+
+// ProfileUpdate is a whole profile: SetUserProfile replaces all of it, so fill in what shall stay.
+type ProfileUpdate struct {
+	Name         string
+	Image        Image
+	Status       string
+	MobileNumber string
+	Email        string // required
+}
+
+// Image is a profile picture: ImageURL, ImageFile or ImageReader. The zero value is no picture.
+type Image struct {
+	url  string
+	open func() (rest.File, func() error, error)
+}
+
+// ImageURL is a picture that the service need not store: a URL, or the token of an earlier upload.
+func ImageURL(url string) Image { return Image{url: url} }
+
+// ImageFile is a picture that SetUserProfile reads from a file and uploads.
+func ImageFile(path string) Image {
+	return Image{open: func() (rest.File, func() error, error) {
+		f, err := os.Open(path)
+		if err != nil {
+			return rest.File{}, nil, err
+		}
+		info, err := f.Stat()
+		if err == nil && !info.Mode().IsRegular() {
+			err = errors.New("not a regular file")
+		}
+		if err != nil {
+			return rest.File{}, nil, errors.Join(err, f.Close())
+		}
+		return rest.File{
+			Name: filepath.Base(path), ContentType: mime.TypeByExtension(filepath.Ext(path)), Reader: f, Size: info.Size(),
+		}, f.Close, nil
+	}}
+}
+
+// ImageReader is a picture of size bytes that SetUserProfile reads from r and uploads under name. An
+// empty contentType is told from the content. When r is an io.Seeker the upload can be
+// repeated after an expired token.
+func ImageReader(name, contentType string, r io.Reader, size int64) Image {
+	return Image{open: func() (rest.File, func() error, error) {
+		if r == nil || size < 0 {
+			return rest.File{}, nil, errors.New("no reader, or a negative size")
+		}
+		return rest.File{Name: name, ContentType: contentType, Reader: r, Size: size}, func() error { return nil }, nil
+	}}
+}
+
+// ProfileImage are the tokens of the picture that SetUserProfile has set: those of the upload, or the
+// given URL twice.
+type ProfileImage struct {
+	FileToken      string `json:"fileToken"`
+	FileTokenThumb string `json:"fileTokenThumb"` // empty when the service has made no thumbnail
+}
+
+// GetUserProfile reads a user's profile (protocol.md 5.1). userJID is a JID or the bare user id. It also
+// goes to OnUserProfile.
+//
+// Errors: 400 ErrInvalidArgument for an empty userJID; 400 ErrUserNotFound; 400 ErrNotRegistered before
+// Connect; 500 with the service's text; ErrNetwork.
+func (c *Client) GetUserProfile(ctx context.Context, userJID string) (Result[Profile], error) {
+	return run(ctx, c, "GetUserProfile", success, func(ctx context.Context) (Profile, error) {
+		me, err := c.checkRegistered()
+		if err != nil {
+			return Profile{}, err
+		}
+		if err := validate(required("userId", localPart(userJID))); err != nil {
+			return Profile{}, err
+		}
+		id := localPart(userJID)
+		found, err := c.rest.Profile(ctx, id)
+		if err != nil {
+			return Profile{}, explainProfile(err)
+		}
+		p := c.openProfile(me, id, found)
+		c.listeners.userProfile.Emit(p)
+		return p, nil
+	})
+}
+
+func explainProfile(err error) error {
+	var answer *rest.Error
+	if errors.As(err, &answer) && answer.Status == http.StatusNoContent {
+		return &Error{StatusCode: http.StatusBadRequest, Message: "User not available", kind: ErrUserNotFound}
+	}
+	return asInternal(err)
+}
+
+// openProfile unseals what the service has (protocol.md 2.5).
+func (c *Client) openProfile(me account, id string, found *rest.Profile) Profile {
+	iv := c.profileIV(me)
+	return Profile{
+		UserID:         orDefault(found.UserID, id),
+		UserJID:        orDefault(found.UserJID, id+"@"+me.service.XMPPHost),
+		FromUser:       id,
+		NickName:       seal.Open(found.NickName, id, iv),
+		Email:          seal.Open(found.Email, id, iv),
+		MobileNumber:   seal.Open(found.MobileNumber, id, iv),
+		Status:         found.Status,
+		Image:          found.Image,
+		ThumbImage:     found.ThumbImage,
+		IsAdminBlocked: found.IsAdminBlocked,
+	}
+}
+
+// openVCard is openProfile for a pushed profile (protocol.md 6.2).
+func (c *Client) openVCard(me account, push xmpp.VCardPush) Profile {
+	v := push.VCard
+	return c.openProfile(me, push.From.Local, &rest.Profile{
+		UserJID: push.From.Bare().String(), NickName: v.NickName, Email: v.Email, MobileNumber: v.MobileNumber,
+		Status: v.Status, Image: v.Image, ThumbImage: v.ThumbImage,
+	})
+}
+
+// profileIV is the service's, or the licence key (protocol.md 1.1, 2.2).
+func (c *Client) profileIV(me account) string {
+	return orDefault(me.service.IVProfile, c.cfg.LicenseKey)
+}
+
+// SetUserProfile replaces the own profile (protocol.md 5.2): a field that is empty is empty
+// afterwards. A picture from a file or a reader is uploaded first, never encrypted. The
+// service pushes the new profile to contacts and to the own devices: OnUserProfile.
+//
+// Errors: 400 ErrInvalidArgument for a missing or malformed Email or a picture that can't be read; 500
+// ErrNotConnected; 500 "Request Failed" with a Condition; the upload's status with "Media Upload Failed".
+func (c *Client) SetUserProfile(ctx context.Context, p ProfileUpdate) (Result[ProfileImage], error) {
+	return run(ctx, c, "SetUserProfile", success, func(ctx context.Context) (ProfileImage, error) {
+		me, err := c.checkRegistered()
+		if err != nil {
+			return ProfileImage{}, err
+		}
+		if err := validate(emailFormat("email", p.Email), required("email", p.Email)); err != nil {
+			return ProfileImage{}, err
+		}
+		s, err := c.session()
+		if err != nil {
+			return ProfileImage{}, err
+		}
+		image, err := c.storeImage(ctx, me, p.Image)
+		if err != nil {
+			return ProfileImage{}, err
+		}
+		return image, s.SetVCard(ctx, c.sealedVCard(me, p, image))
+	})
+}
+
+func (c *Client) sealedVCard(me account, p ProfileUpdate, image ProfileImage) xmpp.VCard {
+	iv := c.profileIV(me)
+	return xmpp.VCard{
+		NickName:     seal.Seal(p.Name, me.username, iv),
+		Image:        image.FileToken,
+		ThumbImage:   image.FileTokenThumb,
+		Email:        seal.Seal(p.Email, me.username, iv),
+		MobileNumber: seal.Seal(p.MobileNumber, me.username, iv),
+		Status:       p.Status,
+	}
+}
+
+// storeImage uploads a picture that is not at the service yet.
+func (c *Client) storeImage(ctx context.Context, me account, image Image) (ProfileImage, error) {
+	if image.open == nil {
+		return ProfileImage{FileToken: image.url, FileTokenThumb: image.url}, nil
+	}
+	file, closeFile, err := image.open()
+	if err != nil {
+		return ProfileImage{}, invalid("image can not be read: %v", err)
+	}
+	done, err := c.rest.UploadProfileImage(ctx, me.username, file)
+	if err = errors.Join(err, closeFile()); err != nil {
+		return ProfileImage{}, err
+	}
+	return ProfileImage{FileToken: done.Token, FileTokenThumb: done.Thumb}, nil
+}
+
+// LastSeen says when a user was last active.
+type LastSeen struct {
+	FromUserJID string `json:"fromUserJid"`
+	Seconds     int64  `json:"seconds"` // ago; 0: online now
+}
+
+// Time is the moment of the last activity, counted back from now.
+func (l LastSeen) Time(now time.Time) time.Time {
+	return now.Add(-time.Duration(l.Seconds) * time.Second)
+}
+
+// GetLastSeen asks when the user was last active (protocol.md 5.3, XEP-0012).
+//
+// Errors: 400 ErrInvalidArgument unless userJID is a user's bare JID; 400 ErrNotRegistered; 500 ErrNotConnected;
+// 500 "Request Failed" with a Condition, e.g. "forbidden" when that user has blocked this one.
+func (c *Client) GetLastSeen(ctx context.Context, userJID string) (Result[LastSeen], error) {
+	return run(ctx, c, "GetLastSeen", success, func(ctx context.Context) (LastSeen, error) {
+		s, err := c.ready(jidFormat("toUserJid", userJID), required("toUserJid", userJID))
+		if err != nil {
+			return LastSeen{}, err
+		}
+		from, seconds, err := s.LastActivity(ctx, userJID)
+		return LastSeen{FromUserJID: from, Seconds: seconds}, err
+	})
+}
+
+// ready checks, in the order of protocol.md 1.6, what every XMPP method needs.
+func (c *Client) ready(rules ...rule) (*xmpp.Session, error) {
+	if _, err := c.checkRegistered(); err != nil {
+		return nil, err
+	}
+	if err := validate(rules...); err != nil {
+		return nil, err
+	}
+	return c.session()
+}

@@ -1,0 +1,369 @@
+package sdk
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"image"
+	"net/http"
+	"runtime"
+	"time"
+
+	"github.com/mirrorfly-go/sdk/internal/qr"
+	"github.com/mirrorfly-go/sdk/internal/seal"
+	"github.com/mirrorfly-go/sdk/internal/signal"
+)
+
+// QROptions says how a QR login is offered. All fields may stay zero when the service's
+// signalling server is known from Register.
+type QROptions struct {
+	SignalServerURL string        // https, wss, http or ws; empty: what the service handed out at Register
+	Logo            image.Image   // drawn in the middle of the code; nil: none
+	Size            int           // pixels a side; default 240
+	LogoSize        int           // pixels a side, at most a quarter of Size; default 50
+	Browser         string        // shown on the phone; default this library's name and version
+	Platform        string        // likewise; default the operating system
+	Timeout         time.Duration // not scanned within it: ErrQRExpired; default 5 minutes
+}
+
+// QRLogin is a login that waits for a phone to scan its code.
+type QRLogin struct {
+	client *Client
+	opts   QROptions
+	signal *signal.Conn
+	codes  chan *QRCode
+	ctx    context.Context // ends with Close and with the login
+	cancel context.CancelCauseFunc
+	done   chan struct{} // closed when result and err are set
+	ended  chan struct{} // has an element when the phone has ended the session over XMPP
+
+	result Result[Credentials]
+	err    error
+}
+
+// QRCode is one code of a QR login: black on white, error correction level H (protocol.md 7.3).
+type QRCode struct{ code *qr.Code }
+
+// Content is the text that the phone reads.
+func (c *QRCode) Content() string { return c.code.Content() }
+
+// Image draws the code, with a quiet zone and the logo.
+func (c *QRCode) Image() image.Image { return c.code.Image() }
+
+// PNG is Image as a PNG file.
+func (c *QRCode) PNG() ([]byte, error) { return c.code.PNG() }
+
+// SVG draws the code as an SVG document that scales.
+func (c *QRCode) SVG() string { return c.code.SVG() }
+
+// Terminal draws the code with half-block characters, two modules a character, in black on white whatever the
+// terminal's own colours are. The logo is left out.
+func (c *QRCode) Terminal() string { return c.code.Terminal() }
+
+const defaultQRTimeout = 5 * time.Minute
+
+// errQRClosed ends the waiting when QRLogin.Close was called.
+var errQRClosed = &Error{StatusCode: http.StatusInternalServerError, Message: "QR login is closed", kind: ErrClosed}
+
+// GenerateQRCode offers a login to the phone app: show the codes of Codes until Wait returns (protocol.md 7). ctx
+// bounds reaching the signalling server, not the waiting. When the phone has scanned a code, the client is connected with
+// the credentials that it sends, and Wait returns them. The phone may end that session later: OnConnection is then told
+// StatusLoggedOut.
+//
+// Errors: 400 ErrInvalidArgument for options that make no readable code or no signalling server; 400 ErrInsecure; 599 ErrNetwork.
+func (c *Client) GenerateQRCode(ctx context.Context, opts QROptions) (*QRLogin, error) {
+	res, err := run(ctx, c, "GenerateQRCode", success, func(ctx context.Context) (*QRLogin, error) {
+		if err := c.checkQROptions(&opts); err != nil {
+			return nil, err
+		}
+		conn, err := signal.Dial(ctx, signal.Config{
+			URL: opts.SignalServerURL, AllowInsecure: c.cfg.AllowInsecure, HTTPClient: c.http,
+			UserAgent: c.cfg.userAgent(), MinDelay: c.cfg.Reconnect.MinDelay, MaxDelay: c.cfg.Reconnect.MaxDelay, Logger: c.cfg.Logger,
+		})
+		if err != nil {
+			return nil, explainSignal(ctx, err)
+		}
+		return c.startQRLogin(opts, conn)
+	})
+	return res.Data, err
+}
+
+func (c *Client) checkQROptions(o *QROptions) error {
+	c.mu.Lock()
+	o.SignalServerURL = orDefault(o.SignalServerURL, c.me.service.SignalServer)
+	c.mu.Unlock()
+	if err := validate(required("SignalServerURL", o.SignalServerURL)); err != nil {
+		return err
+	}
+	if o.Timeout < 0 {
+		return invalid("Timeout is negative")
+	}
+	if o.Timeout == 0 {
+		o.Timeout = defaultQRTimeout
+	}
+	o.Browser = orDefault(o.Browser, "mirrorfly-go "+Version)
+	o.Platform = orDefault(o.Platform, runtime.GOOS+" "+runtime.GOARCH)
+	const usualToken = "0123456789abcdefghij" // as long as a Socket.IO id
+	if _, err := c.drawQRCode(*o, usualToken); err != nil {
+		return invalid("%v", err)
+	}
+	return nil
+}
+
+func explainSignal(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return err
+	}
+	if errors.Is(err, signal.ErrInsecure) {
+		return insecure(err)
+	}
+	return &Error{StatusCode: statusNetwork, Message: "Network Error", Err: err, kind: ErrNetwork}
+}
+
+// drawQRCode makes the code for a signalling id (protocol.md 7.3).
+func (c *Client) drawQRCode(o QROptions, token string) (*QRCode, error) {
+	content, err := seal.JSON(struct {
+		Token    string `json:"token"`
+		Browser  string `json:"browser"`
+		Platform string `json:"platform"`
+	}{token, o.Browser, o.Platform})
+	if err != nil {
+		return nil, err
+	}
+	sealed, err := seal.SealStrict(content, seal.Triple(c.cfg.LicenseKey), seal.ConstIV)
+	if err != nil {
+		return nil, err
+	}
+	code, err := qr.New(sealed, qr.Options{Size: o.Size, Logo: o.Logo, LogoSize: o.LogoSize})
+	if err != nil {
+		return nil, err
+	}
+	return &QRCode{code: code}, nil
+}
+
+func (c *Client) startQRLogin(opts QROptions, conn *signal.Conn) (*QRLogin, error) {
+	q := &QRLogin{
+		client: c, opts: opts, signal: conn, codes: make(chan *QRCode, 1),
+		done: make(chan struct{}), ended: make(chan struct{}, 1),
+	}
+	q.ctx, q.cancel = context.WithCancelCause(c.life)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.life.Err() != nil {
+		_ = conn.Close() // it never fails
+		return nil, errClosed
+	}
+	c.qrLogins.Go(q.run) // owner: the Client; ends with Close, with the login's failure or with its session
+	return q, nil
+}
+
+// run waits for the phone, and after a login for its end.
+func (q *QRLogin) run() {
+	defer func() { _ = q.signal.Close() }() // it never fails
+	credentials, err := q.await()
+	q.finish(credentials, err)
+	if err == nil {
+		q.awaitEnd()
+	}
+}
+
+// finish publishes the outcome.
+func (q *QRLogin) finish(credentials Credentials, err error) {
+	close(q.codes)
+	if err != nil {
+		e := explain(q.ctx, "GenerateQRCode", err)
+		q.result, q.err = Result[Credentials]{StatusCode: e.StatusCode, Message: e.Message}, e
+	} else {
+		q.result = Result[Credentials]{StatusCode: statusOK, Message: "Login Success", Data: credentials}
+	}
+	close(q.done)
+}
+
+// await shows a code for every id, until a phone has answered one of them.
+func (q *QRLogin) await() (Credentials, error) {
+	expired := time.NewTimer(q.opts.Timeout)
+	defer expired.Stop()
+	socketID := "" // the last id (protocol.md 7.2)
+	for {
+		select {
+		case event, open := <-q.signal.Events():
+			switch {
+			case !open && q.ctx.Err() == nil:
+				return Credentials{}, explainSignal(q.ctx, q.signal.Err())
+			case !open:
+				return Credentials{}, context.Cause(q.ctx)
+			case event.Name == "id":
+				socketID = q.show(event, socketID)
+			case event.Name == "response" && socketID != "":
+				if answer, ok := q.open(event); ok {
+					return q.logIn(answer, socketID)
+				}
+			}
+		case <-expired.C:
+			return Credentials{}, &Error{StatusCode: http.StatusGone, Message: "QR code expired", kind: ErrQRExpired}
+		case <-q.ctx.Done():
+			return Credentials{}, context.Cause(q.ctx)
+		}
+	}
+}
+
+// show offers the code for a new id, and returns the id that now counts.
+func (q *QRLogin) show(event signal.Event, last string) string {
+	var id string
+	if len(event.Args) == 0 || json.Unmarshal(event.Args[0], &id) != nil || id == "" || id == last {
+		return last
+	}
+	code, err := q.client.drawQRCode(q.opts, id)
+	if err != nil {
+		q.client.cfg.Logger.WarnContext(q.ctx, "signalling id makes no QR code", "err", err)
+		return last
+	}
+	select {
+	case <-q.codes: // nobody has looked at the last one
+	default:
+	}
+	q.codes <- code // never blocks: this is the only sender
+	return id
+}
+
+// phoneAnswer is what the phone hands over (protocol.md 7.2).
+type phoneAnswer struct {
+	Username string `json:"username"`
+	Password string `json:"password"`
+	SocketID string `json:"socketId"`
+}
+
+// open reads the phone's answer. What is not sealed with our licence key is nobody's.
+func (q *QRLogin) open(event signal.Event) (phoneAnswer, bool) {
+	var sealed struct {
+		ID string `json:"id"`
+	}
+	if len(event.Args) == 0 || json.Unmarshal(event.Args[0], &sealed) != nil {
+		return phoneAnswer{}, false
+	}
+	var answer phoneAnswer
+	plain, err := seal.OpenStrict(sealed.ID, seal.Triple(q.client.cfg.LicenseKey), seal.ConstIV)
+	if err != nil || json.Unmarshal([]byte(plain), &answer) != nil || answer.Username == "" || answer.Password == "" {
+		q.client.cfg.Logger.WarnContext(q.ctx, "answer to the QR code can not be opened: ignored")
+		return phoneAnswer{}, false
+	}
+	return answer, true
+}
+
+// logIn connects with what the phone sent, and tells the phone how it went.
+func (q *QRLogin) logIn(answer phoneAnswer, socketID string) (Credentials, error) {
+	c := q.client
+	ctx, cancel := context.WithTimeout(q.ctx, c.cfg.RequestTimeout)
+	defer cancel()
+	err := c.connect(ctx, account{username: answer.Username, password: answer.Password, qrSocketID: socketID}, q)
+	if err != nil {
+		err = explain(ctx, "GenerateQRCode", err)
+	}
+	q.report(ctx, answer.SocketID, err == nil)
+	if err != nil {
+		return Credentials{}, err
+	}
+	trial, err := c.rest.Trial(ctx)
+	if err != nil {
+		return Credentials{}, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return Credentials{
+		Username: answer.Username, Password: answer.Password, IsSandbox: trial,
+		UserJID: answer.Username + "@" + c.me.service.XMPPHost,
+	}, nil
+}
+
+// report emits loginStatus, a JSON text inside JSON (protocol.md 7.2).
+func (q *QRLogin) report(ctx context.Context, phone string, ok bool) {
+	status := struct {
+		StatusCode int    `json:"statusCode"`
+		Message    string `json:"message"`
+		PublicKey  string `json:"public_key"`
+	}{http.StatusInternalServerError, "Login Failed", phone}
+	if ok {
+		status.StatusCode, status.Message = statusOK, "Login Success"
+	}
+	text, err := seal.JSON(status)
+	if err == nil {
+		err = q.signal.Emit(ctx, "loginStatus", text)
+	}
+	if err != nil {
+		q.client.cfg.Logger.WarnContext(ctx, "the phone was not told how the QR login went", "err", err)
+	}
+}
+
+// awaitEnd ends the session when the phone does (protocol.md 7.5).
+func (q *QRLogin) awaitEnd() {
+	for {
+		select {
+		case event, open := <-q.signal.Events():
+			if open && event.Name == "logoutweb" {
+				q.client.loggedOut(q)
+				return
+			}
+			if !open {
+				q.awaitXMPPEnd()
+				return
+			}
+		case <-q.ended:
+			q.client.loggedOut(q)
+			return
+		case <-q.ctx.Done():
+			return
+		}
+	}
+}
+
+// awaitXMPPEnd is what remains when the signalling server has sent us away for good.
+func (q *QRLogin) awaitXMPPEnd() {
+	select {
+	case <-q.ended:
+		q.client.loggedOut(q)
+	case <-q.ctx.Done():
+	}
+}
+
+// loggedOut ends the session that the phone has ended.
+func (c *Client) loggedOut(q *QRLogin) {
+	if c.takeTurn(q.ctx) != nil {
+		return // Close, or another end of the session, came first
+	}
+	defer c.endTurn()
+	if q.ctx.Err() != nil {
+		return
+	}
+	c.tell(ConnectionEvent{Status: StatusLoggedOut})
+	c.forget()
+}
+
+// Codes delivers the first code and each renewed one; only the newest waits. It is closed when the login
+// has ended either way.
+func (q *QRLogin) Codes() <-chan *QRCode { return q.codes }
+
+// Wait returns when a phone has scanned a code and the client is connected, or when that can't happen any more. It may be called
+// any number of times.
+//
+// Errors: those of Connect; 410 ErrQRExpired; 500 ErrClosed after Close; 599 ErrNetwork when the signalling server has refused
+// us; 499 or 599 when ctx ends, which does not end the login.
+func (q *QRLogin) Wait(ctx context.Context) (Result[Credentials], error) {
+	select {
+	case <-q.done:
+		return q.result, q.err
+	case <-ctx.Done():
+		e := explain(ctx, "GenerateQRCode", ctx.Err())
+		return Result[Credentials]{StatusCode: e.StatusCode, Message: e.Message}, e
+	}
+}
+
+// Close ends the waiting. It does nothing to a login that has succeeded: Logout ends that. It is idempotent and always returns nil.
+func (q *QRLogin) Close() error {
+	select {
+	case <-q.done:
+	default:
+		q.cancel(errQRClosed)
+		<-q.done
+	}
+	return nil
+}

@@ -1,0 +1,185 @@
+package sdk_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/sdktest"
+)
+
+func offerQR(t *testing.T, srv *sdktest.Server, client *sdk.Client, opts sdk.QROptions) (*sdk.QRLogin, *sdk.QRCode) {
+	t.Helper()
+	opts.SignalServerURL = srv.SignalURL()
+	login, err := client.GenerateQRCode(t.Context(), opts)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, login.Close()) })
+	return login, nextCode(t, login)
+}
+
+func nextCode(t *testing.T, login *sdk.QRLogin) *sdk.QRCode {
+	t.Helper()
+	select {
+	case code, open := <-login.Codes():
+		require.True(t, open, "the login has ended")
+		return code
+	case <-time.After(10 * time.Second):
+		t.Fatal("no code")
+		return nil
+	}
+}
+
+func requireNoMoreCodes(t *testing.T, login *sdk.QRLogin) {
+	t.Helper()
+	select {
+	case _, open := <-login.Codes():
+		require.False(t, open)
+	case <-time.After(10 * time.Second):
+		t.Fatal("Codes stays open")
+	}
+}
+
+func TestQRLogin(t *testing.T) {
+	forEachMode(t, func(t *testing.T, srv *sdktest.Server, cfg sdk.Config) {
+		client := newClient(t, cfg)
+		connection := collect(client.OnConnection)
+		login, code := offerQR(t, srv, client, sdk.QROptions{})
+		require.NoError(t, srv.Phone("alice").Scan(t.Context(), code.Content()))
+		for range 2 { // any number of times
+			res, err := login.Wait(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, "Login Success", res.Message)
+			require.Equal(t, "alice", res.Data.Username)
+			require.Equal(t, "alice@"+srv.Domain(), res.Data.UserJID)
+			require.Equal(t, cfg.TrialLicense, res.Data.IsSandbox)
+		}
+		requireNoMoreCodes(t, login)
+		require.NoError(t, login.Close())
+		require.Equal(t, sdk.StatusConnected, client.State(), "closing the login keeps the session")
+		profile, err := client.GetUserProfile(t.Context(), "alice")
+		require.NoError(t, err)
+		require.Equal(t, "alice", profile.Data.UserID)
+
+		require.NoError(t, srv.Phone("alice").LogoutWeb(t.Context()))
+		connection.until(t, hasStatus(sdk.StatusLoggedOut))
+		connection.until(t, hasStatus(sdk.StatusDisconnected))
+		require.Equal(t, []sdk.ConnectionStatus{sdk.StatusConnected, sdk.StatusLoggedOut, sdk.StatusDisconnected}, statuses(connection))
+		jid, err := client.GetCurrentUserJID()
+		answered(t, 400, notRegistered, sdk.ErrNotRegistered, jid, err)
+	})
+}
+
+func TestQRLogoutTellsThePhoneFirst(t *testing.T) {
+	srv := sdktest.New(t)
+	client := newClient(t, srv.Config())
+	login, code := offerQR(t, srv, client, sdk.QROptions{})
+	require.NoError(t, srv.Phone("alice").Scan(t.Context(), code.Content()))
+	_, err := login.Wait(t.Context())
+	require.NoError(t, err)
+	_, err = client.Logout(t.Context())
+	require.NoError(t, err)
+	stanza, logout := -1, -1
+	for i, r := range srv.Requests() {
+		if r.Kind == "xmpp" && r.User == "alice" && strings.Contains(r.Stanza, "user_logout") {
+			stanza = i
+		}
+		if r.Kind == "rest" && r.Path == "logout" {
+			logout = i
+		}
+	}
+	require.GreaterOrEqual(t, stanza, 0)
+	require.Greater(t, logout, -1)
+}
+
+func TestQRCodesAreRenewed(t *testing.T) {
+	srv := sdktest.New(t)
+	client := newClient(t, srv.Config())
+	login, first := offerQR(t, srv, client, sdk.QROptions{})
+	srv.ExpireQR()
+	second := nextCode(t, login)
+	require.NotEqual(t, first.Content(), second.Content())
+	require.Error(t, srv.Phone("alice").Scan(t.Context(), first.Content()))
+	require.NoError(t, srv.Phone("alice").Scan(t.Context(), second.Content()))
+	_, err := login.Wait(t.Context())
+	require.NoError(t, err)
+}
+
+func TestQRLoginFails(t *testing.T) {
+	srv := sdktest.New(t)
+	t.Run("rejected", func(t *testing.T) {
+		login, code := offerQR(t, srv, newClient(t, srv.Config()), sdk.QROptions{})
+		require.NoError(t, srv.Phone("alice").Reject(t.Context(), code.Content()))
+		res, err := login.Wait(t.Context())
+		answered(t, 400, "Invalid Credentials", sdk.ErrInvalidCredentials, res, err)
+		requireNoMoreCodes(t, login)
+	})
+	t.Run("expired", func(t *testing.T) {
+		login, _ := offerQR(t, srv, newClient(t, srv.Config()), sdk.QROptions{Timeout: 50 * time.Millisecond})
+		res, err := login.Wait(t.Context())
+		answered(t, 410, "QR code expired", sdk.ErrQRExpired, res, err)
+		requireNoMoreCodes(t, login)
+	})
+	t.Run("context of Wait", func(t *testing.T) {
+		login, code := offerQR(t, srv, newClient(t, srv.Config()), sdk.QROptions{})
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		res, err := login.Wait(ctx)
+		answered(t, 499, "API cancelled by user", nil, res, err)
+		require.NoError(t, srv.Phone("alice").Scan(t.Context(), code.Content()), "the login itself goes on")
+		_, err = login.Wait(t.Context())
+		require.NoError(t, err)
+	})
+	t.Run("closed", func(t *testing.T) {
+		login, _ := offerQR(t, srv, newClient(t, srv.Config()), sdk.QROptions{})
+		require.NoError(t, login.Close())
+		require.NoError(t, login.Close())
+		res, err := login.Wait(t.Context())
+		answered(t, 500, "QR login is closed", sdk.ErrClosed, res, err)
+		requireNoMoreCodes(t, login)
+	})
+	t.Run("client closed", func(t *testing.T) {
+		client := newClient(t, srv.Config())
+		login, _ := offerQR(t, srv, client, sdk.QROptions{})
+		require.NoError(t, client.Close())
+		res, err := login.Wait(t.Context())
+		answered(t, 500, "Client is closed", sdk.ErrClosed, res, err)
+		requireNoMoreCodes(t, login)
+		_, err = client.GenerateQRCode(t.Context(), sdk.QROptions{SignalServerURL: srv.SignalURL()})
+		require.ErrorIs(t, err, sdk.ErrClosed)
+	})
+	t.Run("already logged in", func(t *testing.T) {
+		client := login(t, srv.Config(), "bob")
+		qr, code := offerQR(t, srv, client, sdk.QROptions{})
+		require.Error(t, srv.Phone("alice").Scan(t.Context(), code.Content()))
+		res, err := qr.Wait(t.Context())
+		answered(t, 409, "Already Logged In", sdk.ErrAlreadyLoggedIn, res, err)
+	})
+}
+
+func TestQROptionsAreChecked(t *testing.T) {
+	srv := sdktest.New(t)
+	client := newClient(t, srv.Config())
+	for name, c := range map[string]struct {
+		opts sdk.QROptions
+		kind error
+	}{
+		"no server":        {sdk.QROptions{}, sdk.ErrInvalidArgument},
+		"http":             {sdk.QROptions{SignalServerURL: "http://127.0.0.1:1"}, sdk.ErrInsecure},
+		"no such server":   {sdk.QROptions{SignalServerURL: "https://127.0.0.1:1"}, sdk.ErrNetwork},
+		"tiny":             {sdk.QROptions{SignalServerURL: srv.SignalURL(), Size: 20}, sdk.ErrInvalidArgument},
+		"negative timeout": {sdk.QROptions{SignalServerURL: srv.SignalURL(), Timeout: -1}, sdk.ErrInvalidArgument},
+	} {
+		t.Run(name, func(t *testing.T) {
+			login, err := client.GenerateQRCode(t.Context(), c.opts)
+			require.Nil(t, login)
+			require.ErrorIs(t, err, c.kind)
+			var e *sdk.Error
+			require.ErrorAs(t, err, &e)
+			require.Equal(t, "GenerateQRCode", e.Op)
+		})
+	}
+}

@@ -1,0 +1,373 @@
+package sdk
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+
+	"github.com/mirrorfly-go/sdk/internal/rest"
+	"github.com/mirrorfly-go/sdk/internal/xmpp"
+)
+
+// Version is the version of this library, as told in the User-Agent.
+const Version = "0.1.0"
+
+// Transport is how XMPP travels.
+type Transport string
+
+// The two transports. Both carry the same session.
+const (
+	TransportWebSocket Transport = "websocket" // RFC 7395, the default
+	TransportTCP       Transport = "tcp"       // RFC 6120 with STARTTLS or direct TLS
+)
+
+// KeepAlivePolicy says how a silent connection is checked (XEP-0199).
+type KeepAlivePolicy struct {
+	Interval time.Duration // silence after which the server is pinged; default 60s, negative: never
+	Timeout  time.Duration // how long the answer may take before the connection counts as lost; default 20s
+}
+
+// ReconnectPolicy says how a lost connection is made again: after a random delay between 0 and
+// a bound that starts at MinDelay and doubles with each failure up to MaxDelay.
+type ReconnectPolicy struct {
+	Disabled    bool          // true: a lost connection stays lost
+	MinDelay    time.Duration // default 500ms
+	MaxDelay    time.Duration // default 30s
+	MaxAttempts int           // attempts after one loss; 0: no limit
+}
+
+// Config says which service to use and how. All fields but LicenseKey may stay zero.
+type Config struct {
+	LicenseKey   string // required
+	APIBaseURL   string // e.g. "https://api.example.com/api/v1"; empty: looked up from the licence key on first use (protocol.md 1.3)
+	TrialLicense bool   // register in trial (sandbox) mode; when APIBaseURL is looked up, the lookup decides
+
+	Transport     Transport // TransportWebSocket (default) or TransportTCP
+	XMPPHost      string    // overrides the XMPP domain that the service hands out (self-hosted servers)
+	XMPPAddress   string    // overrides where to dial: one or several of wss://, ws://, xmpps://host:port (TCP, direct TLS), xmpp://host:port (TCP, STARTTLS), comma separated; a bare host:port goes by Transport
+	AllowInsecure bool      // permit ws://, http:// and TCP without TLS; without it they fail with ErrInsecure
+	APIConfigURL  string    // full URL of the licence lookup, without its query; empty: the service's own
+
+	HTTPClient  *http.Client                                                         // its Transport carries REST, the WebSocket upgrade and signalling; nil: one of our own
+	TLSConfig   *tls.Config                                                          // for what the library dials itself: everything when HTTPClient is nil, else TCP
+	DialContext func(ctx context.Context, network, address string) (net.Conn, error) // likewise; gets names unresolved; nil: all addresses of the name are tried
+
+	RequestTimeout time.Duration    // bounds a call whose context has no deadline, and each attempt to reconnect; default 30s
+	KeepAlive      KeepAlivePolicy  // default 60s and 20s
+	Reconnect      ReconnectPolicy  // default 500ms to 30s, no limit
+	Logger         *slog.Logger     // nil: silent
+	AppName        string           // appended to the User-Agent
+	Now            func() time.Time // clock of the licensed-mode timestamp (protocol.md 4.2); nil: time.Now
+}
+
+// Features are the flags of the plan (protocol.md 3).
+type Features struct {
+	GroupChat          bool `json:"groupChat"`
+	Attachment         bool `json:"attachment"`
+	ImageAttachment    bool `json:"imageAttachment"`
+	VideoAttachment    bool `json:"videoAttachment"`
+	AudioAttachment    bool `json:"audioAttachment"`
+	DocumentAttachment bool `json:"documentAttachment"`
+	ContactAttachment  bool `json:"contactAttachment"`
+	LocationAttachment bool `json:"locationAttachment"`
+	One2OneCall        bool `json:"one2oneCall"`
+	GroupCall          bool `json:"groupCall"`
+	RecentChatSearch   bool `json:"recentchatSearch"`
+	StarMessage        bool `json:"starMessage"`
+	ClearChat          bool `json:"clearChat"`
+	DeleteChat         bool `json:"deleteChat"`
+	Translation        bool `json:"translation"`
+	Block              bool `json:"block"`  // BlockUser, UnblockUser
+	Report             bool `json:"report"` // ReportUserOrGroup
+	DeleteMessage      bool `json:"deleteMessage"`
+	ViewAllMedias      bool `json:"viewAllMedias"`
+}
+
+// Client is one account's connection to the service. Its methods may be called by several
+// goroutines at once. Use one Client for each account; they share nothing.
+type Client struct {
+	cfg       Config          // immutable, defaults filled in
+	http      *http.Client    // immutable; REST and the WebSocket upgrade
+	rest      *rest.Client    // immutable
+	addresses []xmpp.Address  // immutable; from Config.XMPPAddress, may be empty
+	listeners *listeners      // immutable
+	life      context.Context // immutable; ends with Close, with errClosed as its cause
+	end       context.CancelCauseFunc
+
+	qrLogins sync.WaitGroup // goroutines of QR logins; added to under mu while life lasts
+
+	turn chan struct{} // capacity 1: held by the call that changes who is logged in
+
+	mu           sync.Mutex
+	me           account     // who this client is, as far as it knows
+	conn         *connection // what keeps the XMPP session up; nil without a login
+	status       ConnectionStatus
+	qr           *QRLogin      // the QR login that made the session, or nil
+	encryptMedia bool          // SetMediaEncryption
+	leaving      chan struct{} // not nil while Logout or DeleteMyAccount asks the service; closed when it has answered
+}
+
+// account is what Register and Connect learn. Logout forgets it.
+type account struct {
+	username   string
+	password   string // raw; empty once the service has refused it
+	service    rest.Service
+	registered bool   // Connect was called and not refused (protocol.md 1.6)
+	qrSocketID string // the signalling id of a QR login (protocol.md 7.2)
+}
+
+// New checks cfg and returns a client that is not connected. It does no I/O and starts no
+// goroutine. A field that is missing or wrong is an *Error with ErrInvalidArgument, an
+// unencrypted address without AllowInsecure one with ErrInsecure.
+func New(cfg Config) (*Client, error) {
+	const op = "New"
+	if err := cfg.setDefaults(); err != nil {
+		return nil, explain(context.Background(), op, err)
+	}
+	addresses, err := cfg.addresses()
+	if err != nil {
+		return nil, explain(context.Background(), op, err)
+	}
+	c := &Client{
+		cfg:       cfg,
+		http:      cfg.httpClient(),
+		addresses: addresses,
+		listeners: newListeners(cfg),
+		turn:      make(chan struct{}, 1),
+		status:    StatusDisconnected,
+		me:        account{service: rest.Service{Features: rest.AllFeatures()}},
+	}
+	c.life, c.end = context.WithCancelCause(context.Background())
+	c.rest = rest.New(rest.Config{
+		LicenseKey:     cfg.LicenseKey,
+		BaseURL:        cfg.APIBaseURL,
+		LookupURL:      cfg.APIConfigURL,
+		Trial:          cfg.TrialLicense,
+		AllowInsecure:  cfg.AllowInsecure,
+		HTTPClient:     c.http,
+		UserAgent:      cfg.userAgent(),
+		RequestTimeout: cfg.RequestTimeout,
+		Logger:         cfg.Logger,
+		Now:            cfg.Now,
+	})
+	return c, nil
+}
+
+func (cfg *Config) setDefaults() error {
+	if cfg.LicenseKey == "" {
+		return invalid("License key cannot be null or empty")
+	}
+	if cfg.Transport == "" {
+		cfg.Transport = TransportWebSocket
+	}
+	if cfg.Transport != TransportWebSocket && cfg.Transport != TransportTCP {
+		return invalid("Transport %q is neither %q nor %q", cfg.Transport, TransportWebSocket, TransportTCP)
+	}
+	if strings.ContainsFunc(cfg.AppName, unicode.IsControl) {
+		return invalid("AppName has control characters")
+	}
+	for name, raw := range map[string]string{"APIBaseURL": cfg.APIBaseURL, "APIConfigURL": cfg.APIConfigURL} {
+		if raw == "" {
+			continue
+		}
+		if err := rest.CheckBaseURL(raw, cfg.AllowInsecure); errors.Is(err, rest.ErrInsecure) {
+			return err
+		} else if err != nil {
+			return invalid("Invalid api base url: %s", name)
+		}
+	}
+	for _, d := range []struct {
+		name         string
+		value        *time.Duration
+		defaultValue time.Duration
+	}{
+		{"RequestTimeout", &cfg.RequestTimeout, 30 * time.Second},
+		{"KeepAlive.Timeout", &cfg.KeepAlive.Timeout, 20 * time.Second},
+		{"Reconnect.MinDelay", &cfg.Reconnect.MinDelay, 500 * time.Millisecond},
+		{"Reconnect.MaxDelay", &cfg.Reconnect.MaxDelay, 30 * time.Second},
+	} {
+		if *d.value < 0 {
+			return invalid("%s is negative", d.name)
+		}
+		if *d.value == 0 {
+			*d.value = d.defaultValue
+		}
+	}
+	if cfg.KeepAlive.Interval == 0 {
+		cfg.KeepAlive.Interval = 60 * time.Second
+	}
+	cfg.Reconnect.MaxDelay = max(cfg.Reconnect.MaxDelay, cfg.Reconnect.MinDelay)
+	if cfg.Reconnect.MaxAttempts < 0 {
+		return invalid("Reconnect.MaxAttempts is negative")
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return nil
+}
+
+func (cfg *Config) addresses() ([]xmpp.Address, error) {
+	if cfg.XMPPAddress == "" {
+		return nil, nil
+	}
+	addresses, err := xmpp.ParseAddresses(cfg.XMPPAddress, cfg.Transport == TransportTCP)
+	if err != nil {
+		return nil, invalid("XMPPAddress: %v", err)
+	}
+	for _, a := range addresses {
+		if a.Scheme == "ws" && !cfg.AllowInsecure {
+			return nil, fmt.Errorf("%s: %w", a, xmpp.ErrInsecure)
+		}
+	}
+	return addresses, nil
+}
+
+// httpClient is the caller's, or one whose connections end with the Client.
+func (cfg *Config) httpClient() *http.Client {
+	if cfg.HTTPClient != nil {
+		return cfg.HTTPClient
+	}
+	dial := cfg.DialContext
+	if dial == nil {
+		dial = (&net.Dialer{Timeout: cfg.RequestTimeout, KeepAlive: 30 * time.Second}).DialContext
+	}
+	return &http.Client{Transport: &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           dial,
+		TLSClientConfig:       cfg.TLSConfig.Clone(),
+		ForceAttemptHTTP2:     true,
+		MaxIdleConnsPerHost:   4,
+		IdleConnTimeout:       90 * time.Second,
+		TLSHandshakeTimeout:   10 * time.Second,
+		ExpectContinueTimeout: time.Second,
+	}}
+}
+
+func (cfg *Config) userAgent() string {
+	agent := "mirrorfly-go/" + Version + " (" + runtime.GOOS + "; " + runtime.GOARCH + ")"
+	if cfg.AppName != "" {
+		agent += " " + cfg.AppName
+	}
+	return agent
+}
+
+// run is the frame of every method: it bounds ctx, refuses after Close, and makes
+// sure that Result and error agree. ok is the text of a success.
+func run[T any](ctx context.Context, c *Client, op, ok string, f func(context.Context) (T, error)) (Result[T], error) {
+	if _, has := ctx.Deadline(); !has {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, c.cfg.RequestTimeout)
+		defer cancel()
+	}
+	return answer(ctx, c, op, ok, f)
+}
+
+// transfer is run for what takes as long as it moves.
+func transfer[T any](ctx context.Context, c *Client, op string, f func(context.Context) (T, error)) (Result[T], error) {
+	return answer(ctx, c, op, success, f)
+}
+
+func answer[T any](ctx context.Context, c *Client, op, ok string, f func(context.Context) (T, error)) (Result[T], error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(c.life, func() { cancel(errClosed) })()
+	var data T
+	err := context.Cause(c.life)
+	if err == nil {
+		data, err = f(ctx)
+	}
+	if err != nil {
+		e := explain(ctx, op, err)
+		return Result[T]{StatusCode: e.StatusCode, Message: e.Message}, e
+	}
+	return Result[T]{StatusCode: statusOK, Message: ok, Data: data}, nil
+}
+
+const success = "Success"
+
+// takeTurn waits until no other call changes who is logged in.
+func (c *Client) takeTurn(ctx context.Context) error {
+	select {
+	case c.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (c *Client) endTurn() { <-c.turn }
+
+// checkRegistered is precondition 4 of protocol.md 1.6.
+func (c *Client) checkRegistered() (account, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.me.registered || c.me.service.XMPPHost == "" {
+		return account{}, errNotRegistered
+	}
+	return c.me, nil
+}
+
+// session returns the live XMPP session.
+func (c *Client) session() (*xmpp.Session, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.conn == nil || c.conn.session == nil {
+		return nil, errNotConnected
+	}
+	return c.conn.session, nil
+}
+
+// State returns what the last ConnectionEvent told; StatusDisconnected before Connect.
+func (c *Client) State() ConnectionStatus {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.status
+}
+
+// Features returns the plan's flags as the service last told them, at Register or Connect; all true before (protocol.md 3).
+func (c *Client) Features() Features {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return Features(c.me.service.Features)
+}
+
+// tell makes event the state of the client and queues it for the listeners.
+func (c *Client) tell(event ConnectionEvent) {
+	c.mu.Lock()
+	c.status = event.Status
+	c.mu.Unlock()
+	c.cfg.Logger.Info("connection", "status", event.Status, "attempt", event.Attempt, "err", event.Err)
+	c.listeners.connection.Emit(event)
+}
+
+// Close ends the session, every call under way and all goroutines of the library, without
+// telling the service: the login stays valid there. It is idempotent, may be called by a
+// listener, and waits for everything but listeners that are running. What is called
+// afterwards fails with ErrClosed. If there was a session, DISCONNECTED is told last.
+func (c *Client) Close() error {
+	c.end(errClosed)
+	if conn := c.connection(); conn != nil {
+		conn.stop(closeTimeout)
+	}
+	_ = c.takeTurn(context.Background()) // whoever has it ends with c.life
+	c.endTurn()
+	c.qrLogins.Wait()
+	c.rest.Close()
+	c.listeners.queue.Close()
+	if c.cfg.HTTPClient == nil {
+		c.http.CloseIdleConnections()
+	}
+	return nil
+}

@@ -1,0 +1,120 @@
+package sdktest
+
+import (
+	"maps"
+	"sync"
+	"time"
+)
+
+// control is what tests switch. Its lock is a leaf: nothing else is locked under it.
+type control struct {
+	mu          sync.Mutex
+	faults      map[Step]FaultKind
+	failures    []failure
+	delay       time.Duration
+	features    map[string]bool
+	maxSessions int
+	storage     string
+	mechanisms  []string
+}
+
+// The feature flags of protocol.md 3, which the service hands out one by one.
+func allFeatures() map[string]bool {
+	m := make(map[string]bool)
+	for _, name := range []string{
+		"groupChat", "attachment", "imageAttachment", "videoAttachment", "audioAttachment", "documentAttachment",
+		"contactAttachment", "locationAttachment", "one2oneCall", "groupCall", "recentchatSearch", "starMessage",
+		"clearChat", "deleteChat", "translation", "block", "report", "deleteMessage", "viewAllMedias",
+	} {
+		m[name] = true
+	}
+	return m
+}
+
+// SetFeature switches one of the plan's flags, named as in protocol.md 3
+// ("block", "report", ...). Clients see it when they next register or connect.
+func (s *Server) SetFeature(name string, on bool) {
+	s.ctl.mu.Lock()
+	defer s.ctl.mu.Unlock()
+	s.ctl.features[name] = on
+}
+
+// SetMaxSessions limits how many sessions (registrations that were not logged
+// out) a user may have; 0 is no limit. A registration above it is refused, or
+// with forceRegister ends the oldest one (protocol.md 3).
+func (s *Server) SetMaxSessions(n int) {
+	s.ctl.mu.Lock()
+	defer s.ctl.mu.Unlock()
+	s.ctl.maxSessions = n
+}
+
+// SetStorage switches what the service says about where chunked media goes:
+// "minio" (default), "aws" or "oracle" (protocol.md 8).
+func (s *Server) SetStorage(name string) {
+	s.ctl.mu.Lock()
+	defer s.ctl.mu.Unlock()
+	s.ctl.storage = name
+}
+
+// SetMechanisms switches which SASL mechanisms are offered. Trial servers start
+// with SCRAM-SHA-256, SCRAM-SHA-1 and PLAIN, licensed ones with PLAIN, the only
+// one that a time-stamped password works with (protocol.md 4.3).
+func (s *Server) SetMechanisms(names ...string) {
+	s.ctl.mu.Lock()
+	defer s.ctl.mu.Unlock()
+	s.ctl.mechanisms = append([]string(nil), names...)
+}
+
+func (c *control) featureFlags() map[string]bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.features)
+}
+
+func (c *control) sessionLimit() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.maxSessions
+}
+
+func (c *control) storageName() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.storage
+}
+
+func (c *control) offered() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]string(nil), c.mechanisms...)
+}
+
+// ExpireTokens makes every REST token that was handed out stale: the next
+// request with one is answered 401 "Token Expired".
+func (s *Server) ExpireTokens() { s.store.expireTokens() }
+
+// BlockByAdmin blocks or frees a user (id or JID) as an administrator would: the
+// user can't log in any more (403), and everybody is told (protocol.md 6.4). A
+// connection that is open stays open: ending it is left to the client.
+func (s *Server) BlockByAdmin(user string, blocked bool) {
+	id := localpart(user)
+	if !s.store.setAdminBlocked(id, blocked) {
+		return
+	}
+	status := "0"
+	if blocked {
+		status = "1"
+	}
+	s.hub.announce(id, el("", "admin_block", "block_status", status, "chat_type", "chat", "jid", s.jid(id)))
+}
+
+// DropConnections cuts every connection without a word, as a broken network would.
+func (s *Server) DropConnections() {
+	if r := s.current(); r != nil {
+		r.dropConns()
+	}
+}
+
+// Push sends raw XML as it is to every XMPP session of a user (id or JID), and
+// returns how many there were.
+func (s *Server) Push(user, rawXML string) int { return s.hub.push(localpart(user), rawXML) }

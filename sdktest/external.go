@@ -1,0 +1,114 @@
+package sdktest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+)
+
+// external is an ejabberd that holds the accounts, reached through mod_http_api.
+type external struct {
+	opts XMPP
+	http *http.Client
+	pem  []byte
+}
+
+func newExternal(o XMPP) (*external, error) {
+	x := &external{opts: o, http: &http.Client{
+		Timeout:   20 * time.Second,
+		Transport: &http.Transport{DisableKeepAlives: true}, // nothing is left open after Close
+	}}
+	if o.CAFile == "" {
+		return x, nil
+	}
+	var err error
+	if x.pem, err = os.ReadFile(o.CAFile); err != nil {
+		return nil, fmt.Errorf("XMPP.CAFile: %w", err)
+	}
+	return x, nil
+}
+
+// ports are those of the addresses by transport; empty where there is none.
+func (x *external) ports() (web, tcp string) {
+	for _, addr := range strings.Split(x.opts.Address, ",") {
+		u, err := url.Parse(strings.TrimSpace(addr))
+		if err != nil {
+			continue
+		}
+		switch u.Scheme {
+		case "ws", "wss":
+			web = or(web, or(u.Port(), map[string]string{"ws": "80", "wss": "443"}[u.Scheme]))
+		case "xmpp":
+			tcp = or(tcp, or(u.Port(), "5222"))
+		}
+	}
+	return web, tcp
+}
+
+var errExists = errors.New("XMPP server: account exists")
+
+// register makes the account, or gives an existing one this password.
+func (x *external) register(ctx context.Context, id, password string) error {
+	err := x.call(ctx, "register", map[string]string{"user": id, "host": x.opts.Domain, "password": password}, nil)
+	if errors.Is(err, errExists) {
+		err = x.call(ctx, "change_password", map[string]string{"user": id, "host": x.opts.Domain, "newpass": password}, nil)
+	}
+	return err
+}
+
+func (x *external) unregister(ctx context.Context, id string) error {
+	return x.call(ctx, "unregister", map[string]string{"user": id, "host": x.opts.Domain}, nil)
+}
+
+// profile reads the fields of a vCard one by one: ejabberd has no command that
+// gives the whole card, and answers an absent field with an error.
+func (x *external) profile(ctx context.Context, id string) map[string]string {
+	out := map[string]string{}
+	for _, name := range vCardFields {
+		var v struct {
+			Content string `json:"content"`
+		}
+		if x.call(ctx, "get_vcard", map[string]string{"user": id, "host": x.opts.Domain, "name": name}, &v) == nil {
+			out[name] = v.Content
+		}
+	}
+	return out
+}
+
+// call is one command. Its errors never name the arguments: a password may be among them.
+func (x *external) call(ctx context.Context, command string, args map[string]string, out any) error {
+	body, err := json.Marshal(args)
+	if err != nil {
+		return fmt.Errorf("XMPP server: %s: %w", command, err)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimRight(x.opts.APIURL, "/")+"/"+command, bytes.NewReader(body))
+	if err != nil {
+		return fmt.Errorf("XMPP server: %s: %w", command, err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := x.http.Do(req)
+	if err != nil {
+		return fmt.Errorf("XMPP server: %s: %w", command, err)
+	}
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
+	switch {
+	case err != nil:
+		return fmt.Errorf("XMPP server: %s: %w", command, err)
+	case resp.StatusCode == http.StatusConflict:
+		return errExists
+	case resp.StatusCode != http.StatusOK:
+		return fmt.Errorf("XMPP server: %s: HTTP %d", command, resp.StatusCode)
+	case out != nil:
+		return json.Unmarshal(raw, out)
+	}
+	return nil
+}

@@ -1,0 +1,235 @@
+package sdktest
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/stretchr/testify/require"
+)
+
+const glimpse = 150 * time.Millisecond // long enough to see that nothing comes
+
+func TestRESTFaults(t *testing.T) {
+	s := trial(t)
+	limit := patience
+	get := func() (int, string, error) {
+		ctx, cancel := context.WithTimeout(t.Context(), limit)
+		defer cancel()
+		req, err := http.NewRequestWithContext(ctx, "GET", s.URL()+"/users/config", nil)
+		require.NoError(t, err)
+		resp, err := httpClient(t, s).Do(req)
+		if err != nil {
+			return 0, "", err
+		}
+		defer resp.Body.Close()
+		raw, err := io.ReadAll(io.LimitReader(resp.Body, 10<<20))
+		return resp.StatusCode, string(raw), err
+	}
+	s.SetFault(StepREST, FaultSilent)
+	limit = glimpse
+	_, _, err := get()
+	limit = patience
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	s.SetFault(StepREST, FaultClose)
+	_, _, err = get()
+	require.Error(t, err)
+	require.NotErrorIs(t, err, context.DeadlineExceeded)
+	s.SetFault(StepREST, FaultError)
+	status, body, err := get()
+	require.NoError(t, err)
+	require.Equal(t, 503, status)
+	require.Contains(t, body, `"status":503`)
+	s.SetFault(StepREST, FaultMalformed)
+	_, body, err = get()
+	require.NoError(t, err)
+	require.Contains(t, body, "<!doctype html>")
+	s.SetFault(StepREST, FaultHuge)
+	_, body, err = get()
+	require.NoError(t, err)
+	require.Len(t, body, 10<<20)
+	s.SetFault(StepREST, FaultSlow)
+	begin := time.Now()
+	status, _, err = get()
+	require.NoError(t, err)
+	require.Equal(t, 401, status)
+	require.Greater(t, time.Since(begin), 100*slowInterval)
+	s.SetFault(StepREST, FaultNone)
+	status, _, err = get()
+	require.NoError(t, err)
+	require.Equal(t, 401, status)
+}
+
+func TestConnectionFaults(t *testing.T) {
+	s := trial(t)
+	dial := func(addr string) error {
+		cfg := s.Config().TLSConfig.Clone()
+		cfg.ServerName = s.Domain()
+		ctx, cancel := context.WithTimeout(t.Context(), glimpse)
+		defer cancel()
+		c, err := (&tls.Dialer{Config: cfg}).DialContext(ctx, "tcp", addr)
+		if err == nil {
+			require.NoError(t, c.Close())
+		}
+		return err
+	}
+	for _, where := range []struct {
+		accept, tls Step
+		addr        string
+	}{{StepHTTPAccept, StepHTTPTLS, s.httpAddr()}, {StepAccept, StepTLS, s.XMPPSAddress()}} {
+		require.NoError(t, dial(where.addr))
+		for _, step := range []Step{where.accept, where.tls} {
+			s.SetFault(step, FaultSilent)
+			require.ErrorIs(t, dial(where.addr), context.DeadlineExceeded, step)
+			for _, kind := range []FaultKind{FaultClose, FaultMalformed} {
+				s.SetFault(step, kind)
+				err := dial(where.addr)
+				require.Error(t, err, step)
+				require.NotErrorIs(t, err, context.DeadlineExceeded, step)
+			}
+			s.ClearFaults()
+		}
+		s.SetFault(where.tls, FaultWrongSender)
+		var stranger x509.UnknownAuthorityError
+		require.ErrorAs(t, dial(where.addr), &stranger)
+		s.ClearFaults()
+		require.NoError(t, dial(where.addr))
+	}
+}
+
+func TestUpgradeFaults(t *testing.T) {
+	s := trial(t)
+	for kind, want := range map[FaultKind]int{FaultError: 503, FaultMalformed: 200, FaultSilent: 0, FaultClose: 0} {
+		s.SetFault(StepUpgrade, kind)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		_, resp, err := websocket.Dial(ctx, s.XMPPURL(), &websocket.DialOptions{HTTPClient: httpClient(t, s), Subprotocols: []string{"xmpp"}})
+		timedOut := ctx.Err() != nil
+		cancel()
+		require.Error(t, err)
+		require.Equal(t, kind == FaultSilent, timedOut, kind)
+		if want != 0 {
+			require.Equal(t, want, resp.StatusCode)
+		}
+	}
+}
+
+// steps of the XMPP handshake, each with the frames up to the answer that goes wrong.
+func handshakeSteps(s *Server, c credentials) []struct {
+	step Step
+	walk func(x *xmppClient)
+} {
+	open := func(x *xmppClient) { x.send(openFrame, s.Domain()) }
+	auth := func(x *xmppClient) {
+		x.open(s.Domain())
+		x.send(`<auth mechanism="PLAIN" xmlns="urn:ietf:params:xml:ns:xmpp-sasl">%s</auth>`, plain(c.Username, c.Password))
+	}
+	bind := func(x *xmppClient) {
+		auth(x)
+		require.Contains(x.t, x.next(), "<success")
+		x.open(s.Domain())
+		x.send(`<iq id="b" type="set" xmlns="jabber:client"><bind xmlns="urn:ietf:params:xml:ns:xmpp-bind"><resource>r</resource></bind></iq>`)
+	}
+	iq := func(x *xmppClient) {
+		bind(x)
+		require.Contains(x.t, x.next(), "<jid>")
+		x.send(`<iq id="p" type="get" xmlns="jabber:client"><ping xmlns="urn:xmpp:ping"/></iq>`)
+	}
+	return []struct {
+		step Step
+		walk func(x *xmppClient)
+	}{{StepStream, open}, {StepAuth, auth}, {StepBind, bind}, {StepIQ, iq}}
+}
+
+func TestXMPPFaults(t *testing.T) {
+	s := trial(t)
+	c := register(t, s, "alice")
+	for _, h := range handshakeSteps(s, c) {
+		start := func(kind FaultKind) *xmppClient {
+			s.SetFault(h.step, kind)
+			x := dialWS(t, s)
+			h.walk(x)
+			return x
+		}
+		_, err := start(FaultSilent).read(glimpse)
+		require.ErrorIs(t, err, context.DeadlineExceeded, h.step)
+		_, err = start(FaultClose).read(patience)
+		require.Error(t, err)
+		require.NotErrorIs(t, err, context.DeadlineExceeded, h.step)
+		_, err = parseElement([]byte(start(FaultMalformed).next()))
+		require.Error(t, err, h.step)
+		require.Greater(t, len(start(FaultHuge).next()), hugeStanza, h.step)
+		want := "error"
+		if h.step == StepAuth {
+			want = "not-authorized"
+		}
+		start(FaultError).until(want)
+		x := start(FaultWrongSender)
+		raw := x.next()
+		require.Equal(t, h.step != StepAuth, strings.Contains(raw, "stranger.example"), raw)
+		s.ClearFaults()
+	}
+}
+
+func TestStartTLSFaults(t *testing.T) {
+	s := trial(t)
+	open := func(kind FaultKind) *tcpConn {
+		s.SetFault(StepStartTLS, kind)
+		c := dialTCP(t, s.XMPPAddress())
+		c.send("%s", streamHeader)
+		c.until("</stream:features>")
+		c.send(`<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>`)
+		return c
+	}
+	require.Contains(t, open(FaultError).rest(), "<failure")
+	require.NotContains(t, open(FaultClose).rest(), "proceed")
+	require.Contains(t, open(FaultMalformed).until(">>>"), "not what you hoped for")
+	s.SetFault(StepTLS, FaultClose)
+	c := open(FaultNone)
+	c.until(`<proceed xmlns="urn:ietf:params:xml:ns:xmpp-tls"/>`)
+	require.Error(t, tls.Client(c.Conn, s.Config().TLSConfig).Handshake())
+}
+
+func TestSlow(t *testing.T) {
+	s := trial(t)
+	c := register(t, s, "alice")
+	s.SetFault(StepStream, FaultSlow)
+	begin := time.Now()
+	x := dialWS(t, s)
+	x.open(s.Domain())
+	require.Greater(t, time.Since(begin), 200*slowInterval, "a few hundred bytes, one at a time")
+	s.ClearFaults()
+	x = connect(t, s, c, "Web-1")
+	s.Delay(glimpse)
+	begin = time.Now()
+	x.ask("get", "", `<ping xmlns="urn:xmpp:ping"/>`)
+	rest(t, s, "GET", "/users/config", c.Token, nil)
+	require.GreaterOrEqual(t, time.Since(begin), 2*glimpse)
+}
+
+func TestSignalFaults(t *testing.T) {
+	s := trial(t)
+	for kind, want := range map[FaultKind]string{FaultError: "Service Unavailable", FaultMalformed: "not what you hoped for", FaultHuge: "aaaa"} {
+		s.SetFault(StepSignal, kind)
+		resp, err := httpClient(t, s).Get(s.SignalURL() + "/socket.io/?EIO=3&transport=polling")
+		require.NoError(t, err)
+		raw, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		require.Contains(t, string(raw), want)
+	}
+	for _, kind := range []FaultKind{FaultSilent, FaultClose} {
+		s.SetFault(StepSignal, kind)
+		ctx, cancel := context.WithTimeout(t.Context(), glimpse)
+		_, _, err := websocket.Dial(ctx, s.SignalURL()+"/socket.io/?EIO=3&transport=websocket", &websocket.DialOptions{HTTPClient: httpClient(t, s)})
+		timedOut := ctx.Err() != nil
+		cancel()
+		require.Error(t, err)
+		require.Equal(t, kind == FaultSilent, timedOut)
+	}
+}

@@ -1,0 +1,210 @@
+package sdktest
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/json"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"net/textproto"
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// form posts a multipart body to /media/ (protocol.md 5.2).
+func form(t *testing.T, s *Server, token string, fields map[string]string, file []byte) envelope {
+	t.Helper()
+	var b bytes.Buffer
+	w := multipart.NewWriter(&b)
+	if file != nil {
+		h := textproto.MIMEHeader{}
+		h.Set("Content-Disposition", `form-data; name="file"; filename="Me.PNG"`)
+		h.Set("Content-Type", "image/png")
+		p, err := w.CreatePart(h)
+		require.NoError(t, err)
+		_, err = p.Write(file)
+		require.NoError(t, err)
+	}
+	for k, v := range fields {
+		require.NoError(t, w.WriteField(k, v))
+	}
+	require.NoError(t, w.Close())
+	req, err := http.NewRequest("POST", s.URL()+"/media/", &b)
+	require.NoError(t, err)
+	req.Header.Set("Authorization", token)
+	req.Header.Set("Content-Type", w.FormDataContentType())
+	resp, err := httpClient(t, s).Do(req)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	var e envelope
+	require.NoError(t, json.NewDecoder(resp.Body).Decode(&e))
+	return e
+}
+
+// fetch gets a URL and returns status, body and content type.
+func fetch(t *testing.T, s *Server, url, token, ranges string) (int, []byte, string) {
+	t.Helper()
+	req, err := http.NewRequest("GET", url, nil)
+	require.NoError(t, err)
+	if token != "" {
+		req.Header.Set("Authorization", token)
+	}
+	if ranges != "" {
+		req.Header.Set("Range", ranges)
+	}
+	resp, err := httpClient(t, s).Do(req)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	return resp.StatusCode, raw, resp.Header.Get("Content-Type")
+}
+
+func TestSinglePartMedia(t *testing.T) {
+	s := trial(t)
+	c := register(t, s, "alice")
+	picture := randomBytes(t, 100_000)
+	e := form(t, s, c.Token, map[string]string{"type": "profile", "toUser": "alice", "messageId": ""}, picture)
+	require.Equal(t, 200, e.Status)
+	var d struct{ FileToken, FileTokenThumb string }
+	require.NoError(t, json.Unmarshal(e.Data, &d))
+	for _, token := range []string{d.FileToken, d.FileTokenThumb} {
+		status, body, kind := fetch(t, s, s.URL()+"/media/"+token, c.Token, "")
+		require.Equal(t, 200, status)
+		require.Equal(t, "image/png", kind)
+		require.Equal(t, picture, body)
+		status, _, _ = fetch(t, s, s.URL()+"/media/"+token, "", "")
+		require.Equal(t, 401, status)
+	}
+	status, _, _ := fetch(t, s, s.URL()+"/media/../../accounts.json", c.Token, "")
+	require.Equal(t, 404, status)
+	for _, bad := range []string{"..%2f..%2faccounts.json", "nothing.png", "%00"} {
+		status, _, _ := fetch(t, s, s.URL()+"/media/"+bad, c.Token, "")
+		require.Equal(t, 404, status, bad)
+	}
+	require.Equal(t, 400, form(t, s, c.Token, map[string]string{"type": "profile", "toUser": "alice"}, nil).Status)
+	require.Equal(t, 400, form(t, s, c.Token, map[string]string{"type": "profile"}, picture).Status)
+	files, err := os.ReadDir(s.media.dir)
+	require.NoError(t, err)
+	require.Len(t, files, 1, "refused uploads leave nothing behind")
+}
+
+func randomBytes(t *testing.T, n int) []byte {
+	t.Helper()
+	b := make([]byte, n)
+	_, err := rand.Read(b)
+	require.NoError(t, err)
+	return b
+}
+
+type uploadReply struct {
+	UploadURLs                              []string `json:"uploadUrls"`
+	CommitURL, FileToken, Storage, UploadID string
+}
+
+func beginUpload(t *testing.T, s *Server, token string, parts int) uploadReply {
+	t.Helper()
+	e := rest(t, s, "POST", "/media/upload", token, map[string]any{
+		"contentType": "video/mp4", "extension": "mp4", "parts": parts, "messageId": "m1", "toUser": "bob", "type": "chat",
+	})
+	require.Equal(t, 200, e.Status, e.Message)
+	var u uploadReply
+	require.NoError(t, json.Unmarshal(e.Data, &u))
+	require.Len(t, u.UploadURLs, parts)
+	return u
+}
+
+func putPart(t *testing.T, s *Server, url string, body []byte) (int, string) {
+	t.Helper()
+	req, err := http.NewRequest("PUT", url, bytes.NewReader(body))
+	require.NoError(t, err)
+	resp, err := httpClient(t, s).Do(req)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	return resp.StatusCode, resp.Header.Get("ETag")
+}
+
+func TestChunkedMedia(t *testing.T) {
+	s := trial(t)
+	c := register(t, s, "alice")
+	other := register(t, s, "bob")
+	file := randomBytes(t, 2*partSize+1234)
+	for _, storage := range []string{"minio", "aws", "oracle"} {
+		s.SetStorage(storage)
+		u := beginUpload(t, s, c.Token, 3)
+		require.Equal(t, storage, u.Storage)
+		etags := make([]string, 3)
+		for _, i := range []int{2, 0, 1} { // in any order
+			end := min((i+1)*partSize, len(file))
+			var status int
+			status, etags[i] = putPart(t, s, u.UploadURLs[i], file[i*partSize:end])
+			require.Equal(t, 200, status)
+		}
+		if storage == "oracle" {
+			resp, err := httpClient(t, s).Post(u.CommitURL, "", nil)
+			require.NoError(t, err)
+			require.NoError(t, resp.Body.Close())
+			require.Equal(t, 200, resp.StatusCode)
+		} else {
+			tags := []map[string]any{}
+			for i, e := range etags {
+				tags = append(tags, map[string]any{"partNumber": i + 1, "etag": e})
+			}
+			commit := map[string]any{"fileToken": u.FileToken, "uploadId": u.UploadID, "partETags": tags}
+			require.Equal(t, 404, rest(t, s, "POST", "/media/upload/commit", other.Token, commit).Status)
+			tags[1]["etag"] = "wrong"
+			require.Equal(t, 400, rest(t, s, "POST", "/media/upload/commit", c.Token, commit).Status)
+			tags[1]["etag"] = etags[1]
+			require.Equal(t, 200, rest(t, s, "POST", "/media/upload/commit", c.Token, commit).Status)
+		}
+		e := rest(t, s, "GET", "/media/generatePreAuthenticationUrlDownload?fileToken="+u.FileToken, c.Token, nil)
+		var url string
+		require.NoError(t, json.Unmarshal(e.Data, &url))
+		status, body, kind := fetch(t, s, url, "", "")
+		require.Equal(t, 200, status)
+		require.Equal(t, "video/mp4", kind)
+		require.True(t, bytes.Equal(file, body))
+		status, body, _ = fetch(t, s, url, "", "bytes=5-9")
+		require.Equal(t, 206, status)
+		require.Equal(t, file[5:10], body)
+		status, _, _ = fetch(t, s, url+"x", "", "")
+		require.Equal(t, 403, status)
+	}
+}
+
+func TestOnePartNeedsNoCommit(t *testing.T) {
+	s := trial(t)
+	c := register(t, s, "alice")
+	u := beginUpload(t, s, c.Token, 1)
+	status, _ := putPart(t, s, u.UploadURLs[0], []byte("abc"))
+	require.Equal(t, 200, status)
+	status, body, _ := fetch(t, s, s.URL()+"/media/"+u.FileToken, c.Token, "")
+	require.Equal(t, 200, status)
+	require.Equal(t, "abc", string(body))
+}
+
+func TestChunkedMediaRefusals(t *testing.T) {
+	s := trial(t)
+	c := register(t, s, "alice")
+	for _, parts := range []any{0, -1, "x", maxParts + 1, 1.5, nil} {
+		e := rest(t, s, "POST", "/media/upload", c.Token, map[string]any{"parts": parts, "toUser": "bob", "type": "chat"})
+		require.Equal(t, 400, e.Status, parts)
+	}
+	u := beginUpload(t, s, c.Token, 2)
+	status, _ := putPart(t, s, u.UploadURLs[0], []byte("short"))
+	require.Equal(t, 400, status, "only the last part may be short")
+	status, _ = putPart(t, s, u.UploadURLs[1], make([]byte, partSize+1))
+	require.Equal(t, 400, status)
+	status, _ = putPart(t, s, u.UploadURLs[1]+"0", []byte("x"))
+	require.Equal(t, 403, status)
+	e := rest(t, s, "POST", "/media/upload/commit", c.Token, map[string]any{
+		"fileToken": u.FileToken, "uploadId": u.UploadID,
+		"partETags": []map[string]any{{"partNumber": 1, "etag": ""}, {"partNumber": 2, "etag": ""}},
+	})
+	require.Equal(t, 400, e.Status, "nothing has arrived")
+	status, _, _ = fetch(t, s, s.URL()+"/media/"+u.FileToken, c.Token, "")
+	require.Equal(t, 404, status)
+}

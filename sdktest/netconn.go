@@ -1,0 +1,109 @@
+package sdktest
+
+import (
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const maxConns = 20000
+
+// conn is an accepted TCP connection that can be told to write badly.
+type conn struct {
+	net.Conn
+	mode   atomic.Value // FaultKind: FaultNone, FaultSilent, FaultClose, FaultMalformed, FaultSlow
+	once   sync.Once
+	closed chan struct{}
+	gone   func(*conn)
+}
+
+func (c *conn) Write(p []byte) (int, error) {
+	mode, _ := c.mode.Load().(FaultKind)
+	switch mode {
+	case FaultSilent:
+		<-c.closed
+		return 0, net.ErrClosed
+	case FaultClose, FaultError, FaultHuge:
+		_ = c.Close()
+		return 0, net.ErrClosed
+	case FaultMalformed:
+		_, _ = c.Conn.Write([]byte(garbage))
+		_ = c.Close()
+		return 0, net.ErrClosed
+	case FaultSlow:
+		return c.dribble(p)
+	}
+	return c.Conn.Write(p)
+}
+
+func (c *conn) dribble(p []byte) (int, error) {
+	tick := time.NewTicker(slowInterval)
+	defer tick.Stop()
+	for i := range p {
+		select {
+		case <-c.closed:
+			return i, net.ErrClosed
+		case <-tick.C:
+		}
+		if _, err := c.Conn.Write(p[i : i+1]); err != nil {
+			return i, err
+		}
+	}
+	return len(p), nil
+}
+
+func (c *conn) Close() error {
+	err := net.ErrClosed
+	c.once.Do(func() {
+		close(c.closed)
+		c.gone(c)
+		err = c.Conn.Close()
+	})
+	return err
+}
+
+// listener hands out conns, keeps track of them and misbehaves where it is told to.
+type listener struct {
+	net.Listener
+	run    *run
+	accept Step
+	tls    Step // FaultNone at the first write: the TLS handshake of a direct TLS port
+}
+
+func (l *listener) Accept() (net.Conn, error) {
+	for {
+		raw, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		c := l.run.adopt(raw)
+		if c == nil {
+			continue
+		}
+		switch l.run.srv.fault(l.accept) {
+		case FaultSilent:
+			continue // stays open until the connections are dropped
+		case FaultClose, FaultError:
+			_ = c.Close()
+			continue
+		case FaultMalformed, FaultHuge:
+			_, _ = c.Conn.Write([]byte(garbage)) // a new connection's buffer is empty: this does not block
+			_ = c.Close()
+			continue
+		case FaultSlow:
+			c.mode.Store(FaultSlow)
+		}
+		if l.tls != "" {
+			c.misbehave(l.run.srv.fault(l.tls))
+		}
+		return c, nil
+	}
+}
+
+// misbehave sets how c writes from now on; what is no matter of writing is left alone.
+func (c *conn) misbehave(kind FaultKind) {
+	if kind != FaultNone && kind != FaultWrongSender {
+		c.mode.Store(kind)
+	}
+}

@@ -1,0 +1,127 @@
+package sdktest
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// TB is the part of [testing.TB] that New needs.
+type TB interface {
+	Helper()
+	Cleanup(func())
+	Fatalf(format string, args ...any)
+}
+
+// Options says how the server is set up. The zero value is a licensed service
+// on free loopback ports that keeps everything in memory.
+type Options struct {
+	Listen      string // REST, /websocket and /socket.io/, all over TLS; default "127.0.0.1:0"
+	ListenXMPP  string // XMPP over TCP with STARTTLS; default a free port of Listen's host
+	ListenXMPPS string // XMPP over TCP with direct TLS; default a free port of Listen's host
+
+	Domain     string // domain of all JIDs; default "xmpp.mirrorfly.test"
+	LicenseKey string // the one key that is accepted; default "sdktest-license-key"
+	Trial      bool   // trial (sandbox) licence: passwords travel as they are (protocol.md 4.2)
+	NoContacts bool   // nobody is anybody's contact: no presence and no profile pushes between users
+
+	// XMPP is a real XMPP server to front: the REST half then keeps its accounts
+	// there and no XMPP is served from here. Needs Trial.
+	XMPP *XMPP
+
+	DataDir      string        // keeps accounts, profiles, blocks and media across restarts; default: nothing is kept
+	PingInterval time.Duration // how often clients are pinged over XMPP (protocol.md 4.7); default 60s, negative: never
+	Logger       *slog.Logger  // nil: silent
+
+	handshake  time.Duration // how long clients may take to bind a resource; default handshakeTimeout
+	signalPing time.Duration // how long signalling clients may be silent; default pingInterval + pingTimeout
+}
+
+// XMPP is an ejabberd that the REST half works with through ejabberd's HTTP API
+// (mod_http_api: register, change_password, get_vcard, unregister).
+type XMPP struct {
+	Domain  string // a host that it serves; wins over Options.Domain
+	APIURL  string // e.g. "http://127.0.0.1:5280/api"
+	Address string // for sdk.Config.XMPPAddress, e.g. "wss://127.0.0.1:5443/websocket"
+	CAFile  string // PEM; what its certificate is signed with, empty: nothing to add
+}
+
+const (
+	defaultDomain     = "xmpp.mirrorfly.test"
+	defaultLicenseKey = "sdktest-license-key"
+	defaultListen     = "127.0.0.1:0"
+	defaultPing       = time.Minute
+)
+
+// withDefaults returns o completed, or what is wrong with it.
+func (o Options) withDefaults() (Options, error) {
+	if o.XMPP != nil {
+		if err := o.XMPP.validate(); err != nil {
+			return o, err
+		}
+		if !o.Trial {
+			return o, errors.New("an external XMPP server needs Trial: it cannot open sealed passwords")
+		}
+		o.Domain = o.XMPP.Domain
+	}
+	o.Domain = or(o.Domain, defaultDomain)
+	o.LicenseKey = or(o.LicenseKey, defaultLicenseKey)
+	o.Listen = or(o.Listen, defaultListen)
+	if o.PingInterval == 0 {
+		o.PingInterval = defaultPing
+	}
+	if o.handshake == 0 {
+		o.handshake = handshakeTimeout
+	}
+	if o.signalPing == 0 {
+		o.signalPing = pingInterval + pingTimeout
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if !validDomain(o.Domain) {
+		return o, fmt.Errorf("domain %q is not a host name", o.Domain)
+	}
+	host, _, err := net.SplitHostPort(o.Listen)
+	if err != nil {
+		return o, fmt.Errorf("listen address: %w", err)
+	}
+	o.ListenXMPP = or(o.ListenXMPP, net.JoinHostPort(host, "0"))
+	o.ListenXMPPS = or(o.ListenXMPPS, net.JoinHostPort(host, "0"))
+	return o, nil
+}
+
+func (x *XMPP) validate() error {
+	u, err := url.Parse(x.APIURL)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+		return errors.New("XMPP.APIURL is not an http(s) URL")
+	}
+	if x.Domain == "" || x.Address == "" {
+		return errors.New("XMPP.Domain and XMPP.Address are required")
+	}
+	return nil
+}
+
+// validDomain accepts what protocol.md 1.7 accepts behind the @ of a user JID, as far as it is a host name.
+func validDomain(d string) bool {
+	if len(d) < 2 || len(d) > 253 || strings.HasPrefix(d, "mix.") {
+		return false
+	}
+	for _, label := range strings.Split(d, ".") {
+		if label == "" || len(label) > 63 || strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+			return false
+		}
+	}
+	return true
+}
+
+func or(s, fallback string) string {
+	if s == "" {
+		return fallback
+	}
+	return s
+}

@@ -1,0 +1,184 @@
+package sdktest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/mirrorfly-go/sdk/internal/seal"
+)
+
+// What a phone can meet.
+var (
+	errQRContent = errors.New("this is no QR code of the service, or it is of another licence")
+	errQRToken   = errors.New("the QR code is not valid any more")
+	errNoWeb     = errors.New("no web session of this user")
+	errPhoneUser = errors.New("not a user identifier")
+)
+
+// Phone is the app on a user's phone, as far as QR logins need it. How the real
+// one talks to the signalling server is not known (protocol.md 7.4); what the
+// web side sees of it is as documented.
+type Phone struct {
+	srv  *Server
+	user string
+}
+
+// Phone is the phone of a user (id or JID). Scanning registers the user if need be.
+func (s *Server) Phone(user string) *Phone { return &Phone{srv: s, user: localpart(user)} }
+
+// Scan reads a QR code's content and lets the web side log in. It returns when
+// the web side has said how that went; a failed login is an error.
+func (p *Phone) Scan(ctx context.Context, qrContent string) error {
+	if err := p.ensure(ctx); err != nil {
+		return fmt.Errorf("sdktest: scan: %w", err)
+	}
+	a, _ := p.srv.store.view(p.user)
+	st, err := p.approve(ctx, qrContent, a.Password)
+	if err == nil && st.StatusCode != http.StatusOK {
+		err = fmt.Errorf("web side: %s (%d)", st.Message, st.StatusCode)
+	}
+	if err != nil {
+		return fmt.Errorf("sdktest: scan: %w", err)
+	}
+	h := p.srv.signal
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	st.from.user = p.user
+	return nil
+}
+
+// Reject reads a QR code's content and refuses it: the web side gets
+// credentials that are not valid, the one way of refusing that the protocol
+// has. It returns when the web side has reported its failure.
+func (p *Phone) Reject(ctx context.Context, qrContent string) error {
+	st, err := p.approve(ctx, qrContent, "rejected")
+	if err == nil && st.StatusCode == http.StatusOK {
+		err = errors.New("the web side logged in nevertheless")
+	}
+	if err != nil {
+		return fmt.Errorf("sdktest: reject: %w", err)
+	}
+	return nil
+}
+
+// LogoutWeb ends the user's QR sessions from the phone: the event logoutweb and
+// the message logout (protocol.md 7.5). It fails when there is none.
+func (p *Phone) LogoutWeb(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("sdktest: logout web: %w", err)
+	}
+	h := p.srv.signal
+	h.mu.Lock()
+	var ids []string
+	for _, k := range h.sockets {
+		if k.user == p.user {
+			ids = append(ids, k.token)
+			k.user = ""
+			h.emit(k, "logoutweb")
+		}
+	}
+	h.mu.Unlock()
+	if len(ids) == 0 {
+		return fmt.Errorf("sdktest: logout web: %w", errNoWeb)
+	}
+	p.srv.hub.tell(p.user, el("", "logout", "socket_id", strings.Join(ids, ",")))
+	return nil
+}
+
+// ensure registers the phone's user.
+func (p *Phone) ensure(ctx context.Context) error {
+	if p.srv.store.exists(p.user) {
+		return nil
+	}
+	b := registerBody{DeviceType: "android", DeviceID: randomHex(8), UserIdentifier: p.user, LicenseKey: p.srv.opts.LicenseKey}
+	if _, valid := b.validate(p.srv.opts.LicenseKey); !valid {
+		return errPhoneUser
+	}
+	if r := p.srv.register(ctx, p.srv.httpAddr(), b); r.Status != http.StatusOK {
+		return errors.New(r.Message)
+	}
+	return nil
+}
+
+// approve sends credentials to the web side and waits for its loginStatus.
+func (p *Phone) approve(ctx context.Context, content, password string) (signalStatus, error) {
+	h := p.srv.signal
+	key := seal.Triple(p.srv.opts.LicenseKey)
+	plain, err := seal.OpenStrict(content, key, seal.ConstIV)
+	var code struct{ Token, Browser, Platform string }
+	if err != nil || json.Unmarshal([]byte(plain), &code) != nil || code.Token == "" {
+		return signalStatus{}, errQRContent
+	}
+	phoneID := randomHex(10)
+	answer, err := json.Marshal(map[string]string{"username": p.user, "password": password, "socketId": phoneID})
+	if err != nil {
+		return signalStatus{}, err
+	}
+	got := make(chan signalStatus, 1)
+	h.mu.Lock()
+	web := h.byToken(code.Token)
+	if web != nil {
+		h.waiting[phoneID] = waiter{web: web, got: got}
+		h.emit(web, "response", map[string]string{"id": seal.Seal(string(answer), key, seal.ConstIV)})
+	}
+	h.mu.Unlock()
+	if web == nil {
+		return signalStatus{}, errQRToken
+	}
+	defer h.forget(phoneID)
+	select {
+	case st := <-got:
+		st.from = web
+		return st, nil
+	case <-web.done:
+		return signalStatus{}, errors.New("the web side has gone")
+	case <-ctx.Done():
+		return signalStatus{}, ctx.Err()
+	}
+}
+
+// byToken finds the client that shows a code and is not logged in; h.mu is held.
+func (h *signalHub) byToken(token string) *socket {
+	for _, k := range h.sockets {
+		if k.token == token && k.user == "" {
+			return k
+		}
+	}
+	return nil
+}
+
+func (h *signalHub) forget(phoneID string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.waiting, phoneID)
+}
+
+// tell sends a message from the service to one user.
+func (h *hub) tell(user string, child *element) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.notify(user, child)
+}
+
+// scanRequest is POST /_test/qr/scan: the phone for tools in other languages.
+func (s *Server) scanRequest(w http.ResponseWriter, req *http.Request) {
+	var b struct {
+		UserIdentifier string `json:"userIdentifier"`
+		Text           string `json:"text"`
+	}
+	if err := json.NewDecoder(http.MaxBytesReader(w, req.Body, maxBody)).Decode(&b); err != nil {
+		writeReply(w, http.StatusBadRequest, refuse(http.StatusBadRequest, "Request body is not JSON"))
+		return
+	}
+	ctx, cancel := context.WithTimeout(req.Context(), handshakeTimeout)
+	defer cancel()
+	if err := s.Phone(b.UserIdentifier).Scan(ctx, b.Text); err != nil {
+		writeReply(w, http.StatusBadRequest, refuse(http.StatusBadRequest, err.Error()))
+		return
+	}
+	writeReply(w, http.StatusOK, ok(nil))
+}

@@ -1,0 +1,69 @@
+package sdktest
+
+import (
+	"net/http"
+	"sync"
+	"time"
+)
+
+const (
+	maxRequests = 4096
+	maxJournal  = 32 << 20 // bytes
+)
+
+// Request is one thing that a client sent.
+type Request struct {
+	Time time.Time
+	Kind string // "rest", "xmpp" or "signal"
+	User string // id of the user that it came from; empty before a login
+
+	Method string      // REST: "POST"
+	Path   string      // REST: path below the API base URL, "contacts/vcard"
+	Query  string      // REST: raw query
+	Header http.Header // REST
+	Body   string      // REST: JSON body with sealed parts opened, empty for media; signalling: the event
+
+	Resource string // XMPP: the session's resource
+	Stanza   string // XMPP: the stanza
+}
+
+// size is about what r takes up.
+func (r *Request) size() int {
+	n := len(r.Body) + len(r.Stanza) + len(r.Path) + len(r.Query)
+	for name, values := range r.Header {
+		for _, v := range values {
+			n += len(name) + len(v)
+		}
+	}
+	return n
+}
+
+// journal keeps the last requests, as many as maxRequests and maxJournal allow.
+type journal struct {
+	mu    sync.Mutex
+	list  []Request
+	bytes int
+}
+
+func (j *journal) add(r Request) {
+	r.Time = time.Now()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.list = append(j.list, r)
+	j.bytes += r.size()
+	drop := 0
+	for ; len(j.list)-drop > maxRequests || (j.bytes > maxJournal && len(j.list)-drop > 1); drop++ {
+		j.bytes -= j.list[drop].size()
+		j.list[drop] = Request{} // let go of what it holds
+	}
+	j.list = j.list[drop:]
+}
+
+// Requests returns what the server saw, oldest first: REST requests with the
+// sealed parts of their bodies opened, and stanzas after the resource binding.
+// The oldest are dropped when they are more than a few thousand, or very big.
+func (s *Server) Requests() []Request {
+	s.journal.mu.Lock()
+	defer s.journal.mu.Unlock()
+	return append([]Request(nil), s.journal.list...)
+}

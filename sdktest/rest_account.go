@@ -1,0 +1,285 @@
+package sdktest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/mirrorfly-go/sdk/internal/seal"
+)
+
+const (
+	invalidKey         = "Invalid License key"
+	invalidCredentials = "Invalid Credentials"
+	maxSessionsText    = "You have reached maximum sessions allowed." // protocol.md 3: matched word for word
+
+	// passwordWindow is how far currentTimestamp may be off. Clients add their
+	// zone offset to it (protocol.md 4.2), which is 14 hours at most.
+	passwordWindow = 15 * time.Hour
+)
+
+var errStale = errors.New("currentTimestamp is too far from the server's clock")
+
+// lookup is the licence lookup (protocol.md 1.3).
+func (s *Server) lookup(c *call) reply {
+	key := seal.LO(c.req.URL.Query().Get("licenseKey"), seal.LicenseKeyString)
+	if key != s.opts.LicenseKey {
+		return refuse(http.StatusBadRequest, invalidKey)
+	}
+	return ok(map[string]any{"apiBaseUrl": "https://" + c.req.Host + apiRoot, "trialMode": s.opts.Trial})
+}
+
+// registerBody is what both register calls carry (protocol.md 3).
+type registerBody struct {
+	DeviceType     string         `json:"deviceType"`
+	DeviceID       string         `json:"deviceId"`
+	MobileNumber   string         `json:"mobileNumber"`
+	UserIdentifier string         `json:"userIdentifier"`
+	LicenseKey     string         `json:"licenseKey"`
+	ForceRegister  bool           `json:"forceRegister"`
+	MetaData       map[string]any `json:"metaData"`
+}
+
+func (s *Server) registerTrial(c *call) reply {
+	if !s.opts.Trial {
+		return refuse(http.StatusBadRequest, "This license key is not a trial license key")
+	}
+	var b registerBody
+	if err := c.decode(&b); err != nil {
+		return badBody(err)
+	}
+	return s.register(c.req.Context(), c.req.Host, b)
+}
+
+func (s *Server) registerLicensed(c *call) reply {
+	if s.opts.Trial {
+		return refuse(http.StatusBadRequest, "This license key is a trial license key")
+	}
+	var sealed struct {
+		RegisterData string `json:"registerData"`
+	}
+	if err := c.decode(&sealed); err != nil {
+		return badBody(err)
+	}
+	plain, err := seal.OpenStrict(sealed.RegisterData, seal.Triple(s.opts.LicenseKey), seal.ConstIV)
+	if err != nil {
+		return refuse(http.StatusBadRequest, invalidKey)
+	}
+	var b registerBody
+	if err := json.Unmarshal([]byte(plain), &b); err != nil {
+		return badBody(err)
+	}
+	return s.register(c.req.Context(), c.req.Host, b)
+}
+
+func (b registerBody) validate(key string) (reply, bool) {
+	switch {
+	case b.LicenseKey != key:
+		return refuse(http.StatusBadRequest, invalidKey), false
+	case b.UserIdentifier == "" || len(b.UserIdentifier) > 255 || strings.Trim(b.UserIdentifier, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "":
+		return refuse(http.StatusBadRequest, "userIdentifier is not valid or required"), false
+	case b.DeviceType == "" || b.DeviceID == "":
+		return refuse(http.StatusBadRequest, "deviceType and deviceId are required"), false
+	case len(b.MetaData) > 3:
+		return refuse(http.StatusBadRequest, "metaData has more than three entries"), false
+	}
+	for _, v := range b.MetaData {
+		switch v := v.(type) {
+		case float64, bool:
+		case string:
+			if len(v) > 1024 {
+				return refuse(http.StatusBadRequest, "metaData is too long"), false
+			}
+		default:
+			return refuse(http.StatusBadRequest, "metaDataType should be Valid data type"), false
+		}
+	}
+	return reply{}, true
+}
+
+// register answers with the service as it is reached at host.
+func (s *Server) register(ctx context.Context, host string, b registerBody) reply {
+	if r, valid := b.validate(s.opts.LicenseKey); !valid {
+		return r
+	}
+	id := b.UserIdentifier
+	if a, exists := s.store.view(id); exists && a.AdminBlocked {
+		return refuse(http.StatusForbidden, "User is blocked by admin")
+	}
+	reg, err := s.store.register(id, b.ForceRegister, b.MetaData, s.ctl.sessionLimit())
+	switch {
+	case errors.Is(err, errMaxSessions):
+		return refuse(http.StatusMethodNotAllowed, maxSessionsText)
+	case err != nil:
+		return refuse(http.StatusServiceUnavailable, "Too many users")
+	}
+	if s.external != nil {
+		if err := s.external.register(ctx, id, reg.password); err != nil {
+			return refuse(http.StatusInternalServerError, err.Error())
+		}
+	}
+	if reg.remainingOnlineMax >= 0 {
+		s.hub.keepNewest(id, reg.remainingOnlineMax)
+	}
+	out, err := json.Marshal(map[string]any{
+		"username": id, "password": reg.password, "token": reg.token, "isExisting": reg.existing,
+		"isProfileUpdated": reg.updated, "config": s.serviceConfig(host),
+	})
+	if err != nil {
+		return refuse(http.StatusInternalServerError, "Internal Server Error")
+	}
+	// protocol.md 3: a string in both modes; the JavaScript SDK can't take an object.
+	return ok(seal.Seal(string(out), seal.Triple(s.opts.LicenseKey), seal.ConstIV))
+}
+
+// serviceConfig is the config of register and users/config (protocol.md 3). host
+// is what the client has asked, and so its port leads here: the real one for
+// those who dial directly, none, i.e. 443, for a browser or proxy that maps names.
+func (s *Server) serviceConfig(host string) map[string]any {
+	chat, profile := s.store.ivs()
+	portWeb, portTCP := or(port(host), "443"), port(s.addresses().xmpp)
+	if s.external != nil {
+		portWeb, portTCP = s.external.ports()
+	}
+	out := map[string]any{}
+	for name, on := range s.ctl.featureFlags() {
+		out[name] = on
+	}
+	for name, v := range map[string]any{
+		"xmppHost": s.domain, "xmppPortWeb": portWeb,
+		"xmppDomain": s.domain, "xmppPort": portTCP,
+		"domain": s.domain, "iv": chat, "ivProfile": profile,
+		"signalServerDomain": "https://" + host, "callRoutingServer": "", "stuns": []string{}, "turns": []any{},
+		"callReconnectionTimeOut": 60, "fileSizeLimit": maxMedia >> 20,
+	} {
+		out[name] = v
+	}
+	return out
+}
+
+func port(addr string) string {
+	_, p, err := net.SplitHostPort(addr)
+	if err != nil {
+		return ""
+	}
+	return p
+}
+
+// usersConfig is sealed with the user's own id (protocol.md 4.1).
+func (s *Server) usersConfig(c *call) reply {
+	raw, err := json.Marshal(s.serviceConfig(c.req.Host))
+	if err != nil {
+		return refuse(http.StatusInternalServerError, "Internal Server Error")
+	}
+	return ok(seal.Seal(string(raw), seal.Triple(c.user), seal.ConstIV))
+}
+
+func (s *Server) login(c *call) reply {
+	var b struct {
+		Username string `json:"username"`
+		Password string `json:"password"`
+		Type     string `json:"type"`
+	}
+	if err := c.decode(&b); err != nil {
+		return badBody(err)
+	}
+	if b.Type == "" {
+		return refuse(http.StatusBadRequest, "type is not valid or required")
+	}
+	if err := s.checkWirePassword(b.Username, b.Password); errors.Is(err, errStale) {
+		return refuse(http.StatusBadRequest, err.Error())
+	} else if err != nil {
+		return refuse(http.StatusBadRequest, invalidCredentials)
+	}
+	if a, _ := s.store.view(b.Username); a.AdminBlocked {
+		return refuse(http.StatusForbidden, "User is blocked by admin")
+	}
+	token := s.store.login(b.Username)
+	if token == "" { // deleted meanwhile
+		return refuse(http.StatusBadRequest, invalidCredentials)
+	}
+	return ok(map[string]any{"token": token})
+}
+
+// checkWirePassword checks what a login or SASL PLAIN carries (protocol.md 4.2).
+func (s *Server) checkWirePassword(id, wire string) error {
+	password := wire
+	if !s.opts.Trial {
+		plain, err := seal.OpenStrict(wire, seal.Triple(s.opts.LicenseKey), seal.ConstIV)
+		if err != nil {
+			return errNoUser
+		}
+		var p struct {
+			Password         string `json:"password"`
+			CurrentTimestamp int64  `json:"currentTimestamp"`
+		}
+		if err := json.Unmarshal([]byte(plain), &p); err != nil {
+			return errNoUser
+		}
+		if off := time.Since(time.UnixMilli(p.CurrentTimestamp)).Abs(); off > passwordWindow {
+			return fmt.Errorf("%w: by %s", errStale, off.Round(time.Minute))
+		}
+		password = p.Password
+	}
+	if !s.store.checkPassword(id, password) {
+		return errNoUser
+	}
+	return nil
+}
+
+func (s *Server) logout(c *call) reply {
+	s.store.logout(c.token)
+	return ok(nil)
+}
+
+// deleteMyAccount removes the account, tells everybody and ends its sessions (protocol.md 5.9, 6.4).
+func (s *Server) deleteMyAccount(c *call) reply {
+	var b struct {
+		Reason   string `json:"reason"`
+		Feedback string `json:"feedback"`
+	}
+	if err := c.decode(&b); err != nil {
+		return badBody(err)
+	}
+	if b.Reason == "" {
+		return refuse(http.StatusBadRequest, "reason is not valid or required")
+	}
+	if s.external != nil {
+		if err := s.external.unregister(c.req.Context(), c.user); err != nil {
+			return refuse(http.StatusInternalServerError, err.Error())
+		}
+	}
+	if !s.store.remove(c.user, b.Reason, b.Feedback) {
+		return refuse(http.StatusBadRequest, "User not found")
+	}
+	s.hub.announce(c.user, el("", "user_deleted", "user", s.jid(c.user)))
+	s.hub.expel(c.user, "conflict", "User removed")
+	return ok(nil)
+}
+
+// opened is a request body with its sealed parts opened, for the journal.
+func (s *Server) opened(body []byte) string {
+	var m map[string]json.RawMessage
+	if json.Unmarshal(body, &m) != nil {
+		return string(body)
+	}
+	key := seal.Triple(s.opts.LicenseKey)
+	if sealed, found := m["registerData"]; found {
+		var text string
+		if json.Unmarshal(sealed, &text) == nil {
+			return seal.Open(text, key, seal.ConstIV)
+		}
+	}
+	var wire string
+	if json.Unmarshal(m["password"], &wire) == nil && !s.opts.Trial {
+		if plain, err := seal.OpenStrict(wire, key, seal.ConstIV); err == nil && json.Valid([]byte(plain)) {
+			return strings.Replace(string(body), string(m["password"]), plain, 1)
+		}
+	}
+	return string(body)
+}

@@ -1,0 +1,104 @@
+package sdktest
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"regexp"
+	"unicode/utf8"
+)
+
+// The children of the service's vCard (protocol.md 5.2).
+var vCardFields = [...]string{"nickName", "image", "thumbImage", "email", "mobileNumber", "status"}
+
+// profileFields are a user's vCard fields as they were stored, i.e. sealed by the client.
+func (s *Server) profileFields(ctx context.Context, id string, a account) map[string]string {
+	if s.external != nil {
+		return s.external.profile(ctx, id)
+	}
+	out := map[string]string{}
+	card, err := parseElement([]byte(a.VCard))
+	if err != nil { // no vCard yet
+		return out
+	}
+	for _, name := range vCardFields {
+		if c := card.child(name); c != nil {
+			out[name] = c.text()
+		}
+	}
+	return out
+}
+
+// contactsVCard answers a profile. Of somebody who blocked the asker only the
+// ids are told; what the service itself does then is not known.
+func (s *Server) contactsVCard(c *call) reply {
+	id := c.req.URL.Query().Get("userId")
+	a, exists := s.store.view(id)
+	if !exists {
+		return refuse(http.StatusNoContent, "User not found")
+	}
+	var f map[string]string
+	if !s.store.hasBlocked(id, c.user) {
+		f = s.profileFields(c.req.Context(), id, a)
+	}
+	adminBlocked := 0 // a number: protocol.md 5.1
+	if a.AdminBlocked {
+		adminBlocked = 1
+	}
+	data := map[string]any{"userId": id, "userJid": s.jid(id), "isAdminBlocked": adminBlocked}
+	for _, name := range vCardFields {
+		data[name] = f[name]
+	}
+	return ok(data)
+}
+
+func (s *Server) moderationFeedback(c *call) reply {
+	var b struct {
+		Title       string `json:"title"`
+		Description string `json:"description"`
+	}
+	if err := c.decode(&b); err != nil {
+		return badBody(err)
+	}
+	if b.Title == "" || b.Description == "" {
+		return refuse(http.StatusBadRequest, "title and description are required")
+	}
+	if len(b.Title)+len(b.Description) > maxText {
+		return refuse(http.StatusBadRequest, "title and description are too long")
+	}
+	s.store.addFeedback(Feedback{User: c.user, Title: b.Title, Description: b.Description})
+	return ok(nil)
+}
+
+// moderationReport takes a report; its messages are JSON inside a JSON string (protocol.md 5.10).
+func (s *Server) moderationReport(c *call) reply {
+	var b struct {
+		From     string `json:"from"`
+		To       string `json:"to"`
+		ChatType string `json:"chatType"`
+		Data     string `json:"data"`
+	}
+	if err := c.decode(&b); err != nil {
+		return badBody(err)
+	}
+	var messages []map[string]any
+	switch {
+	case b.From != c.user:
+		return refuse(http.StatusBadRequest, "from is not the sender")
+	case !reportable.MatchString(b.To) || !utf8.ValidString(b.To):
+		return refuse(http.StatusBadRequest, "to format is invalid")
+	case b.ChatType == "":
+		return refuse(http.StatusBadRequest, "chatType is not valid or required")
+	case len(b.Data) > maxText:
+		return refuse(http.StatusBadRequest, "data is too long")
+	case json.Unmarshal([]byte(b.Data), &messages) != nil || len(messages) == 0:
+		return refuse(http.StatusBadRequest, "Invalid data value.")
+	}
+	s.store.addReport(Report{From: b.From, To: b.To, ChatType: b.ChatType, Data: b.Data})
+	return ok(nil)
+}
+
+const maxText = 256 << 10 // bytes of a feedback or a report
+
+// reportable is a user's or a group's JID (protocol.md 1.7).
+var reportable = regexp.MustCompile(`^[^( "'&/:<>@\\)]+@[^( "'&/:<>@\\)]+$`)

@@ -1,0 +1,237 @@
+// Package sdktest is MirrorFly's service in one process: REST, XMPP over
+// WebSocket and TCP, and QR signalling, on real sockets with real TLS, for tests
+// and for development without an account. It is to package sdk what
+// net/http/httptest is to net/http.
+//
+//	srv := sdktest.New(t)
+//	client, err := sdk.New(srv.Config())
+//
+// What the clients sent and what the service now holds can be read back
+// ([Server.Requests], [Server.Profile], [Server.Feedback], ...), and it can be
+// told to refuse, to delay, to cut and to lie ([Server.FailNext],
+// [Server.SetFault], ...). [Server.Phone] is the phone of a QR login.
+//
+// The official JavaScript SDK in a browser works on it too. Where the service's
+// own behaviour is not known (protocol.md 12), the comment of the method or
+// option says what was chosen.
+//
+// It is no server for production: passwords and keys are kept in clear.
+package sdktest
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+)
+
+// Server is a running service. All methods may be called at any time from any goroutine.
+type Server struct {
+	opts     Options
+	domain   string
+	dir      string // temporary files: CA, media
+	caPool   *x509.CertPool
+	leaf     *tls.Certificate
+	stranger *tls.Certificate // another authority's, for FaultWrongSender
+	external *external        // nil: XMPP is served from here
+	ctl      *control
+	store    *store
+	hub      *hub
+	signal   *signalHub
+	media    *mediaStore
+	journal  journal
+	saver    *saver // nil without Options.DataDir
+
+	mu     sync.Mutex
+	run    *run // nil after Close
+	addrs  addresses
+	closed bool
+}
+
+// addresses are what the listeners got; Restart listens there again.
+type addresses struct{ http, xmpp, xmpps string }
+
+// New starts a server for a test and closes it when the test ends. At most one
+// Options is used; without, it is a licensed service with default settings.
+func New(t TB, opts ...Options) *Server {
+	t.Helper()
+	var o Options
+	if len(opts) > 0 {
+		o = opts[0]
+	}
+	s, err := Start(o)
+	if err != nil {
+		t.Fatalf("%v", err)
+		return nil
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+// Start starts a server. It fails when an address is taken, the data directory
+// is unusable, or an option makes no sense.
+func Start(o Options) (*Server, error) {
+	s, err := start(o)
+	if err != nil {
+		return nil, fmt.Errorf("sdktest: start: %w", err)
+	}
+	return s, nil
+}
+
+func start(o Options) (*Server, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{opts: o, domain: o.Domain, addrs: addresses{http: o.Listen, xmpp: o.ListenXMPP, xmpps: o.ListenXMPPS}}
+	s.ctl = &control{faults: map[Step]FaultKind{}, features: allFeatures(), storage: "minio", mechanisms: mechanismsFor(o.Trial)}
+	if s.dir, err = os.MkdirTemp("", "sdktest-"); err != nil {
+		return nil, err
+	}
+	if err := s.open(); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// open fills in what can fail; Close cleans up after any of it.
+func (s *Server) open() error {
+	if err := s.makeTLS(); err != nil {
+		return err
+	}
+	var err error
+	if s.store, err = newStore(s.domain, s.opts.DataDir); err != nil {
+		return err
+	}
+	if s.media, err = newMediaStore(s.store, or(s.opts.DataDir, s.dir)); err != nil {
+		return err
+	}
+	s.hub = newHub(s)
+	s.signal = newSignalHub(s)
+	if s.opts.XMPP != nil {
+		if s.external, err = newExternal(*s.opts.XMPP); err != nil {
+			return err
+		}
+		if s.external.pem != nil {
+			s.caPool.AppendCertsFromPEM(s.external.pem)
+		}
+	}
+	if s.opts.DataDir != "" {
+		s.saver = startSaver(s.store, s.opts.DataDir, s.opts.Logger)
+	}
+	return s.listen()
+}
+
+func (s *Server) makeTLS() error {
+	ca, err := newAuthority("sdktest CA")
+	if err != nil {
+		return err
+	}
+	other, err := newAuthority("stranger CA")
+	if err != nil {
+		return err
+	}
+	host, _, _ := net.SplitHostPort(s.opts.Listen)
+	if s.leaf, err = ca.leaf(s.domain, net.ParseIP(host)); err != nil {
+		return err
+	}
+	if s.stranger, err = other.leaf(s.domain, net.ParseIP(host)); err != nil {
+		return err
+	}
+	s.caPool = x509.NewCertPool()
+	s.caPool.AddCert(ca.cert)
+	return os.WriteFile(s.CAFile(), ca.pem(), 0o644)
+}
+
+// tlsConfig is the server side of TLS at one step.
+func (s *Server) tlsConfig(step Step, protocols ...string) *tls.Config {
+	return &tls.Config{
+		MinVersion: tls.VersionTLS12,
+		NextProtos: protocols,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+			if s.fault(step) == FaultWrongSender {
+				return s.stranger, nil
+			}
+			return s.leaf, nil
+		},
+	}
+}
+
+// listen starts a run at the addresses of the last one.
+func (s *Server) listen() error {
+	s.mu.Lock()
+	addrs := s.addrs
+	s.mu.Unlock()
+	r, addrs, err := startRun(s, addrs)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	closed := s.closed
+	if !closed {
+		s.run, s.addrs = r, addrs
+	}
+	s.mu.Unlock()
+	if closed {
+		r.stop()
+		return errors.New("closed meanwhile")
+	}
+	return nil
+}
+
+func (s *Server) current() *run {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.run
+}
+
+// Restart cuts all connections, stops listening, and comes back at the same
+// addresses with the same data, as after a crash of the service. Nothing is
+// listening for a moment. It fails when another program took an address meanwhile.
+func (s *Server) Restart() error {
+	s.mu.Lock()
+	r := s.run
+	s.run = nil
+	closed := s.closed
+	s.mu.Unlock()
+	if closed || r == nil {
+		return errors.New("sdktest: restart: server is not running")
+	}
+	r.stop()
+	if err := s.listen(); err != nil {
+		return fmt.Errorf("sdktest: restart: %w", err)
+	}
+	return nil
+}
+
+// Close ends every connection and goroutine and removes the temporary files,
+// the CA file among them. It may be called several times.
+func (s *Server) Close() {
+	s.mu.Lock()
+	r := s.run
+	first := !s.closed
+	s.run, s.closed = nil, true
+	s.mu.Unlock()
+	if r != nil {
+		r.stop()
+	}
+	if !first {
+		return
+	}
+	if s.saver != nil {
+		s.saver.stop()
+	}
+	_ = os.RemoveAll(s.dir)
+}
+
+// CAFile is a PEM file with the authority that signed the server's certificate; Close removes it.
+func (s *Server) CAFile() string { return filepath.Join(s.dir, "ca.pem") }
+
+// pause waits as long as Delay says.
+func (s *Server) pause(ctx context.Context) error { return sleep(ctx, s.currentDelay()) }

@@ -1,0 +1,426 @@
+package sdktest
+
+import (
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/hex"
+	"errors"
+	"slices"
+	"sort"
+	"sync"
+	"time"
+)
+
+// Bounds of what clients can make the server remember.
+const (
+	maxAccounts = 100_000
+	maxBlocked  = 10_000 // per user
+	maxTokens   = 64     // per user
+	maxEntries  = 1000   // feedback, reports, deletions: the oldest are dropped
+	tokenLife   = time.Hour
+)
+
+// store is everything that the service remembers. Its lock is never held
+// across I/O, and no other lock is taken under it.
+type store struct {
+	domain string
+
+	mu    sync.Mutex
+	dirty chan struct{} // capacity 1: something was changed; nil without a data directory
+	state state
+	// What follows is not kept across restarts of the program.
+	tokens   map[string]token
+	salted   map[string]salted // by mechanism and user
+	feedback []Feedback
+	reports  []Report
+	deleted  []Deletion
+}
+
+// state is what a data directory keeps.
+type state struct {
+	IV        string              `json:"iv"`        // chat IV
+	IVProfile string              `json:"ivProfile"` // profile IV
+	Accounts  map[string]*account `json:"accounts"`
+	Media     map[string]medium   `json:"media"`
+}
+
+// account is one registered user; the key is the user id, which is the identifier.
+type account struct {
+	Password       string         `json:"password"`
+	Created        time.Time      `json:"created"`
+	LastSeen       time.Time      `json:"lastSeen"`
+	VCard          string         `json:"vCard,omitempty"` // XML as it was set
+	ProfileUpdated bool           `json:"profileUpdated,omitempty"`
+	AdminBlocked   bool           `json:"adminBlocked,omitempty"`
+	Blocked        []string       `json:"blocked,omitempty"` // bare JIDs, oldest first
+	Metadata       map[string]any `json:"metadata,omitempty"`
+	Sessions       []string       `json:"sessions,omitempty"` // ids of registrations not logged out, oldest first
+}
+
+// token is a REST authorization.
+type token struct {
+	user    string
+	session string // registration that it belongs to; "" when it was made by a login without one
+	expires time.Time
+}
+
+// Feedback is what somebody sent with SendFeedback.
+type Feedback struct {
+	Time                     time.Time
+	User, Title, Description string
+}
+
+// Report is what somebody sent with ReportUserOrGroup.
+type Report struct {
+	Time               time.Time
+	From, To, ChatType string
+	Data               string // the reported messages, JSON, as sent
+}
+
+// Deletion is an account that was deleted.
+type Deletion struct {
+	Time                   time.Time
+	User, Reason, Feedback string
+}
+
+var (
+	errNoUser      = errors.New("no such user")
+	errMaxSessions = errors.New("too many sessions")
+	errFull        = errors.New("too many entries")
+)
+
+func newStore(domain, dir string) (*store, error) {
+	st := &store{domain: domain, tokens: map[string]token{}, salted: map[string]salted{}}
+	st.state = state{IV: randomHex(8), IVProfile: randomHex(8), Accounts: map[string]*account{}, Media: map[string]medium{}}
+	if dir == "" {
+		return st, nil
+	}
+	st.dirty = make(chan struct{}, 1)
+	return st, st.load(dir)
+}
+
+// randomHex is n random bytes in hexadecimal.
+func randomHex(n int) string {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never fails
+	return hex.EncodeToString(b)
+}
+
+// changed must be called with the lock held after a change of state.
+func (st *store) changed() {
+	select {
+	case st.dirty <- struct{}{}:
+	default: // one is pending already, or there is no saver
+	}
+}
+
+func (st *store) ivs() (chat, profile string) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.state.IV, st.state.IVProfile
+}
+
+// registration is what register answers.
+type registration struct {
+	password           string
+	existing, updated  bool
+	token              string
+	sessionsEnded      int // the limit was reached and this many old ones had to go
+	remainingOnlineMax int // how many older XMPP sessions may stay; -1: all
+}
+
+// register makes an account or finds it, and opens a session of it.
+func (st *store) register(id string, force bool, meta map[string]any, limit int) (registration, error) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	a, existing := st.state.Accounts[id]
+	if !existing {
+		if len(st.state.Accounts) >= maxAccounts {
+			return registration{}, errFull
+		}
+		a = &account{Password: randomHex(8), Created: time.Now(), LastSeen: time.Now()}
+		st.state.Accounts[id] = a
+	}
+	r := registration{password: a.Password, existing: existing, updated: a.ProfileUpdated, remainingOnlineMax: -1}
+	if limit > 0 && len(a.Sessions) >= limit {
+		if !force {
+			return registration{}, errMaxSessions
+		}
+		r.sessionsEnded = len(a.Sessions) - limit + 1
+		for _, s := range a.Sessions[:r.sessionsEnded] {
+			st.dropTokens(func(t token) bool { return t.user == id && (t.session == s || t.session == "") })
+		}
+		a.Sessions = slices.Clone(a.Sessions[r.sessionsEnded:])
+		r.remainingOnlineMax = limit - 1
+	}
+	session := randomHex(8)
+	a.Sessions = append(a.Sessions, session)
+	if len(a.Sessions) > maxTokens {
+		a.Sessions = slices.Clone(a.Sessions[len(a.Sessions)-maxTokens:])
+	}
+	if meta != nil {
+		a.Metadata = meta
+	}
+	r.token = st.issue(id, session)
+	st.changed()
+	return r, nil
+}
+
+// login opens a REST token. It belongs to the newest session, or to a new one.
+func (st *store) login(id string) string {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	a := st.state.Accounts[id]
+	if a == nil {
+		return ""
+	}
+	if len(a.Sessions) == 0 {
+		a.Sessions = []string{randomHex(8)}
+		st.changed()
+	}
+	return st.issue(id, a.Sessions[len(a.Sessions)-1])
+}
+
+func (st *store) issue(user, session string) string {
+	now := time.Now()
+	n := 0
+	oldest, oldestAt := "", now.Add(2*tokenLife)
+	for k, t := range st.tokens {
+		if t.user != user {
+			continue
+		}
+		if n++; t.expires.Before(oldestAt) {
+			oldest, oldestAt = k, t.expires
+		}
+	}
+	if n >= maxTokens {
+		delete(st.tokens, oldest)
+	}
+	key := randomHex(24)
+	st.tokens[key] = token{user: user, session: session, expires: now.Add(tokenLife)}
+	return key
+}
+
+func (st *store) dropTokens(which func(token) bool) {
+	for k, t := range st.tokens {
+		if which(t) {
+			delete(st.tokens, k)
+		}
+	}
+}
+
+// userOf is the user whose valid token this is, or "".
+func (st *store) userOf(key string) string {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	t, ok := st.tokens[key]
+	if !ok || time.Now().After(t.expires) || st.state.Accounts[t.user] == nil {
+		return ""
+	}
+	return t.user
+}
+
+func (st *store) expireTokens() {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	clear(st.tokens)
+}
+
+// logout ends the session that a token belongs to.
+func (st *store) logout(key string) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	t, ok := st.tokens[key]
+	if !ok {
+		return
+	}
+	delete(st.tokens, key)
+	if a := st.state.Accounts[t.user]; a != nil {
+		a.Sessions = slices.DeleteFunc(a.Sessions, func(s string) bool { return s == t.session })
+		st.changed()
+	}
+}
+
+// checkPassword reports whether id has that password.
+func (st *store) checkPassword(id, password string) bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	a := st.state.Accounts[id]
+	return a != nil && subtle.ConstantTimeCompare([]byte(a.Password), []byte(password)) == 1
+}
+
+func (st *store) exists(id string) bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.state.Accounts[id] != nil
+}
+
+func (st *store) ids() []string {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	out := make([]string, 0, len(st.state.Accounts))
+	for id := range st.state.Accounts {
+		out = append(out, id)
+	}
+	sort.Strings(out)
+	return out
+}
+
+// view is a copy of an account's plain fields.
+func (st *store) view(id string) (account, bool) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	a := st.state.Accounts[id]
+	if a == nil {
+		return account{}, false
+	}
+	c := *a
+	c.Blocked, c.Sessions, c.Metadata = slices.Clone(a.Blocked), nil, nil
+	return c, true
+}
+
+func (st *store) setAdminBlocked(id string, blocked bool) bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	a := st.state.Accounts[id]
+	if a == nil {
+		return false
+	}
+	a.AdminBlocked = blocked
+	if blocked {
+		st.dropTokens(func(t token) bool { return t.user == id })
+	}
+	st.changed()
+	return true
+}
+
+func (st *store) setVCard(id, xml string) bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	a := st.state.Accounts[id]
+	if a == nil {
+		return false
+	}
+	a.VCard, a.ProfileUpdated = xml, true
+	st.changed()
+	return true
+}
+
+func (st *store) seen(id string) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if a := st.state.Accounts[id]; a != nil {
+		a.LastSeen = time.Now()
+		st.changed()
+	}
+}
+
+// remove deletes an account and all that hangs on it.
+func (st *store) remove(id, reason, feedback string) bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.state.Accounts[id] == nil {
+		return false
+	}
+	delete(st.state.Accounts, id)
+	st.dropTokens(func(t token) bool { return t.user == id })
+	for k, s := range st.salted {
+		if s.user == id {
+			delete(st.salted, k)
+		}
+	}
+	jid := id + "@" + st.domain
+	for _, a := range st.state.Accounts {
+		a.Blocked = slices.DeleteFunc(a.Blocked, func(j string) bool { return j == jid })
+	}
+	st.deleted = appendBounded(st.deleted, Deletion{Time: time.Now(), User: id, Reason: reason, Feedback: feedback})
+	st.changed()
+	return true
+}
+
+// block puts bare JIDs on id's list and returns those that were not there.
+func (st *store) block(id string, jids []string) ([]string, error) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	a := st.state.Accounts[id]
+	if a == nil {
+		return nil, errNoUser
+	}
+	if len(a.Blocked)+len(jids) > maxBlocked {
+		return nil, errFull
+	}
+	var added []string
+	for _, j := range jids {
+		if !slices.Contains(a.Blocked, j) {
+			a.Blocked = append(a.Blocked, j)
+			added = append(added, j)
+		}
+	}
+	st.changed()
+	return added, nil
+}
+
+// unblock takes JIDs off id's list, all when there are none given, and returns those that were on it.
+func (st *store) unblock(id string, jids []string) []string {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	a := st.state.Accounts[id]
+	if a == nil {
+		return nil
+	}
+	if len(jids) == 0 {
+		jids = slices.Clone(a.Blocked)
+	}
+	var removed []string
+	for _, j := range jids {
+		if i := slices.Index(a.Blocked, j); i >= 0 {
+			a.Blocked = slices.Delete(a.Blocked, i, i+1)
+			removed = append(removed, j)
+		}
+	}
+	st.changed()
+	return removed
+}
+
+// hasBlocked reports whether owner blocked other; both are user ids.
+func (st *store) hasBlocked(owner, other string) bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	a := st.state.Accounts[owner]
+	return a != nil && slices.Contains(a.Blocked, other+"@"+st.domain)
+}
+
+// blockers are the ids of those who blocked id.
+func (st *store) blockers(id string) []string {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	out := []string{}
+	for other, a := range st.state.Accounts {
+		if slices.Contains(a.Blocked, id+"@"+st.domain) {
+			out = append(out, other)
+		}
+	}
+	sort.Strings(out)
+	return out
+}
+
+func (st *store) addFeedback(f Feedback) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	f.Time = time.Now()
+	st.feedback = appendBounded(st.feedback, f)
+}
+
+func (st *store) addReport(r Report) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	r.Time = time.Now()
+	st.reports = appendBounded(st.reports, r)
+}
+
+func appendBounded[T any](list []T, v T) []T {
+	if len(list) >= maxEntries {
+		list = slices.Delete(list, 0, 1)
+	}
+	return append(list, v)
+}

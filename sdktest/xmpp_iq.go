@@ -1,0 +1,271 @@
+package sdktest
+
+import (
+	"context"
+	"strconv"
+	"time"
+)
+
+// iqError is the error answer to an IQ.
+func iqError(iq *element, kind, condition, text string) *element {
+	return stanzaError(iq, kind, condition, text, nil)
+}
+
+// iqResult is the answer to an IQ, with payload if there is any.
+func iqResult(iq, payload *element) *element {
+	return el(nsClient, "iq", "type", "result", "id", iq.attr("id"), "from", iq.attr("to")).add(payload)
+}
+
+// iq answers an IQ, or hands it on to another user's stream.
+func (st *stream) iq(iq *element) error {
+	id, kind := iq.attr("id"), iq.attr("type")
+	user, resource, local := st.srv.hub.split(or(iq.attr("to"), st.srv.jid(st.user)))
+	stream := local && user != "" && resource != "" // a stream is asked, not the service
+	switch {
+	case kind == "result" || kind == "error":
+		if stream {
+			st.srv.hub.relay(st, iq, user, resource)
+		}
+		return nil
+	case id == "" || (kind != "get" && kind != "set") || len(iq.children()) != 1:
+		return st.answer(iqError(iq, "modify", "bad-request", ""))
+	case stream:
+		if !st.srv.hub.relay(st, iq, user, resource) {
+			return st.answer(iqError(iq, "cancel", "service-unavailable", ""))
+		}
+		return nil
+	case local && user != "" && user != st.user:
+		return st.answer(st.askAbout(user, iq))
+	case !local:
+		return st.answer(iqError(iq, "cancel", "remote-server-not-found", ""))
+	}
+	reply, after := st.askMine(user, iq)
+	if err := st.answer(reply); err != nil {
+		return err
+	}
+	if after != nil && reply.attr("type") == "result" {
+		after()
+	}
+	return nil
+}
+
+// answer sends the answer to an IQ, as SetFault(StepIQ) wants it.
+func (st *stream) answer(reply *element) error {
+	reply.set("to", st.jid)
+	if reply.attr("from") == "" { // what had no address was for the account
+		reply.set("from", st.srv.jid(st.user))
+	}
+	kind := st.srv.fault(StepIQ)
+	if handled, err := st.misbehave(kind); handled {
+		return err
+	}
+	switch kind {
+	case FaultWrongSender:
+		reply.set("from", strangerJID)
+	case FaultError:
+		reply = el(nsClient, "iq", "type", "error", "id", reply.attr("id"), "from", reply.attr("from"), "to", st.jid).
+			add(el("", "error", "type", "wait").add(el(nsStanzas, "internal-server-error")))
+	}
+	st.send(reply.String())
+	return nil
+}
+
+// askAbout answers an IQ to another user's bare JID.
+func (st *stream) askAbout(user string, iq *element) *element {
+	q := iq.first()
+	a, exists := st.srv.store.view(user)
+	switch {
+	case iq.attr("type") == "set":
+		return iqError(iq, "auth", "forbidden", "")
+	case !exists:
+		return iqError(iq, "cancel", "item-not-found", "")
+	case st.srv.store.hasBlocked(st.user, user): // XEP-0191 3.4
+		return stanzaError(iq, "cancel", "not-acceptable", "", el(nsBlockErr, "blocked"))
+	case st.srv.store.hasBlocked(user, st.user):
+		return iqError(iq, "cancel", "service-unavailable", "")
+	case q.is(nsLast, "query"):
+		return iqResult(iq, st.srv.lastSeen(user, a))
+	case q.is(nsVCard, "vCard"):
+		return iqResult(iq, storedVCard(a))
+	}
+	return iqError(iq, "cancel", "service-unavailable", "")
+}
+
+// lastSeen is XEP-0012: 0 while a stream is there that has not said that it is
+// unavailable (protocol.md 5.3).
+func (s *Server) lastSeen(user string, a account) *element {
+	seconds := 0
+	if !s.hub.isOnline(user) {
+		seconds = max(0, int(time.Since(a.LastSeen).Seconds()))
+	}
+	return el(nsLast, "query", "seconds", strconv.Itoa(seconds))
+}
+
+func storedVCard(a account) *element {
+	if card, err := parseElement([]byte(a.VCard)); err == nil {
+		return card
+	}
+	return el(nsVCard, "vCard")
+}
+
+// askMine answers an IQ to the service (user is "") or to the user's own account.
+// after is what happens once the answer is on its way.
+func (st *stream) askMine(user string, iq *element) (reply *element, after func()) {
+	q := iq.first()
+	get := iq.attr("type") == "get"
+	s := st.srv
+	switch {
+	case q.is(nsPing, "ping") && get:
+		return iqResult(iq, nil), nil
+	case q.is(nsSession, "session") && !get:
+		return iqResult(iq, nil), nil
+	case q.is(nsCarbons, "enable") && !get:
+		s.hub.setCarbons(st, true)
+		return iqResult(iq, nil), nil
+	case q.is(nsCarbons, "disable") && !get:
+		s.hub.setCarbons(st, false)
+		return iqResult(iq, nil), nil
+	case q.is(nsLast, "query") && get && user == "":
+		return iqResult(iq, el(nsLast, "query", "seconds", strconv.Itoa(int(time.Since(s.hub.start).Seconds())))), nil
+	case q.is(nsDiscoInfo, "query") && get:
+		return iqResult(iq, discoInfo()), nil
+	case q.is(nsDiscoItems, "query") && get:
+		return iqResult(iq, el(nsDiscoItems, "query")), nil
+	case user == "" && iq.attr("to") != "":
+		return iqError(iq, "cancel", "service-unavailable", ""), nil
+	}
+	return st.askAccount(iq, q, get)
+}
+
+// askAccount answers what is about the user's own account.
+func (st *stream) askAccount(iq, q *element, get bool) (reply *element, after func()) {
+	s := st.srv
+	a, _ := s.store.view(st.user)
+	switch {
+	case q.is(nsLast, "query") && get:
+		return iqResult(iq, s.lastSeen(st.user, a)), nil
+	case q.is(nsRoster, "query") && get:
+		return iqResult(iq, s.roster(st.user)), nil
+	case q.is(nsVCard, "vCard") && get:
+		return iqResult(iq, storedVCard(a)), nil
+	case q.is(nsVCard, "vCard"):
+		if !s.store.setVCard(st.user, q.String()) {
+			return iqError(iq, "cancel", "item-not-found", ""), nil
+		}
+		return iqResult(iq, nil), func() { s.hub.pushVCard(st.user, q) }
+	case q.is(nsBlocking, "blocklist") && get:
+		return iqResult(iq, blocklist(a)), nil
+	case (q.is(nsBlocking, "block") || q.is(nsBlocking, "unblock")) && !get:
+		return st.changeBlocklist(iq, q)
+	case q.is(nsActivities, "query"):
+		return st.activities(iq, q, get)
+	}
+	return iqError(iq, "cancel", "service-unavailable", ""), nil
+}
+
+// activities are the service's own queries (protocol.md 5.6, 5.11).
+func (st *stream) activities(iq, q *element, get bool) (reply *element, after func()) {
+	s := st.srv
+	status := q.attr("status")
+	switch {
+	case get && status == "block_user":
+		list := el("", "blocklist")
+		for _, id := range s.store.blockers(st.user) {
+			list.add(el("", "members").txt(s.jid(id)))
+		}
+		return iqResult(iq, el(nsActivities, "query", "status", status).add(list)), nil
+	case !get && status == "user_logout":
+		s.signal.loggedOut(st.user, q.attr("socket_id"))
+		return iqResult(iq, nil), nil
+	case !get && status == "register_update":
+		user, _, local := s.hub.split(q.attr("to_user"))
+		if !local || user == "" {
+			return iqError(iq, "modify", "jid-malformed", ""), nil
+		}
+		return iqResult(iq, nil), func() { s.hub.notifyFrom(st.user, user, el("", "register_update")) }
+	}
+	return iqError(iq, "modify", "bad-request", ""), nil
+}
+
+// roster lists the contacts with their profiles (protocol.md 6.5).
+func (s *Server) roster(user string) *element {
+	q := el(nsRoster, "query", "contact_permission", "1")
+	if s.opts.NoContacts {
+		return q
+	}
+	for _, id := range s.store.ids() {
+		a, exists := s.store.view(id)
+		if id == user || !exists {
+			continue
+		}
+		card := el(nsVCard, "vCard")
+		if !s.store.hasBlocked(id, user) {
+			f := s.profileFields(context.Background(), id, a)
+			for _, name := range vCardFields {
+				card.add(el("", name).txt(f[name]))
+			}
+		}
+		blocked := "0"
+		if a.AdminBlocked {
+			blocked = "1"
+		}
+		card.add(el("", "is_admin_blocked").txt(blocked))
+		q.add(el("", "item", "jid", s.jid(id), "subscription", "both").add(el("", "profile").add(card)))
+	}
+	return q
+}
+
+func discoInfo() *element {
+	q := el(nsDiscoInfo, "query").add(el("", "identity", "category", "server", "type", "im", "name", "sdktest"))
+	for _, ns := range []string{nsDiscoInfo, nsPing, nsCarbons, nsVCard, nsLast, nsBlocking} {
+		q.add(el("", "feature", "var", ns))
+	}
+	return q
+}
+
+func (h *hub) setCarbons(st *stream, on bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	st.carbons = on
+}
+
+// relay hands an IQ on to one stream of another user; false: it can't be reached.
+func (h *hub) relay(st *stream, iq *element, user, resource string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	to := h.streams[user][resource]
+	if to == nil || h.blockedEither(st.user, user) {
+		return false
+	}
+	to.send(iq.readdressed(st.jid, to.jid).String())
+	return true
+}
+
+// pushVCard sends a new profile to the user's own streams and to those of all
+// contacts: an IQ result that nobody asked for (protocol.md 6.2). Streams whose
+// initial presence is still on its way get it too: their clients count as connected.
+func (h *hub) pushVCard(user string, card *element) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	targets := h.of(user)
+	for _, other := range h.others(user) {
+		targets = append(targets, h.of(other)...)
+	}
+	for _, st := range targets {
+		push := el(nsClient, "iq", "type", "result", "id", randomHex(8), "from", h.srv.jid(user), "to", st.jid)
+		st.send(push.add(card).String())
+	}
+}
+
+// notifyFrom sends a message of one user to all streams of another.
+func (h *hub) notifyFrom(from, to string, child *element) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.blockedEither(from, to) {
+		return
+	}
+	for _, st := range h.of(to) {
+		m := el(nsClient, "message", "from", h.srv.jid(from), "to", st.jid, "id", randomHex(8), "type", "headline")
+		st.send(m.add(child).String())
+	}
+}

@@ -1,0 +1,391 @@
+package sdktest
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"mellium.im/sasl"
+)
+
+const (
+	handshakeTimeout = 30 * time.Second // from the TCP connection to the resource binding
+	writeTimeout     = 20 * time.Second // one frame to a client that does not read
+	queueLength      = 1024             // frames that wait for one client; one that lets more pile up is cut off
+	queueBytes       = 32 << 20         // likewise
+	maxAuthFailures  = 5
+	maxResource      = 1023 // bytes, RFC 7622
+)
+
+// transport carries elements: a WebSocket or a TCP connection.
+type transport interface {
+	// read returns the next top-level element. A stream header is an <open>
+	// of the framing namespace on both transports; io.EOF is the orderly end.
+	// A *streamError is what the client has to be told.
+	read() (*element, error)
+	write(raw string) error
+	header(id, from string) string // a stream header as this transport writes it
+	restart()                      // after SASL: the next thing is a new stream header
+	finish()                       // the orderly end: close frame, </stream:stream>
+	secure() bool
+	startTLS() error
+}
+
+// streamError ends a stream (RFC 6120 4.9).
+type streamError struct{ condition, text string }
+
+func (e *streamError) Error() string { return e.condition + ": " + e.text }
+
+func (e *streamError) element() *element {
+	out := el(nsStreams, "error").add(el(nsStreamErr, e.condition))
+	if e.text != "" {
+		out.add(el(nsStreamErr, "text").txt(e.text))
+	}
+	return out
+}
+
+// errCut ends a stream without another word.
+var errCut = errors.New("connection cut")
+
+// frame is one thing in the outgoing queue.
+type frame struct {
+	raw string
+	end bool // the stream ends behind it
+}
+
+// stream is one XMPP connection. Its reader is the goroutine that called serve;
+// after the resource binding a writer goroutine sends what is queued.
+type stream struct {
+	srv    *Server
+	t      transport
+	conn   *conn // below t; may be nil
+	ctx    context.Context
+	cancel context.CancelFunc
+
+	// Owned by the reader.
+	opened   bool
+	sasl     *sasl.Negotiator
+	failures int
+	claimed  string // who the running SASL exchange is about
+	refused  error  // why PLAIN was refused
+
+	// Set by the reader before bind, never changed afterwards.
+	user, resource, jid string
+
+	out    chan frame   // nil before bind
+	queued atomic.Int64 // bytes in out
+
+	// Guarded by hub.mu.
+	available *element // last broadcast presence; nil: none, or unavailable
+	left      bool     // has said that it is unavailable
+	carbons   bool
+	since     time.Time
+	pinged    bool // nothing has come since the last ping
+}
+
+// serve runs a stream to its end.
+func (r *run) serve(t transport, c *conn) {
+	ctx, cancel := context.WithCancel(r.ctx)
+	defer cancel()
+	st := &stream{srv: r.srv, t: t, conn: c, ctx: ctx, cancel: cancel}
+	if c != nil {
+		// Unblocks reads and writes when the stream is cancelled.
+		stop := context.AfterFunc(ctx, func() { _ = c.Close() })
+		defer stop()
+		defer c.Close()
+	}
+	timer := time.AfterFunc(r.srv.opts.handshake, cancel)
+	err := st.negotiate()
+	if !timer.Stop() || err != nil {
+		st.giveUp(err)
+		return
+	}
+	st.converse()
+}
+
+// giveUp ends a stream that was not bound.
+func (st *stream) giveUp(err error) {
+	st.srv.hub.unbind(st) // when the time was over just as it was bound
+	var se *streamError
+	if errors.As(err, &se) {
+		if !st.opened { // RFC 6120 4.9.1: the error comes inside a stream
+			_ = st.t.write(st.t.header(randomHex(8), st.srv.domain))
+		}
+		_ = st.t.write(se.element().String())
+	}
+	if se != nil || errors.Is(err, io.EOF) {
+		st.t.finish()
+	}
+}
+
+// negotiate goes from the first byte to the bound resource (protocol.md 4.3).
+func (st *stream) negotiate() error {
+	for st.out == nil {
+		e, err := st.t.read()
+		if err != nil {
+			return err
+		}
+		if err := st.srv.pause(st.ctx); err != nil {
+			return errCut
+		}
+		switch {
+		case e.is(nsFraming, "open"):
+			err = st.open(e)
+		case !st.opened:
+			err = &streamError{"bad-format", "no stream header"}
+		case e.is(nsTLS, "starttls") && !st.t.secure():
+			err = st.startTLS()
+		case e.name.Space == nsSASL && st.t.secure() && st.user == "":
+			err = st.authenticate(e)
+		case e.is(nsClient, "iq") && st.user != "":
+			err = st.bind(e)
+		default:
+			err = &streamError{"not-authorized", ""}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// open answers a stream header with one of ours and the features.
+func (st *stream) open(e *element) error {
+	if st.opened {
+		return &streamError{"bad-format", "stream header inside a stream"}
+	}
+	from := st.srv.domain
+	kind := st.srv.fault(StepStream)
+	if kind == FaultWrongSender {
+		from = "stranger.example"
+	} else if handled, err := st.misbehave(kind); handled {
+		return err
+	}
+	if err := st.t.write(st.t.header(randomHex(8), from)); err != nil {
+		return err
+	}
+	st.opened = true
+	if to := e.attr("to"); to != st.srv.domain {
+		return &streamError{"host-unknown", "no host " + to + " here"}
+	}
+	if e.attr("version") != "1.0" {
+		return &streamError{"unsupported-version", ""}
+	}
+	if kind == FaultError {
+		return &streamError{"internal-server-error", "fault"}
+	}
+	return st.t.write(st.features().String())
+}
+
+func (st *stream) features() *element {
+	f := el(nsStreams, "features")
+	switch {
+	case !st.t.secure():
+		return f.add(el(nsTLS, "starttls").add(el(nsTLS, "required")))
+	case st.user == "":
+		m := el(nsSASL, "mechanisms")
+		for _, name := range st.srv.ctl.offered() {
+			m.add(el(nsSASL, "mechanism").txt(name))
+		}
+		return f.add(m)
+	}
+	return f.add(el(nsBind, "bind"), el(nsSession, "session").add(el(nsSession, "optional")))
+}
+
+func (st *stream) startTLS() error {
+	kind := st.srv.fault(StepStartTLS)
+	if kind == FaultError {
+		if err := st.t.write(el(nsTLS, "failure").String()); err != nil {
+			return err
+		}
+		return io.EOF
+	}
+	if handled, err := st.misbehave(kind); handled {
+		return err
+	}
+	if err := st.t.write(el(nsTLS, "proceed").String()); err != nil {
+		return err
+	}
+	if st.conn != nil {
+		st.conn.misbehave(st.srv.fault(StepTLS))
+	}
+	st.opened = false
+	return st.t.startTLS()
+}
+
+// bind binds the resource (RFC 6120 7). From here on the stream is in the hub.
+func (st *stream) bind(iq *element) error {
+	req := iq.child("bind")
+	if req == nil || req.name.Space != nsBind || iq.attr("type") != "set" {
+		return &streamError{"not-authorized", "resource binding comes first"}
+	}
+	id := iq.attr("id")
+	resource := strings.TrimSpace(childText(req, "resource"))
+	if resource == "" {
+		resource = randomHex(8)
+	}
+	if len(resource) > maxResource || id == "" {
+		return st.t.write(iqError(iq, "modify", "bad-request", "").String())
+	}
+	full := st.srv.jid(st.user) + "/" + resource
+	kind := st.srv.fault(StepBind)
+	if kind == FaultError {
+		return st.t.write(iqError(iq, "cancel", "conflict", "").String())
+	}
+	if handled, err := st.misbehave(kind); handled {
+		return err
+	}
+	answer := el(nsClient, "iq", "type", "result", "id", id).add(el(nsBind, "bind").add(el(nsBind, "jid").txt(full)))
+	if kind == FaultWrongSender {
+		answer.set("from", strangerJID)
+	}
+	st.resource, st.jid = resource, full
+	st.out = make(chan frame, queueLength)
+	st.send(answer.String())
+	if !st.srv.hub.bind(st) {
+		return &streamError{"not-authorized", "account is gone"}
+	}
+	return nil
+}
+
+// converse serves a bound stream until it ends.
+func (st *stream) converse() {
+	written := make(chan struct{})
+	go func() { // ends with st.ctx, or behind the last frame
+		defer close(written)
+		st.writer()
+	}()
+	err := st.reader()
+	st.srv.hub.unbind(st)
+	var se *streamError
+	switch {
+	case errors.As(err, &se):
+		st.end(se.element().String())
+	case errors.Is(err, io.EOF):
+		st.end("")
+	default:
+		st.cancel()
+	}
+	<-written
+	st.cancel()
+}
+
+func (st *stream) reader() error {
+	for {
+		e, err := st.t.read()
+		if err != nil {
+			return err
+		}
+		if err := st.srv.pause(st.ctx); err != nil {
+			return errCut
+		}
+		if e.name.Space != nsClient {
+			return &streamError{"unsupported-stanza-type", ""}
+		}
+		st.srv.hub.alive(st)
+		st.srv.journal.add(Request{Kind: "xmpp", User: st.user, Resource: st.resource, Stanza: e.String()})
+		switch e.name.Local {
+		case "iq":
+			err = st.iq(e)
+		case "presence":
+			st.srv.hub.presence(st, e)
+		case "message":
+			st.srv.hub.message(st, e)
+		default:
+			err = &streamError{"unsupported-stanza-type", ""}
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// writer sends what is queued, and pings.
+func (st *stream) writer() {
+	var tick <-chan time.Time
+	if d := st.srv.opts.PingInterval; d > 0 {
+		t := time.NewTicker(d)
+		defer t.Stop()
+		tick = t.C
+	}
+	for {
+		select {
+		case <-st.ctx.Done():
+			return
+		case <-tick:
+			if !st.srv.hub.mayPing(st) {
+				st.cancel()
+				return
+			}
+			ping := el(nsClient, "iq", "type", "get", "id", "ping-"+randomHex(4), "from", st.srv.domain, "to", st.jid)
+			if st.t.write(ping.add(el(nsPing, "ping")).String()) != nil {
+				st.cancel()
+				return
+			}
+		case f := <-st.out:
+			st.queued.Add(-int64(len(f.raw)))
+			if f.raw != "" && st.t.write(f.raw) != nil {
+				st.cancel()
+				return
+			}
+			if f.end {
+				st.t.finish()
+				st.cancel()
+				return
+			}
+		}
+	}
+}
+
+// send queues raw XML for the client. It never blocks: a client that does not
+// read while queueLength frames or queueBytes pile up is cut off.
+func (st *stream) send(raw string) { st.queue(frame{raw: raw}) }
+
+// end queues the last frame.
+func (st *stream) end(raw string) { st.queue(frame{raw: raw, end: true}) }
+
+func (st *stream) queue(f frame) {
+	if st.queued.Add(int64(len(f.raw))) > queueBytes {
+		st.cancel()
+		return
+	}
+	select {
+	case st.out <- f:
+	default:
+		st.cancel()
+	}
+}
+
+// misbehave does what the faults of all handshake steps have in common. Not
+// handled are those that the step has to answer in its own way, or not at all.
+func (st *stream) misbehave(kind FaultKind) (handled bool, err error) {
+	write := st.t.write
+	if st.out != nil {
+		write = func(raw string) error { st.send(raw); return nil }
+	}
+	switch kind {
+	case FaultSilent:
+		return true, nil
+	case FaultClose:
+		return true, errCut
+	case FaultMalformed:
+		return true, write("<iq type='result'" + garbage)
+	case FaultHuge:
+		return true, write("<message xmlns='" + nsClient + "'><body>" + strings.Repeat("a", hugeStanza) + "</body></message>")
+	case FaultSlow:
+		if st.conn != nil {
+			st.conn.mode.Store(FaultSlow)
+		}
+	}
+	return false, nil
+}
+
+func childText(e *element, local string) string {
+	if c := e.child(local); c != nil {
+		return c.text()
+	}
+	return ""
+}

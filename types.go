@@ -1,0 +1,183 @@
+package sdk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/mirrorfly-go/sdk/internal/rest"
+	"github.com/mirrorfly-go/sdk/internal/xmpp"
+)
+
+// Result is what every method answers: the envelope of the JavaScript SDK.
+// Result and error always agree: err is nil exactly when StatusCode is 200, and
+// on failure the error is an [*Error] with the same StatusCode and Message.
+type Result[T any] struct {
+	StatusCode int    `json:"statusCode"`
+	Message    string `json:"message"`
+	Data       T      `json:"data,omitzero"` // lists are never nil: no entries is []
+}
+
+// None is the Data of a method that answers with nothing but its status.
+type None = struct{}
+
+// ChatType says what kind of conversation a JID stands for.
+type ChatType string
+
+// The chat types of the service (protocol.md 5.10).
+const (
+	ChatTypeChat  ChatType = "chat"
+	ChatTypeGroup ChatType = "groupchat"
+)
+
+// What callers branch on. Match them with [errors.Is]; every error of this
+// package is an [*Error] that wraps at most one of them.
+var (
+	ErrInvalidArgument    = errors.New("invalid argument")         // 400, before any network call
+	ErrNotRegistered      = errors.New("not registered")           // 400, Connect was not called or the account is gone
+	ErrNotConnected       = errors.New("not connected")            // 500, no XMPP connection, or it went away
+	ErrInvalidCredentials = errors.New("invalid credentials")      // 400 or 401, wrong user name or password
+	ErrBlockedByAdmin     = errors.New("blocked by admin")         // 403 from Connect
+	ErrFeatureUnavailable = errors.New("feature not in plan")      // 403, the plan lacks the feature
+	ErrMaxSessions        = errors.New("maximum sessions reached") // 405 from Register
+	ErrAlreadyLoggedIn    = errors.New("already logged in")        // 409 from Connect
+	ErrUserNotFound       = errors.New("user not found")           // 400 from GetUserProfile
+	ErrRateLimited        = errors.New("rate limited")             // 429, see Error.RetryAfter
+	ErrNetwork            = errors.New("network failure")          // 599, the service could not be reached in time
+	ErrInsecure           = errors.New("unencrypted connection")   // 400, set Config.AllowInsecure to permit it
+	ErrQRExpired          = errors.New("QR code expired")          // 410, not scanned in time
+	ErrClosed             = errors.New("client is closed")         // 500, after Close
+)
+
+// Error is what went wrong, with the code and the text that the JavaScript SDK
+// would have returned.
+type Error struct {
+	Op         string        // the method, e.g. "GetLastSeen"
+	StatusCode int           // the same number the JavaScript SDK would return
+	Message    string        // the same text
+	Condition  string        // XMPP error condition, e.g. "item-not-found"; empty for REST
+	RetryAfter time.Duration // how long to wait before the next try, when the service said so
+	Err        error         // cause
+
+	kind error // the sentinel or sentinels that this error matches
+}
+
+// Error reads "sdk: Op: Message (StatusCode): condition: cause".
+func (e *Error) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "sdk: %s: %s (%d)", e.Op, e.Message, e.StatusCode)
+	if e.Condition != "" {
+		b.WriteString(": " + e.Condition)
+	}
+	if e.Err != nil {
+		b.WriteString(": " + e.Err.Error())
+	}
+	return b.String()
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Is reports whether target is a sentinel of this package that e stands for, or an *Error
+// whose non-zero Op, StatusCode, Message and Condition all equal e's.
+func (e *Error) Is(target error) bool {
+	t, ok := target.(*Error)
+	if !ok {
+		return e.kind != nil && errors.Is(e.kind, target)
+	}
+	return (t.Op == "" || t.Op == e.Op) &&
+		(t.StatusCode == 0 || t.StatusCode == e.StatusCode) &&
+		(t.Message == "" || t.Message == e.Message) &&
+		(t.Condition == "" || t.Condition == e.Condition)
+}
+
+func invalid(format string, args ...any) error {
+	return &Error{StatusCode: http.StatusBadRequest, Message: fmt.Sprintf(format, args...), kind: ErrInvalidArgument}
+}
+
+func insecure(err error) *Error {
+	return &Error{
+		StatusCode: http.StatusBadRequest, kind: ErrInsecure, Err: err,
+		Message: "Unencrypted connection refused, set Config.AllowInsecure to permit it",
+	}
+}
+
+// The fixed answers of protocol.md 1.6, and those of a closed client.
+var (
+	errNotRegistered = &Error{
+		StatusCode: http.StatusBadRequest, kind: ErrNotRegistered,
+		Message: "Not registered with MirrorFly SDK, Please call SDK.register() or SDK.connect() method before call this function",
+	}
+	errNotConnected = &Error{StatusCode: http.StatusInternalServerError, Message: "Connection Error", kind: ErrNotConnected}
+	errFeature      = &Error{StatusCode: http.StatusForbidden, Message: "Feature unavailable for your plan", kind: ErrFeatureUnavailable}
+	errClosed       = &Error{StatusCode: http.StatusInternalServerError, Message: "Client is closed", kind: ErrClosed}
+)
+
+// explain turns what a method ran into into the one error type of this package.
+// ctx is the method's own context, which ends with the caller's and with Close.
+func explain(ctx context.Context, op string, err error) *Error {
+	e := classify(ctx, err)
+	e.Op = op
+	return &e
+}
+
+func classify(ctx context.Context, err error) Error {
+	var (
+		own     *Error
+		refused *xmpp.StanzaError
+		answer  *rest.Error
+	)
+	switch {
+	case errors.As(err, &own):
+		return *own
+	case errors.Is(err, rest.ErrInsecure), errors.Is(err, xmpp.ErrInsecure):
+		return *insecure(err)
+	case errors.Is(err, rest.ErrSource):
+		return Error{StatusCode: http.StatusBadRequest, Message: rest.ErrSource.Error(), Err: err, kind: ErrInvalidArgument}
+	case errors.As(err, &refused):
+		return Error{StatusCode: http.StatusInternalServerError, Message: "Request Failed", Condition: refused.Condition, Err: err}
+	case errors.As(err, &answer) && answer.Status != statusNetwork && answer.Status != statusCancelled:
+		return fromService(answer)
+	case errors.Is(context.Cause(ctx), ErrClosed):
+		return *errClosed
+	case ctx.Err() != nil && answer != nil:
+		return fromContext(ctx.Err(), answer.Err)
+	case ctx.Err() != nil:
+		return fromContext(ctx.Err(), err)
+	case answer != nil:
+		return Error{StatusCode: answer.Status, Message: answer.Message, Err: answer.Err, kind: ErrNetwork}
+	case errors.Is(err, xmpp.ErrNotConnected):
+		return Error{StatusCode: errNotConnected.StatusCode, Message: errNotConnected.Message, Err: err, kind: ErrNotConnected}
+	default:
+		return Error{StatusCode: http.StatusInternalServerError, Message: err.Error()}
+	}
+}
+
+const (
+	statusOK        = http.StatusOK
+	statusCancelled = 499 // protocol.md 1.4
+	statusNetwork   = 599
+)
+
+func fromService(answer *rest.Error) Error {
+	e := Error{StatusCode: answer.Status, Message: answer.Message, RetryAfter: answer.RetryAfter, Err: answer.Err}
+	if answer.Status == http.StatusTooManyRequests {
+		e.kind = ErrRateLimited
+	}
+	return e
+}
+
+func fromContext(end, err error) Error {
+	if err == nil {
+		err = end
+	} else if !errors.Is(err, end) {
+		err = fmt.Errorf("%w: %w", end, err)
+	}
+	if errors.Is(end, context.Canceled) {
+		return Error{StatusCode: statusCancelled, Message: "API cancelled by user", Err: err}
+	}
+	return Error{StatusCode: statusNetwork, Message: "Request timed out", Err: err, kind: ErrNetwork}
+}

@@ -1,0 +1,120 @@
+package sdk
+
+import (
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// A rule checks one argument and returns the text of protocol.md 1.7, or "".
+type rule func() string
+
+// validate runs every rule; the last that fails wins (protocol.md 1.7).
+func validate(rules ...rule) error {
+	failure := ""
+	for _, r := range rules {
+		if text := r(); text != "" {
+			failure = text
+		}
+	}
+	if failure == "" {
+		return nil
+	}
+	return invalid("%s", failure)
+}
+
+func required(key, value string) rule {
+	return func() string {
+		if value == "" {
+			return key + " is not valid or required"
+		}
+		return ""
+	}
+}
+
+func jidFormat(key, value string) rule {
+	return func() string {
+		if value != "" && !isUserJID(value) {
+			return key + " format is invalid"
+		}
+		return ""
+	}
+}
+
+func groupJIDFormat(key, value string) rule {
+	return func() string {
+		if value != "" && !isGroupJID(value) {
+			return key + " format is invalid"
+		}
+		return ""
+	}
+}
+
+// The JavaScript SDK's own pattern: it decides what the service has ever stored.
+var emailPattern = regexp.MustCompile(`^([_a-zA-Z0-9\-!#$%&+]+(\.[_a-zA-Z0-9\-!#$%&+]+)*@[a-zA-Z0-9\-]+(\.[a-zA-Z]{2,6})+)$`)
+
+func emailFormat(key, value string) rule {
+	return func() string {
+		if value != "" && !emailPattern.MatchString(value) {
+			return key + " is not valid or required"
+		}
+		return ""
+	}
+}
+
+const (
+	groupDomainPrefix = "mix."
+	maxJID            = 2047 // RFC 6122: two parts of 1023 bytes
+)
+
+// isUserJID is the user JID pattern of protocol.md 1.7, with the character class applied to the whole domain (11).
+func isUserJID(jid string) bool {
+	local, domain, _ := strings.Cut(jid, "@")
+	return isJIDPart(jid, local) && isJIDPart(jid, domain) && utf8.RuneCountInString(domain) > 1 &&
+		!strings.HasPrefix(domain, groupDomainPrefix)
+}
+
+func isGroupJID(jid string) bool {
+	local, domain, _ := strings.Cut(jid, "@")
+	name, isGroup := strings.CutPrefix(domain, groupDomainPrefix)
+	return isGroup && isJIDPart(jid, local) && isJIDPart(jid, name)
+}
+
+func isJIDPart(jid, part string) bool {
+	return part != "" && len(jid) <= maxJID && utf8.ValidString(part) &&
+		!strings.ContainsFunc(part, func(r rune) bool {
+			return unicode.IsControl(r) || strings.ContainsRune(`( )"'&/:<>@\`, r)
+		})
+}
+
+var identifierPattern = regexp.MustCompile(`^[a-z0-9_-]+$`)
+
+// checkIdentifier has the texts of protocol.md 3.
+func checkIdentifier(id string) error {
+	switch {
+	case id == "":
+		return invalid("User identifier is empty, Please pass valid user identifier")
+	case strings.ContainsFunc(id, unicode.IsSpace):
+		return invalid("User identifier should not contain the whitespaces")
+	case !identifierPattern.MatchString(id):
+		return invalid("User identifiers can only contain lowercase alphanumeric characters, hyphens (-), and underscores (_).")
+	}
+	return nil
+}
+
+const maxMetadata = 3
+
+func checkMetadata(m map[string]any) error {
+	if len(m) > maxMetadata {
+		return invalid("metaData can have at most %d entries, not %d", maxMetadata, len(m))
+	}
+	for _, value := range m {
+		switch value.(type) {
+		case string, bool, int, int8, int16, int32, int64, uint, uint8, uint16, uint32, uint64, float32, float64:
+		default:
+			return invalid("metaDataType should be Valid data type")
+		}
+	}
+	return nil
+}
