@@ -1,0 +1,111 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+const patience = 20 * time.Second
+
+// build compiles the program once per test run.
+func build(t *testing.T) string {
+	t.Helper()
+	bin := filepath.Join(t.TempDir(), "devserver")
+	if runtime.GOOS == "windows" {
+		bin += ".exe"
+	}
+	out, err := exec.Command("go", "build", "-o", bin, ".").CombinedOutput()
+	require.NoError(t, err, string(out))
+	return bin
+}
+
+// start runs the program and reads its first line.
+func start(t *testing.T, bin string, args ...string) (*exec.Cmd, map[string]any) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	t.Cleanup(cancel)
+	cmd := exec.CommandContext(ctx, bin, args...)
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	line, err := bufio.NewReader(out).ReadBytes('\n')
+	require.NoError(t, err)
+	var first map[string]any
+	require.NoError(t, json.Unmarshal(line, &first))
+	return cmd, first
+}
+
+func client(t *testing.T, caFile string) *http.Client {
+	t.Helper()
+	raw, err := os.ReadFile(caFile)
+	require.NoError(t, err)
+	pool := x509.NewCertPool()
+	require.True(t, pool.AppendCertsFromPEM(raw))
+	tr := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}
+	t.Cleanup(tr.CloseIdleConnections)
+	return &http.Client{Transport: tr, Timeout: patience}
+}
+
+func TestBinary(t *testing.T) {
+	bin := build(t)
+	dir := t.TempDir()
+	ca, data := filepath.Join(dir, "ca.pem"), filepath.Join(dir, "data")
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if runtime.GOOS == "windows" {
+		signals = nil // Process.Signal can't deliver them there
+	}
+	for _, sig := range signals {
+		cmd, first := start(t, bin, "-domain", "chat.example.test", "-license", "KEY", "-trial=true", "-ca-out", ca, "-data", data)
+		for _, key := range []string{"apiBaseUrl", "apiConfigUrl", "signalUrl", "xmppUrl", "xmppAddress", "domain", "licenseKey", "caFile"} {
+			require.IsType(t, "", first[key], key)
+			require.NotEmpty(t, first[key], key)
+		}
+		require.Len(t, first, 8)
+		require.Equal(t, "chat.example.test", first["domain"])
+		require.Equal(t, "KEY", first["licenseKey"])
+		require.Equal(t, ca, first["caFile"])
+		body := `{"deviceType":"web","deviceId":"1","mobileNumber":"alice","licenseKey":"KEY","userIdentifier":"alice","forceRegister":true,"metaData":{}}`
+		resp, err := client(t, ca).Post(first["apiBaseUrl"].(string)+"/sandbox/register", "application/json", strings.NewReader(body))
+		require.NoError(t, err)
+		raw, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		require.Contains(t, string(raw), `"status":200`)
+		require.NoError(t, cmd.Process.Signal(sig))
+		require.NoError(t, cmd.Wait(), "exit status 0")
+	}
+}
+
+func TestArguments(t *testing.T) {
+	for _, args := range [][]string{{"-nonsense"}, {"-trial=maybe"}, {"extra"}} {
+		var stderr bytes.Buffer
+		require.ErrorIs(t, run(t.Context(), args, io.Discard, &stderr), errUsage, args)
+		require.NotEmpty(t, stderr.String())
+	}
+	for _, args := range [][]string{{"-listen", "nonsense"}, {"-domain", "No Domain"}, {"-ca-out", "/no/such/dir/ca.pem"}} {
+		err := run(t.Context(), args, io.Discard, io.Discard)
+		require.Error(t, err, args)
+		require.NotErrorIs(t, err, errUsage)
+	}
+	bin := build(t)
+	require.Error(t, exec.Command(bin, "-nonsense").Run())
+	require.Error(t, exec.Command(bin, "-listen", "nonsense").Run())
+	require.NoError(t, exec.Command(bin, "-h").Run())
+}

@@ -1,0 +1,84 @@
+// Quickstart walks through the whole Profile API with two users and prints every call: what was called, the
+// status, what came back and how long it took.
+//
+//	go run ./examples/quickstart                 on the server in the box
+//	go run ./examples/quickstart -transport tcp  the same over TCP instead of WebSocket
+//
+// With MIRRORFLY_API_BASE_URL, MIRRORFLY_LICENSE_KEY and MIRRORFLY_TRIAL (true or false) set it
+// does the same on the real service, with two users whose names start with "quickstart-".
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+
+	"github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/sdktest"
+)
+
+func main() {
+	transport := flag.String("transport", string(sdk.TransportWebSocket), "how XMPP travels: websocket or tcp")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, sdk.Transport(*transport)); err != nil {
+		fmt.Fprintln(os.Stderr, "quickstart failed:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, transport sdk.Transport) error {
+	place, err := findService()
+	if err != nil {
+		return err
+	}
+	defer place.close()
+	place.cfg.Transport = transport
+	fmt.Printf("%s, XMPP over %s\n\n", place.name, transport)
+
+	t := &tour{printer: newPrinter(os.Stdout), cfg: place.cfg, suffix: place.suffix}
+	defer t.close()
+	if err := t.walk(ctx); err != nil {
+		return err
+	}
+	fmt.Printf("\nEverything worked. Each line above is one call of package sdk; the code is in examples/quickstart/tour.go.\n")
+	return nil
+}
+
+// service is where the tour takes place.
+type service struct {
+	name   string
+	cfg    sdk.Config
+	suffix string // makes user names unique
+	close  func()
+}
+
+// findService is the real service when the environment names one, else the server in the box.
+func findService() (*service, error) {
+	base := os.Getenv("MIRRORFLY_API_BASE_URL")
+	if base == "" {
+		srv, err := sdktest.Start(sdktest.Options{})
+		if err != nil {
+			return nil, err
+		}
+		return &service{name: "Server in the box at " + srv.URL(), cfg: srv.Config(), close: srv.Close}, nil
+	}
+	key := os.Getenv("MIRRORFLY_LICENSE_KEY")
+	if key == "" {
+		return nil, fmt.Errorf("MIRRORFLY_API_BASE_URL is set, but MIRRORFLY_LICENSE_KEY is not")
+	}
+	trial, err := strconv.ParseBool(os.Getenv("MIRRORFLY_TRIAL"))
+	if err != nil {
+		return nil, fmt.Errorf("set MIRRORFLY_TRIAL to true or false")
+	}
+	return &service{
+		name: "Service at " + base, cfg: sdk.Config{LicenseKey: key, APIBaseURL: base, TrialLicense: trial},
+		suffix: "-" + strings.ToLower(rand.Text()[:8]), close: func() {},
+	}, nil
+}

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"sync"
+	"time"
+)
+
+// printer writes one aligned line for each call and each event.
+type printer struct {
+	mu  sync.Mutex // calls and listeners print at the same time
+	out io.Writer
+}
+
+func newPrinter(out io.Writer) *printer {
+	p := &printer{out: out}
+	fmt.Fprintf(out, "%-44s %6s  %8s  %s\n", "CALL", "STATUS", "TOOK", "WHAT CAME BACK")
+	return p
+}
+
+func (p *printer) call(name string, status int, took time.Duration, what string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	fmt.Fprintf(p.out, "%-44s %6d  %6.1fms  %s\n", name, status, float64(took.Microseconds())/1000, what)
+}
+
+func (p *printer) event(name, what string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	fmt.Fprintf(p.out, "  event  %-35s %6s  %8s  %s\n", name, "", "", what)
+}
+
+func (p *printer) heading(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	fmt.Fprintf(p.out, "\n%s\n", text)
+}
