@@ -1,0 +1,58 @@
+# make test: everything, on a fresh Debian-like machine too. It installs what it needs (interop/install.sh).
+
+GOFUMPT     = go run mvdan.cc/gofumpt@v0.12.0
+STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOTEST      = go test -race -shuffle=on -timeout 10m
+
+# interop (and bench, once it is there): modules of their own, so that what they need never reaches importers.
+SUBMODULES = $(patsubst %/go.mod,%,$(wildcard */go.mod))
+MODULES    = . $(SUBMODULES)
+
+# So that every program of Debian is found: it keeps servers in /usr/sbin, which is not in everybody's PATH.
+export PATH := $(PATH):/usr/sbin:/sbin
+
+.PHONY: test check deps go-version fmt vet staticcheck build test-unit interop clean
+
+test: deps check test-unit interop
+	@echo "== all passed"
+
+check: go-version fmt vet staticcheck build
+
+deps:
+	@echo "== what the tests need"
+	@interop/install.sh
+
+# The pinned tools need a newer Go than the library. Go fetches that by itself, unless told not to.
+TOOLS_GO = 1.26
+go-version:
+	@have=$$(go env GOVERSION | sed 's/^go//; s/[^0-9.].*//'); \
+	[ "$$(go env GOTOOLCHAIN)" != local ] || printf '%s\n' $(TOOLS_GO) "$$have" | sort -V -C || { \
+		echo "gofumpt and staticcheck need Go $(TOOLS_GO), this is $$have and GOTOOLCHAIN=local keeps it." >&2; \
+		echo "Run with GOTOOLCHAIN=auto, or only the tests: make deps test-unit interop" >&2; exit 1; }
+
+fmt:
+	@echo "== gofumpt"
+	@out=$$($(GOFUMPT) -l .) || exit 1; \
+	[ -z "$$out" ] || { echo "not formatted (gofumpt -w mends it):" >&2; echo "$$out" >&2; exit 1; }
+
+vet:
+	@for m in $(MODULES); do echo "== go vet: $$m"; (cd $$m && go vet ./...) || exit 1; done
+
+staticcheck:
+	@for m in $(MODULES); do echo "== staticcheck: $$m"; (cd $$m && $(STATICCHECK) ./...) || exit 1; done
+
+build:
+	@for m in $(MODULES); do echo "== go build: $$m"; (cd $$m && go build ./...) || exit 1; done
+
+test-unit:
+	@echo "== go test: ."
+	@$(GOTEST) ./...
+
+# Here a server that is not installed is a failure, not a reason to skip.
+interop:
+	@for m in $(SUBMODULES); do echo "== go test: $$m"; (cd $$m && MIRRORFLY_INTEROP=required $(GOTEST) ./...) || exit 1; done
+
+clean:
+	@rm -rf bin
+	@find . -name '*.test' -type f -not -path './.git/*' -delete
+	@go clean -testcache

@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# start-ejabberd-cluster.sh DIR
+# Two ejabberd nodes, one XMPP domain, one Mnesia database replicated on both:
+#   DIR/a  ejabberd@127.0.0.1     DIR/b  ejabberd@127.0.0.2
+# Both nodes use the same port numbers, each on its own loopback address.
+# Every variable of start-ejabberd.sh applies to both; IP_A and IP_B change the addresses.
+# A node that was stopped or killed comes back with: start-ejabberd-cluster.sh DIR a|b
+# (its database is kept, so it is not joined again). Stop with stop-ejabberd-cluster.sh DIR.
+set -u
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+. "$HERE/common.sh"
+[ $# -ge 1 ] || die "usage: $0 DIR [a|b]"
+T0=$(date +%s%N)
+mkdir -p "$1" || die "cannot make $1"
+DIR=$(cd "$1" && pwd)
+: "${IP_A:=127.0.0.1}" "${IP_B:=127.0.0.2}" "${XMPP_HOST:=xmpp.mirrorfly.test}"
+export XMPP_HOST
+unset NODE
+
+one() { # one a|b
+    local ip=$IP_A
+    [ "$1" = b ] && ip=$IP_B
+    XMPP_IP=$ip "$HERE/start-ejabberd.sh" "$DIR/$1" || die "node $1 did not start"
+}
+if [ $# -eq 2 ]; then
+    case $2 in a | b) one "$2"; exit ;; *) die "node must be a or b" ;; esac
+fi
+
+make_cert "$DIR" "$XMPP_HOST" # one certificate for both nodes
+mkdir -p "$DIR/a" "$DIR/b"
+cp -r "$DIR/tls" "$DIR/a/"; cp -r "$DIR/tls" "$DIR/b/"
+joined=0; [ -e "$DIR/b/joined" ] && joined=1
+one a
+one b
+if [ $joined = 0 ]; then
+    "$HERE/ejabberdctl.sh" "$DIR/b" join_cluster "ejabberd@$IP_A" || die "join_cluster failed"
+    : >"$DIR/b/joined"
+fi
+for ((i = 0; i < 100; i++)); do
+    n=$("$HERE/ejabberdctl.sh" "$DIR/b" list_cluster 2>/dev/null | grep -c 'ejabberd@')
+    if [ "$n" = 2 ] && "$HERE/ejabberdctl.sh" "$DIR/b" status >/dev/null 2>&1; then
+        . "$DIR/b/env"
+        port_free "$IP_B" "$C2S_PORT" || {
+            echo "ready cluster seconds=$(since "$T0") nodes=ejabberd@$IP_A,ejabberd@$IP_B host=$XMPP_HOST"
+            exit 0
+        }
+    fi
+    sleep 0.2
+done
+die "the nodes did not form a cluster"

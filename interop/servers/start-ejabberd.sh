@@ -1,0 +1,114 @@
+#!/usr/bin/env bash
+# start-ejabberd.sh DIR
+# Starts one private ejabberd node whose whole state lives under DIR, waits until
+# it answers, prints the ports, and leaves the pid in DIR/ejabberd.pid.
+# Stop it with stop-ejabberd.sh DIR. Needs: apt install ejabberd (not running).
+#
+# Environment (default):
+#   XMPP_IP (127.0.0.1)   PORT_BASE (15200)   XMPP_HOST (xmpp.mirrorfly.test)
+#   C2S_PORT (BASE+22) C2S_TLS_PORT (BASE+23) HTTP_PORT (BASE+80)
+#   HTTPS_PORT (BASE+43) DIST_PORT (BASE+10)
+#   NODE (ejabberd@$XMPP_IP)   COOKIE (mirrorflytest)
+#   PASSWORDS (scram | plain)  plain = stored in clear: PLAIN logins 4x cheaper, SCRAM-SHA-1/256/512 offered
+#   STARTTLS (required | optional)     MAX_STANZA (262144)
+#   MAX_SESSIONS (10)          sessions per user before the oldest is replaced
+#   FAIL2BAN (0 = off, else failures before a ban)   FAIL2BAN_LIFETIME (60) seconds
+#   PING (false)  PING_INTERVAL (60)  PING_ACK (32)   XEP-0199 from the server
+#   WS_PING (60)  WS_TIMEOUT (300)    RESUME (300)    seconds
+#   LOGLEVEL (info)
+#   MIRRORFLY (0 | 1)          compile and load ejabberd/src/mod_mirrorfly.erl
+#   XMPP_GUARD_FD              see guard.sh; tests set it
+set -u
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+. "$HERE/common.sh"
+[ $# -eq 1 ] || die "usage: $0 DIR"
+T0=$(date +%s%N)
+mkdir -p "$1" || die "cannot make $1"
+DIR=$(cd "$1" && pwd)
+
+: "${XMPP_IP:=127.0.0.1}" "${PORT_BASE:=15200}" "${XMPP_HOST:=xmpp.mirrorfly.test}"
+: "${C2S_PORT:=$((PORT_BASE + 22))}" "${C2S_TLS_PORT:=$((PORT_BASE + 23))}"
+: "${HTTP_PORT:=$((PORT_BASE + 80))}" "${HTTPS_PORT:=$((PORT_BASE + 43))}"
+: "${DIST_PORT:=$((PORT_BASE + 10))}" "${NODE:=ejabberd@$XMPP_IP}" "${COOKIE:=mirrorflytest}"
+: "${STARTTLS:=required}" "${PASSWORDS:=scram}"
+: "${MAX_STANZA:=262144}" "${MAX_SESSIONS:=10}" "${FAIL2BAN:=0}" "${FAIL2BAN_LIFETIME:=60}"
+: "${PING:=false}" "${PING_INTERVAL:=60}" "${PING_ACK:=32}"
+: "${WS_PING:=60}" "${WS_TIMEOUT:=300}" "${RESUME:=300}" "${LOGLEVEL:=info}" "${MIRRORFLY:=0}"
+
+case $XMPP_IP in 127.*) ;; *) die "XMPP_IP must be a loopback address" ;; esac
+beam=$(dpkg -L ejabberd 2>/dev/null | grep '/ebin/ejabberd\.beam$') || die "ejabberd is not installed (apt install ejabberd)"
+ERL_LIBS=${beam%/ejabberd-*} # Debian keeps ejabberd outside of Erlang's own library folder
+pid_alive "$DIR/ejabberd.pid" && die "already running: pid $(cat "$DIR/ejabberd.pid")"
+need_ports "$XMPP_IP" "$C2S_PORT" "$C2S_TLS_PORT" "$HTTP_PORT" "$HTTPS_PORT" "$DIST_PORT"
+
+mkdir -p "$DIR"/{spool,log,upload,home}
+make_cert "$DIR" "$XMPP_HOST"
+
+f2b=''
+[ "$FAIL2BAN" != 0 ] && f2b="  mod_fail2ban:
+    c2s_max_auth_failures: $FAIL2BAN
+    c2s_auth_ban_lifetime: $FAIL2BAN_LIFETIME"
+mf='' pa=()
+if [ "$MIRRORFLY" = 1 ]; then
+    mkdir -p "$DIR/ebin"
+    inc=$(dpkg -L erlang-p1-xmpp | sed -n 's,/xmpp\.hrl$,,p' | head -1)
+    ERL_LIBS="$ERL_LIBS" erlc -I "$inc" -o "$DIR/ebin" "$HERE/ejabberd/src/mod_mirrorfly.erl" >"$DIR/log/erlc.log" 2>&1 ||
+        die "erlc failed: $(cat "$DIR/log/erlc.log")"
+    pa=(-pa "$DIR/ebin") mf="  mod_mirrorfly: {}"
+fi
+starttls=starttls_required
+[ "$STARTTLS" = optional ] && starttls=starttls
+
+tpl=$(cat "$HERE/ejabberd/ejabberd.yml.in")
+fill() { tpl=${tpl//"@$1@"/"$2"}; }
+fill DIR "$DIR"; fill XMPP_HOST "$XMPP_HOST"; fill XMPP_IP "$XMPP_IP"; fill LOGLEVEL "$LOGLEVEL"
+fill C2S_PORT "$C2S_PORT"; fill C2S_TLS_PORT "$C2S_TLS_PORT"; fill HTTP_PORT "$HTTP_PORT"
+fill HTTPS_PORT "$HTTPS_PORT"; fill MAX_STANZA "$MAX_STANZA"; fill MAX_SESSIONS "$MAX_SESSIONS"
+fill STARTTLS "$starttls"; fill PASSWORDS "$PASSWORDS"; fill FAIL2BAN "$f2b"
+fill MIRRORFLY "$mf"
+fill PING "$PING"; fill PING_INTERVAL "$PING_INTERVAL"; fill PING_ACK "$PING_ACK"
+fill WS_PING "$WS_PING"; fill WS_TIMEOUT "$WS_TIMEOUT"; fill RESUME "$RESUME"
+printf '%s\n' "$tpl" >"$DIR/ejabberd.yml"
+cat >"$DIR/inetrc" <<'RC'
+{lookup,["file","native"]}.
+RC
+(umask 077; rm -f "$DIR/home/.erlang.cookie"; printf '%s' "$COOKIE" >"$DIR/home/.erlang.cookie"; chmod 400 "$DIR/home/.erlang.cookie")
+# What ejabberdctl.sh and stop-ejabberd.sh need to know.
+cat >"$DIR/env" <<ENV
+NODE=$NODE
+XMPP_IP=$XMPP_IP
+XMPP_HOST=$XMPP_HOST
+C2S_PORT=$C2S_PORT
+C2S_TLS_PORT=$C2S_TLS_PORT
+HTTP_PORT=$HTTP_PORT
+HTTPS_PORT=$HTTPS_PORT
+DIST_PORT=$DIST_PORT
+ERL_LIBS=$ERL_LIBS
+ENV
+
+# No epmd: every node of a cluster uses one DIST_PORT, each on its own 127.0.0.x.
+ip_tuple="{${XMPP_IP//./,}}"
+: >"$DIR/log/ejabberd.log"
+cd "$DIR" || exit 1
+export HOME="$DIR/home" ERL_LIBS ERL_INETRC="$DIR/inetrc" ERL_CRASH_DUMP_BYTES=0 \
+    ERL_DIST_PORT="$DIST_PORT" ERL_MAX_PORTS=65536 ERL_MAX_ETS_TABLES=2053 \
+    EJABBERD_CONFIG_PATH="$DIR/ejabberd.yml" EJABBERD_LOG_PATH="$DIR/log/ejabberd.log"
+launch "$DIR/ejabberd.pid" "$DIR/log/console.log" \
+    erl "${pa[@]}" -name "$NODE" -noinput +K true +P 250000 +sbwt none \
+    -erl_epmd_port "$DIST_PORT" -start_epmd false -kernel inet_dist_use_interface "$ip_tuple" \
+    -mnesia dir "\"$DIR/spool\"" -s ejabberd
+
+for ((i = 0; i < 600; i++)); do
+    alive "$pid" || { rm -f "$DIR/ejabberd.pid"; tail -n 20 "$DIR/log/console.log" "$DIR/log/ejabberd.log" >&2; die "ejabberd exited"; }
+    if grep -q 'is started in the node' "$DIR/log/ejabberd.log" &&
+        ! port_free "$XMPP_IP" "$C2S_PORT" && ! port_free "$XMPP_IP" "$HTTPS_PORT"; then
+        echo "ready ejabberd pid=$pid seconds=$(since "$T0") node=$NODE host=$XMPP_HOST ip=$XMPP_IP" \
+            "c2s=$C2S_PORT c2s_tls=$C2S_TLS_PORT http=$HTTP_PORT https=$HTTPS_PORT"
+        echo "  ws://$XMPP_IP:$HTTP_PORT/websocket  wss://$XMPP_IP:$HTTPS_PORT/websocket  http://$XMPP_IP:$HTTP_PORT/api/status"
+        exit 0
+    fi
+    sleep 0.1
+done
+tail -n 20 "$DIR/log/ejabberd.log" >&2
+stop_pidfile "$DIR/ejabberd.pid"
+die "not ready after 60 s"
