@@ -23,6 +23,7 @@ func forEachMode(t *testing.T, f func(t *testing.T, srv *sdktest.Server, cfg sdk
 	for _, transport := range []sdk.Transport{sdk.TransportWebSocket, sdk.TransportTCP} {
 		for _, trial := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s/trial=%v", transport, trial), func(t *testing.T) {
+				t.Parallel()
 				srv := sdktest.New(t, sdktest.Options{Trial: trial})
 				cfg := srv.Config()
 				cfg.Transport = transport

@@ -59,7 +59,7 @@ func (h *signalHub) misbehave(w http.ResponseWriter, req *http.Request) bool {
 	switch h.srv.fault(StepSignal) {
 	case FaultSilent:
 		<-req.Context().Done()
-		return true
+		panic(http.ErrAbortHandler) // returning would answer 200 after all
 	case FaultClose:
 		panic(http.ErrAbortHandler)
 	case FaultError:

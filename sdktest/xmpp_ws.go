@@ -22,7 +22,7 @@ func (r *run) serveWebSocket(w http.ResponseWriter, req *http.Request) {
 	switch r.srv.fault(StepUpgrade) {
 	case FaultSilent:
 		<-req.Context().Done()
-		return
+		panic(http.ErrAbortHandler) // returning would answer 200 after all
 	case FaultClose:
 		panic(http.ErrAbortHandler)
 	case FaultError:
