@@ -43,7 +43,7 @@ func TestEverythingSent(t *testing.T) {
 			cfg.APIBaseURL = ""
 			r := &recorder{srv: srv}
 			everyCall(t, r, newClient(t, cfg))
-			got, err := json.MarshalIndent(r.all, "", "  ")
+			got, err := json.MarshalIndent(append(r.all, r.answer), "", "  ")
 			require.NoError(t, err)
 			file := filepath.Join("testdata", "sent-"+name+".json")
 			if *update {
@@ -58,9 +58,10 @@ func TestEverythingSent(t *testing.T) {
 
 // recorder attributes what the server saw to the calls.
 type recorder struct {
-	srv  *sdktest.Server
-	seen int
-	all  []sent
+	srv    *sdktest.Server
+	seen   int
+	all    []sent
+	answer sent // to the server's pushes
 }
 
 func (r *recorder) after(t *testing.T, call string, err error) {
@@ -69,9 +70,15 @@ func (r *recorder) after(t *testing.T, call string, err error) {
 	requests := r.srv.Requests()
 	first := len(r.all)
 	for _, q := range requests[r.seen:] {
-		r.all = append(r.all, normal(t, call, q))
+		one := normal(t, call, q)
+		if strings.Contains(one.Stanza, `type="result"`) {
+			one.Call = "answer to a push of the own block list"
+			r.answer = one // it may be seen after the next request
+			continue
+		}
+		r.all = append(r.all, one)
 	}
-	// The three ways run beside each other, and so do answers to pushes and requests: only REST keeps its order.
+	// The three ways run beside each other: only REST keeps its order.
 	slices.SortStableFunc(r.all[first:], func(a, b sent) int { return cmp.Compare(a.Signal+a.Stanza, b.Signal+b.Stanza) })
 	r.seen = len(requests)
 }
@@ -103,13 +110,9 @@ func everyCall(t *testing.T, r *recorder, alice *sdk.Client) {
 	_, err = alice.GetLastSeen(ctx, bob)
 	r.after(t, "GetLastSeen", err)
 	_, err = alice.BlockUser(ctx, bob)
-	require.NoError(t, err)
-	_, err = alice.GetUsersIBlocked(ctx) // when it is answered the server has our answer to its push
-	r.after(t, "BlockUser, GetUsersIBlocked", err)
+	r.after(t, "BlockUser", err)
 	_, err = alice.UnblockUser(ctx, bob)
-	require.NoError(t, err)
-	_, err = alice.GetUsersIBlocked(ctx)
-	r.after(t, "UnblockUser, GetUsersIBlocked", err)
+	r.after(t, "UnblockUser", err)
 	_, err = alice.SendFeedback(ctx, "title", "description <&>")
 	r.after(t, "SendFeedback", err)
 	_, err = alice.ReportUserOrGroup(ctx, bob, sdk.ChatTypeChat, reported())
