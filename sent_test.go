@@ -43,7 +43,7 @@ func TestEverythingSent(t *testing.T) {
 			cfg.APIBaseURL = ""
 			r := &recorder{srv: srv}
 			everyCall(t, r, newClient(t, cfg))
-			got, err := json.MarshalIndent(append(r.all, r.answer), "", "  ")
+			got, err := json.MarshalIndent(append(r.all, r.answer, r.bye), "", "  ")
 			require.NoError(t, err)
 			file := filepath.Join("testdata", "sent-"+name+".json")
 			if *update {
@@ -61,7 +61,8 @@ type recorder struct {
 	srv    *sdktest.Server
 	seen   int
 	all    []sent
-	answer sent // to the server's pushes
+	answer sent
+	bye    sent
 }
 
 func (r *recorder) after(t *testing.T, call string, err error) {
@@ -71,12 +72,16 @@ func (r *recorder) after(t *testing.T, call string, err error) {
 	first := len(r.all)
 	for _, q := range requests[r.seen:] {
 		one := normal(t, call, q)
-		if strings.Contains(one.Stanza, `type="result"`) {
-			one.Call = "answer to a push of the own block list"
-			r.answer = one // it may be seen after the next request
-			continue
+		switch { // what may be seen after the next request
+		case strings.Contains(one.Stanza, `type="result"`):
+			r.answer = one
+			r.answer.Call = "answer to a push of the own block list"
+		case strings.Contains(one.Stanza, `type="unavailable"`):
+			r.bye = one
+			r.bye.Call = "end of a session"
+		default:
+			r.all = append(r.all, one)
 		}
-		r.all = append(r.all, one)
 	}
 	// The three ways run beside each other: only REST keeps its order.
 	slices.SortStableFunc(r.all[first:], func(a, b sent) int { return cmp.Compare(a.Signal+a.Stanza, b.Signal+b.Stanza) })
