@@ -2,17 +2,16 @@ package sdk
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	mathrand "math/rand/v2"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/mirrorfly-go/sdk/internal/uuid"
 	"github.com/mirrorfly-go/sdk/internal/xmpp"
 )
 
@@ -52,7 +51,7 @@ func (c *Client) dial(ctx context.Context, me account, wirePassword string, hand
 		Domain:            me.service.XMPPHost,
 		Username:          me.username,
 		Password:          wirePassword,
-		Resource:          "Web-" + newUUID(),
+		Resource:          "Web-" + uuid.New(),
 		AllowInsecure:     c.cfg.AllowInsecure,
 		HTTPClient:        c.http,
 		TLSConfig:         c.cfg.TLSConfig,
@@ -290,7 +289,7 @@ func backoff(p ReconnectPolicy, failures int) time.Duration {
 			break
 		}
 	}
-	return mathrand.N(bound + 1)
+	return rand.N(bound + 1)
 }
 
 // handle maps what the server pushes to the events of the JavaScript SDK (protocol.md 6).
@@ -356,13 +355,4 @@ func orDefault(value, otherwise string) string {
 		return otherwise
 	}
 	return value
-}
-
-// newUUID is a random UUID (RFC 9562 5.4).
-func newUUID() string {
-	var b [16]byte
-	rand.Read(b[:]) // never fails since Go 1.24
-	b[6] = b[6]&0x0f | 0x40
-	b[8] = b[8]&0x3f | 0x80
-	return fmt.Sprintf("%s-%s-%s-%s-%s", hex.EncodeToString(b[:4]), hex.EncodeToString(b[4:6]), hex.EncodeToString(b[6:8]), hex.EncodeToString(b[8:10]), hex.EncodeToString(b[10:]))
 }

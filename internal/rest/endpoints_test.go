@@ -24,7 +24,7 @@ func golden(t *testing.T, mode string) map[string]json.RawMessage {
 	return bodies
 }
 
-var uuid = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}`)
+var uuidForm = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}`)
 
 // comparable replaces what differs from call to call and opens what is sealed.
 func comparable(t *testing.T, body []byte) string {
@@ -40,7 +40,7 @@ func comparable(t *testing.T, body []byte) string {
 			fields[name] = json.RawMessage(opened)
 		}
 	}
-	return uuid.ReplaceAllString(toJSON(t, fields), "$$UUID")
+	return uuidForm.ReplaceAllString(toJSON(t, fields), "$$UUID")
 }
 
 func TestBodies(t *testing.T) {

@@ -2,12 +2,11 @@ package rest
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
-	"fmt"
 	"net/http"
 
 	"github.com/mirrorfly-go/sdk/internal/seal"
+	"github.com/mirrorfly-go/sdk/internal/uuid"
 )
 
 // maxSessions is the text by which the service says that the user has too many
@@ -82,12 +81,12 @@ func (c *Client) registration(trial bool, reg Registration) (*request, any, erro
 	const device = "web"
 	if trial {
 		return &request{op: "register", path: "/sandbox/register"}, trialRegistration{
-			DeviceType: device, DeviceID: newUUID(), MobileNumber: reg.UserIdentifier, LicenseKey: c.cfg.LicenseKey,
+			DeviceType: device, DeviceID: uuid.New(), MobileNumber: reg.UserIdentifier, LicenseKey: c.cfg.LicenseKey,
 			UserIdentifier: reg.UserIdentifier, ForceRegister: reg.Force, MetaData: reg.Metadata,
 		}, nil
 	}
 	text, err := seal.JSON(licensedRegistration{
-		DeviceType: device, DeviceID: newUUID(), UserIdentifier: reg.UserIdentifier,
+		DeviceType: device, DeviceID: uuid.New(), UserIdentifier: reg.UserIdentifier,
 		LicenseKey: c.cfg.LicenseKey, ForceRegister: reg.Force, MetaData: reg.Metadata,
 	})
 	if err != nil {
@@ -131,13 +130,4 @@ func (c *Client) openData(data json.RawMessage, keyString string, out any) error
 		return unexpected("data that can not be opened")
 	}
 	return nil
-}
-
-// newUUID returns a random UUID of version 4 (RFC 9562 5.4).
-func newUUID() string {
-	var b [16]byte
-	rand.Read(b[:]) // never fails
-	b[6] = b[6]&0x0f | 0x40
-	b[8] = b[8]&0x3f | 0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }

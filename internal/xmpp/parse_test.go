@@ -13,6 +13,8 @@ import (
 	"testing/iotest"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mirrorfly-go/sdk/internal/uuid"
 )
 
 func TestParseJID(t *testing.T) {
@@ -287,7 +289,7 @@ func (nowhere) Cut()                                      {}
 func TestNewID(t *testing.T) {
 	seen := map[string]bool{}
 	for range 1000 {
-		id := newID()
+		id := uuid.New()
 		require.Regexp(t, uuid4, id)
 		require.False(t, seen[id])
 		seen[id] = true

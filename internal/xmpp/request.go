@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/mirrorfly-go/sdk/internal/uuid"
 )
 
 // waiter is a request whose reply has not come.
@@ -32,7 +34,7 @@ func (s *Session) exchange(ctx context.Context, req *iq, w *waiter) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	req.ID = newID()
+	req.ID = uuid.New()
 	frame, err := encode(req)
 	if err != nil {
 		return err
@@ -58,7 +60,7 @@ func (s *Session) exchange(ctx context.Context, req *iq, w *waiter) error {
 
 // tell sends an iq whose reply is of no interest, whatever it is.
 func (s *Session) tell(req *iq) error {
-	req.ID = newID()
+	req.ID = uuid.New()
 	frame, err := encode(req)
 	if err != nil {
 		return err

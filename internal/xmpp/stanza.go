@@ -2,8 +2,6 @@ package xmpp
 
 import (
 	"bytes"
-	"crypto/rand"
-	"encoding/hex"
 	"encoding/xml"
 	"io"
 	"sync"
@@ -235,20 +233,4 @@ func (c *condition) in(space string) (name, content string) {
 func (c *condition) stanzaError() *StanzaError {
 	name, _ := c.in(nsStanzas)
 	return &StanzaError{Type: clip(c.Type), Condition: name, Text: clip(c.Text)}
-}
-
-// newID returns a random UUID (version 4), as protocol.md 4.3 wants ids.
-func newID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails, says its documentation
-	b[6] = b[6]&0x0f | 0x40
-	b[8] = b[8]&0x3f | 0x80
-	var s [36]byte
-	hex.Encode(s[0:8], b[0:4])
-	hex.Encode(s[9:13], b[4:6])
-	hex.Encode(s[14:18], b[6:8])
-	hex.Encode(s[19:23], b[8:10])
-	hex.Encode(s[24:36], b[10:16])
-	s[8], s[13], s[18], s[23] = '-', '-', '-', '-'
-	return string(s[:])
 }
