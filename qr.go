@@ -114,6 +114,9 @@ func explainSignal(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return err
 	}
+	if errors.Is(err, signal.ErrURL) {
+		return invalid("SignalServerURL: %v", err)
+	}
 	if errors.Is(err, signal.ErrInsecure) {
 		return insecure(err)
 	}

@@ -169,6 +169,7 @@ func TestQROptionsAreChecked(t *testing.T) {
 	}{
 		"no server":        {sdk.QROptions{}, sdk.ErrInvalidArgument},
 		"http":             {sdk.QROptions{SignalServerURL: "http://127.0.0.1:1"}, sdk.ErrInsecure},
+		"no URL":           {sdk.QROptions{SignalServerURL: "nonsense"}, sdk.ErrInvalidArgument},
 		"no such server":   {sdk.QROptions{SignalServerURL: "https://127.0.0.1:1"}, sdk.ErrNetwork},
 		"tiny":             {sdk.QROptions{SignalServerURL: srv.SignalURL(), Size: 20}, sdk.ErrInvalidArgument},
 		"negative timeout": {sdk.QROptions{SignalServerURL: srv.SignalURL(), Timeout: -1}, sdk.ErrInvalidArgument},

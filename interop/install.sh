@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # install.sh [-n]: installs what `make test` needs, by apt, where it is missing:
-# real XMPP servers, the Erlang compiler (for the optional server module), openssl, Node, and the
+# real XMPP servers, the Erlang compiler (for the optional server module), openssl, Node, Chromium, zbar, and the
 # C compiler of Go's race detector; then by npm the packages that a test's package-lock.json names.
 # Runs as root or through sudo. Says nothing when all is there.
 # With -n nothing is installed: the Debian packages that are missing are printed, exit status 1.
@@ -10,7 +10,7 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 PATH=$PATH:/usr/sbin:/sbin # where Debian keeps ejabberdctl, and not in everybody's PATH
 
 # What must be there, and the Debian package that brings it.
-NEEDS='ejabberdctl=ejabberd erlc=erlang-base prosody=prosody openssl=openssl gcc=gcc node=nodejs npm=npm'
+NEEDS='ejabberdctl=ejabberd erlc=erlang-base prosody=prosody openssl=openssl gcc=gcc node=nodejs npm=npm chromium=chromium zbarimg=zbar-tools'
 SERVICES='ejabberd prosody epmd.socket epmd.service'
 POLICY=/usr/sbin/policy-rc.d
 MARK='mirrorfly-go interop/install.sh'

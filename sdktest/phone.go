@@ -135,7 +135,13 @@ func (p *Phone) approve(ctx context.Context, content, password string) (signalSt
 		st.from = web
 		return st, nil
 	case <-web.done:
-		return signalStatus{}, errors.New("the web side has gone")
+		select {
+		case st := <-got: // its last words
+			st.from = web
+			return st, nil
+		default:
+			return signalStatus{}, errors.New("the web side has gone")
+		}
 	case <-ctx.Done():
 		return signalStatus{}, ctx.Err()
 	}

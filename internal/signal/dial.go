@@ -33,6 +33,9 @@ type dialer struct {
 
 func newDialer(cfg Config) (*dialer, error) {
 	endpoint, err := parseURL(cfg.URL, cfg.AllowInsecure)
+	if err != nil && !errors.Is(err, ErrInsecure) {
+		err = fmt.Errorf("%w: %w", ErrURL, err)
+	}
 	if err != nil {
 		return nil, err
 	}

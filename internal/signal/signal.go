@@ -22,6 +22,8 @@ import (
 var (
 	// ErrInsecure: the URL, or a redirect, is not encrypted and AllowInsecure is off.
 	ErrInsecure = errors.New("signal: unencrypted connection")
+	// ErrURL: Config.URL is no address of a signalling server.
+	ErrURL = errors.New("signal: not a signalling server's address")
 	// ErrClosed: Close was called.
 	ErrClosed = errors.New("signal: closed")
 	// ErrRefused: the server did not let us into the namespace (packet 44).
@@ -82,7 +84,7 @@ type Conn struct {
 }
 
 // Dial connects to the server and joins its namespace. ctx bounds that, and
-// nothing later. It does not retry: ErrInsecure, ErrRefused and ErrDisconnected
+// nothing later. It does not retry: ErrURL, ErrInsecure, ErrRefused and ErrDisconnected
 // are matched with errors.Is, and so is the end of ctx or of DialTimeout
 // (context.DeadlineExceeded); everything else is a network or server failure.
 func Dial(ctx context.Context, cfg Config) (*Conn, error) {

@@ -1,0 +1,330 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"image"
+	"image/color"
+	"image/gif"
+	"image/jpeg"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/sdktest"
+)
+
+// setProfile is what a user has set on the phone.
+func setProfile(t *testing.T, srv *sdktest.Server, user, name string, picture []byte) {
+	t.Helper()
+	client, err := sdk.New(srv.Config())
+	require.NoError(t, err)
+	defer client.Close()
+	credentials, err := client.Register(t.Context(), user)
+	require.NoError(t, err)
+	_, err = client.Connect(t.Context(), credentials.Data.Username, credentials.Data.Password)
+	require.NoError(t, err)
+	update := sdk.ProfileUpdate{Name: name, Email: "user@example.com"}
+	if picture != nil {
+		update.Image = sdk.ImageReader("picture", "image/png", bytes.NewReader(picture), int64(len(picture)))
+	}
+	_, err = client.SetUserProfile(t.Context(), update)
+	require.NoError(t, err)
+}
+
+func TestPageAndItsFiles(t *testing.T) {
+	r := start(t, sdktest.New(t), settings{})
+	openTab(t, r).await(t, stageCode)
+	for path, kind := range map[string]string{
+		"/": "text/html", "/page.css": "text/css", "/page.js": "text/javascript",
+		"/logo.png": "image/png", "/code.svg?v=1": "image/svg+xml",
+	} {
+		status, header, body := get(t, r.url+path)
+		require.Equal(t, http.StatusOK, status, path)
+		require.Contains(t, header.Get("Content-Type"), kind, path)
+		require.Equal(t, "nosniff", header.Get("X-Content-Type-Options"))
+		require.Equal(t, "no-store", header.Get("Cache-Control"))
+		require.Equal(t, "same-origin", header.Get("Cross-Origin-Resource-Policy"))
+		require.Contains(t, header.Get("Content-Security-Policy"), "default-src 'none'")
+		require.NotContains(t, header.Get("Content-Security-Policy"), "unsafe")
+		require.NotEmpty(t, body)
+	}
+	_, _, page := get(t, r.url)
+	require.NotRegexp(t, `(?i)https?:|//|<script>|style=|\son\w+=`, strings.TrimPrefix(page, "<!doctype html>"), "nothing from elsewhere, nothing inline")
+	for _, path := range []string{"/picture.png", "/page/page.html", "/main.go", "/../main.go"} {
+		status, _, _ := get(t, r.url+path)
+		require.Equal(t, http.StatusNotFound, status, path)
+	}
+	for _, path := range []string{"/logout", scanPath, endPath} {
+		status, _, _ := get(t, r.url+path)
+		require.Equal(t, http.StatusMethodNotAllowed, status, path)
+	}
+}
+
+func TestTabsShowTheSame(t *testing.T) {
+	srv := sdktest.New(t)
+	setProfile(t, srv, "bob", "Bob", nil)
+	r := start(t, srv, settings{})
+	one := openTab(t, r)
+	first := one.await(t, stageCode)
+	two := openTab(t, r)
+	require.Equal(t, first, two.await(t, stageCode), "who comes later gets what there is")
+	_, _, code := get(t, r.url+"/code.svg")
+
+	srv.ExpireQR()
+	require.Equal(t, one.await(t, stageCode), two.await(t, stageCode))
+	_, _, renewed := get(t, r.url+"/code.svg")
+	require.NotEqual(t, code, renewed)
+
+	status, text := post(t, r.url+scanPath, " Bob ")
+	require.Equal(t, http.StatusOK, status, text)
+	in := one.await(t, stageLoggedIn)
+	require.Equal(t, in, two.await(t, stageLoggedIn))
+	require.Equal(t, event{Version: in.Version, Stage: stageLoggedIn, Name: "Bob", Initials: "B", Phone: true}, in)
+	status, _, _ = get(t, r.url+"/code.svg")
+	require.Equal(t, http.StatusNotFound, status)
+	status, text = post(t, r.url+scanPath, "carol")
+	require.Equal(t, http.StatusConflict, status, text)
+
+	for range 3 { // from several tabs at once
+		status, _ = post(t, r.url+"/logout", "")
+		require.Contains(t, []int{http.StatusAccepted, http.StatusConflict}, status)
+	}
+	out := one.await(t, stageCode)
+	require.Equal(t, "You are logged out.", out.Notice)
+	require.Equal(t, out, two.await(t, stageCode))
+	status, _ = post(t, r.url+"/logout", "")
+	require.Equal(t, http.StatusConflict, status)
+
+	status, text = post(t, r.url+scanPath, "carol")
+	require.Equal(t, http.StatusOK, status, text)
+	require.Equal(t, "carol", one.await(t, stageLoggedIn).Name, "without a profile, and not thrown out by the old logout")
+	require.NoError(t, r.end())
+	require.Empty(t, srv.Resources("carol"))
+	require.Error(t, srv.Phone("carol").LogoutWeb(t.Context()), "the program has logged out at its end")
+}
+
+func TestRejectedScan(t *testing.T) {
+	srv := sdktest.New(t)
+	l := &login{cfg: srv.Config(), signalURL: srv.SignalURL(), board: newBoard(), logger: slog.New(slog.DiscardHandler), pause: time.Millisecond}
+	stop := runLogin(t, l)
+	v := awaitStage(t, l.board, stageCode)
+	require.Empty(t, v.notice)
+	_ = srv.Phone("alice").Reject(t.Context(), v.code.Content()) // what counts is what people are told
+	next := await(t, l.board, func(v view) bool { return v.stage == stageCode && v.notice != "" })
+	require.Equal(t, "The login failed: Invalid Credentials (400).", next.notice)
+	require.NotEqual(t, v.code.Content(), next.code.Content())
+	require.NoError(t, srv.Phone("alice").Scan(t.Context(), next.code.Content()))
+	require.Equal(t, "alice", awaitStage(t, l.board, stageLoggedIn).user.name)
+	require.NoError(t, stop())
+}
+
+func TestServiceComesAndGoes(t *testing.T) {
+	srv := sdktest.New(t)
+	srv.SetFault(sdktest.StepSignal, sdktest.FaultError)
+	cfg := srv.Config()
+	cfg.Reconnect = sdk.ReconnectPolicy{MinDelay: time.Millisecond, MaxDelay: 10 * time.Millisecond}
+	l := &login{cfg: cfg, signalURL: srv.SignalURL(), board: newBoard(), logger: slog.New(slog.DiscardHandler), pause: time.Millisecond}
+	stop := runLogin(t, l)
+	require.Contains(t, awaitStage(t, l.board, stageProblem).notice, "The service cannot be reached: Network Error (599)")
+	srv.ClearFaults()
+	v := awaitStage(t, l.board, stageCode)
+	require.Empty(t, v.notice)
+
+	require.NoError(t, srv.Phone("alice").Scan(t.Context(), v.code.Content()))
+	awaitStage(t, l.board, stageLoggedIn)
+	srv.SetFault(sdktest.StepUpgrade, sdktest.FaultError)
+	srv.DropConnections()
+	await(t, l.board, func(v view) bool { return strings.Contains(v.notice, "connection is lost") })
+	srv.ClearFaults()
+	back := await(t, l.board, func(v view) bool { return v.stage == stageLoggedIn && v.notice == "" })
+
+	srv.FailNext("logout", 403, "no")
+	back.logout <- struct{}{}
+	require.Contains(t, awaitStage(t, l.board, stageCode).notice, "logged out here, but the service could not be told: no (500)")
+	require.Empty(t, srv.Resources("alice"))
+	require.NoError(t, stop())
+}
+
+// A profile that can't be read, and pictures that are none, cost only themselves.
+func TestDamagedProfiles(t *testing.T) {
+	huge := image.NewPaletted(image.Rect(0, 0, maxPictureSide+1, 1), color.Palette{color.Black, color.White})
+	var tooWide bytes.Buffer
+	require.NoError(t, gif.Encode(&tooWide, huge, nil))
+	var small bytes.Buffer
+	require.NoError(t, jpeg.Encode(&small, image.NewGray(image.Rect(0, 0, 3, 2)), nil))
+	for name, c := range map[string]struct {
+		picture []byte
+		shown   bool
+	}{
+		"jpeg":          {small.Bytes(), true},
+		"page":          {[]byte("<html><script>alert(1)</script>"), false},
+		"cut":           {small.Bytes()[:small.Len()/2], false},
+		"too wide":      {tooWide.Bytes(), false},
+		"too large":     {make([]byte, maxPictureFile+1), false},
+		"jpeg and page": {append(bytes.Clone(small.Bytes()), "<script>alert(1)</script>"...), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv := sdktest.New(t)
+			setProfile(t, srv, "mallory", "<b>Mallory</b>", c.picture)
+			r := start(t, srv, settings{})
+			page := openTab(t, r)
+			page.await(t, stageCode)
+			status, text := post(t, r.url+scanPath, "mallory")
+			require.Equal(t, http.StatusOK, status, text)
+			e := page.await(t, stageLoggedIn)
+			require.Equal(t, "<b>Mallory</b>", e.Name)
+			require.Equal(t, c.shown, e.Picture)
+			status, header, body := get(t, r.url+"/picture.png")
+			if !c.shown {
+				require.Equal(t, http.StatusNotFound, status)
+				return
+			}
+			require.Equal(t, "image/png", header.Get("Content-Type"))
+			require.NotContains(t, body, "script")
+		})
+	}
+	t.Run("no profile", func(t *testing.T) {
+		srv := sdktest.New(t)
+		r := start(t, srv, settings{})
+		page := openTab(t, r)
+		page.await(t, stageCode)
+		srv.FailNext("contacts/vcard", 403, "boom")
+		post(t, r.url+scanPath, "dave")
+		require.Equal(t, "dave", page.await(t, stageLoggedIn).Name)
+		r.logs.await(t, "boom")
+	})
+}
+
+func TestOtherSitesAreKeptOut(t *testing.T) {
+	srv := sdktest.New(t)
+	r := start(t, srv, settings{})
+	page := openTab(t, r)
+	page.await(t, stageCode)
+	for name, header := range map[string][]string{
+		"fetch metadata": {"Sec-Fetch-Site", "cross-site"},
+		"same site":      {"Sec-Fetch-Site", "same-site"},
+		"origin":         {"Origin", "https://evil.example"},
+		"null origin":    {"Origin", "null"},
+		"other port":     {"Origin", "http://127.0.0.1:1"},
+	} {
+		for _, path := range []string{scanPath, endPath, "/logout"} {
+			status, _ := post(t, r.url+path, "alice", header...)
+			require.Equal(t, http.StatusForbidden, status, "%s %s", name, path)
+		}
+	}
+	for host, allowed := range map[string]bool{
+		"evil.example": false, "127.0.0.1.evil.example": false, "localhost.evil.example:80": false, "": false,
+		"localhost": true, "LOCALHOST:1": true, "127.0.0.1:1": true, "[::1]:1": true, "[::1]": true, "192.0.2.1:80": true,
+	} {
+		require.Equal(t, allowed, hostAllowed(host, ""), host)
+	}
+	require.True(t, hostAllowed("Desk.example:80", "desk.example"))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.url+"/code.svg", nil)
+	require.NoError(t, err)
+	req.Host = "evil.example"
+	resp, err := browser(t).Do(req)
+	require.NoError(t, err)
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	require.Equal(t, http.StatusMisdirectedRequest, resp.StatusCode)
+	require.NotContains(t, string(body), "svg")
+
+	status, _ := post(t, r.url+scanPath, "alice", "Sec-Fetch-Site", "same-origin", "Origin", r.url)
+	require.Equal(t, http.StatusOK, status, "the page itself may")
+}
+
+func TestPhoneRefuses(t *testing.T) {
+	r := start(t, sdktest.New(t), settings{})
+	openTab(t, r).await(t, stageCode)
+	for user, want := range map[string]int{"": 400, "  ": 400, "no user": 409, strings.Repeat("a", maxForm): 400} {
+		status, text := post(t, r.url+scanPath, user)
+		require.Equal(t, want, status, text)
+	}
+}
+
+func TestPhonesAreOnlyInTheBox(t *testing.T) {
+	h, err := (&web{board: newBoard()}).handler("127.0.0.1:0")
+	require.NoError(t, err)
+	for _, path := range []string{scanPath, endPath} {
+		rw := httptest.NewRecorder()
+		h.ServeHTTP(rw, httptest.NewRequest(http.MethodPost, "http://127.0.0.1"+path, nil))
+		require.Equal(t, http.StatusNotFound, rw.Code)
+	}
+}
+
+// A tab that does not read holds nobody up, and no more tabs than allowed are served.
+func TestSlowAndManyTabs(t *testing.T) {
+	b := newBoard()
+	h, err := (&web{board: b}).handler("")
+	require.NoError(t, err)
+	srv := httptest.NewServer(h)
+	t.Cleanup(srv.Close)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	open := func() *http.Response {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, srv.URL+"/events", nil)
+		require.NoError(t, err)
+		resp, err := srv.Client().Do(req)
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = resp.Body.Close() })
+		return resp
+	}
+	for range maxWatchers {
+		require.Equal(t, http.StatusOK, open().StatusCode)
+	}
+	require.Equal(t, http.StatusServiceUnavailable, open().StatusCode)
+	start := time.Now()
+	for range 10_000 {
+		b.show(view{stage: stageProblem, notice: strings.Repeat("x", 1000)})
+	}
+	require.Less(t, time.Since(start), patience/2, "nobody was waited for")
+	cancel()
+	ctx = t.Context()
+	require.Eventually(t, func() bool { return open().StatusCode == http.StatusOK }, patience, time.Millisecond, "their places are free again")
+}
+
+func TestInitials(t *testing.T) {
+	for name, want := range map[string]string{
+		"": "?", "  ": "?", "alice": "A", "Ada Augusta King": "AK", "éva nagy": "ÉN", "李 小龙": "李小", "👋 !": "?", "42": "4",
+	} {
+		require.Equal(t, want, initials(name), name)
+	}
+}
+
+func runLogin(t *testing.T, l *login) (stop func() error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- l.run(ctx) }() // ends with stop, or with the test
+	return func() error { cancel(); return <-ended }
+}
+
+func awaitStage(t *testing.T, b *board, want stage) view {
+	t.Helper()
+	return await(t, b, func(v view) bool { return v.stage == want })
+}
+
+func await(t *testing.T, b *board, want func(view) bool) view {
+	t.Helper()
+	limit := time.After(patience)
+	for {
+		v, changed := b.look()
+		if want(v) {
+			return v
+		}
+		select {
+		case <-changed:
+		case <-limit:
+			require.FailNow(t, "never shown", "last: %s %q", v.stage, v.notice)
+		}
+	}
+}
