@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -89,7 +90,10 @@ func (c *Client) addressesFor(me account) ([]xmpp.Address, error) {
 			port = "5222" // RFC 6120 3.2.1
 		}
 	}
-	addresses, err := xmpp.ParseAddresses(net.JoinHostPort(host, port), c.cfg.Transport == TransportTCP)
+	if _, _, err := net.SplitHostPort(host); err != nil {
+		host = net.JoinHostPort(strings.Trim(host, "[]"), port) // no port in it yet; an IPv6 address may have its brackets
+	}
+	addresses, err := xmpp.ParseAddresses(host, c.cfg.Transport == TransportTCP)
 	if err != nil {
 		return nil, fmt.Errorf("address that the service handed out: %w", err)
 	}
@@ -114,6 +118,16 @@ func (n *connection) install(s *xmpp.Session) bool {
 	return true
 }
 
+// over reports whether nothing keeps the session up any more.
+func (n *connection) over() bool {
+	select {
+	case <-n.done:
+		return true
+	default:
+		return false
+	}
+}
+
 // stop ends the session and the goroutine, and waits for both.
 func (n *connection) stop(timeout time.Duration) {
 	n.client.mu.Lock()
@@ -131,10 +145,13 @@ func (n *connection) stop(timeout time.Duration) {
 }
 
 // supervise serves s and every session that follows it, until stop or until there is
-// no point in trying again. It is the connection's one goroutine.
+// no point in trying again. A nil s is one that has to be made. It is the connection's one goroutine.
 func (n *connection) supervise(s *xmpp.Session) {
 	defer close(n.done)
 	failures := 0 // since a connection last held
+	if s == nil {
+		s = n.reconnect(&failures)
+	}
 	for s != nil {
 		start := time.Now()
 		err := s.Serve()
@@ -166,6 +183,9 @@ func (n *connection) reconnect(failures *int) *xmpp.Session {
 	c, policy := n.client, n.client.cfg.Reconnect
 	for attempt := 1; policy.MaxAttempts == 0 || attempt <= policy.MaxAttempts; attempt++ {
 		n.awaitLeaving()
+		if n.ctx.Err() != nil {
+			return nil // DISCONNECTED has been told
+		}
 		delay := backoff(policy, *failures)
 		*failures++
 		c.tell(ConnectionEvent{Status: StatusReconnecting, Attempt: attempt, RetryIn: delay})
@@ -210,7 +230,7 @@ func (n *connection) redial(delay time.Duration) (*xmpp.Session, error) {
 	}
 	ctx, cancel := context.WithTimeout(n.ctx, n.client.cfg.RequestTimeout)
 	defer cancel()
-	wirePassword, err := n.client.rest.WirePassword(ctx, n.me.password)
+	wirePassword, err := n.client.rest.WirePassword(ctx, n.password())
 	if err != nil {
 		return nil, err
 	}
@@ -225,12 +245,22 @@ func (n *connection) redial(delay time.Duration) (*xmpp.Session, error) {
 	return s, nil
 }
 
+// password is the one that Register or Connect have learned last for this user (protocol.md 4.6).
+func (n *connection) password() string {
+	n.client.mu.Lock()
+	defer n.client.mu.Unlock()
+	if n.client.me.username == n.me.username && n.client.me.password != "" {
+		return n.client.me.password
+	}
+	return n.me.password
+}
+
 // tellFailed tells why an attempt to connect failed, and whether another makes sense.
 func (n *connection) tellFailed(err error, attempt int) (again bool) {
 	event := n.client.failure(n.ctx, err)
 	event.Attempt = attempt
 	if event.Status == StatusAuthFail {
-		n.client.forgetPassword()
+		n.client.forgetPassword(n.me.username)
 	}
 	n.client.tell(event)
 	return event.Status != StatusAuthFail && isTransient(err)
@@ -249,7 +279,7 @@ func (c *Client) failure(ctx context.Context, err error) ConnectionEvent {
 func explainDial(ctx context.Context, err error) error {
 	var auth *xmpp.AuthError
 	switch {
-	case errors.As(err, &auth) && auth.Err == nil && !auth.Temporary():
+	case errors.As(err, &auth) && !auth.Temporary() && (auth.Err == nil || auth.Step == "bind"):
 		return &Error{
 			StatusCode: http.StatusUnauthorized, Message: "Invalid Credentials",
 			Condition: auth.Condition, Err: err, kind: ErrInvalidCredentials,
@@ -284,12 +314,13 @@ func isTransient(err error) bool {
 func backoff(p ReconnectPolicy, failures int) time.Duration {
 	bound := p.MinDelay
 	for range failures {
-		if bound *= 2; bound >= p.MaxDelay {
+		if bound > p.MaxDelay/2 {
 			bound = p.MaxDelay
 			break
 		}
+		bound *= 2
 	}
-	return rand.N(bound + 1)
+	return rand.N(bound)
 }
 
 // handle maps what the server pushes to the events of the JavaScript SDK (protocol.md 6).
@@ -297,7 +328,7 @@ func (n *connection) handle(event xmpp.Event) {
 	l := n.client.listeners
 	switch e := event.(type) {
 	case xmpp.Presence:
-		l.presence.Emit(PresenceEvent{FromUserJID: e.From.Bare().String(), Status: orDefault(e.Type, "online")})
+		l.presence.Emit(PresenceEvent{FromUserJID: e.From.Bare().String(), Status: cmp.Or(e.Type, "online")})
 	case xmpp.VCardPush:
 		l.userProfile.Emit(n.client.openVCard(n.me, e))
 	case xmpp.BlockPush:
@@ -323,11 +354,12 @@ func (n *connection) handleBlockPush(e xmpp.BlockPush) {
 }
 
 func (n *connection) handleUserBlocked(e xmpp.UserBlocked) {
-	jid := e.User + "@" + n.me.service.XMPPHost
+	user := localPart(e.User)
+	jid := user + "@" + n.me.service.XMPPHost
 	if e.Blocked {
 		n.client.listeners.presence.Emit(PresenceEvent{FromUserJID: jid, Status: "unavailable"})
 	}
-	n.client.listeners.block.Emit(BlockEvent{UserID: e.User, UserJID: jid, Blocked: e.Blocked})
+	n.client.listeners.block.Emit(BlockEvent{UserID: user, UserJID: jid, Blocked: e.Blocked})
 }
 
 // handleLoggedOut passes on that the phone has ended this QR session. The session is
@@ -348,11 +380,4 @@ func (n *connection) handleLoggedOut(e xmpp.LoggedOut) {
 func localPart(jid string) string {
 	local, _, _ := strings.Cut(jid, "@")
 	return local
-}
-
-func orDefault(value, otherwise string) string {
-	if value == "" {
-		return otherwise
-	}
-	return value
 }

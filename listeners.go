@@ -22,8 +22,9 @@ const (
 // ConnectionEvent tells a change of the connection.
 //
 // The order is: CONNECTED; then, on a loss, DISCONNECTED, and for each attempt
-// RECONNECTING followed by CONNECTED, CONNECTIONFAILED or AUTHFAIL. A Connect
-// that fails tells CONNECTIONFAILED or AUTHFAIL.
+// RECONNECTING followed by CONNECTED, CONNECTIONFAILED or AUTHFAIL. Logout and Close tell
+// DISCONNECTED whatever came before, and LOGOUT comes right before it. A Connect whose XMPP
+// connection fails tells CONNECTIONFAILED or AUTHFAIL; one that the service refuses before that tells nothing.
 type ConnectionEvent struct {
 	Status     ConnectionStatus `json:"status"`
 	StatusCode int              `json:"statusCode,omitempty"`   // 401 with AUTHFAIL, else 0

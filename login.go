@@ -1,11 +1,13 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
 
 	"github.com/mirrorfly-go/sdk/internal/rest"
+	"github.com/mirrorfly-go/sdk/internal/xmpp"
 )
 
 // Credentials are what Register answers: keep Username and Password for later calls of Connect.
@@ -47,7 +49,9 @@ func (c *Client) Register(ctx context.Context, userIdentifier string, opts ...Re
 	return run(ctx, c, "Register", success, func(ctx context.Context) (Credentials, error) {
 		o := registerOptions{force: true}
 		for _, opt := range opts {
-			opt(&o)
+			if opt != nil {
+				opt(&o)
+			}
 		}
 		if err := checkIdentifier(userIdentifier); err != nil {
 			return Credentials{}, err
@@ -67,9 +71,12 @@ func (c *Client) Register(ctx context.Context, userIdentifier string, opts ...Re
 	})
 }
 
+// maxSessions is how the service says it (protocol.md 3).
+const maxSessions = "You have reached maximum sessions allowed."
+
 func explainRegister(err error) error {
 	var answer *rest.Error
-	if errors.As(err, &answer) && answer.Status == http.StatusMethodNotAllowed {
+	if errors.As(err, &answer) && answer.Status == http.StatusMethodNotAllowed && answer.Message == maxSessions {
 		return &Error{StatusCode: answer.Status, Message: answer.Message, Err: answer.Err, kind: ErrMaxSessions}
 	}
 	return err
@@ -78,13 +85,15 @@ func explainRegister(err error) error {
 // rememberRegistered keeps what Connect of the same user needs. While somebody else is logged in, that
 // login stays as it is.
 func (c *Client) rememberRegistered(found *rest.Account) Credentials {
-	service := c.overridden(found.Service)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	same := c.me.username == found.Username
-	if service.XMPPHost == "" {
-		service.XMPPHost = c.me.service.XMPPHost
+	service, same := found.Service, c.me.username == found.Username
+	if same {
+		service = completed(service, c.me.service)
+		c.rest.ChangePassword(found.Username, found.Password)
 	}
+	service = c.overridden(service)
+	service.XMPPHost = cmp.Or(service.XMPPHost, c.me.service.XMPPHost)
 	if c.conn == nil || same {
 		c.me = account{
 			username: found.Username, password: found.Password, service: service,
@@ -97,54 +106,86 @@ func (c *Client) rememberRegistered(found *rest.Account) Credentials {
 	}
 }
 
+// completed takes what the service has not told this time from what it told before (protocol.md 3).
+func completed(told, before rest.Service) rest.Service {
+	if told == (rest.Service{Features: told.Features}) {
+		return before // no configuration at all: the features are as they were, too
+	}
+	for _, field := range []struct{ now, old *string }{
+		{&told.XMPPHost, &before.XMPPHost},
+		{&told.XMPPPortWeb, &before.XMPPPortWeb},
+		{&told.XMPPDomain, &before.XMPPDomain},
+		{&told.XMPPPort, &before.XMPPPort},
+		{&told.SignalServer, &before.SignalServer},
+		{&told.IV, &before.IV},
+		{&told.IVProfile, &before.IVProfile},
+	} {
+		*field.now = cmp.Or(*field.now, *field.old)
+	}
+	return told
+}
+
 // overridden applies Config.XMPPHost.
 func (c *Client) overridden(service rest.Service) rest.Service {
 	if c.cfg.XMPPHost != "" {
-		service.XMPPHost = c.cfg.XMPPHost
+		service.XMPPHost, service.XMPPDomain = c.cfg.XMPPHost, c.cfg.XMPPHost
 	}
 	return service
 }
 
 // Connect logs in with what Register answered and opens the XMPP session (protocol.md 4). ctx
 // bounds the login only: the session lives until Logout, DeleteMyAccount or Close, and is made
-// again when it is lost. It tells CONNECTED, CONNECTIONFAILED or AUTHFAIL.
+// again when it is lost. It tells CONNECTED, or when the XMPP connection fails CONNECTIONFAILED or AUTHFAIL; if the client was
+// reconnecting for the same user, it goes on with that.
 //
 // Errors: 400 ErrInvalidArgument for an empty argument; 400 or 401 ErrInvalidCredentials; 403 ErrBlockedByAdmin;
 // 409 ErrAlreadyLoggedIn when connected; 500 ErrNotConnected and ErrNetwork when the XMPP server
 // cannot be reached, with the cause; 599 ErrNetwork when the service cannot.
 func (c *Client) Connect(ctx context.Context, username, password string) (Result[None], error) {
 	return run(ctx, c, "Connect", "Login Success", func(ctx context.Context) (None, error) {
-		return None{}, c.connect(ctx, account{username: username, password: password}, nil)
+		_, err := c.connect(ctx, account{username: username, password: password}, nil)
+		return None{}, err
 	})
 }
 
 // connect is Connect; q is the QR login that brought the credentials, or nil.
-func (c *Client) connect(ctx context.Context, me account, q *QRLogin) error {
-	for _, check := range []rule{required("username", me.username), required("password", me.password)} {
-		if err := validate(check); err != nil {
-			c.refuse()
-			return err
-		}
+func (c *Client) connect(ctx context.Context, me account, q *QRLogin) (account, error) {
+	if err := validate(required("username", me.username), required("password", me.password)); err != nil {
+		c.refuse()
+		return me, err
 	}
 	if err := c.takeTurn(ctx); err != nil {
-		return err
+		return me, err
 	}
 	defer c.endTurn()
 	wirePassword, err := c.logIn(ctx, me)
 	if err != nil {
-		return err
+		return me, err
 	}
+	resume := c.stopOld(me.username)
 	if me, err = c.prepare(ctx, me, q); err != nil {
-		return err
+		return me, err
 	}
-	return c.open(ctx, me, wirePassword)
+	return me, c.open(ctx, me, wirePassword, resume)
+}
+
+// stopOld ends a login that is still trying to come back, and reports whether it was username's: if the new attempt
+// fails, trying goes on.
+func (c *Client) stopOld(username string) (resume bool) {
+	old := c.connection()
+	if old == nil {
+		return false
+	}
+	resume = !old.over() && old.me.username == username
+	old.stop(closeTimeout)
+	return resume
 }
 
 // refuse takes the registered flag back (protocol.md 4.1), but not from a login that works.
 func (c *Client) refuse() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.conn == nil || c.conn.session == nil {
+	if c.conn == nil || c.conn.over() {
 		c.me.registered = false
 	}
 }
@@ -156,18 +197,19 @@ func (c *Client) logIn(ctx context.Context, me account) (wirePassword string, er
 	connected := c.conn != nil && c.conn.session != nil
 	other := c.me.username != me.username
 	c.mu.Unlock()
-	alreadyIn := &Error{StatusCode: http.StatusConflict, Message: "Already Logged In", kind: ErrAlreadyLoggedIn}
-	if connected && other {
-		return "", alreadyIn // the login would take the token of the session that is up
-	}
 	if wirePassword, err = c.rest.WirePassword(ctx, me.password); err != nil {
 		return "", err
 	}
-	if err := c.rest.Login(ctx, me.username, me.password, wirePassword); err != nil {
+	if connected && other { // the session that is up keeps its token
+		err = c.rest.CheckLogin(ctx, me.username, wirePassword)
+	} else {
+		err = c.rest.Login(ctx, me.username, me.password, wirePassword)
+	}
+	if err != nil {
 		return "", c.explainLogin(err)
 	}
 	if connected {
-		return "", alreadyIn
+		return "", &Error{StatusCode: http.StatusConflict, Message: "Already Logged In", kind: ErrAlreadyLoggedIn}
 	}
 	return wirePassword, nil
 }
@@ -183,6 +225,8 @@ func (c *Client) explainLogin(err error) error {
 	case answer.Status == http.StatusBadRequest && answer.Message == invalidCredentials:
 		c.refuse()
 		return &Error{StatusCode: answer.Status, Message: answer.Message, Err: answer.Err, kind: ErrInvalidCredentials}
+	case answer.Status == http.StatusUnauthorized:
+		return &Error{StatusCode: answer.Status, Message: answer.Message, Err: answer.Err, kind: ErrInvalidCredentials}
 	}
 	return err
 }
@@ -192,9 +236,6 @@ const invalidCredentials = "Invalid Credentials"
 // prepare makes me the client's account, and asks for the service's configuration unless Register has told
 // it (protocol.md 4.1.4).
 func (c *Client) prepare(ctx context.Context, me account, q *QRLogin) (account, error) {
-	if old := c.connection(); old != nil {
-		old.stop(closeTimeout) // it is still trying to come back
-	}
 	c.mu.Lock()
 	if c.me.username == me.username {
 		me.service = c.me.service
@@ -235,47 +276,65 @@ func explainConfig(err error) error {
 	return &Error{StatusCode: errNotConnected.StatusCode, Message: errNotConnected.Message, Err: err, kind: ErrNotConnected}
 }
 
-// open makes the first session of a login and hands it to its keeper.
-func (c *Client) open(ctx context.Context, me account, wirePassword string) error {
+// open makes the first session of a login and hands it to its keeper. With resume the keeper goes on trying
+// when that fails.
+func (c *Client) open(ctx context.Context, me account, wirePassword string, resume bool) error {
 	n := c.newConnection(me)
 	s, err := c.dial(ctx, me, wirePassword, n.handle)
 	if err != nil {
-		n.cancel()
-		return c.openFailed(ctx, err)
+		event := c.openFailed(ctx, me, err)
+		if !resume || event.Status == StatusAuthFail || !c.keep(n, nil) {
+			n.cancel()
+		}
+		return event.Err
 	}
+	if !c.keep(n, s) {
+		n.cancel()
+		_ = s.Close(ctx) // ctx has ended: this only drops the socket
+		return errClosed
+	}
+	return nil
+}
+
+// keep makes n the client's connection and s, if not nil, its session, unless the client is closed.
+func (c *Client) keep(n *connection, s *xmpp.Session) bool {
 	c.mu.Lock()
 	closed := c.life.Err() != nil
 	if !closed {
 		n.session = s
 		c.conn = n
+		c.me.registered = true // a Connect with bad arguments may have come between
 	}
 	c.mu.Unlock()
 	if closed {
-		n.cancel()
-		_ = s.Close(ctx) // ctx has ended: this only drops the socket
-		return errClosed
+		return false
 	}
-	c.tell(ConnectionEvent{Status: StatusConnected})
+	if s != nil {
+		c.tell(ConnectionEvent{Status: StatusConnected})
+	}
 	go n.supervise(s) // owner: n; ends with stop, or when there is no point in trying again
-	return nil
+	return true
 }
 
 // openFailed tells why there is no session.
-func (c *Client) openFailed(ctx context.Context, err error) error {
+func (c *Client) openFailed(ctx context.Context, me account, err error) ConnectionEvent {
 	event := c.failure(ctx, err)
 	if event.Status == StatusAuthFail {
-		c.forgetPassword()
+		c.forgetPassword(me.username)
 	}
 	c.tell(event)
-	return event.Err
+	return event
 }
 
 // forgetPassword drops credentials that the server has refused: nothing may use them by itself again (protocol.md 4.5).
-func (c *Client) forgetPassword() {
-	c.rest.Forget()
+// The token stays.
+func (c *Client) forgetPassword(username string) {
+	c.rest.ForgetPassword(username)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.me.password = ""
+	if c.me.username == username {
+		c.me.password = ""
+	}
 }
 
 // Logout ends the login at the service, then the XMPP session, and forgets credentials, token
@@ -342,6 +401,9 @@ func (c *Client) forget() {
 	c.mu.Unlock()
 	if conn != nil {
 		conn.stop(closeTimeout)
+	}
+	if c.State() != StatusDisconnected {
+		c.tell(ConnectionEvent{Status: StatusDisconnected}) // there was no session to lose
 	}
 }
 

@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"io"
 
@@ -101,4 +102,4 @@ func (c *Client) DownloadMedia(ctx context.Context, f MediaFile, w io.Writer) (R
 }
 
 // chatIV is the service's, or the constant one (protocol.md 2.2).
-func (a account) chatIV() string { return orDefault(a.service.IV, seal.ConstIV) }
+func (a account) chatIV() string { return cmp.Or(a.service.IV, seal.ConstIV) }

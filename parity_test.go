@@ -111,6 +111,11 @@ func states() []state {
 			_, err := c.Connect(t.Context(), alice.Username, alice.Password)
 			require.ErrorIs(t, err, sdk.ErrNotConnected)
 		}, lost, notConnected},
+		{"after refused credentials", func(t *testing.T, srv *sdktest.Server, c *sdk.Client, alice sdk.Credentials) {
+			srv.SetFault(sdktest.StepAuth, sdktest.FaultError)
+			_, err := c.Connect(t.Context(), alice.Username, alice.Password)
+			require.ErrorIs(t, err, sdk.ErrInvalidCredentials)
+		}, lost, notConnected},
 		{"connected", connected, all(ok), nil},
 		{"connection lost", func(t *testing.T, srv *sdktest.Server, c *sdk.Client, alice sdk.Credentials) {
 			connection := collect(c.OnConnection)
@@ -207,6 +212,8 @@ func TestBadArguments(t *testing.T) {
 		{"bob\xff@" + host, "toUserJid format is invalid"},
 		{`<bob/>@` + host, "toUserJid format is invalid"},
 		{strings.Repeat("b", 1<<20) + "@" + host, "toUserJid format is invalid"},
+		{strings.Repeat("b", 1024) + "@" + host, "toUserJid format is invalid"},
+		{"bo\u00a0b@" + host, "toUserJid format is invalid"},
 	}
 	for _, c := range jidRules {
 		seen, err := client.GetLastSeen(ctx, c.jid)

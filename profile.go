@@ -1,9 +1,11 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
+	"math"
 	"mime"
 	"net/http"
 	"os"
@@ -123,8 +125,8 @@ func explainProfile(err error) error {
 func (c *Client) openProfile(me account, id string, found *rest.Profile) Profile {
 	iv := c.profileIV(me)
 	return Profile{
-		UserID:         orDefault(found.UserID, id),
-		UserJID:        orDefault(found.UserJID, id+"@"+me.service.XMPPHost),
+		UserID:         cmp.Or(found.UserID, id),
+		UserJID:        cmp.Or(found.UserJID, id+"@"+me.service.XMPPHost),
 		FromUser:       id,
 		NickName:       seal.Open(found.NickName, id, iv),
 		Email:          seal.Open(found.Email, id, iv),
@@ -147,7 +149,7 @@ func (c *Client) openVCard(me account, push xmpp.VCardPush) Profile {
 
 // profileIV is the service's, or the licence key (protocol.md 1.1, 2.2).
 func (c *Client) profileIV(me account) string {
-	return orDefault(me.service.IVProfile, c.cfg.LicenseKey)
+	return cmp.Or(me.service.IVProfile, c.cfg.LicenseKey)
 }
 
 // SetUserProfile replaces the own profile (protocol.md 5.2): a field that is empty is empty
@@ -213,7 +215,8 @@ type LastSeen struct {
 
 // Time is the moment of the last activity, counted back from now.
 func (l LastSeen) Time(now time.Time) time.Time {
-	return now.Add(-time.Duration(l.Seconds) * time.Second)
+	const most = int64(math.MaxInt64 / time.Second) // what a Duration can hold, 292 years
+	return now.Add(-time.Duration(min(l.Seconds, most)) * time.Second)
 }
 
 // GetLastSeen asks when the user was last active (protocol.md 5.3, XEP-0012).

@@ -1,10 +1,12 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"image"
+	"image/draw"
 	"net/http"
 	"runtime"
 	"time"
@@ -28,14 +30,16 @@ type QROptions struct {
 
 // QRLogin is a login that waits for a phone to scan its code.
 type QRLogin struct {
-	client *Client
-	opts   QROptions
-	signal *signal.Conn
-	codes  chan *QRCode
-	ctx    context.Context // ends with Close and with the login
-	cancel context.CancelCauseFunc
-	done   chan struct{} // closed when result and err are set
-	ended  chan struct{} // has an element when the phone has ended the session over XMPP
+	client      *Client
+	opts        QROptions
+	signal      *signal.Conn
+	codes       chan *QRCode
+	ctx         context.Context // ends with the session, or with a login that failed
+	cancel      context.CancelCauseFunc
+	waiting     context.Context // child of ctx that Close ends, too
+	stopWaiting context.CancelCauseFunc
+	done        chan struct{} // closed when result and err are set
+	ended       chan struct{} // has an element when the phone has ended the session over XMPP
 
 	result Result[Credentials]
 	err    error
@@ -60,7 +64,10 @@ func (c *QRCode) SVG() string { return c.code.SVG() }
 // terminal's own colours are. The logo is left out.
 func (c *QRCode) Terminal() string { return c.code.Terminal() }
 
-const defaultQRTimeout = 5 * time.Minute
+const (
+	defaultQRTimeout = 5 * time.Minute
+	reportTimeout    = 3 * time.Second // for telling the phone, while Wait still waits
+)
 
 // errQRClosed ends the waiting when QRLogin.Close was called.
 var errQRClosed = &Error{StatusCode: http.StatusInternalServerError, Message: "QR login is closed", kind: ErrClosed}
@@ -90,7 +97,7 @@ func (c *Client) GenerateQRCode(ctx context.Context, opts QROptions) (*QRLogin, 
 
 func (c *Client) checkQROptions(o *QROptions) error {
 	c.mu.Lock()
-	o.SignalServerURL = orDefault(o.SignalServerURL, c.me.service.SignalServer)
+	o.SignalServerURL = cmp.Or(o.SignalServerURL, c.me.service.SignalServer)
 	c.mu.Unlock()
 	if err := validate(required("SignalServerURL", o.SignalServerURL)); err != nil {
 		return err
@@ -101,11 +108,16 @@ func (c *Client) checkQROptions(o *QROptions) error {
 	if o.Timeout == 0 {
 		o.Timeout = defaultQRTimeout
 	}
-	o.Browser = orDefault(o.Browser, "mirrorfly-go "+Version)
-	o.Platform = orDefault(o.Platform, runtime.GOOS+" "+runtime.GOARCH)
+	o.Browser = cmp.Or(o.Browser, "mirrorfly-go "+Version)
+	o.Platform = cmp.Or(o.Platform, runtime.GOOS+" "+runtime.GOARCH)
 	const usualToken = "0123456789abcdefghij" // as long as a Socket.IO id
 	if _, err := c.drawQRCode(*o, usualToken); err != nil {
 		return invalid("%v", err)
+	}
+	if o.Logo != nil { // the caller may change it while we draw the next code; its size has been checked
+		own := image.NewNRGBA(o.Logo.Bounds())
+		draw.Draw(own, own.Bounds(), o.Logo, own.Bounds().Min, draw.Src)
+		o.Logo = own
 	}
 	return nil
 }
@@ -150,19 +162,24 @@ func (c *Client) startQRLogin(opts QROptions, conn *signal.Conn) (*QRLogin, erro
 		done: make(chan struct{}), ended: make(chan struct{}, 1),
 	}
 	q.ctx, q.cancel = context.WithCancelCause(c.life)
+	q.waiting, q.stopWaiting = context.WithCancelCause(q.ctx)
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.life.Err() != nil {
+	closed := c.life.Err() != nil
+	if !closed {
+		c.qrLogins.Go(q.run) // owner: the Client; ends with Close, with the login's failure or with its session
+	}
+	c.mu.Unlock()
+	if closed {
 		_ = conn.Close() // it never fails
 		return nil, errClosed
 	}
-	c.qrLogins.Go(q.run) // owner: the Client; ends with Close, with the login's failure or with its session
 	return q, nil
 }
 
 // run waits for the phone, and after a login for its end.
 func (q *QRLogin) run() {
 	defer func() { _ = q.signal.Close() }() // it never fails
+	defer q.cancel(nil)
 	credentials, err := q.await()
 	q.finish(credentials, err)
 	if err == nil {
@@ -172,9 +189,13 @@ func (q *QRLogin) run() {
 
 // finish publishes the outcome.
 func (q *QRLogin) finish(credentials Credentials, err error) {
+	select {
+	case <-q.codes: // nobody may scan it any more
+	default:
+	}
 	close(q.codes)
 	if err != nil {
-		e := explain(q.ctx, "GenerateQRCode", err)
+		e := explain(q.waiting, "GenerateQRCode", err)
 		q.result, q.err = Result[Credentials]{StatusCode: e.StatusCode, Message: e.Message}, e
 	} else {
 		q.result = Result[Credentials]{StatusCode: statusOK, Message: "Login Success", Data: credentials}
@@ -191,10 +212,10 @@ func (q *QRLogin) await() (Credentials, error) {
 		select {
 		case event, open := <-q.signal.Events():
 			switch {
-			case !open && q.ctx.Err() == nil:
-				return Credentials{}, explainSignal(q.ctx, q.signal.Err())
+			case !open && q.waiting.Err() == nil:
+				return Credentials{}, explainSignal(q.waiting, q.signal.Err())
 			case !open:
-				return Credentials{}, context.Cause(q.ctx)
+				return Credentials{}, context.Cause(q.waiting)
 			case event.Name == "id":
 				socketID = q.show(event, socketID)
 			case event.Name == "response" && socketID != "":
@@ -204,8 +225,8 @@ func (q *QRLogin) await() (Credentials, error) {
 			}
 		case <-expired.C:
 			return Credentials{}, &Error{StatusCode: http.StatusGone, Message: "QR code expired", kind: ErrQRExpired}
-		case <-q.ctx.Done():
-			return Credentials{}, context.Cause(q.ctx)
+		case <-q.waiting.Done():
+			return Credentials{}, context.Cause(q.waiting)
 		}
 	}
 }
@@ -256,30 +277,29 @@ func (q *QRLogin) open(event signal.Event) (phoneAnswer, bool) {
 // logIn connects with what the phone sent, and tells the phone how it went.
 func (q *QRLogin) logIn(answer phoneAnswer, socketID string) (Credentials, error) {
 	c := q.client
-	ctx, cancel := context.WithTimeout(q.ctx, c.cfg.RequestTimeout)
+	ctx, cancel := context.WithTimeout(q.waiting, c.cfg.RequestTimeout)
 	defer cancel()
-	err := c.connect(ctx, account{username: answer.Username, password: answer.Password, qrSocketID: socketID}, q)
-	if err != nil {
+	me, err := c.connect(ctx, account{username: answer.Username, password: answer.Password, qrSocketID: socketID}, q)
+	if err != nil && q.waiting.Err() != nil {
+		err = context.Cause(q.waiting)
+	} else if err != nil {
 		err = explain(ctx, "GenerateQRCode", err)
 	}
-	q.report(ctx, answer.SocketID, err == nil)
+	q.report(answer.SocketID, err == nil)
 	if err != nil {
 		return Credentials{}, err
 	}
-	trial, err := c.rest.Trial(ctx)
-	if err != nil {
-		return Credentials{}, err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	trial, _ := c.rest.Trial(ctx) // known since connect
 	return Credentials{
 		Username: answer.Username, Password: answer.Password, IsSandbox: trial,
-		UserJID: answer.Username + "@" + c.me.service.XMPPHost,
+		UserJID: me.username + "@" + me.service.XMPPHost,
 	}, nil
 }
 
 // report emits loginStatus, a JSON text inside JSON (protocol.md 7.2).
-func (q *QRLogin) report(ctx context.Context, phone string, ok bool) {
+func (q *QRLogin) report(phone string, ok bool) {
+	ctx, cancel := context.WithTimeout(q.ctx, reportTimeout)
+	defer cancel()
 	status := struct {
 		StatusCode int    `json:"statusCode"`
 		Message    string `json:"message"`
@@ -365,7 +385,7 @@ func (q *QRLogin) Close() error {
 	select {
 	case <-q.done:
 	default:
-		q.cancel(errQRClosed)
+		q.stopWaiting(errQRClosed)
 		<-q.done
 	}
 	return nil

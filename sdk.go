@@ -175,16 +175,19 @@ func (cfg *Config) setDefaults() error {
 	if strings.ContainsFunc(cfg.AppName, unicode.IsControl) {
 		return invalid("AppName has control characters")
 	}
-	for name, raw := range map[string]string{"APIBaseURL": cfg.APIBaseURL, "APIConfigURL": cfg.APIConfigURL} {
-		if raw == "" {
+	for _, u := range []struct{ name, raw string }{{"APIBaseURL", cfg.APIBaseURL}, {"APIConfigURL", cfg.APIConfigURL}} {
+		if u.raw == "" {
 			continue
 		}
-		if err := rest.CheckBaseURL(raw, cfg.AllowInsecure); errors.Is(err, rest.ErrInsecure) {
-			return err
-		} else if err != nil {
-			return invalid("Invalid api base url: %s", name)
+		err := rest.CheckBaseURL(u.raw, cfg.AllowInsecure)
+		if errors.Is(err, rest.ErrInsecure) {
+			return fmt.Errorf("%s: %w", u.name, err)
+		}
+		if err != nil {
+			return &Error{StatusCode: http.StatusBadRequest, Message: "Invalid api base url", Err: fmt.Errorf("%s: %w", u.name, err), kind: ErrInvalidArgument}
 		}
 	}
+	defaultMin := cfg.Reconnect.MinDelay == 0
 	for _, d := range []struct {
 		name         string
 		value        *time.Duration
@@ -204,6 +207,9 @@ func (cfg *Config) setDefaults() error {
 	}
 	if cfg.KeepAlive.Interval == 0 {
 		cfg.KeepAlive.Interval = 60 * time.Second
+	}
+	if defaultMin {
+		cfg.Reconnect.MinDelay = min(cfg.Reconnect.MinDelay, cfg.Reconnect.MaxDelay)
 	}
 	cfg.Reconnect.MaxDelay = max(cfg.Reconnect.MaxDelay, cfg.Reconnect.MinDelay)
 	if cfg.Reconnect.MaxAttempts < 0 {
@@ -348,7 +354,7 @@ func (c *Client) tell(event ConnectionEvent) {
 	c.mu.Lock()
 	c.status = event.Status
 	c.mu.Unlock()
-	c.cfg.Logger.Info("connection", "status", event.Status, "attempt", event.Attempt, "err", event.Err)
+	c.cfg.Logger.InfoContext(c.life, "connection", "status", event.Status, "attempt", event.Attempt, "err", event.Err)
 	c.listeners.connection.Emit(event)
 }
 

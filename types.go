@@ -33,8 +33,8 @@ const (
 	ChatTypeGroup ChatType = "groupchat"
 )
 
-// What callers branch on. Match them with [errors.Is]; every error of this
-// package is an [*Error] that wraps at most one of them.
+// What callers branch on. Match them with [errors.Is]: every error of this package is an
+// [*Error], and most stand for one of these; a connection that can't be made stands for both ErrNotConnected and ErrNetwork.
 var (
 	ErrInvalidArgument    = errors.New("invalid argument")         // 400, before any network call
 	ErrNotRegistered      = errors.New("not registered")           // 400, Connect was not called or the account is gone
@@ -126,12 +126,12 @@ func explain(ctx context.Context, op string, err error) *Error {
 
 func classify(ctx context.Context, err error) Error {
 	var (
-		own     *Error
 		refused *xmpp.StanzaError
 		answer  *rest.Error
 	)
+	own, isOwn := err.(*Error) // not one deeper down: that is a cause, of the caller's context or reader
 	switch {
-	case errors.As(err, &own):
+	case isOwn:
 		return *own
 	case errors.Is(err, rest.ErrInsecure), errors.Is(err, xmpp.ErrInsecure):
 		return *insecure(err)
@@ -141,7 +141,7 @@ func classify(ctx context.Context, err error) Error {
 		return Error{StatusCode: http.StatusInternalServerError, Message: "Request Failed", Condition: refused.Condition, Err: err}
 	case errors.As(err, &answer) && answer.Status != statusNetwork && answer.Status != statusCancelled:
 		return fromService(answer)
-	case errors.Is(context.Cause(ctx), ErrClosed):
+	case context.Cause(ctx) == error(errClosed):
 		return *errClosed
 	case ctx.Err() != nil && answer != nil:
 		return fromContext(ctx.Err(), answer.Err)

@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"math"
 	"regexp"
 	"strings"
 	"unicode"
@@ -65,26 +66,26 @@ func emailFormat(key, value string) rule {
 
 const (
 	groupDomainPrefix = "mix."
-	maxJID            = 2047 // RFC 6122: two parts of 1023 bytes
+	maxJIDPart        = 1023 // bytes, RFC 7622 3.1
 )
 
 // isUserJID is the user JID pattern of protocol.md 1.7, with the character class applied to the whole domain (11).
 func isUserJID(jid string) bool {
 	local, domain, _ := strings.Cut(jid, "@")
-	return isJIDPart(jid, local) && isJIDPart(jid, domain) && utf8.RuneCountInString(domain) > 1 &&
+	return isJIDPart(local) && isJIDPart(domain) && utf8.RuneCountInString(domain) > 1 &&
 		!strings.HasPrefix(domain, groupDomainPrefix)
 }
 
 func isGroupJID(jid string) bool {
 	local, domain, _ := strings.Cut(jid, "@")
 	name, isGroup := strings.CutPrefix(domain, groupDomainPrefix)
-	return isGroup && isJIDPart(jid, local) && isJIDPart(jid, name)
+	return isGroup && isJIDPart(local) && isJIDPart(name)
 }
 
-func isJIDPart(jid, part string) bool {
-	return part != "" && len(jid) <= maxJID && utf8.ValidString(part) &&
+func isJIDPart(part string) bool {
+	return part != "" && len(part) <= maxJIDPart && utf8.ValidString(part) &&
 		!strings.ContainsFunc(part, func(r rune) bool {
-			return unicode.IsControl(r) || strings.ContainsRune(`( )"'&/:<>@\`, r)
+			return unicode.IsControl(r) || unicode.IsSpace(r) || strings.ContainsRune(`( )"'&/:<>@\`, r)
 		})
 }
 
@@ -110,11 +111,21 @@ func checkMetadata(m map[string]any) error {
 		return invalid("metaData can have at most %d entries, not %d", maxMetadata, len(m))
 	}
 	for _, value := range m {
-		switch value.(type) {
-		case string, bool, int, int8, int16, int32, int64, uint, uint8, uint16, uint32, uint64, float32, float64:
+		valid := true
+		switch v := value.(type) {
+		case string, bool, int, int8, int16, int32, int64, uint, uint8, uint16, uint32, uint64:
+		case float32:
+			valid = isJSONNumber(float64(v))
+		case float64:
+			valid = isJSONNumber(v)
 		default:
+			valid = false
+		}
+		if !valid {
 			return invalid("metaDataType should be Valid data type")
 		}
 	}
 	return nil
 }
+
+func isJSONNumber(f float64) bool { return !math.IsNaN(f) && !math.IsInf(f, 0) }

@@ -3,6 +3,7 @@ package dispatch
 import (
 	"bytes"
 	"log/slog"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -98,6 +99,27 @@ func TestPanicReachesNobodyElse(t *testing.T) {
 		require.Equal(t, []int{1, 2}, got)
 		require.Contains(t, out.String(), "boom")
 		require.Contains(t, out.String(), "dispatch_test.go", "the log shows where")
+	})
+}
+
+func TestListenerThatEndsItsGoroutine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue(0)
+		numbers := NewListeners[int](q, false)
+		var got []int
+		numbers.Add(nil)
+		numbers.Add(func(n int) {
+			got = append(got, n)
+			if n == 1 {
+				runtime.Goexit()
+			}
+		})
+		numbers.Emit(1)
+		numbers.Emit(2)
+		synctest.Wait()
+		numbers.Emit(3)
+		synctest.Wait()
+		require.Equal(t, []int{1, 2, 3}, got)
 	})
 }
 

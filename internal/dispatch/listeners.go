@@ -28,7 +28,11 @@ func NewListeners[T any](q *Queue, keep bool) *Listeners[T] {
 
 // Add registers f. The function that it returns removes f again: once it has
 // returned, no new call of f starts. It may be called any number of times, also by f.
+// A nil f is nobody.
 func (l *Listeners[T]) Add(f func(T)) (stop func()) {
+	if f == nil {
+		return func() {}
+	}
 	added := &listener[T]{f: f}
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -78,9 +78,16 @@ func (q *Queue) dropOldest() {
 }
 
 func (q *Queue) drain() {
+	done := false
+	defer func() {
+		if !done {
+			go q.drain() // a listener has called runtime.Goexit; owner and end stay the same
+		}
+	}()
 	for {
 		next, ok := q.next()
 		if !ok {
+			done = true
 			return
 		}
 		next()
@@ -94,7 +101,7 @@ func (q *Queue) next() (func(), bool) {
 	if lost := q.lost; lost > 0 {
 		q.lost = 0
 		return func() {
-			q.log.Warn("listeners too slow: events dropped", "count", lost)
+			q.log.WarnContext(context.Background(), "listeners too slow: events dropped", "count", lost)
 			q.onLoss(lost)
 		}, true
 	}

@@ -82,8 +82,11 @@ type source struct {
 	r    io.Reader
 }
 
-func (s *source) Read(p []byte) (int, error) {
-	n, err := s.r.Read(p)
+func (s *source) Read(p []byte) (n int, err error) {
+	err = guarded(func() (err error) {
+		n, err = s.r.Read(p)
+		return err
+	})
 	if err != nil && err != io.EOF {
 		err = sourceFailed(err)
 		s.lent.mu.Lock()

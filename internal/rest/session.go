@@ -99,6 +99,31 @@ func (c *Client) Forget() {
 	c.change(session{})
 }
 
+// ChangePassword is told when the service has given username another password: the
+// next re-login needs it.
+func (c *Client) ChangePassword(username, password string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.session.username == username {
+		c.session.password = password
+	}
+}
+
+// CheckLogin asks whether the service would let username in, and remembers nothing.
+func (c *Client) CheckLogin(ctx context.Context, username, wirePassword string) error {
+	_, err := c.login(ctx, username, wirePassword)
+	return err
+}
+
+// ForgetPassword drops the credentials if they are username's: the token serves as long as it lasts, and no other is asked for.
+func (c *Client) ForgetPassword(username string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.session.username == username {
+		c.change(session{token: c.session.token})
+	}
+}
+
 // change puts another session in the place of the present one, whose re-login is
 // then of no more use. It is called with c.mu held.
 func (c *Client) change(s session) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -134,13 +135,24 @@ func Sniff(contentType string, r io.Reader) (string, io.Reader, error) {
 // outcome.
 func Within(ctx context.Context, read func() error) error {
 	done := make(chan error, 1)
-	go func() { done <- read() }() // ends with the Read that is under way
+	go func() { done <- guarded(read) }() // ends with the Read that is under way
 	select {
 	case err := <-done:
 		return err
 	case <-ctx.Done():
 		return contextError(ctx)
 	}
+}
+
+// guarded makes an error of a panic of the caller's reader: in a goroutine of ours
+// nobody else could recover it.
+func guarded(read func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = sourceFailed(fmt.Errorf("reader panicked: %v", p))
+		}
+	}()
+	return read()
 }
 
 // Rewinder returns how to get back to where r stands, or nil if r can not do it:

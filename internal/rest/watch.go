@@ -24,8 +24,12 @@ func (c *Client) watch(ctx context.Context, r *request) (context.Context, *watch
 		timer := time.AfterFunc(idle, func() { cancel(errStalled) })
 		return ctx, &watch{cancel: func() { cancel(nil) }, timer: timer, idle: idle}
 	}
-	if c.timeout > 0 {
-		ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	timeout := c.timeout
+	if _, bounded := ctx.Deadline(); !bounded && timeout == 0 {
+		timeout = c.cfg.RequestTimeout // what surrounds a transfer has no deadline of its own
+	}
+	if timeout > 0 {
+		ctx, cancel := context.WithTimeout(ctx, timeout)
 		return ctx, &watch{cancel: cancel}
 	}
 	return ctx, &watch{cancel: func() {}}

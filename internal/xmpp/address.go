@@ -65,7 +65,8 @@ func parseAddress(entry string, tcp bool) (Address, error) {
 			entry = schemeWSS + "://" + entry
 		}
 	}
-	shown, _, _ := strings.Cut(entry, "?") // a query may hold a secret
+	shown, _, _ := strings.Cut(entry, "?") // a query may hold a secret, and so may a user
+	shown = shown[strings.LastIndexByte(shown, '@')+1:]
 	u, err := url.Parse(entry)
 	switch {
 	case err != nil:
@@ -73,7 +74,7 @@ func parseAddress(entry string, tcp bool) (Address, error) {
 	case strings.Count(u.Host, ":") > 1 && !strings.HasPrefix(u.Host, "["):
 		return Address{}, fmt.Errorf("%q is not an address", shown)
 	case u.User != nil:
-		return Address{}, fmt.Errorf("%q must not carry a user", u.Redacted())
+		return Address{}, fmt.Errorf("%q must not carry a user", shown)
 	case u.Fragment != "":
 		return Address{}, fmt.Errorf("%q must not carry a fragment", shown)
 	}

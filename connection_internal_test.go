@@ -1,0 +1,108 @@
+package sdk
+
+import (
+	"context"
+	"errors"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mirrorfly-go/sdk/internal/rest"
+	"github.com/mirrorfly-go/sdk/internal/xmpp"
+)
+
+// What ends in AUTHFAIL (protocol.md 4.3), and what is tried again.
+func TestExplainDial(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		code int
+	}{
+		{&xmpp.AuthError{Step: "sasl", Condition: "not-authorized"}, 401},
+		{&xmpp.AuthError{Step: "sasl", Condition: "account-disabled"}, 401},
+		{&xmpp.AuthError{Step: "sasl", Condition: "temporary-auth-failure"}, 500},
+		{&xmpp.AuthError{Step: "sasl", Err: errors.New("server did not prove that it knows the password")}, 500},
+		{&xmpp.AuthError{Step: "bind", Condition: "not-allowed"}, 401},
+		{&xmpp.AuthError{Step: "bind", Err: errors.New("server offers no resource binding")}, 401},
+		{&xmpp.StreamError{Condition: "policy-violation"}, 500},
+		{errors.New("connection refused"), 500},
+	} {
+		e := explain(t.Context(), "Connect", explainDial(t.Context(), c.err))
+		require.Equal(t, c.code, e.StatusCode, "%v", c.err)
+		require.Equal(t, c.code == 401, errors.Is(e, ErrInvalidCredentials), "%v", c.err)
+		require.Equal(t, c.code == 500, errors.Is(e, ErrNetwork) && errors.Is(e, ErrNotConnected), "%v", c.err)
+	}
+}
+
+func TestBackoff(t *testing.T) {
+	for _, p := range []ReconnectPolicy{
+		{MinDelay: 500 * time.Millisecond, MaxDelay: 30 * time.Second},
+		{MinDelay: 1, MaxDelay: math.MaxInt64},
+		{MinDelay: math.MaxInt64, MaxDelay: math.MaxInt64},
+	} {
+		for failures := range 100 {
+			bound := p.MinDelay
+			for range failures {
+				if bound > p.MaxDelay/2 {
+					bound = p.MaxDelay
+				} else {
+					bound *= 2
+				}
+			}
+			for range 20 {
+				require.Less(t, backoff(p, failures), bound)
+				require.GreaterOrEqual(t, backoff(p, failures), time.Duration(0))
+			}
+		}
+	}
+	// Full jitter: the delays are spread over all of the range.
+	p := ReconnectPolicy{MinDelay: time.Second, MaxDelay: time.Second}
+	low, high := 0, 0
+	for range 1000 {
+		if d := backoff(p, 3); d < time.Second/4 {
+			low++
+		} else if d > 3*time.Second/4 {
+			high++
+		}
+	}
+	require.Greater(t, low, 100)
+	require.Greater(t, high, 100)
+}
+
+func TestAddressesHandedOut(t *testing.T) {
+	for _, c := range []struct {
+		transport Transport
+		override  string
+		service   rest.Service
+		want      string
+	}{
+		{TransportWebSocket, "", rest.Service{XMPPHost: "x.example", XMPPPortWeb: "5443"}, "wss://x.example:5443/websocket"},
+		{TransportWebSocket, "", rest.Service{XMPPHost: "x.example"}, "wss://x.example:443/websocket"},
+		{TransportWebSocket, "", rest.Service{XMPPHost: "::1", XMPPPortWeb: "443"}, "wss://[::1]:443/websocket"},
+		{TransportWebSocket, "", rest.Service{XMPPHost: "[::1]", XMPPPortWeb: "443"}, "wss://[::1]:443/websocket"},
+		{TransportWebSocket, "", rest.Service{XMPPHost: "x.example:5280", XMPPPortWeb: "443"}, "wss://x.example:5280/websocket"},
+		{TransportWebSocket, "own.example", rest.Service{XMPPHost: "x.example"}, "wss://own.example:443/websocket"},
+		{TransportTCP, "", rest.Service{XMPPHost: "x.example"}, "xmpp://x.example:5222"},
+		{TransportTCP, "", rest.Service{XMPPHost: "x.example", XMPPDomain: "c2s.example", XMPPPort: "15222"}, "xmpp://c2s.example:15222"},
+		{TransportTCP, "own.example", rest.Service{XMPPHost: "x.example", XMPPDomain: "c2s.example"}, "xmpp://own.example:5222"},
+	} {
+		client := &Client{cfg: Config{Transport: c.transport, XMPPHost: c.override}}
+		got, err := client.addressesFor(account{service: client.overridden(c.service)})
+		require.NoError(t, err)
+		require.Equal(t, c.want, got[0].String())
+	}
+	client := &Client{cfg: Config{Transport: TransportTCP}}
+	_, err := client.addressesFor(account{service: rest.Service{XMPPHost: "x.example", XMPPPort: "no port"}})
+	require.ErrorContains(t, err, "no port")
+}
+
+// The cause that somebody else gave the caller's context is not ours.
+func TestForeignCause(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(&Error{StatusCode: 500, Message: "Client is closed", kind: ErrClosed})
+	e := explain(ctx, "GetUserProfile", ctx.Err())
+	require.Equal(t, 499, e.StatusCode)
+	require.ErrorIs(t, e, context.Canceled)
+	require.NotErrorIs(t, e, ErrClosed)
+}
