@@ -182,7 +182,10 @@ func TestTransfersDoNotHang(t *testing.T) {
 	_, credentials := register(t, cfg, "alice")
 	cfg.RequestTimeout = 200 * time.Millisecond
 	client := newClient(t, cfg)
-	connect(t, client, credentials)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // a machine under load is slow to connect
+	defer cancel()
+	_, err := client.Connect(ctx, credentials.Username, credentials.Password)
+	require.NoError(t, err)
 	srv.SetFault(sdktest.StepREST, sdktest.FaultSilent)
 	for _, size := range []int64{10, 6 << 20} {
 		up, err := client.UploadMedia(context.Background(), sdk.MediaUpload{To: "bob", MessageID: "1", Name: "a", Reader: bytes.NewReader(make([]byte, size)), Size: size})
