@@ -14,6 +14,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/mirrorfly-go/sdk/internal/dial"
 	"github.com/mirrorfly-go/sdk/internal/rest"
 	"github.com/mirrorfly-go/sdk/internal/xmpp"
 )
@@ -137,6 +138,8 @@ func New(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, explain(context.Background(), op, err)
 	}
+	life, end := context.WithCancelCause(context.Background())
+	cfg.DialContext = cfg.dialer(life)
 	c := &Client{
 		cfg:       cfg,
 		http:      cfg.httpClient(),
@@ -144,9 +147,10 @@ func New(cfg Config) (*Client, error) {
 		listeners: newListeners(cfg),
 		turn:      make(chan struct{}, 1),
 		status:    StatusDisconnected,
+		life:      life,
+		end:       end,
 		me:        account{service: rest.Service{Features: rest.AllFeatures()}},
 	}
-	c.life, c.end = context.WithCancelCause(context.Background())
 	c.rest = rest.New(rest.Config{
 		LicenseKey:     cfg.LicenseKey,
 		BaseURL:        cfg.APIBaseURL,
@@ -240,18 +244,29 @@ func (cfg *Config) addresses() ([]xmpp.Address, error) {
 	return addresses, nil
 }
 
+// dialer is the caller's, or one that spreads over the machines of a name. What it does ends with life:
+// net/http goes on dialling after the request that wanted the connection has ended.
+func (cfg *Config) dialer(life context.Context) func(ctx context.Context, network, address string) (net.Conn, error) {
+	next := cfg.DialContext
+	if next == nil {
+		next = (&dial.Dialer{}).DialContext
+	}
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		defer context.AfterFunc(life, cancel)()
+		return next(ctx, network, address)
+	}
+}
+
 // httpClient is the caller's, or one whose connections end with the Client.
 func (cfg *Config) httpClient() *http.Client {
 	if cfg.HTTPClient != nil {
 		return cfg.HTTPClient
 	}
-	dial := cfg.DialContext
-	if dial == nil {
-		dial = (&net.Dialer{Timeout: cfg.RequestTimeout, KeepAlive: 30 * time.Second}).DialContext
-	}
 	return &http.Client{Transport: &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           dial,
+		DialContext:           cfg.DialContext,
 		TLSClientConfig:       cfg.TLSConfig.Clone(),
 		ForceAttemptHTTP2:     true,
 		MaxIdleConnsPerHost:   4,

@@ -1,0 +1,113 @@
+// Package dial connects to names behind which there are several machines: a
+// cluster answers under one name with one address record for each node.
+package dial
+
+import (
+	"context"
+	"math/rand/v2"
+	"net"
+	"time"
+)
+
+const (
+	// attemptTimeout bounds the attempt at one address.
+	attemptTimeout = 5 * time.Second
+	// attemptDelay is how long an attempt may take before the next address is tried
+	// beside it (RFC 8305 5): a dead address costs no more than this.
+	attemptDelay = 300 * time.Millisecond
+)
+
+// Dialer connects by TCP. The zero value is ready to use.
+type Dialer struct {
+	lookup func(ctx context.Context, host string) ([]net.IPAddr, error)         // replaced in tests
+	dial   func(ctx context.Context, network, address string) (net.Conn, error) // likewise
+}
+
+// DialContext connects to host:port. All address records of a name are tried, in
+// random order, so that clients spread over the machines; the first that answers
+// wins. The error is that of the address tried last.
+func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	if net.ParseIP(host) != nil {
+		return d.attempt(ctx, network, address)
+	}
+	records, err := d.resolve(ctx, host)
+	if err != nil {
+		return nil, &net.OpError{Op: "dial", Net: network, Err: err}
+	}
+	if len(records) == 0 {
+		return nil, &net.OpError{Op: "dial", Net: network, Err: &net.DNSError{Err: "no addresses", Name: host, IsNotFound: true}}
+	}
+	addresses := make([]string, len(records))
+	for i, to := range rand.Perm(len(records)) {
+		addresses[to] = net.JoinHostPort(records[i].String(), port)
+	}
+	return d.race(ctx, network, addresses)
+}
+
+func (d *Dialer) resolve(ctx context.Context, host string) ([]net.IPAddr, error) {
+	if d.lookup != nil {
+		return d.lookup(ctx, host)
+	}
+	return net.DefaultResolver.LookupIPAddr(ctx, host)
+}
+
+func (d *Dialer) attempt(ctx context.Context, network, address string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	defer cancel()
+	if d.dial != nil {
+		return d.dial(ctx, network, address)
+	}
+	return (&net.Dialer{}).DialContext(ctx, network, address)
+}
+
+type outcome struct {
+	conn net.Conn
+	err  error
+}
+
+// race starts an attempt at each address, the next one when the last has failed or has taken
+// attemptDelay, until one succeeds.
+func (d *Dialer) race(ctx context.Context, network string, addresses []string) (net.Conn, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	outcomes := make(chan outcome)
+	started, failed := 0, 0
+	next := time.NewTimer(0)
+	defer next.Stop()
+	for {
+		select {
+		case <-next.C:
+			if started < len(addresses) {
+				go d.compete(ctx, network, addresses[started], outcomes) // ends with ctx at the latest
+				started++
+				next.Reset(attemptDelay)
+			}
+		case o := <-outcomes:
+			if o.err == nil {
+				return o.conn, nil
+			}
+			if failed++; failed == len(addresses) {
+				return nil, o.err
+			}
+			next.Reset(0)
+		case <-ctx.Done():
+			return nil, &net.OpError{Op: "dial", Net: network, Err: ctx.Err()}
+		}
+	}
+}
+
+// compete makes one attempt. A connection that comes too late is closed.
+func (d *Dialer) compete(ctx context.Context, network, address string, outcomes chan<- outcome) {
+	conn, err := d.attempt(ctx, network, address)
+	select {
+	case outcomes <- outcome{conn, err}:
+	case <-ctx.Done():
+		if conn != nil {
+			_ = conn.Close() // nobody has seen it
+		}
+	}
+}
