@@ -1,0 +1,82 @@
+package cluster
+
+import (
+	"testing"
+
+	sdk "github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/interop/internal/users"
+	"github.com/mirrorfly-go/sdk/interop/internal/xmppserver"
+	"github.com/stretchr/testify/require"
+)
+
+// TestAcrossNodes: two users on different nodes are for each other what two on one are.
+func TestAcrossNodes(t *testing.T) {
+	t.Parallel()
+	a, b := xmppserver.Cluster(t, xmppserver.Options{MirrorFly: true})
+	overEach(t, a, b, func(t *testing.T, s *service) {
+		anna, _ := s.loginAt(t, a, "anna")
+		ben, _ := s.loginAt(t, b, "ben")
+		s.befriend(anna, ben)
+		anna.AwaitPresence(t, ben, "online")
+		ben.AwaitPresence(t, anna, "online")
+		anna.RequireOnline(t, ben)
+		ben.RequireOnline(t, anna)
+
+		want := sdk.ProfileUpdate{Name: "Ben", Email: "ben@example.com", Status: "on the other node"}
+		_, err := ben.SetUserProfile(t.Context(), want)
+		require.NoError(t, err)
+		eventually(t, func(c require.TestingT) {
+			seen, err := anna.GetUserProfile(t.Context(), ben.JID())
+			require.NoError(c, err)
+			require.Equal(c, want, sdk.ProfileUpdate{Name: seen.Data.NickName, Email: seen.Data.Email, Status: seen.Data.Status})
+		})
+
+		_, err = anna.BlockUser(t.Context(), ben.JID())
+		require.NoError(t, err)
+		anna.AwaitMyBlock(t, ben, true)
+		ben.AwaitBlockedBy(t, anna, true)
+		requireBlockers(t, ben, anna)
+		anna.RequireIBlocked(t, ben)
+		_, err = anna.UnblockUser(t.Context(), ben.JID())
+		require.NoError(t, err)
+		ben.AwaitBlockedBy(t, anna, false)
+		requireBlockers(t, ben)
+
+		// A second device, on the other node, is told of what the first does.
+		desk, _ := s.loginAt(t, a, "carl")
+		phone := desk.Again(t, atOnly(s, b))
+		s.requireAt(t, desk, a, b)
+		_, err = desk.BlockUser(t.Context(), anna.JID())
+		require.NoError(t, err)
+		phone.AwaitMyBlock(t, anna, true)
+		eventually(t, func(c require.TestingT) {
+			list, err := phone.GetUsersIBlocked(t.Context())
+			require.NoError(c, err)
+			require.Equal(c, []sdk.BlockedUser{{JID: anna.JID()}}, list.Data)
+		})
+
+		_, err = ben.Logout(t.Context())
+		require.NoError(t, err)
+		anna.AwaitPresence(t, ben, "unavailable")
+	})
+}
+
+func requireBlockers(t *testing.T, of *users.User, want ...*users.User) {
+	t.Helper()
+	jids := []sdk.BlockedUser{}
+	for _, u := range want {
+		jids = append(jids, sdk.BlockedUser{JID: u.JID()})
+	}
+	eventually(t, func(c require.TestingT) {
+		list, err := of.GetUsersWhoBlockedMe(t.Context())
+		require.NoError(c, err)
+		require.Equal(c, jids, list.Data)
+	})
+}
+
+// atOnly is a configuration that knows one node only.
+func atOnly(s *service, node *xmppserver.Server) sdk.Config {
+	cfg := s.rest.Config()
+	cfg.XMPPAddress = s.way.addresses(s.way.host(node))
+	return cfg
+}

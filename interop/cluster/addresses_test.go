@@ -1,0 +1,128 @@
+package cluster
+
+import (
+	"context"
+	"net"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	sdk "github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/interop/internal/users"
+	"github.com/mirrorfly-go/sdk/interop/internal/xmppserver"
+	"github.com/stretchr/testify/require"
+)
+
+// TestAddresses: several addresses are one service.
+func TestAddresses(t *testing.T) {
+	t.Parallel()
+	a, b := xmppserver.Cluster(t, xmppserver.Options{Passwords: "plain"})
+	overEach(t, a, b, func(t *testing.T, s *service) {
+		t.Run("both nodes are used", func(t *testing.T) {
+			s.requireSpread(t, "list", s.rest.Config())
+		})
+		t.Run("both records of a name are used", func(t *testing.T) {
+			s.requireSpread(t, "name", s.configFor("both.xmpp.mirrorfly.test"))
+		})
+		t.Run("dead address", func(t *testing.T) { testDeadAddress(t, s) })
+		t.Run("dead record", func(t *testing.T) {
+			s.blackHole(t, "127.0.0.3")
+			u := users.Login(t, s.configFor("half-dead.xmpp.mirrorfly.test"), s.name("dead-record"))
+			s.requireAt(t, u, a)
+		})
+	})
+}
+
+// configFor reaches the service by a name, which the library looks up.
+func (s *service) configFor(name string) sdk.Config {
+	cfg := s.rest.Config()
+	_, port, _ := net.SplitHostPort(s.way.host(s.node))
+	cfg.XMPPAddress = s.way.addresses(net.JoinHostPort(name, port))
+	cfg.DialContext = nil
+	return cfg
+}
+
+// requireSpread checks that clients with the same configuration do not all go to one node.
+func (s *service) requireSpread(t *testing.T, short string, cfg sdk.Config) {
+	t.Helper()
+	account := users.Register(t, cfg, s.name(short)).Account
+	const clients = 24 // all at one of two nodes by chance: once in eight million runs
+	used := map[string]int{}
+	for n := 0; n < clients && len(used) < 2; n++ {
+		u := users.New(t, cfg)
+		u.Account = account
+		u.Login(t)
+		used[s.awaitNode(t, u)]++
+		require.NoError(t, u.Close())
+		s.requireAt(t, u) // nowhere
+	}
+	require.Len(t, used, 2, "%v", used)
+}
+
+func (s *service) awaitNode(t *testing.T, u *users.User) string {
+	t.Helper()
+	var nodes []string
+	eventually(t, func(c require.TestingT) {
+		nodes = s.nodesOf(c, u)
+		require.Len(c, nodes, 1)
+	})
+	return nodes[0]
+}
+
+// dialTimeout is what one dead address may cost (package sdk says so), with as much again
+// for a machine that is busy. A call has 30s.
+const dialTimeout = 2 * 5 * time.Second
+
+// testDeadAddress: an address that swallows everything is given up soon, and the next is tried.
+func testDeadAddress(t *testing.T, s *service) {
+	const dead = "192.0.2.1:443" // RFC 5737: nobody's
+	stuck := make(chan time.Duration, 1)
+	cfg := s.rest.Config()
+	cfg.XMPPAddress = s.way.addresses(dead, s.way.host(s.node))
+	cfg.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if address != dead {
+			return new(net.Dialer).DialContext(ctx, network, address)
+		}
+		start := time.Now()
+		<-ctx.Done()
+		stuck <- time.Since(start)
+		return nil, ctx.Err()
+	}
+	account := users.Register(t, cfg, s.name("dead-address")).Account
+	for range 64 { // which address is first is left to chance
+		u := users.New(t, cfg)
+		u.Account = account
+		u.Login(t)
+		s.requireAt(t, u, s.node)
+		if len(stuck) > 0 {
+			require.Less(t, <-stuck, dialTimeout)
+			return
+		}
+		require.NoError(t, u.Close())
+	}
+	require.Fail(t, "the dead address was never tried")
+}
+
+// blackHole makes the address that has the node's port on another IP swallow all that wants to
+// connect: somebody listens there, never takes a connection, and has no room for more.
+func (s *service) blackHole(t *testing.T, ip string) {
+	t.Helper()
+	_, text, _ := net.SplitHostPort(s.way.host(s.node))
+	port, err := strconv.Atoi(text)
+	require.NoError(t, err)
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = syscall.Close(fd) })
+	require.NoError(t, syscall.Bind(fd, &syscall.SockaddrInet4{Port: port, Addr: [4]byte(net.ParseIP(ip).To4())}))
+	require.NoError(t, syscall.Listen(fd, 0))
+	address := net.JoinHostPort(ip, text)
+	for range 16 {
+		conn, err := net.DialTimeout("tcp", address, 500*time.Millisecond)
+		if err != nil {
+			return
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+	}
+	require.Fail(t, "still takes connections")
+}

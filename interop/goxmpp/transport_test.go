@@ -1,0 +1,137 @@
+package goxmpp
+
+import (
+	"crypto/tls"
+	"net"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mirrorfly-go/sdk/interop/internal/users"
+	"github.com/stretchr/testify/require"
+	"github.com/xmppo/go-xmpp"
+)
+
+const upgraded = "go-xmpp has mended this: take the point out of design.md 5, and see whether the choice still stands"
+
+// longEnough is how long we wait for what we say never comes. It is many times the timeout
+// that the client was given.
+const longEnough = 2 * time.Second
+
+// TestNewClientNeverReturns from a server that accepts and stays silent, whatever its DialTimeout.
+func TestNewClientNeverReturns(t *testing.T) {
+	t.Parallel()
+	for name, options := range map[string]xmpp.Options{
+		"before the stream": {NoTLS: true, StartTLS: true},
+		"before TLS":        {TLSConfig: &tls.Config{ServerName: "xmpp.mirrorfly.test"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			silent, err := net.Listen("tcp", "127.0.0.1:0")
+			require.NoError(t, err)
+			t.Cleanup(func() { _ = silent.Close() })
+			options.Host, options.User, options.Password = silent.Addr().String(), "anna@xmpp.mirrorfly.test", "secret"
+			options.DialTimeout = longEnough / 10
+			ended := make(chan error, 1)
+			go func() { // ends when the connection is closed below
+				_, err := options.NewClient()
+				ended <- err
+			}()
+			conn, err := silent.Accept()
+			require.NoError(t, err)
+			select {
+			case err := <-ended:
+				require.Fail(t, upgraded, "NewClient returned %v", err)
+			case <-time.After(longEnough):
+			}
+			require.NoError(t, conn.Close())
+			require.Error(t, users.Await(t, ended, func(error) bool { return true }))
+		})
+	}
+}
+
+// TestCloseNeverReturns after a malformed stanza: Recv has failed with a lock held that Close
+// waits for. Not even closing the connection, which Close itself does after 10 s, ends that.
+func TestCloseNeverReturns(t *testing.T) {
+	t.Parallel()
+	p := inTheBox(t)
+	anna := users.Register(t, p.config, "anna")
+	client, err := p.options(anna.Account).NewClient()
+	require.NoError(t, err)
+	received := make(chan error, 1)
+	go func() { // ends with the malformed stanza
+		for {
+			if _, err := client.Recv(); err != nil {
+				received <- err
+				return
+			}
+		}
+	}()
+	require.Eventually(t, func() bool { return p.rest.Push("anna", `<message from="xmpp.mirrorfly.test"><body></message>`) == 1 },
+		users.Patience, 10*time.Millisecond)
+	require.ErrorContains(t, users.Await(t, received, func(error) bool { return true }), "syntax error")
+	closed := make(chan error, 1)
+	go func() { closed <- client.Close() }() // never ends; TestMain knows
+	select {
+	case err := <-closed:
+		require.Fail(t, upgraded, "Close returned %v", err)
+	case <-time.After(10*time.Second + longEnough):
+	}
+}
+
+// TestErrorConditionIsDropped: two refusals for different reasons look alike. To ours they do not.
+func TestErrorConditionIsDropped(t *testing.T) {
+	t.Parallel()
+	atEach(t, func(t *testing.T, p *place) {
+		anna, ben := users.Register(t, p.config, "anna"), users.Login(t, p.config, "ben")
+		x := p.login(t, anna.Account)
+		_, err := ben.BlockUser(t.Context(), anna.JID())
+		require.NoError(t, err)
+		last := `<query xmlns="jabber:iq:last"/>`
+		byBlock := x.ask(t, xmpp.IQTypeGet, ben.JID(), last)
+		nobody := x.ask(t, xmpp.IQTypeGet, "nobody@"+p.rest.Domain(), last)
+		require.Equal(t, xmpp.IQTypeError, byBlock.Type)
+		require.Equal(t, xmpp.IQTypeError, nobody.Type)
+		byBlock.ID, nobody.ID, byBlock.From, nobody.From = "", "", "", ""
+		require.Equal(t, byBlock, nobody, upgraded)
+
+		other := anna.Again(t, p.config)
+		_, err = other.GetLastSeen(t.Context(), "nobody@"+p.rest.Domain())
+		users.RequireRefused(t, err, "item-not-found")
+		_, err = other.GetLastSeen(t.Context(), ben.JID())
+		users.RequireRefused(t, err, p.blocked)
+	})
+}
+
+// TestAttributesAreDoubled: what Recv returns of an IQ is not well-formed (XML 1.0, 3.1: no
+// attribute name twice in a tag).
+func TestAttributesAreDoubled(t *testing.T) {
+	t.Parallel()
+	atEach(t, func(t *testing.T, p *place) {
+		x := p.login(t, users.Register(t, p.config, "anna").Account)
+		answer := x.ask(t, xmpp.IQTypeGet, x.JID()[:strings.Index(x.JID(), "/")], `<vCard xmlns="vcard-temp"/>`)
+		require.Equal(t, xmpp.IQTypeResult, answer.Type)
+		tag, _, _ := strings.Cut(string(answer.Query), ">")
+		require.Equal(t, 2, strings.Count(tag, `xmlns="vcard-temp"`), "%s: %s", upgraded, tag)
+	})
+}
+
+// TestNoWebSocket: there is no way to say that the stream is to travel in a WebSocket, the one
+// transport that the service documents for this API.
+func TestNoWebSocket(t *testing.T) {
+	t.Parallel()
+	webSocket := regexp.MustCompile(`(?i)web_?socket|wss`)
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[xmpp.Options]()) {
+		require.NotRegexp(t, webSocket, field.Name, upgraded)
+	}
+	p := inTheBox(t)
+	anna := users.Register(t, p.config, "anna")
+	for _, host := range []string{p.rest.XMPPURL(), strings.TrimSuffix(strings.TrimPrefix(p.rest.XMPPURL(), "wss://"), "/websocket")} {
+		o := p.options(anna.Account)
+		o.Host, o.NoTLS, o.StartTLS = host, false, false
+		_, err := o.NewClient()
+		require.Error(t, err, upgraded)
+	}
+}
