@@ -245,7 +245,9 @@ func TestOddRegistrations(t *testing.T) {
 		res, err := client.Register(t.Context(), "alice", sdk.RegisterMetadata(map[string]any{"a": number}))
 		answered(t, 400, "metaDataType should be Valid data type", sdk.ErrInvalidArgument, res, err)
 	}
-	page := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "Method Not Allowed", 405) }))
+	page := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "Method Not Allowed", http.StatusMethodNotAllowed)
+	}))
 	defer page.Close()
 	client = newClient(t, sdk.Config{LicenseKey: "key", APIBaseURL: page.URL, HTTPClient: page.Client()})
 	_, err = client.Register(t.Context(), "alice")

@@ -3,6 +3,7 @@ package sdk_test
 import (
 	"bytes"
 	"context"
+	"io"
 	"strings"
 	"testing"
 
@@ -43,7 +44,7 @@ func reported() []sdk.ReportedMessage {
 }
 
 // profilePage is every method of the page but Register, Connect and Logout.
-func profilePage(host string) []call {
+func profilePage(host, fileToken string) []call {
 	bob := "bob@" + host
 	return []call{
 		{"GetUserProfile", needsREST, func(ctx context.Context, c *sdk.Client) (outcome, error) { return of(c.GetUserProfile(ctx, bob)) }},
@@ -63,6 +64,9 @@ func profilePage(host string) []call {
 		{"SetMediaEncryption", needsLocal, func(_ context.Context, c *sdk.Client) (outcome, error) { return of(c.SetMediaEncryption(true)) }},
 		{"UploadMedia", needsREST, func(ctx context.Context, c *sdk.Client) (outcome, error) {
 			return of(c.UploadMedia(ctx, sdk.MediaUpload{To: bob, MessageID: "1", Name: "n.txt", Reader: strings.NewReader("text"), Size: 4}))
+		}},
+		{"DownloadMedia", needsREST, func(ctx context.Context, c *sdk.Client) (outcome, error) {
+			return of(c.DownloadMedia(ctx, sdk.MediaFile{FileToken: fileToken}, io.Discard))
 		}},
 		{"DeleteMyAccount", needsREST, func(ctx context.Context, c *sdk.Client) (outcome, error) { return of(c.DeleteMyAccount(ctx, "r", "")) }},
 	}
@@ -146,12 +150,14 @@ func TestEveryMethodInEveryState(t *testing.T) {
 		t.Run(s.name, func(t *testing.T) {
 			srv := sdktest.New(t)
 			_, alice := register(t, srv.Config(), "alice")
-			register(t, srv.Config(), "bob")
+			bob := login(t, srv.Config(), "bob")
+			file, err := bob.UploadMedia(t.Context(), sdk.MediaUpload{To: "alice", MessageID: "1", Name: "n.txt", Reader: strings.NewReader("text"), Size: 4})
+			require.NoError(t, err)
 			cfg := srv.Config()
 			cfg.Reconnect.Disabled = true
 			client := newClient(t, cfg)
 			s.reach(t, srv, client, alice)
-			for _, m := range profilePage(srv.Domain()) {
+			for _, m := range profilePage(srv.Domain(), file.Data.FileToken) {
 				got, err := m.do(t.Context(), client)
 				require.Equal(t, s.want[m.kind], got, "%s: %v", m.name, err)
 				if got.code == 200 {
@@ -184,6 +190,36 @@ func TestLogoutInEveryState(t *testing.T) {
 			}
 			require.NoError(t, err)
 			require.Equal(t, "Success", res.Message)
+		})
+	}
+}
+
+// Register works in every state but closed; Connect too, but for a session that is up, and an account that is gone.
+func TestRegisterAndConnectInEveryState(t *testing.T) {
+	connects := map[string]outcome{
+		"connected": {409, "Already Logged In"}, "after deletion": {400, "Invalid Credentials"}, "after close": {500, "Client is closed"},
+	}
+	for _, s := range states() {
+		t.Run(s.name, func(t *testing.T) {
+			srv := sdktest.New(t)
+			_, alice := register(t, srv.Config(), "alice")
+			cfg := srv.Config()
+			cfg.Reconnect.Disabled = true
+			client := newClient(t, cfg)
+			s.reach(t, srv, client, alice)
+			srv.ClearFaults()
+			want, special := connects[s.name]
+			if !special {
+				want = outcome{200, "Login Success"}
+			}
+			got, err := of(client.Connect(t.Context(), alice.Username, alice.Password))
+			require.Equal(t, want, got, "%v", err)
+			want = outcome{200, "Success"}
+			if s.name == "after close" {
+				want = connects[s.name]
+			}
+			got, err = of(client.Register(t.Context(), "alice"))
+			require.Equal(t, want, got, "%v", err)
 		})
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"runtime"
 	"strings"
 	"sync"
@@ -58,7 +59,7 @@ type Config struct {
 	AllowInsecure bool      // permit ws://, http:// and TCP without TLS; without it they fail with ErrInsecure
 	APIConfigURL  string    // full URL of the licence lookup, without its query; empty: the service's own
 
-	HTTPClient  *http.Client                                                         // its Transport carries REST, the WebSocket upgrade and signalling; nil: one of our own
+	HTTPClient  *http.Client                                                         // its Transport carries REST, the WebSocket upgrade and signalling; give it a TLSHandshakeTimeout, without which net/http goes on with a handshake for ever; nil: one of our own
 	TLSConfig   *tls.Config                                                          // for what the library dials itself: everything when HTTPClient is nil, else TCP
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error) // likewise; gets names unresolved; nil: all addresses of the name are tried
 
@@ -139,10 +140,14 @@ func New(cfg Config) (*Client, error) {
 		return nil, explain(context.Background(), op, err)
 	}
 	life, end := context.WithCancelCause(context.Background())
+	proxy := http.ProxyFromEnvironment
+	if cfg.DialContext != nil {
+		proxy = nil // who dials decides the way
+	}
 	cfg.DialContext = cfg.dialer(life)
 	c := &Client{
 		cfg:       cfg,
-		http:      cfg.httpClient(),
+		http:      cfg.httpClient(proxy),
 		addresses: addresses,
 		listeners: newListeners(cfg),
 		turn:      make(chan struct{}, 1),
@@ -260,12 +265,12 @@ func (cfg *Config) dialer(life context.Context) func(ctx context.Context, networ
 }
 
 // httpClient is the caller's, or one whose connections end with the Client.
-func (cfg *Config) httpClient() *http.Client {
+func (cfg *Config) httpClient(proxy func(*http.Request) (*url.URL, error)) *http.Client {
 	if cfg.HTTPClient != nil {
 		return cfg.HTTPClient
 	}
 	return &http.Client{Transport: &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
+		Proxy:                 proxy,
 		DialContext:           cfg.DialContext,
 		TLSClientConfig:       cfg.TLSConfig.Clone(),
 		ForceAttemptHTTP2:     true,

@@ -17,6 +17,7 @@ import (
 	"os/signal"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/mirrorfly-go/sdk"
 	"github.com/mirrorfly-go/sdk/sdktest"
@@ -25,12 +26,27 @@ import (
 func main() {
 	transport := flag.String("transport", string(sdk.TransportWebSocket), "how XMPP travels: websocket or tcp")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, sdk.Transport(*transport)); err != nil {
+	context.AfterFunc(ctx, stop) // a second one ends the program at once
+	err := checkArguments(sdk.Transport(*transport))
+	if err == nil {
+		err = run(ctx, sdk.Transport(*transport))
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "quickstart failed:", err)
 		os.Exit(1)
 	}
+}
+
+func checkArguments(transport sdk.Transport) error {
+	if flag.NArg() > 0 {
+		return fmt.Errorf("%q is not understood; see -help", flag.Arg(0))
+	}
+	if transport != sdk.TransportWebSocket && transport != sdk.TransportTCP {
+		return fmt.Errorf("-transport is %s or %s, not %q", sdk.TransportWebSocket, sdk.TransportTCP, transport)
+	}
+	return nil
 }
 
 func run(ctx context.Context, transport sdk.Transport) error {
@@ -42,7 +58,7 @@ func run(ctx context.Context, transport sdk.Transport) error {
 	place.cfg.Transport = transport
 	fmt.Printf("%s, XMPP over %s\n\n", place.name, transport)
 
-	t := &tour{printer: newPrinter(os.Stdout), cfg: place.cfg, suffix: place.suffix}
+	t := &tour{printer: newPrinter(os.Stdout), cfg: place.cfg, suffix: place.suffix, inTheBox: place.inTheBox}
 	defer t.close()
 	if err := t.walk(ctx); err != nil {
 		return err
@@ -53,10 +69,11 @@ func run(ctx context.Context, transport sdk.Transport) error {
 
 // service is where the tour takes place.
 type service struct {
-	name   string
-	cfg    sdk.Config
-	suffix string // makes user names unique
-	close  func()
+	name     string
+	cfg      sdk.Config
+	suffix   string // makes user names unique
+	inTheBox bool
+	close    func()
 }
 
 // findService is the real service when the environment names one, else the server in the box.
@@ -67,7 +84,7 @@ func findService() (*service, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &service{name: "Server in the box at " + srv.URL(), cfg: srv.Config(), close: srv.Close}, nil
+		return &service{name: "Server in the box at " + srv.URL(), cfg: srv.Config(), inTheBox: true, close: srv.Close}, nil
 	}
 	key := os.Getenv("MIRRORFLY_LICENSE_KEY")
 	if key == "" {

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"image"
 	"image/color"
@@ -18,6 +19,7 @@ type tour struct {
 	*printer
 	cfg        sdk.Config
 	suffix     string
+	inTheBox   bool
 	alice, bob *sdk.Client
 	aliceJID   string
 	bobJID     string
@@ -56,7 +58,8 @@ func do[T any](t *tour, name string, call func() (sdk.Result[T], error), show fu
 	return res.Data, err
 }
 
-// await waits until a listener was told what is wanted, and prints it.
+// await waits until a listener was told what is wanted, and prints it. On the real service two new users may be no contacts of each
+// other, and then nothing comes.
 func (t *tour) await(ctx context.Context, listener, want string) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -68,6 +71,10 @@ func (t *tour) await(ctx context.Context, listener, want string) error {
 				return nil
 			}
 		case <-ctx.Done():
+			if !t.inTheBox && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				t.event(listener, "was not told: these users may be no contacts of each other")
+				return nil
+			}
 			return fmt.Errorf("%s was not told %q in time: %w", listener, want, ctx.Err())
 		}
 	}

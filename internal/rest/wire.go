@@ -23,7 +23,7 @@ func (t *text) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// flag is true, 1 or "1"; everything else is false (design: bool, 0/1 and "0"/"1"
+// flag is true, 1 or "1"; everything else is false (protocol.md 13: bool, 0/1 and "0"/"1"
 // are alike).
 type flag bool
 

@@ -3,7 +3,7 @@ package xmpp
 import "encoding/xml"
 
 // Event is what the server tells unasked: one of the types below. Their senders
-// have been checked (design.md 3, "Who is believed"); what is inside is verbatim.
+// have been checked (protocol.md 13, "Who is believed"); what is inside is verbatim.
 type Event interface{ event() }
 
 // Presence is that somebody came, went, or wants something (protocol.md 6.1).

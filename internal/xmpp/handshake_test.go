@@ -57,6 +57,7 @@ func TestSilentServer(t *testing.T) {
 		for i, step := range steps {
 			t.Run(fmt.Sprint("step ", i), func(t *testing.T) {
 				cfg := serve(t, func(p *peer) {
+					p.impatient = true
 					step(p)
 					for {
 						if p.ws != nil {

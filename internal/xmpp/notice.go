@@ -158,7 +158,7 @@ func loggedOut(el xml.StartElement) Event {
 }
 
 // believes reports whether the sender may tell this: our account and our server
-// everything, a user only that it blocked us itself (design.md 3).
+// everything, a user only that it blocked us itself (protocol.md 13).
 func (s *Session) believes(from string, e Event) bool {
 	if s.trusted(from) {
 		return true

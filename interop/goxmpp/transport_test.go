@@ -14,7 +14,7 @@ import (
 	"github.com/xmppo/go-xmpp"
 )
 
-const upgraded = "go-xmpp has mended this: take the point out of design.md 5, and see whether the choice still stands"
+const upgraded = "go-xmpp has mended this: take the point out of the README, and see whether the choice still stands"
 
 // longEnough is how long we wait for what we say never comes. It is many times the timeout
 // that the client was given.

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// build makes the program as a newcomer's go run would.
+func build(t *testing.T) string {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "quickstart.exe")
+	out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	return program
+}
+
+// start runs the program and returns what it printed and its exit code.
+func start(t *testing.T, program string, env []string, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Env = append(os.Environ(), env...)
+	var out, errOut bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errOut
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) {
+		require.NoError(t, err)
+	}
+	return out.String(), errOut.String(), cmd.ProcessState.ExitCode()
+}
+
+// everyStep is what a newcomer must see, in this order.
+var everyStep = []string{
+	"alice.Register", "alice.Connect", "bob.Register", "bob.Connect", "alice.OnPresence", "alice.GetCurrentUserJID", "bob.SetUserProfile",
+	"alice.OnUserProfile", "alice.GetUserProfile", "alice.DownloadMedia", "alice.GetLastSeen", "alice.BlockUser", "bob.OnBlock",
+	"alice.GetUsersIBlocked", "bob.GetUsersWhoBlockedMe", "alice.UnblockUser", "bob.OnBlock", "alice.SetMediaEncryption", "alice.UploadMedia",
+	"bob.DownloadMedia", "alice.ReportUserOrGroup", "alice.SendFeedback", "bob.DeleteMyAccount", "alice.OnUserDeleted", "alice.Logout", "alice.OnConnection",
+}
+
+func requireSteps(t *testing.T, printed string, steps []string) {
+	t.Helper()
+	rest := printed
+	for _, step := range steps {
+		_, after, found := strings.Cut(rest, step)
+		require.True(t, found, "%s is missing, or not in its place:\n%s", step, printed)
+		rest = after
+	}
+	require.Contains(t, rest, "Everything worked.")
+	for _, line := range strings.Split(printed, "\n") {
+		if strings.Contains(line, "(") && strings.Contains(line, "ms  ") {
+			require.Regexp(t, regexp.MustCompile(`^\w+\.\w+\(.*\) +200 +[0-9.]+ms  `), line)
+		}
+	}
+}
+
+func TestInTheBox(t *testing.T) {
+	program := build(t)
+	for _, transport := range []string{"websocket", "tcp"} {
+		stdout, stderr, code := start(t, program, nil, "-transport", transport)
+		require.Zero(t, code, stderr)
+		require.Empty(t, stderr)
+		require.Contains(t, stdout, "XMPP over "+transport)
+		requireSteps(t, stdout, everyStep)
+	}
+	// A proxy of the machine is not in the way of what runs on it.
+	_, stderr, code := start(t, program, []string{"HTTPS_PROXY=http://127.0.0.1:9", "https_proxy=http://127.0.0.1:9"})
+	require.Zero(t, code, stderr)
+}
+
+func TestRefusals(t *testing.T) {
+	program := build(t)
+	for name, c := range map[string]struct {
+		env  []string
+		args []string
+		says string
+	}{
+		"transport":   {nil, []string{"-transport", "pigeon"}, "pigeon"},
+		"argument":    {nil, []string{"tcp"}, "tcp"},
+		"no licence":  {[]string{"MIRRORFLY_API_BASE_URL=https://x.example"}, nil, "MIRRORFLY_LICENSE_KEY"},
+		"no trial":    {[]string{"MIRRORFLY_API_BASE_URL=https://x.example", "MIRRORFLY_LICENSE_KEY=k"}, nil, "MIRRORFLY_TRIAL"},
+		"unreachable": {[]string{"MIRRORFLY_API_BASE_URL=https://127.0.0.1:1", "MIRRORFLY_LICENSE_KEY=k", "MIRRORFLY_TRIAL=true"}, nil, "Network Error"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, stderr, code := start(t, program, c.env, c.args...)
+			require.Equal(t, 1, code)
+			require.Contains(t, stderr, "quickstart failed:")
+			require.Contains(t, stderr, c.says)
+		})
+	}
+}
