@@ -11,6 +11,7 @@ import (
 // As on the real service, where two new users may be strangers: nothing is told, and the tour goes on.
 // (Linux alone takes the authorities to trust from the environment.)
 func TestOnAService(t *testing.T) {
+	t.Parallel()
 	program := build(t)
 	srv := sdktest.New(t, sdktest.Options{Domain: "localhost", NoContacts: true})
 	env := []string{

@@ -66,6 +66,7 @@ func requireSteps(t *testing.T, printed string, steps []string) {
 }
 
 func TestInTheBox(t *testing.T) {
+	t.Parallel()
 	program := build(t)
 	for _, transport := range []string{"websocket", "tcp"} {
 		stdout, stderr, code := start(t, program, nil, "-transport", transport)
