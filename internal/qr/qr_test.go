@@ -11,6 +11,7 @@ import (
 	"io"
 	"math"
 	"math/rand/v2"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -254,6 +255,8 @@ func TestTerminalColours(t *testing.T) {
 	require.Equal(t, "content", decode(t, screen(t, c.Terminal(), true)))
 }
 
+var pathPart = regexp.MustCompile(`^M\d+ \d+h\d+v\d+h-\d+z$`)
+
 // rasterise draws what SVG writes, and nothing else: rect, a path of M h v h z
 // rectangles, image.
 func rasterise(t *testing.T, doc string, zoom int) image.Image {
@@ -299,9 +302,13 @@ func rasterise(t *testing.T, doc string, zoom int) image.Image {
 				if part == "" {
 					continue
 				}
-				require.Regexp(t, `^M\d+ \d+h\d+v\d+h-\d+z$`, part)
+				if !pathPart.MatchString(part) {
+					t.Fatalf("%q is not a part of a path that this rasteriser knows", part)
+				}
 				n := numbers(t, strings.NewReplacer("M", "", "h", " ", "v", " ", "z", "").Replace(strings.ReplaceAll(part, "h-", " -")))
-				require.Equal(t, n[2], -n[4], "the path closes")
+				if n[2] != -n[4] {
+					t.Fatalf("%q does not close", part)
+				}
 				draw.Draw(img, image.Rect(px(n[0]), px(n[1]), px(n[0]+n[2]), px(n[1]+n[3])), image.Black, image.Point{}, draw.Src)
 			}
 		case "image":
