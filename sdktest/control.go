@@ -1,7 +1,10 @@
 package sdktest
 
 import (
+	"fmt"
 	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -33,7 +36,11 @@ func allFeatures() map[string]bool {
 
 // SetFeature switches one of the plan's flags, named as in protocol.md 3
 // ("block", "report", ...). Clients see it when they next register or connect.
+// It panics on a name that is not there: a test would go wrong silently.
 func (s *Server) SetFeature(name string, on bool) {
+	if known := allFeatures(); !known[name] {
+		panic(fmt.Sprintf("sdktest: set feature: there is no %q, but %s", name, strings.Join(slices.Sorted(maps.Keys(known)), ", ")))
+	}
 	s.ctl.mu.Lock()
 	defer s.ctl.mu.Unlock()
 	s.ctl.features[name] = on

@@ -15,6 +15,9 @@ func TestSetFeature(t *testing.T) {
 	for name := range allFeatures() {
 		require.IsType(t, true, c[name], name)
 	}
+	require.PanicsWithValue(t, `sdktest: set feature: there is no "Block", but attachment, audioAttachment, block, clearChat, `+
+		`contactAttachment, deleteChat, deleteMessage, documentAttachment, groupCall, groupChat, imageAttachment, locationAttachment, `+
+		`one2oneCall, recentchatSearch, report, starMessage, translation, videoAttachment, viewAllMedias`, func() { s.SetFeature("Block", false) })
 	s.SetFeature("block", true)
 	require.Equal(t, true, register(t, s, "alice").Config["block"])
 }

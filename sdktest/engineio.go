@@ -250,7 +250,11 @@ func (h *signalHub) upgrade(ctx context.Context, c *websocket.Conn, k *socket) b
 		}
 		switch string(raw) {
 		case "2probe":
-			if !h.mayUpgrade(k) || c.Write(ctx, websocket.MessageText, []byte("3probe")) != nil {
+			if !h.mayUpgrade(k) {
+				return false // another probe is on its way: its state is not ours
+			}
+			if c.Write(ctx, websocket.MessageText, []byte("3probe")) != nil {
+				h.setUpgrade(k, false, false)
 				return false
 			}
 		case "5":

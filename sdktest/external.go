@@ -3,6 +3,8 @@ package sdktest
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,10 +24,8 @@ type external struct {
 }
 
 func newExternal(o XMPP) (*external, error) {
-	x := &external{opts: o, http: &http.Client{
-		Timeout:   20 * time.Second,
-		Transport: &http.Transport{DisableKeepAlives: true}, // nothing is left open after Close
-	}}
+	tr := &http.Transport{DisableKeepAlives: true} // nothing is left open after Close
+	x := &external{opts: o, http: &http.Client{Timeout: 20 * time.Second, Transport: tr}}
 	if o.CAFile == "" {
 		return x, nil
 	}
@@ -33,6 +33,14 @@ func newExternal(o XMPP) (*external, error) {
 	if x.pem, err = os.ReadFile(o.CAFile); err != nil {
 		return nil, fmt.Errorf("XMPP.CAFile: %w", err)
 	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	if !pool.AppendCertsFromPEM(x.pem) {
+		return nil, errors.New("XMPP.CAFile: no certificate in it")
+	}
+	tr.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}
 	return x, nil
 }
 

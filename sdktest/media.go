@@ -27,6 +27,8 @@ const (
 	partSize    = 5 << 20   // bytes of every part but the last (protocol.md 8)
 	maxParts    = 2048
 	maxFiles    = 10_000
+	maxForm     = 32        // parts of a single-part upload's form
+	uploadLife  = time.Hour // of a chunked upload that nobody finishes
 )
 
 // fileName is what randomHex(16) gives.
@@ -53,6 +55,7 @@ type mediaStore struct {
 type upload struct {
 	medium
 	id    string
+	began time.Time
 	parts []part // by number, from 0
 }
 
@@ -128,37 +131,18 @@ func (s *Server) receive(user string, req *http.Request) reply {
 	if err != nil {
 		return refuse(http.StatusBadRequest, "Request is not multipart/form-data")
 	}
-	fields := map[string]string{}
-	var file *medium
-	var name string
-	for {
-		p, err := mr.NextPart()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			s.media.discard(file)
-			return refuse(http.StatusBadRequest, "Media Upload Failed")
-		}
-		if p.FormName() == "file" && file == nil {
-			name = p.FileName()
-			if file, err = s.media.write(p, p.Header.Get("Content-Type")); err != nil {
-				return refuse(http.StatusBadRequest, "Media Upload Failed")
-			}
-			continue
-		}
-		value, err := io.ReadAll(io.LimitReader(p, maxField))
-		if err != nil {
-			s.media.discard(file)
-			return refuse(http.StatusBadRequest, "Media Upload Failed")
-		}
-		fields[p.FormName()] = string(value)
+	f := &mediaForm{fields: map[string]string{}}
+	err = f.read(mr, s.media)
+	s.journal.setForm(req, f.seen.json())
+	if err != nil {
+		s.media.discard(f.file)
+		return refuse(http.StatusBadRequest, "Media Upload Failed")
 	}
-	if file == nil || fields["type"] == "" || fields["toUser"] == "" {
-		s.media.discard(file)
+	if f.file == nil || f.fields["type"] == "" || f.fields["toUser"] == "" {
+		s.media.discard(f.file)
 		return refuse(http.StatusBadRequest, "file, type and toUser are required")
 	}
-	return s.publish(*file, user, name)
+	return s.publish(*f.file, user, f.name)
 }
 
 // publish gives a file its tokens. The thumbnail of an image is the image.
@@ -295,7 +279,7 @@ func (s *Server) mediaUpload(c *call) reply {
 	token := randomHex(16) + extension("."+strings.TrimPrefix(b.Extension, "."))
 	u := &upload{
 		medium: medium{ContentType: cleanType(b.ContentType), File: randomHex(16), Owner: c.user},
-		id:     randomHex(8), parts: make([]part, n),
+		id:     randomHex(8), began: time.Now(), parts: make([]part, n),
 	}
 	if err := s.media.begin(token, u); err != nil {
 		return refuse(http.StatusServiceUnavailable, "Too many uploads")
@@ -312,6 +296,7 @@ func (s *Server) mediaUpload(c *call) reply {
 }
 
 func (m *mediaStore) begin(token string, u *upload) error {
+	m.drop(func(old *upload) bool { return u.began.Sub(old.began) > uploadLife })
 	f, err := os.OpenFile(m.path(u.File), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
@@ -320,13 +305,32 @@ func (m *mediaStore) begin(token string, u *upload) error {
 		return err
 	}
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	if len(m.uploads) >= maxFiles {
-		_ = os.Remove(m.path(u.File))
+	full := len(m.uploads) >= maxFiles
+	if !full {
+		m.uploads[token] = u
+	}
+	m.mu.Unlock()
+	if full {
+		m.discard(&u.medium)
 		return errFull
 	}
-	m.uploads[token] = u
 	return nil
+}
+
+// drop ends uploads and removes what has come of them.
+func (m *mediaStore) drop(which func(*upload) bool) {
+	var gone []*upload
+	m.mu.Lock()
+	for token, u := range m.uploads {
+		if which(u) {
+			delete(m.uploads, token)
+			gone = append(gone, u)
+		}
+	}
+	m.mu.Unlock()
+	for _, u := range gone {
+		m.discard(&u.medium)
+	}
 }
 
 // storagePut takes one part. A part may be put again; the only part of a
@@ -386,6 +390,10 @@ func (m *mediaStore) arrived(u *upload, i int, p part) {
 // finish makes an upload a medium, when all parts are there.
 func (m *mediaStore) finish(token string, u *upload) error {
 	m.mu.Lock()
+	if m.uploads[token] != u {
+		m.mu.Unlock()
+		return errors.New("the upload has ended")
+	}
 	f := u.medium
 	for _, p := range u.parts {
 		f.Size += p.size
@@ -396,10 +404,14 @@ func (m *mediaStore) finish(token string, u *upload) error {
 	}
 	delete(m.uploads, token)
 	m.mu.Unlock()
-	if err := os.Truncate(m.path(f.File), f.Size); err != nil {
-		return err
+	err := os.Truncate(m.path(f.File), f.Size)
+	if err == nil {
+		err = m.put(token, f)
 	}
-	return m.put(token, f)
+	if err != nil {
+		m.discard(&f)
+	}
+	return err
 }
 
 // mediaCommit is the commit of storages "aws" and "minio".

@@ -2,14 +2,19 @@ package sdktest
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"io"
 	"mime/multipart"
 	"net/http"
+	"net/http/httptest"
 	"net/textproto"
 	"os"
+	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -207,4 +212,103 @@ func TestChunkedMediaRefusals(t *testing.T) {
 	require.Equal(t, 400, e.Status, "nothing has arrived")
 	status, _, _ = fetch(t, s, s.URL()+"/media/"+u.FileToken, c.Token, "")
 	require.Equal(t, 404, status)
+}
+
+func files(t *testing.T, s *Server) int {
+	t.Helper()
+	entries, err := os.ReadDir(s.media.dir)
+	require.NoError(t, err)
+	return len(entries)
+}
+
+func TestAbandonedUploadsGo(t *testing.T) {
+	s := trial(t)
+	alice, bob := register(t, s, "alice"), register(t, s, "bob")
+	old, young := beginUpload(t, s, alice.Token, 1), beginUpload(t, s, alice.Token, 1)
+	s.media.mu.Lock()
+	s.media.uploads[old.FileToken].began = time.Now().Add(-uploadLife - time.Minute)
+	s.media.uploads[young.FileToken].began = time.Now().Add(-uploadLife + time.Minute)
+	s.media.mu.Unlock()
+	mine := beginUpload(t, s, bob.Token, 1)
+	require.Equal(t, 2, files(t, s), "those of young and mine")
+	status, _ := putPart(t, s, old.UploadURLs[0], []byte("x"))
+	require.Equal(t, 403, status)
+	status, _ = putPart(t, s, young.UploadURLs[0], []byte("x"))
+	require.Equal(t, 200, status)
+
+	beginUpload(t, s, alice.Token, 3)
+	require.Equal(t, 3, files(t, s))
+	require.Equal(t, 200, rest(t, s, "POST", "/users/deleteMyAccount", alice.Token, map[string]any{"reason": "R"}).Status)
+	require.Equal(t, 2, files(t, s), "finished media and other users' uploads stay")
+	status, _ = putPart(t, s, mine.UploadURLs[0], []byte("x"))
+	require.Equal(t, 200, status)
+}
+
+// An upload that is dropped while its last part comes in makes no medium.
+func TestDroppedUploadIsNotFinished(t *testing.T) {
+	s := trial(t)
+	u := beginUpload(t, s, register(t, s, "alice").Token, 1)
+	up := s.media.upload(u.FileToken)
+	s.media.arrived(up, 0, part{size: 1, etag: "x"})
+	s.media.mu.Lock()
+	delete(s.media.uploads, u.FileToken) // its file goes a moment later
+	s.media.mu.Unlock()
+	require.Error(t, s.media.finish(u.FileToken, up))
+	_, found := s.media.get(u.FileToken)
+	require.False(t, found)
+}
+
+func TestFormsAreKept(t *testing.T) {
+	s := trial(t)
+	c := register(t, s, "alice")
+	send := func(parts ...string) (envelope, string) {
+		body := ""
+		for _, p := range parts {
+			body += "--x\r\nContent-Disposition: form-data; " + p + "\r\n"
+		}
+		req, err := http.NewRequest("POST", s.URL()+"/media/", strings.NewReader(body+"--x--\r\n"))
+		require.NoError(t, err)
+		req.Header.Set("Authorization", c.Token)
+		req.Header.Set("Content-Type", "multipart/form-data; boundary=x")
+		resp, err := httpClient(t, s).Do(req)
+		require.NoError(t, err)
+		defer resp.Body.Close()
+		var e envelope
+		require.NoError(t, json.NewDecoder(resp.Body).Decode(&e))
+		all := s.Requests()
+		return e, all[len(all)-1].Form
+	}
+	file := "name=\"file\"; filename=\"a.png\"\r\nContent-Type: image/png\r\n\r\nabc"
+	kind, to, id := "name=\"type\"\r\n\r\nprofile", "name=\"toUser\"\r\n\r\nalice", "name=\"messageId\"\r\n\r\n"
+	e, got := send(file, kind, to, id)
+	require.Equal(t, 200, e.Status)
+	require.Equal(t, `{"file":{"name":"a.png","contentType":"image/png","size":3},"type":"profile","toUser":"alice","messageId":""}`, got)
+	_, got = send(to, id, kind, file)
+	require.Equal(t, `{"toUser":"alice","messageId":"","type":"profile","file":{"name":"a.png","contentType":"image/png","size":3}}`, got)
+	e, got = send(kind)
+	require.Equal(t, 400, e.Status)
+	require.Equal(t, `{"type":"profile"}`, got, "what is refused too")
+	before := files(t, s)
+	e, _ = send(append([]string{file, kind, to}, slices.Repeat([]string{id}, maxForm)...)...)
+	require.Equal(t, 400, e.Status)
+	e, _ = send(file, kind, to, `name="`+strings.Repeat("n", maxField+1)+"\"\r\n\r\n")
+	require.Equal(t, 400, e.Status)
+	require.Equal(t, before, files(t, s))
+	require.Empty(t, s.Requests()[0].Form)
+}
+
+func TestFormOfADroppedEntry(t *testing.T) {
+	var j journal
+	first := j.add(Request{})
+	for range maxRequests {
+		j.add(Request{})
+	}
+	last := j.add(Request{})
+	for _, entry := range []int{first, last} {
+		req := httptest.NewRequest("POST", "/", nil)
+		j.setForm(req.WithContext(context.WithValue(t.Context(), entryKey{}, entry)), "F")
+	}
+	for i, r := range j.list {
+		require.Equal(t, i == len(j.list)-1, r.Form == "F", i)
+	}
 }

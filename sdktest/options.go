@@ -47,7 +47,7 @@ type XMPP struct {
 	Domain  string // a host that it serves; wins over Options.Domain
 	APIURL  string // e.g. "http://127.0.0.1:5280/api"
 	Address string // for sdk.Config.XMPPAddress, e.g. "wss://127.0.0.1:5443/websocket"
-	CAFile  string // PEM; what its certificate is signed with, empty: nothing to add
+	CAFile  string // PEM; what its certificates are signed with, those of the API too; empty: nothing to add
 }
 
 const (

@@ -13,11 +13,8 @@ import (
 
 const stateFile = "accounts.json"
 
-// load reads the data directory, which is made when it is not there.
+// load reads the data directory.
 func (st *store) load(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("data directory: %w", err)
-	}
 	raw, err := os.ReadFile(filepath.Join(dir, stateFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -41,6 +38,11 @@ func (st *store) load(dir string) error {
 	for id, a := range s.Accounts {
 		if a == nil {
 			delete(s.Accounts, id)
+		}
+	}
+	for token, m := range s.Media {
+		if !fileName.MatchString(m.File) { // never serve what lies elsewhere
+			return fmt.Errorf("data directory: %s is damaged: medium %q has no file of this program", stateFile, token)
 		}
 	}
 	st.state = s

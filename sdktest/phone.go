@@ -37,17 +37,13 @@ func (p *Phone) Scan(ctx context.Context, qrContent string) error {
 		return fmt.Errorf("sdktest: scan: %w", err)
 	}
 	a, _ := p.srv.store.view(p.user)
-	st, err := p.approve(ctx, qrContent, a.Password)
+	st, err := p.approve(ctx, qrContent, a.Password, p.user)
 	if err == nil && st.StatusCode != http.StatusOK {
 		err = fmt.Errorf("web side: %s (%d)", st.Message, st.StatusCode)
 	}
 	if err != nil {
 		return fmt.Errorf("sdktest: scan: %w", err)
 	}
-	h := p.srv.signal
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	st.from.user = p.user
 	return nil
 }
 
@@ -55,7 +51,7 @@ func (p *Phone) Scan(ctx context.Context, qrContent string) error {
 // credentials that are not valid, the one way of refusing that the protocol
 // has. It returns when the web side has reported its failure.
 func (p *Phone) Reject(ctx context.Context, qrContent string) error {
-	st, err := p.approve(ctx, qrContent, "rejected")
+	st, err := p.approve(ctx, qrContent, "rejected", "")
 	if err == nil && st.StatusCode == http.StatusOK {
 		err = errors.New("the web side logged in nevertheless")
 	}
@@ -65,28 +61,47 @@ func (p *Phone) Reject(ctx context.Context, qrContent string) error {
 	return nil
 }
 
-// LogoutWeb ends the user's QR sessions from the phone: the event logoutweb and
-// the message logout (protocol.md 7.5). It fails when there is none.
+// LogoutWeb ends the user's QR sessions from the phone: the message logout, and
+// the event logoutweb where the signalling connection of the login is still
+// there (protocol.md 7.5). It fails when there is none. While one is about to
+// begin it waits for it, as the web side knows of its login before the phone does.
 func (p *Phone) LogoutWeb(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("sdktest: logout web: %w", err)
-	}
-	h := p.srv.signal
-	h.mu.Lock()
-	var ids []string
-	for _, k := range h.sockets {
-		if k.user == p.user {
-			ids = append(ids, k.token)
-			k.user = ""
-			h.emit(k, "logoutweb")
+	err := ctx.Err()
+	for err == nil {
+		tokens, scan := p.endWeb()
+		if len(tokens) > 0 {
+			p.srv.hub.tell(p.user, el("", "logout", "socket_id", strings.Join(tokens, ",")))
+			return nil
+		}
+		if scan == nil {
+			err = errNoWeb
+			break
+		}
+		select {
+		case <-scan:
+		case <-ctx.Done():
+			err = ctx.Err()
 		}
 	}
-	h.mu.Unlock()
-	if len(ids) == 0 {
-		return fmt.Errorf("sdktest: logout web: %w", errNoWeb)
+	return fmt.Errorf("sdktest: logout web: %w", err)
+}
+
+// endWeb ends the sessions that there are and returns their tokens, and what is
+// closed when a scan that is under way has come to its end; nil: there is none.
+func (p *Phone) endWeb() (tokens []string, scan <-chan struct{}) {
+	h := p.srv.signal
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	tokens, web := h.endLogins(p.user, func(string) bool { return true })
+	for _, k := range web {
+		h.emit(k, "logoutweb")
 	}
-	p.srv.hub.tell(p.user, el("", "logout", "socket_id", strings.Join(ids, ",")))
-	return nil
+	for _, to := range h.waiting {
+		if to.user == p.user && !to.ended {
+			scan = to.settled
+		}
+	}
+	return tokens, scan
 }
 
 // ensure registers the phone's user.
@@ -104,8 +119,9 @@ func (p *Phone) ensure(ctx context.Context) error {
 	return nil
 }
 
-// approve sends credentials to the web side and waits for its loginStatus.
-func (p *Phone) approve(ctx context.Context, content, password string) (signalStatus, error) {
+// approve sends credentials to the web side and waits for its loginStatus. A
+// good one makes a session of owner, when there is one.
+func (p *Phone) approve(ctx context.Context, content, password, owner string) (signalStatus, error) {
 	h := p.srv.signal
 	key := seal.Triple(p.srv.opts.LicenseKey)
 	plain, err := seal.OpenStrict(content, key, seal.ConstIV)
@@ -118,11 +134,12 @@ func (p *Phone) approve(ctx context.Context, content, password string) (signalSt
 	if err != nil {
 		return signalStatus{}, err
 	}
-	got := make(chan signalStatus, 1)
+	to := &waiter{user: owner, token: code.Token, got: make(chan signalStatus, 1), settled: make(chan struct{})}
 	h.mu.Lock()
 	web := h.byToken(code.Token)
 	if web != nil {
-		h.waiting[phoneID] = waiter{web: web, got: got}
+		to.web = web
+		h.waiting[phoneID] = to
 		h.emit(web, "response", map[string]string{"id": seal.Seal(string(answer), key, seal.ConstIV)})
 	}
 	h.mu.Unlock()
@@ -131,13 +148,11 @@ func (p *Phone) approve(ctx context.Context, content, password string) (signalSt
 	}
 	defer h.forget(phoneID)
 	select {
-	case st := <-got:
-		st.from = web
+	case st := <-to.got:
 		return st, nil
 	case <-web.done:
 		select {
-		case st := <-got: // its last words
-			st.from = web
+		case st := <-to.got: // its last words
 			return st, nil
 		default:
 			return signalStatus{}, errors.New("the web side has gone")
@@ -160,7 +175,15 @@ func (h *signalHub) byToken(token string) *socket {
 func (h *signalHub) forget(phoneID string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	delete(h.waiting, phoneID)
+	h.settle(phoneID)
+}
+
+// settle ends a phone's waiting; h.mu is held.
+func (h *signalHub) settle(phoneID string) {
+	if to := h.waiting[phoneID]; to != nil {
+		delete(h.waiting, phoneID)
+		close(to.settled)
+	}
 }
 
 // tell sends a message from the service to one user.

@@ -257,6 +257,8 @@ func (s *Server) deleteMyAccount(c *call) reply {
 	if !s.store.remove(c.user, b.Reason, b.Feedback) {
 		return refuse(http.StatusBadRequest, "User not found")
 	}
+	s.media.drop(func(u *upload) bool { return u.Owner == c.user })
+	s.signal.forgetUser(c.user)
 	s.hub.announce(c.user, el("", "user_deleted", "user", s.jid(c.user)))
 	s.hub.expel(c.user, "conflict", "User removed")
 	return ok(nil)

@@ -302,6 +302,22 @@ func TestRESTBodiesAreBounded(t *testing.T) {
 	require.Equal(t, 413, e.HTTP)
 	e = rest(t, s, "POST", "/login", "", strings.Repeat("[", maxBody/2))
 	require.Equal(t, 400, e.Status)
+	// Whatever the request says of itself.
+	for _, r := range []struct{ method, url, kind string }{
+		{"GET", s.ConfigURL(), "application/json"},
+		{"DELETE", s.ConfigURL(), ""},
+		{"POST", s.URL() + "/login", "multipart/form-data; boundary=x"},
+		{"POST", s.URL() + "/media/upload", "multipart/form-data; boundary=x"},
+		{"GET", s.URL() + "/users/config", "text/plain"},
+	} {
+		req, err := http.NewRequest(r.method, r.url, strings.NewReader(strings.Repeat(" ", maxBody+1)))
+		require.NoError(t, err)
+		req.Header.Set("Content-Type", r.kind)
+		resp, err := httpClient(t, s).Do(req)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		require.Equal(t, 413, resp.StatusCode, "%v", r)
+	}
 	resp, err := httpClient(t, s).Get(s.URL() + "/nothing/here")
 	require.NoError(t, err)
 	raw, err := io.ReadAll(resp.Body)

@@ -24,7 +24,7 @@ type run struct {
 	mu    sync.Mutex
 	conns map[*conn]struct{}
 	ended bool
-	wg    sync.WaitGroup // handlers, XMPP sessions, accept loops
+	wg    sync.WaitGroup // handlers, XMPP sessions, accept loops, HTTP connections
 }
 
 func startRun(s *Server, at addresses) (*run, addresses, error) {
@@ -77,6 +77,14 @@ func (r *run) serveHTTP(ln *listener) {
 				return context.WithValue(ctx, connKey{}, t.NetConn())
 			}
 			return ctx
+		},
+		ConnState: func(_ net.Conn, state http.ConnState) { // stop waits for net/http's own goroutines too
+			switch state {
+			case http.StateNew: // comes from Serve, which is counted itself: this is no Add beside Wait
+				r.wg.Add(1)
+			case http.StateClosed, http.StateHijacked:
+				r.wg.Done()
+			}
 		},
 		ErrorLog: slog.NewLogLogger(r.srv.opts.Logger.Handler(), slog.LevelDebug),
 	}

@@ -45,7 +45,8 @@ type Server struct {
 	signal   *signalHub
 	media    *mediaStore
 	journal  journal
-	saver    *saver // nil without Options.DataDir
+	saver    *saver   // nil without Options.DataDir
+	lock     *dirLock // likewise
 
 	mu     sync.Mutex
 	run    *run // nil after Close
@@ -74,7 +75,7 @@ func New(t TB, opts ...Options) *Server {
 }
 
 // Start starts a server. It fails when an address is taken, the data directory
-// is unusable, or an option makes no sense.
+// is unusable or another server's, or an option makes no sense.
 func Start(o Options) (*Server, error) {
 	s, err := start(o)
 	if err != nil {
@@ -106,6 +107,11 @@ func (s *Server) open() error {
 		return err
 	}
 	var err error
+	if s.opts.DataDir != "" {
+		if s.lock, err = lockDir(s.opts.DataDir); err != nil {
+			return err
+		}
+	}
 	if s.store, err = newStore(s.domain, s.opts.DataDir); err != nil {
 		return err
 	}
@@ -226,6 +232,9 @@ func (s *Server) Close() {
 	}
 	if s.saver != nil {
 		s.saver.stop()
+	}
+	if s.lock != nil {
+		s.lock.release()
 	}
 	_ = os.RemoveAll(s.dir)
 }

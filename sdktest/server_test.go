@@ -6,13 +6,16 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -335,4 +338,133 @@ func TestHostileHTTP(t *testing.T) {
 		conn.rest()
 	}
 	require.Equal(t, 200, rest(t, s, "GET", "/users/config", c.Token, nil).Status)
+}
+
+// net/http keeps a connection open for half a second after it has refused a
+// body or a header that is too large.
+func TestCloseWaitsForRefusedRequests(t *testing.T) {
+	for _, request := range []string{
+		"POST /api/v1/login HTTP/1.1\r\nHost: x\r\nContent-Length: 2000000\r\n\r\n" + strings.Repeat("x", maxBody+1),
+		"GET / HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("x", 80<<10) + "\r\n\r\n",
+	} {
+		s := trial(t)
+		conn := dialTCP(t, s.httpAddr()).tls(s)
+		_, err := io.WriteString(conn, request)
+		require.NoError(t, err)
+		_, err = conn.Read(make([]byte, 1))
+		require.NoError(t, err)
+		s.Close()
+		require.NotContains(t, stacks(), "closeWriteAndWait")
+	}
+}
+
+func stacks() string {
+	b := make([]byte, 4<<20)
+	return string(b[:runtime.Stack(b, true)])
+}
+
+func TestDataDirIsOneServers(t *testing.T) {
+	o := Options{Trial: true, DataDir: t.TempDir()}
+	lock := filepath.Join(o.DataDir, lockFile)
+	s, err := Start(o)
+	require.NoError(t, err)
+	defer s.Close()
+	_, err = Start(o)
+	require.ErrorContains(t, err, "remove "+lock)
+	require.FileExists(t, lock, "the loser leaves it alone")
+	s.Close()
+	require.NoFileExists(t, lock)
+
+	for owner, free := range map[string]bool{
+		"":  false, // being written
+		"x": false, "x y": false, "-1 y": false, "0 y": false, "1 2 3": false,
+		fmt.Sprint(os.Getpid(), " ", process):  false,
+		fmt.Sprint(os.Getpid(), " ", "before"): true, // a container's, which always has this id
+		fmt.Sprint(os.Getppid(), " other"):     false,
+		fmt.Sprint(exited(t), " other"):        runtime.GOOS != "windows",
+	} {
+		require.NoError(t, os.WriteFile(lock, []byte(owner), 0o600))
+		s, err := Start(o)
+		require.Equal(t, free, err == nil, "%q: %v", owner, err)
+		if free {
+			s.Close()
+			require.NoFileExists(t, lock)
+		}
+	}
+	files, err := os.ReadDir(o.DataDir)
+	require.NoError(t, err)
+	require.LessOrEqual(t, len(files), 3, "nothing is left: %v", files)
+}
+
+// exited is the id of a process that is gone.
+func exited(t *testing.T) int {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], "-test.run=^$")
+	require.NoError(t, cmd.Run())
+	return cmd.Process.Pid
+}
+
+// A server that has seen a stale lock comes second: the first has taken it over.
+func TestStaleLockHasOneHeir(t *testing.T) {
+	l, err := lockDir(t.TempDir())
+	require.NoError(t, err)
+	require.False(t, l.clear())
+	require.FileExists(t, l.path)
+	require.NoError(t, os.WriteFile(l.path, []byte(fmt.Sprint(exited(t), " other")), 0o600))
+	turn := dirLock{path: l.path + ".clear"}
+	require.NoError(t, turn.create())
+	require.False(t, l.clear(), "another is at it")
+	turn.release()
+	require.Equal(t, runtime.GOOS != "windows", l.clear())
+	require.NoFileExists(t, turn.path)
+}
+
+func TestDataDirStarts(t *testing.T) {
+	o := Options{Trial: true, DataDir: t.TempDir()}
+	require.NoError(t, os.WriteFile(filepath.Join(o.DataDir, lockFile), []byte(fmt.Sprint(exited(t), " other")), 0o600))
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var got []*Server
+	for range 8 {
+		wg.Go(func() {
+			if s, err := Start(o); err == nil {
+				mu.Lock()
+				defer mu.Unlock()
+				got = append(got, s)
+			}
+		})
+	}
+	wg.Wait()
+	for _, s := range got {
+		s.Close()
+	}
+	require.LessOrEqual(t, len(got), 1, "a stale lock has one heir at most")
+}
+
+func TestDamagedMediaAreRefused(t *testing.T) {
+	for _, file := range []string{"../../../etc/hostname", "", stateFile, strings.Repeat("a", 31), strings.Repeat("a", 32) + "/x"} {
+		dir := t.TempDir()
+		raw, err := json.Marshal(state{IV: "a", IVProfile: "b", Media: map[string]medium{"t.png": {File: file, Size: 1}}})
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, stateFile), raw, 0o600))
+		_, err = Start(Options{DataDir: dir})
+		require.ErrorContains(t, err, "damaged", file)
+		require.NoFileExists(t, filepath.Join(dir, lockFile))
+	}
+}
+
+func TestExternalAPIOverTLS(t *testing.T) {
+	api := httptest.NewTLSServer(&ejabberd{passwords: map[string]string{}, cards: map[string]string{}})
+	defer api.Close()
+	dir := t.TempDir()
+	trusted, empty := filepath.Join(dir, "ca.pem"), filepath.Join(dir, "empty.pem")
+	require.NoError(t, os.WriteFile(trusted, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: api.Certificate().Raw}), 0o600))
+	require.NoError(t, os.WriteFile(empty, []byte("nothing"), 0o600))
+	with := func(caFile string) Options {
+		return Options{Trial: true, XMPP: &XMPP{Domain: "real.example.test", APIURL: api.URL + "/api", Address: "xmpp://127.0.0.1:5222", CAFile: caFile}}
+	}
+	register(t, New(t, with(trusted)), "alice")
+	require.Equal(t, 500, registerCall(t, New(t, with("")), "alice", true).Status)
+	_, err := Start(with(empty))
+	require.ErrorContains(t, err, "no certificate")
 }

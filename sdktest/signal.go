@@ -3,6 +3,8 @@ package sdktest
 import (
 	"encoding/json"
 	"errors"
+	"net/http"
+	"slices"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -22,8 +24,9 @@ type signalHub struct {
 	timeout time.Duration // without a ping
 
 	mu      sync.Mutex
-	sockets map[string]*socket // by Engine.IO sid
-	waiting map[string]waiter  // by the phone's socket id
+	sockets map[string]*socket  // by Engine.IO sid
+	waiting map[string]*waiter  // by the phone's socket id
+	logins  map[string][]string // QR sessions: user to the codes' tokens, oldest first
 }
 
 // socket is one client. All fields are guarded by signalHub.mu but those that never change.
@@ -48,20 +51,22 @@ type signalStatus struct {
 	StatusCode int    `json:"statusCode"`
 	Message    string `json:"message"`
 	PublicKey  string `json:"public_key"`
-
-	from *socket
 }
 
 // waiter is a phone that waits for the loginStatus of one client.
 type waiter struct {
-	web *socket
-	got chan<- signalStatus
+	web     *socket
+	user    string // whose session it becomes; "" for none
+	token   string // of the code that was scanned
+	ended   bool   // the web side has logged out before its loginStatus came in
+	got     chan signalStatus
+	settled chan struct{} // closed when the phone does not wait any more
 }
 
 func newSignalHub(s *Server) *signalHub {
 	return &signalHub{
 		srv: s, timeout: s.opts.signalPing,
-		sockets: map[string]*socket{}, waiting: map[string]waiter{},
+		sockets: map[string]*socket{}, waiting: map[string]*waiter{}, logins: map[string][]string{},
 	}
 }
 
@@ -188,21 +193,67 @@ func (h *signalHub) message(k *socket, packet string) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if to := h.waiting[st.PublicKey]; to.web == k {
-		delete(h.waiting, st.PublicKey)
-		to.got <- st // capacity 1, and this is the only one
+	to := h.waiting[st.PublicKey]
+	if to == nil || to.web != k {
+		return
 	}
+	h.settle(st.PublicKey)
+	// The session begins here and not where Scan returns: by then the web side may have ended it.
+	if st.StatusCode == http.StatusOK && to.user != "" {
+		h.loggedIn(to)
+	}
+	to.got <- st // capacity 1, and this is the only one
+}
+
+// loggedIn notes a new QR session; h.mu is held.
+func (h *signalHub) loggedIn(to *waiter) {
+	if to.ended {
+		to.web.token = randomHex(12) // the old code has been used
+		return
+	}
+	to.web.user, to.web.token = to.user, to.token
+	list := append(h.logins[to.user], to.token)
+	h.logins[to.user] = list[max(0, len(list)-maxTokens):]
 }
 
 // loggedOut notes that a web session has ended by itself (protocol.md 5.11).
 func (h *signalHub) loggedOut(user, token string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, k := range h.sockets {
-		if k.user == user && k.token == token {
-			k.user, k.token = "", randomHex(12) // the old code has been used
+	for _, to := range h.waiting {
+		to.ended = to.ended || (to.user == user && to.token == token)
+	}
+	h.endLogins(user, func(other string) bool { return other == token })
+}
+
+// forgetUser ends the QR sessions of an account that is gone.
+func (h *signalHub) forgetUser(user string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.endLogins(user, func(string) bool { return true })
+}
+
+// endLogins forgets QR sessions and returns their tokens, and the clients among
+// them that are still on the socket that they logged in by; h.mu is held.
+func (h *signalHub) endLogins(user string, which func(token string) bool) (tokens []string, web []*socket) {
+	var left []string
+	for _, token := range h.logins[user] {
+		if which(token) {
+			tokens = append(tokens, token)
+		} else {
+			left = append(left, token)
 		}
 	}
+	if h.logins[user] = left; left == nil {
+		delete(h.logins, user)
+	}
+	for _, k := range h.sockets {
+		if k.user == user && slices.Contains(tokens, k.token) {
+			k.user, k.token = "", randomHex(12) // the old code has been used
+			web = append(web, k)
+		}
+	}
+	return tokens, web
 }
 
 // ExpireQR makes every QR code that nobody has scanned yet invalid; their clients get new ones.

@@ -1,12 +1,16 @@
 package sdktest
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -96,8 +100,14 @@ func TestQRLoginOverWebSocket(t *testing.T) {
 	require.NotEqual(t, alice.Password, web(t, s, x, 500)["password"])
 	require.NoError(t, <-done)
 
+	go func() { done <- s.Phone("alice").Reject(ctx, qrContent(s, token)) }() // likewise
+	web(t, s, x, 200)
+	require.ErrorContains(t, <-done, "nevertheless")
+	require.ErrorIs(t, s.Phone("alice").LogoutWeb(ctx), errNoWeb, "what was rejected is no session")
+
 	go func() { done <- s.Phone("alice").Scan(ctx, qrContent(s, token)) }() // likewise
 	web(t, s, x, 500)
+	require.ErrorIs(t, s.Phone("alice").LogoutWeb(ctx), errNoWeb, "nor is what has failed")
 	require.ErrorContains(t, <-done, "web side")
 	go func() { done <- s.Phone("alice").Scan(ctx, qrContent(s, token)) }() // likewise
 	c := web(t, s, x, 200)
@@ -287,3 +297,131 @@ func TestPayload(t *testing.T) {
 	require.Equal(t, in, out)
 	require.Equal(t, "5:4é😀x", encodePayload([]string{"4é😀x"}))
 }
+
+// loginQR logs a user in by QR code.
+func loginQR(t *testing.T, s *Server, user string) (x *xmppClient, token string) {
+	t.Helper()
+	x = dialSignal(t, s, "")
+	_, token = hello(t, x.next(), x.next(), x.next())
+	done := make(chan error, 1)
+	go func() { done <- s.Phone(user).Scan(t.Context(), qrContent(s, token)) }() // ends with the answer
+	web(t, s, x, 200)
+	require.NoError(t, <-done)
+	return x, token
+}
+
+// The web side knows of its login before the phone does, and may end it then.
+func TestQRSessionBeginsWithItsLogin(t *testing.T) {
+	s := trial(t)
+	for range 20 {
+		x := dialSignal(t, s, "")
+		_, token := hello(t, x.next(), x.next(), x.next())
+		done := make(chan error, 1)
+		go func() { done <- s.Phone("alice").Scan(t.Context(), qrContent(s, token)) }() // ends with the answer
+		web(t, s, x, 200)
+		require.NoError(t, s.Phone("alice").LogoutWeb(t.Context()))
+		require.NoError(t, <-done)
+		require.Equal(t, `42["logoutweb"]`, x.next())
+	}
+	a := connect(t, s, register(t, s, "alice"), "Web-1")
+	for _, late := range []bool{false, true} { // loginStatus comes in before user_logout, or after
+		x := dialSignal(t, s, "")
+		_, token := hello(t, x.next(), x.next(), x.next())
+		done := make(chan error, 1)
+		go func() { done <- s.Phone("alice").Scan(t.Context(), qrContent(s, token)) }() // ends with the answer
+		logout := `<query socket_id="` + token + `" status="user_logout" xmlns="jabber:iq:user_activities"/>`
+		if late {
+			require.Eventually(t, func() bool {
+				s.signal.mu.Lock()
+				defer s.signal.mu.Unlock()
+				return len(s.signal.waiting) == 1
+			}, patience, time.Millisecond)
+			require.Contains(t, a.ask("set", "", logout), `type="result"`)
+		}
+		web(t, s, x, 200)
+		require.NoError(t, <-done)
+		if !late {
+			require.Contains(t, a.ask("set", "", logout), `type="result"`)
+		}
+		require.ErrorIs(t, s.Phone("alice").LogoutWeb(t.Context()), errNoWeb, "late: %t", late)
+	}
+}
+
+func TestLogoutWebOutlivesTheSocket(t *testing.T) {
+	s := trial(t)
+	alice := register(t, s, "alice")
+	_, first := loginQR(t, s, "alice")
+	x, second := loginQR(t, s, "alice")
+	s.DropConnections()
+	_, err := x.read(patience)
+	require.Error(t, err)
+	require.NoError(t, s.Restart())
+	a := connect(t, s, alice, "Web-1")
+	other, _ := loginQR(t, s, "bob")
+	require.NoError(t, s.Phone("alice").LogoutWeb(t.Context()))
+	a.until(`<logout socket_id="` + first + "," + second + `"/>`)
+	require.ErrorIs(t, s.Phone("alice").LogoutWeb(t.Context()), errNoWeb)
+	other.send("2")
+	require.Equal(t, "3", other.next(), "another user's session goes on")
+
+	loginQR(t, s, "alice")
+	require.Equal(t, 200, rest(t, s, "POST", "/users/deleteMyAccount", alice.Token, map[string]any{"reason": "R"}).Status)
+	require.ErrorIs(t, s.Phone("alice").LogoutWeb(t.Context()), errNoWeb, "the sessions go with the account")
+}
+
+func TestLogoutWebWaitsNoLongerThanItsContext(t *testing.T) {
+	s := trial(t)
+	x := dialSignal(t, s, "")
+	_, token := hello(t, x.next(), x.next(), x.next())
+	scan, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Phone("alice").Scan(scan, qrContent(s, token)) }() // ends with scan
+	x.next()
+	ctx, cancel := context.WithTimeout(t.Context(), glimpse)
+	defer cancel()
+	require.ErrorIs(t, s.Phone("alice").LogoutWeb(ctx), context.DeadlineExceeded)
+	stop()
+	require.ErrorIs(t, <-done, context.Canceled)
+	require.ErrorIs(t, s.Phone("alice").LogoutWeb(t.Context()), errNoWeb)
+}
+
+// A client that has gone in the middle of its probe must be able to try again.
+func TestUpgradeThatFailsIsForgotten(t *testing.T) {
+	s := trial(t)
+	k, err := s.signal.open([]string{"websocket"})
+	require.NoError(t, err)
+	gone := make(chan bool, 1)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		c, err := websocket.Accept(failingWriter{w}, req, nil)
+		if err != nil {
+			gone <- true
+			return
+		}
+		defer c.CloseNow()
+		gone <- s.signal.upgrade(req.Context(), c, k)
+	}))
+	defer srv.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	c, _, err := websocket.Dial(ctx, srv.URL, nil)
+	require.NoError(t, err)
+	defer c.CloseNow()
+	require.NoError(t, c.Write(ctx, websocket.MessageText, []byte("2probe")))
+	require.False(t, <-gone)
+	require.True(t, s.signal.mayUpgrade(k))
+}
+
+// failingWriter hands out a connection that can only be read once it is hijacked.
+type failingWriter struct{ http.ResponseWriter }
+
+func (w failingWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	c, b, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	return failingConn{c}, bufio.NewReadWriter(b.Reader, bufio.NewWriter(failingConn{c})), nil
+}
+
+type failingConn struct{ net.Conn }
+
+func (c failingConn) Write([]byte) (int, error) { return 0, errors.New("broken pipe") }

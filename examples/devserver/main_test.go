@@ -109,3 +109,40 @@ func TestArguments(t *testing.T) {
 	require.Error(t, exec.Command(bin, "-listen", "nonsense").Run())
 	require.NoError(t, exec.Command(bin, "-h").Run())
 }
+
+// A server that takes its time to close must not hold up somebody who presses Ctrl+C again.
+func TestSecondInterruptEndsAtOnce(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		return // Process.Signal can't deliver interrupts there
+	}
+	t.Setenv("TMPDIR", t.TempDir()) // what is killed can not clean up
+	bin, data := build(t), t.TempDir()
+	cmd, first := start(t, bin, "-data", data)
+	// For half a second after such a request the server waits for the client to read the answer.
+	addr := strings.TrimSuffix(strings.TrimPrefix(first["apiBaseUrl"].(string), "https://"), "/api/v1")
+	conn, err := tls.Dial("tcp", addr, client(t, first["caFile"].(string)).Transport.(*http.Transport).TLSClientConfig)
+	require.NoError(t, err)
+	defer conn.Close()
+	_, err = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\nX: "+strings.Repeat("x", 80<<10)+"\r\n\r\n")
+	require.NoError(t, err)
+	_, err = conn.Read(make([]byte, 1))
+	require.NoError(t, err)
+	exited := make(chan error, 1)
+	go func() { exited <- cmd.Wait() }() // ends with the program
+	again := time.NewTicker(10 * time.Millisecond)
+	defer again.Stop()
+	for {
+		select {
+		case err := <-exited:
+			var status *exec.ExitError
+			require.ErrorAs(t, err, &status)
+			require.Equal(t, -1, status.ExitCode(), "ended by the signal")
+			cmd, _ = start(t, bin, "-data", data)
+			require.NoError(t, cmd.Process.Signal(os.Interrupt))
+			require.NoError(t, cmd.Wait(), "the directory is not locked for ever")
+			return
+		case <-again.C:
+			_ = cmd.Process.Signal(os.Interrupt)
+		}
+	}
+}
