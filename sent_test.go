@@ -191,8 +191,8 @@ func normal(t *testing.T, call string, q sdktest.Request) sent {
 		out.Signal = replace(q.Body)
 	default:
 		out.REST = strings.TrimSuffix(replace(q.Method+" "+q.Path+"?"+q.Query), "?")
-		if q.Body != "" {
-			require.NoError(t, json.Unmarshal([]byte(replace(q.Body)), &out.Body), q.Body)
+		if body := cmp.Or(q.Body, q.Form); body != "" {
+			require.NoError(t, json.Unmarshal([]byte(replace(body)), &out.Body), body)
 		}
 	}
 	return out
