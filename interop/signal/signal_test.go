@@ -176,13 +176,13 @@ func exchange(t *testing.T, n *node, c *signal.Conn) {
 	case <-time.After(5 * time.Second):
 	}
 
-	require.NoError(t, c.Emit(t.Context(), "drop"))
+	_ = c.Emit(t.Context(), "drop") // fails when the end is faster than the answer to the POST
 	n.expect(t, "disconnect")
 	n.expect(t, "connection")
 	again := next(t, c, "id")
 	require.NotEqual(t, first.Args[0], again.Args[0])
 
-	_ = c.Emit(t.Context(), "kick") // fails when the end is faster than the answer to the POST
+	_ = c.Emit(t.Context(), "kick") // likewise
 	<-c.Done()
 	require.ErrorIs(t, c.Err(), signal.ErrDisconnected)
 }
