@@ -60,8 +60,8 @@ func refusals(s *stage) {
 
 func adminBlock(s *stage) {
 	told := `{"type": "", "chatType": "chat", "toUserJid": "dave@` + host + `", "toUserId": "dave", "blockStatus": `
-	s.svc.srv.BlockByAdmin("dave", true)
-	for _, who := range []string{"alice", "dave"} {
+	s.svc.srv.BlockByAdmin("dave", true) // everybody is told: nothing of it may be on its way when what follows goes off the record
+	for _, who := range []string{"alice", "bob", "dave"} {
 		s.await(who, "adminBlockListener", told+`"1"}`)
 	}
 	data := s.call("alice", "getUserProfile", "dave").is(200, "Success")["data"].(object)
@@ -74,7 +74,7 @@ func adminBlock(s *stage) {
 	})
 	s.call("dave", "register", "dave").bare(403, "User is blocked by admin")
 	s.svc.srv.BlockByAdmin("dave", false)
-	for _, who := range []string{"alice", "dave"} {
+	for _, who := range []string{"alice", "bob", "dave"} {
 		s.await(who, "adminBlockListener", told+`"0"}`)
 	}
 	s.call("dave", "logout").done()
