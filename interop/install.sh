@@ -107,10 +107,10 @@ install_missing() {
 # Into node_modules beside each package-lock.json, again whenever that has changed.
 install_node_packages() {
     local lock dir
-    for lock in "$HERE"/*/package-lock.json; do
+    for lock in "$HERE"/*/package-lock.json "$HERE"/internal/*/package-lock.json; do
         dir=${lock%/*}
         [ -e "$lock" ] && ! [ "$dir/node_modules/.package-lock.json" -nt "$lock" ] || continue
-        echo "installing: the npm packages of interop/${dir##*/}"
+        echo "installing: the npm packages of interop${dir#"$HERE"}"
         (cd "$dir" && npm ci --silent --no-audit --no-fund </dev/null) || die "npm ci failed in $dir"
         touch "$dir/node_modules/.package-lock.json"
     done

@@ -1,12 +1,17 @@
 package sdktest
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/mirrorfly-go/sdk/internal/seal"
 )
 
 // control is what tests switch. Its lock is a leaf: nothing else is locked under it.
@@ -19,6 +24,8 @@ type control struct {
 	maxSessions int
 	storage     string
 	mechanisms  []string
+	handler     http.Handler // of what the service does not serve; nil: none
+	resumeAt    string
 }
 
 // The feature flags of protocol.md 3, which the service hands out one by one.
@@ -105,7 +112,7 @@ func (s *Server) ExpireTokens() { s.store.expireTokens() }
 // connection that is open stays open: ending it is left to the client.
 func (s *Server) BlockByAdmin(user string, blocked bool) {
 	id := localpart(user)
-	if !s.store.setAdminBlocked(id, blocked) {
+	if !s.store.setAdminBlocked(id, blocked) || s.commit() != nil {
 		return
 	}
 	status := "0"
@@ -115,10 +122,53 @@ func (s *Server) BlockByAdmin(user string, blocked bool) {
 	s.hub.announce(id, el("", "admin_block", "block_status", status, "chat_type", "chat", "jid", s.jid(id)))
 }
 
+// SetProfile gives a user (id or JID) another profile, as the user's own app
+// would: the whole profile is replaced, and contacts who are connected are told
+// (protocol.md 5.2, 6.2). It registers the user if need be. UserID, UserJID and
+// IsAdminBlocked of p do not matter.
+func (s *Server) SetProfile(ctx context.Context, user string, p Profile) error {
+	if err := s.setProfile(ctx, localpart(user), p); err != nil {
+		return fmt.Errorf("sdktest: set profile: %w", err)
+	}
+	return nil
+}
+
+func (s *Server) setProfile(ctx context.Context, id string, p Profile) error {
+	if s.external != nil {
+		return errors.New("the profiles are the external XMPP server's")
+	}
+	if err := s.Phone(id).ensure(ctx); err != nil {
+		return err
+	}
+	_, iv := s.store.ivs()
+	card := el(nsVCard, "vCard")
+	for _, field := range []struct{ name, text string }{
+		{"nickName", seal.Seal(p.NickName, id, iv)},
+		{"image", p.Image},
+		{"thumbImage", p.ThumbImage},
+		{"email", seal.Seal(p.Email, id, iv)},
+		{"mobileNumber", seal.Seal(p.MobileNumber, id, iv)},
+		{"status", p.Status},
+	} {
+		card.add(el("", field.name).txt(field.text))
+	}
+	if len(card.String()) > maxStanza {
+		return errors.New("the profile is too big for a stanza")
+	}
+	if !s.store.setVCard(id, card.String()) {
+		return errNoUser
+	}
+	if err := s.store.commit(); err != nil {
+		return err
+	}
+	s.hub.pushVCard(id, card)
+	return nil
+}
+
 // DropConnections cuts every connection without a word, as a broken network would.
 func (s *Server) DropConnections() {
 	if r := s.current(); r != nil {
-		r.dropConns()
+		r.dropConns(false)
 	}
 }
 

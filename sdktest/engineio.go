@@ -26,7 +26,7 @@ const (
 
 func (h *signalHub) routes(mux *http.ServeMux, r *run) {
 	mux.HandleFunc("/socket.io/", func(w http.ResponseWriter, req *http.Request) { h.serve(r, w, req) })
-	mux.HandleFunc("POST /_test/qr/scan", h.srv.scanRequest)
+	mux.HandleFunc("POST "+testRoot+"qr/scan", h.srv.scanRequest)
 }
 
 // serve is Engine.IO 3: polling, WebSocket, and the upgrade from one to the other.

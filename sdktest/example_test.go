@@ -1,10 +1,30 @@
 package sdktest_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"log"
 
+	"github.com/mirrorfly-go/sdk"
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
+
+// online is a client whose user is registered and connected.
+func online(srv *sdktest.Server, user string) *sdk.Client {
+	client, err := sdk.New(srv.Config())
+	if err != nil {
+		log.Fatal(err)
+	}
+	me, err := client.Register(context.Background(), user)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := client.Connect(context.Background(), me.Data.Username, me.Data.Password); err != nil {
+		log.Fatal(err)
+	}
+	return client
+}
 
 // Outside tests: a server on free ports, and what it holds.
 func ExampleStart() {
@@ -17,4 +37,110 @@ func ExampleStart() {
 	cfg := srv.Config()
 	fmt.Println(cfg.TrialLicense, cfg.LicenseKey, srv.Domain(), len(srv.Users()))
 	// Output: true sdktest-license-key chat.example.test 0
+}
+
+// What the service holds can be looked at, without a client in between.
+func ExampleServer_Profile() {
+	srv, err := sdktest.Start(sdktest.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer srv.Close()
+	alice := online(srv, "alice")
+	defer alice.Close()
+	if _, err := alice.SetUserProfile(context.Background(), sdk.ProfileUpdate{Name: "Alice", Email: "alice@example.com"}); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(srv.Profile("alice").NickName, srv.Users(), len(srv.Resources("alice")))
+	// Output: Alice [alice] 1
+}
+
+// What the clients sent, with the sealed parts opened.
+func ExampleServer_Requests() {
+	srv, err := sdktest.Start(sdktest.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer srv.Close()
+	alice := online(srv, "alice")
+	defer alice.Close()
+	if _, err := alice.SendFeedback(context.Background(), "Speed", "Good"); err != nil {
+		log.Fatal(err)
+	}
+	for _, r := range srv.Requests() {
+		if r.Path == "moderation/feedback" {
+			fmt.Println(r.Kind, r.User, r.Method, r.Path, r.Body)
+		}
+	}
+	// Output: rest alice POST moderation/feedback {"title":"Speed","description":"Good"}
+}
+
+// The next request fails, the one after it does not.
+func ExampleServer_FailNext() {
+	srv, err := sdktest.Start(sdktest.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer srv.Close()
+	alice := online(srv, "alice")
+	defer alice.Close()
+
+	srv.FailNext("contacts/vcard", 500, "boom")
+	for range 2 {
+		res, _ := alice.GetUserProfile(context.Background(), "alice")
+		fmt.Println(res.StatusCode, res.Message)
+	}
+	// Output:
+	// 500 boom
+	// 200 Success
+}
+
+// From here on the server cuts every connection on which it is asked something over REST.
+func ExampleServer_SetFault() {
+	srv, err := sdktest.Start(sdktest.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer srv.Close()
+	alice := online(srv, "alice")
+	defer alice.Close()
+
+	srv.SetFault(sdktest.StepREST, sdktest.FaultClose)
+	_, err = alice.SendFeedback(context.Background(), "Speed", "Good")
+	fmt.Println(errors.Is(err, sdk.ErrNetwork), len(srv.Feedback()))
+	srv.ClearFaults()
+	_, err = alice.SendFeedback(context.Background(), "Speed", "Good")
+	fmt.Println(err, len(srv.Feedback()))
+	// Output:
+	// true 0
+	// <nil> 1
+}
+
+// The phone of a user approves a QR login, or refuses it.
+func ExamplePhone() {
+	srv, err := sdktest.Start(sdktest.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer srv.Close()
+	client, err := sdk.New(srv.Config())
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+	ctx := context.Background()
+	for _, answer := range []func(context.Context, string) error{srv.Phone("alice").Reject, srv.Phone("alice").Scan} {
+		login, err := client.GenerateQRCode(ctx, sdk.QROptions{SignalServerURL: srv.SignalURL()})
+		if err != nil {
+			log.Fatal(err)
+		}
+		if err := answer(ctx, (<-login.Codes()).Content()); err != nil {
+			log.Fatal(err)
+		}
+		me, _ := login.Wait(ctx)
+		fmt.Println(me.StatusCode, me.Message)
+	}
+	// Output:
+	// 400 Invalid Credentials
+	// 200 Login Success
 }

@@ -38,7 +38,7 @@ func newExternal(o XMPP) (*external, error) {
 		pool = x509.NewCertPool()
 	}
 	if !pool.AppendCertsFromPEM(x.pem) {
-		return nil, errors.New("XMPP.CAFile: no certificate in it")
+		return nil, errors.New("XMPP.CAFile: no certificate in it, it must be PEM")
 	}
 	tr.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}
 	return x, nil

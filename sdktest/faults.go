@@ -20,6 +20,7 @@ const (
 	StepStartTLS   Step = "starttls"    // the answer to <starttls/>
 	StepAuth       Step = "auth"        // the answer to <auth/> and <response/>
 	StepBind       Step = "bind"        // the answer to the resource binding
+	StepResume     Step = "resume"      // the answer to a resumption (Options.ResumeTimeout)
 	StepIQ         Step = "iq"          // the answer to every later IQ
 	StepSignal     Step = "signal"      // the answer to every request to /socket.io/, WebSocket upgrades among them
 )
@@ -45,6 +46,19 @@ const (
 	strangerJID  = "mallory@stranger.example/evil"
 	garbage      = "<<<not what you hoped for>>>\r\n"
 )
+
+// Steps are all steps, in the order in which a client meets them.
+func Steps() []Step {
+	return []Step{
+		StepHTTPAccept, StepHTTPTLS, StepREST, StepUpgrade, StepAccept, StepTLS, StepStream,
+		StepStartTLS, StepAuth, StepBind, StepResume, StepIQ, StepSignal,
+	}
+}
+
+// FaultKinds are all kinds of misbehaviour, without FaultNone.
+func FaultKinds() []FaultKind {
+	return []FaultKind{FaultSilent, FaultClose, FaultError, FaultMalformed, FaultHuge, FaultSlow, FaultWrongSender}
+}
 
 // SetFault makes the server misbehave at step from now on; [FaultNone] ends it.
 // Faults at different steps add up.

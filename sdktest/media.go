@@ -110,7 +110,7 @@ func (m *mediaStore) put(token string, f medium) error {
 		return errFull
 	}
 	m.store.state.Media[token] = f
-	m.store.changed()
+	m.store.keep(inMedia, token, f)
 	return nil
 }
 
@@ -122,8 +122,7 @@ func (s *Server) mediaPost(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	req.Body = http.MaxBytesReader(w, req.Body, maxMedia)
-	out := s.receive(user, req)
-	writeReply(w, http.StatusOK, out)
+	s.acknowledge(w, s.receive(user, req))
 }
 
 func (s *Server) receive(user string, req *http.Request) reply {
@@ -234,6 +233,7 @@ func (s *Server) serveFile(w http.ResponseWriter, req *http.Request, token strin
 	defer r.Close()
 	w.Header().Set("Content-Type", f.ContentType)
 	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Content-Security-Policy", "sandbox") // an uploaded page has no say on this origin
 	http.ServeContent(w, req, "", time.Time{}, r)
 }
 
@@ -352,7 +352,7 @@ func (s *Server) storagePut(w http.ResponseWriter, req *http.Request) {
 	etag := hex.EncodeToString(sum.Sum(nil))
 	s.media.arrived(u, i, part{size: size, etag: etag})
 	if len(u.parts) == 1 {
-		if err := s.media.finish(token, u); err != nil {
+		if err := errors.Join(s.media.finish(token, u), s.commit()); err != nil {
 			writeReply(w, http.StatusServiceUnavailable, refuse(http.StatusServiceUnavailable, "Too many files"))
 			return
 		}
@@ -461,6 +461,10 @@ func (s *Server) storageCommit(w http.ResponseWriter, req *http.Request) {
 	}
 	if err := s.media.finish(token, u); err != nil {
 		writeReply(w, http.StatusBadRequest, refuse(http.StatusBadRequest, "Upload is not complete"))
+		return
+	}
+	if s.commit() != nil {
+		writeReply(w, http.StatusInternalServerError, internalError())
 		return
 	}
 	w.WriteHeader(http.StatusOK)

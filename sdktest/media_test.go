@@ -68,6 +68,29 @@ func fetch(t *testing.T, s *Server, url, token, ranges string) (int, []byte, str
 	return resp.StatusCode, raw, resp.Header.Get("Content-Type")
 }
 
+// A page that somebody has uploaded must not run as one of the server's own, such as SetHandler's.
+func TestMediaAreNoPages(t *testing.T) {
+	s := trial(t)
+	c := register(t, s, "alice")
+	e := form(t, s, c.Token, map[string]string{"type": "profile", "toUser": "alice"}, []byte("<script>alert(1)</script>"))
+	var d struct{ FileToken string }
+	require.NoError(t, json.Unmarshal(e.Data, &d))
+	var url string
+	e = rest(t, s, "GET", "/media/"+preAuthentication+"?fileToken="+d.FileToken, c.Token, nil)
+	require.NoError(t, json.Unmarshal(e.Data, &url))
+	for _, address := range []string{url, s.URL() + "/media/" + d.FileToken} {
+		req, err := http.NewRequest(http.MethodGet, address, nil)
+		require.NoError(t, err)
+		req.Header.Set("Authorization", c.Token)
+		resp, err := httpClient(t, s).Do(req)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		require.Equal(t, 200, resp.StatusCode)
+		require.Equal(t, "sandbox", resp.Header.Get("Content-Security-Policy"))
+		require.Equal(t, "nosniff", resp.Header.Get("X-Content-Type-Options"))
+	}
+}
+
 func TestSinglePartMedia(t *testing.T) {
 	s := trial(t)
 	c := register(t, s, "alice")
@@ -84,9 +107,9 @@ func TestSinglePartMedia(t *testing.T) {
 		status, _, _ = fetch(t, s, s.URL()+"/media/"+token, "", "")
 		require.Equal(t, 401, status)
 	}
-	status, _, _ := fetch(t, s, s.URL()+"/media/../../accounts.json", c.Token, "")
+	status, _, _ := fetch(t, s, s.URL()+"/media/../../accounts.db", c.Token, "")
 	require.Equal(t, 404, status)
-	for _, bad := range []string{"..%2f..%2faccounts.json", "nothing.png", "%00"} {
+	for _, bad := range []string{"..%2f..%2faccounts.db", "nothing.png", "%00"} {
 		status, _, _ := fetch(t, s, s.URL()+"/media/"+bad, c.Token, "")
 		require.Equal(t, 404, status, bad)
 	}

@@ -12,9 +12,9 @@ import (
 
 // TB is the part of [testing.TB] that New needs.
 type TB interface {
-	Helper()
-	Cleanup(func())
-	Fatalf(format string, args ...any)
+	Helper()                           // New is not where a test fails
+	Cleanup(func())                    // closes the server
+	Fatalf(format string, args ...any) // the server can't start
 }
 
 // Options says how the server is set up. The zero value is a licensed service
@@ -33,9 +33,14 @@ type Options struct {
 	// there and no XMPP is served from here. Needs Trial.
 	XMPP *XMPP
 
-	DataDir      string        // keeps accounts, profiles, blocks and media across restarts; default: nothing is kept
-	PingInterval time.Duration // how often clients are pinged over XMPP (protocol.md 4.7); default 60s, negative: never
-	Logger       *slog.Logger  // nil: silent
+	// DataDir keeps accounts, profiles, blocks, media, feedback, reports and
+	// deletions across restarts, in a bbolt database. What a client was told is
+	// done is on disk. It belongs to one server at a time. Default: nothing is kept.
+	DataDir string
+
+	ResumeTimeout time.Duration // stream management (XEP-0198): how long a lost stream can be resumed, whole seconds; default 0: not offered
+	PingInterval  time.Duration // how often clients are pinged over XMPP (protocol.md 4.7); default 60s, negative: never
+	Logger        *slog.Logger  // nil: silent
 
 	handshake  time.Duration // how long clients may take to bind a resource; default handshakeTimeout
 	signalPing time.Duration // how long signalling clients may be silent; default pingInterval + pingTimeout
@@ -88,7 +93,7 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	host, _, err := net.SplitHostPort(o.Listen)
 	if err != nil {
-		return o, fmt.Errorf("listen address: %w", err)
+		return o, fmt.Errorf("listen address: %w; give host:port, port 0 takes any free one", err)
 	}
 	o.ListenXMPP = or(o.ListenXMPP, net.JoinHostPort(host, "0"))
 	o.ListenXMPPS = or(o.ListenXMPPS, net.JoinHostPort(host, "0"))
@@ -98,7 +103,7 @@ func (o Options) withDefaults() (Options, error) {
 func (x *XMPP) validate() error {
 	u, err := url.Parse(x.APIURL)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
-		return errors.New("XMPP.APIURL is not an http(s) URL")
+		return errors.New("XMPP.APIURL is not an http(s) URL, such as http://127.0.0.1:5281/api")
 	}
 	if x.Domain == "" || x.Address == "" {
 		return errors.New("XMPP.Domain and XMPP.Address are required")

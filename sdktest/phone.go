@@ -15,8 +15,8 @@ import (
 var (
 	errQRContent = errors.New("this is no QR code of the service, or it is of another licence")
 	errQRToken   = errors.New("the QR code is not valid any more")
-	errNoWeb     = errors.New("no web session of this user")
-	errPhoneUser = errors.New("not a user identifier")
+	errNoWeb     = errors.New("no web session of this user: it begins with Scan")
+	errPhoneUser = errors.New("not a user identifier: lowercase letters, digits, - and _")
 )
 
 // Phone is the app on a user's phone, as far as QR logins need it. How the real
@@ -116,7 +116,7 @@ func (p *Phone) ensure(ctx context.Context) error {
 	if r := p.srv.register(ctx, p.srv.httpAddr(), b); r.Status != http.StatusOK {
 		return errors.New(r.Message)
 	}
-	return nil
+	return p.srv.commit()
 }
 
 // approve sends credentials to the web side and waits for its loginStatus. A

@@ -13,9 +13,9 @@ const (
 
 // Request is one thing that a client sent.
 type Request struct {
-	Time time.Time
-	Kind string // "rest", "xmpp" or "signal"
-	User string // id of the user that it came from; empty before a login
+	Time time.Time // when the server had read it
+	Kind string    // "rest", "xmpp" or "signal"
+	User string    // id of the user that it came from; empty before a login
 
 	Method string      // REST: "POST"
 	Path   string      // REST: path below the API base URL, "contacts/vcard"

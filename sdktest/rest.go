@@ -50,9 +50,7 @@ func (r *run) handler() http.Handler {
 	s := r.srv
 	mux := http.NewServeMux()
 	s.routes(mux)
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		writeReply(w, http.StatusNotFound, refuse(http.StatusNotFound, "Not Found"))
-	})
+	mux.HandleFunc("/", notFound)
 	if s.external == nil {
 		mux.HandleFunc("GET /websocket", r.serveWebSocket)
 	}
@@ -62,6 +60,10 @@ func (r *run) handler() http.Handler {
 			panic(http.ErrAbortHandler) // the server is closing
 		}
 		defer r.leave()
+		if !ours(req.URL.Path) {
+			s.serveOther(w, req)
+			return
+		}
 		if cors(w, req) {
 			return
 		}
@@ -71,6 +73,10 @@ func (r *run) handler() http.Handler {
 		}
 		mux.ServeHTTP(w, req)
 	})
+}
+
+func notFound(w http.ResponseWriter, _ *http.Request) {
+	writeReply(w, http.StatusNotFound, refuse(http.StatusNotFound, "Not Found"))
 }
 
 func (s *Server) routes(mux *http.ServeMux) {
@@ -144,10 +150,13 @@ func (s *Server) serveREST(mux http.Handler, op string, w http.ResponseWriter, r
 		writeReply(w, status, refuse(status, text))
 		return
 	}
-	entry := s.journal.add(Request{
+	seen := Request{
 		Kind: "rest", User: s.store.userOf(req.Header.Get("Authorization")), Method: req.Method, Path: op,
 		Query: req.URL.RawQuery, Header: req.Header.Clone(), Body: s.opened(body),
-	})
+	}
+	entry := s.journal.add(seen)
+	w, answered := s.tapREST(w, seen)
+	defer answered()
 	if s.misbehaveREST(w, req) {
 		return
 	}
@@ -244,8 +253,20 @@ func (s *Server) answer(needsToken bool, f func(*call) reply) http.HandlerFunc {
 			return
 		}
 		out := f(c)
-		writeReply(w, http.StatusOK, out)
+		s.acknowledge(w, out)
 	}
+}
+
+// acknowledge answers when what has changed is kept.
+func (s *Server) acknowledge(w http.ResponseWriter, out reply) {
+	if s.commit() != nil {
+		out = internalError()
+	}
+	writeReply(w, http.StatusOK, out)
+}
+
+func internalError() reply {
+	return refuse(http.StatusInternalServerError, "Internal Server Error")
 }
 
 // expired is the one error that comes as an HTTP status (protocol.md 1.4).

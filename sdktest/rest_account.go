@@ -131,7 +131,7 @@ func (s *Server) register(ctx context.Context, host string, b registerBody) repl
 		"isProfileUpdated": reg.updated, "config": s.serviceConfig(host),
 	})
 	if err != nil {
-		return refuse(http.StatusInternalServerError, "Internal Server Error")
+		return internalError()
 	}
 	// protocol.md 3: a string in both modes; the JavaScript SDK can't take an object.
 	return ok(seal.Seal(string(out), seal.Triple(s.opts.LicenseKey), seal.ConstIV))
@@ -174,7 +174,7 @@ func port(addr string) string {
 func (s *Server) usersConfig(c *call) reply {
 	raw, err := json.Marshal(s.serviceConfig(c.req.Host))
 	if err != nil {
-		return refuse(http.StatusInternalServerError, "Internal Server Error")
+		return internalError()
 	}
 	return ok(seal.Seal(string(raw), seal.Triple(c.user), seal.ConstIV))
 }
@@ -256,6 +256,9 @@ func (s *Server) deleteMyAccount(c *call) reply {
 	}
 	if !s.store.remove(c.user, b.Reason, b.Feedback) {
 		return refuse(http.StatusBadRequest, "User not found")
+	}
+	if s.commit() != nil { // before anybody is told
+		return internalError()
 	}
 	s.media.drop(func(u *upload) bool { return u.Owner == c.user })
 	s.signal.forgetUser(c.user)

@@ -59,7 +59,7 @@ func startRun(s *Server, at addresses) (*run, addresses, error) {
 func (r *run) listen(addr string, accept, tlsStep Step) (*listener, error) {
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
-		return nil, fmt.Errorf("listen: %w", err)
+		return nil, fmt.Errorf("listen: %w; end what uses it, or take port 0", err)
 	}
 	r.lns = append(r.lns, ln)
 	return &listener{Listener: ln, run: r, accept: accept, tls: tlsStep}, nil
@@ -123,11 +123,14 @@ func (r *run) forget(c *conn) {
 	delete(r.conns, c)
 }
 
-func (r *run) dropConns() {
+// dropConns closes all connections, but those that are spared only at the end.
+func (r *run) dropConns(atEnd bool) {
 	r.mu.Lock()
 	list := make([]*conn, 0, len(r.conns))
 	for c := range r.conns {
-		list = append(list, c)
+		if atEnd || !c.spared.Load() {
+			list = append(list, c)
+		}
 	}
 	r.mu.Unlock()
 	for _, c := range list {
@@ -171,7 +174,7 @@ func (r *run) stop() {
 	if r.http != nil {
 		_ = r.http.Close()
 	}
-	r.dropConns()
+	r.dropConns(true)
 	r.srv.signal.closeAll()
 	r.wg.Wait()
 	r.srv.signal.closeAll() // what came in until then

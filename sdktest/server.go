@@ -7,9 +7,10 @@
 //	client, err := sdk.New(srv.Config())
 //
 // What the clients sent and what the service now holds can be read back
-// ([Server.Requests], [Server.Profile], [Server.Feedback], ...), and it can be
-// told to refuse, to delay, to cut and to lie ([Server.FailNext],
-// [Server.SetFault], ...). [Server.Phone] is the phone of a QR login.
+// ([Server.Requests], [Server.Profile], [Server.Feedback], ...) or watched live
+// ([Server.Watch]), and it can be told to refuse, to delay, to cut and to lie
+// ([Server.FailNext], [Server.SetFault], ...). [Server.Phone] is the phone of a
+// QR login.
 //
 // The official JavaScript SDK in a browser works on it too. Where the service's
 // own behaviour is not known (protocol.md 12), the comment of the method or
@@ -45,8 +46,7 @@ type Server struct {
 	signal   *signalHub
 	media    *mediaStore
 	journal  journal
-	saver    *saver   // nil without Options.DataDir
-	lock     *dirLock // likewise
+	feed     *feed
 
 	mu     sync.Mutex
 	run    *run // nil after Close
@@ -89,7 +89,7 @@ func start(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{opts: o, domain: o.Domain, addrs: addresses{http: o.Listen, xmpp: o.ListenXMPP, xmpps: o.ListenXMPPS}}
+	s := &Server{opts: o, domain: o.Domain, feed: newFeed(), addrs: addresses{http: o.Listen, xmpp: o.ListenXMPP, xmpps: o.ListenXMPPS}}
 	s.ctl = &control{faults: map[Step]FaultKind{}, features: allFeatures(), storage: "minio", mechanisms: mechanismsFor(o.Trial)}
 	if s.dir, err = os.MkdirTemp("", "sdktest-"); err != nil {
 		return nil, err
@@ -107,11 +107,6 @@ func (s *Server) open() error {
 		return err
 	}
 	var err error
-	if s.opts.DataDir != "" {
-		if s.lock, err = lockDir(s.opts.DataDir); err != nil {
-			return err
-		}
-	}
 	if s.store, err = newStore(s.domain, s.opts.DataDir); err != nil {
 		return err
 	}
@@ -127,9 +122,6 @@ func (s *Server) open() error {
 		if s.external.pem != nil {
 			s.caPool.AppendCertsFromPEM(s.external.pem)
 		}
-	}
-	if s.opts.DataDir != "" {
-		s.saver = startSaver(s.store, s.opts.DataDir, s.opts.Logger)
 	}
 	return s.listen()
 }
@@ -207,7 +199,7 @@ func (s *Server) Restart() error {
 	closed := s.closed
 	s.mu.Unlock()
 	if closed || r == nil {
-		return errors.New("sdktest: restart: server is not running")
+		return errors.New("sdktest: restart: server is closed")
 	}
 	r.stop()
 	if err := s.listen(); err != nil {
@@ -230,11 +222,11 @@ func (s *Server) Close() {
 	if !first {
 		return
 	}
-	if s.saver != nil {
-		s.saver.stop()
-	}
-	if s.lock != nil {
-		s.lock.release()
+	s.feed.end()
+	if s.store != nil {
+		if err := s.store.closeDB(); err != nil {
+			s.opts.Logger.Error("the last changes were not kept", "op", "close", "err", err)
+		}
 	}
 	_ = os.RemoveAll(s.dir)
 }

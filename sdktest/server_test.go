@@ -13,7 +13,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -79,16 +78,15 @@ func TestStartRefuses(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer taken.Close()
-	damaged := t.TempDir()
-	require.NoError(t, os.WriteFile(filepath.Join(damaged, stateFile), []byte("{"), 0o600))
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
 	for name, o := range map[string]Options{
 		"taken":      {Listen: taken.Addr().String()},
 		"taken XMPP": {ListenXMPP: taken.Addr().String()},
 		"listen":     {Listen: "nonsense"},
 		"domain":     {Domain: "Not A Domain"},
 		"mix":        {Domain: "mix.example.com"},
-		"damaged":    {DataDir: damaged},
-		"no dir":     {DataDir: filepath.Join(damaged, stateFile)},
+		"no dir":     {DataDir: file},
 		"external":   {XMPP: &XMPP{}, Trial: true},
 		"licensed":   {XMPP: &XMPP{Domain: "x.test", APIURL: "http://127.0.0.1:1/api", Address: "ws://127.0.0.1:1/ws"}},
 	} {
@@ -146,37 +144,6 @@ func TestDropConnections(t *testing.T) {
 	require.Error(t, err)
 	require.NotErrorIs(t, err, context.DeadlineExceeded)
 	connect(t, s, c, "Web-1")
-}
-
-func TestDataDir(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "new")
-	o := Options{Trial: true, DataDir: dir}
-	s, err := Start(o)
-	require.NoError(t, err)
-	c := register(t, s, "alice")
-	register(t, s, "bob")
-	x := connect(t, s, c, "Web-1")
-	setVCard(t, x, "Alice")
-	x.ask("set", "", `<block xmlns="urn:xmpp:blocking"><item jid="bob@`+s.Domain()+`"/></block>`)
-	e := form(t, s, c.Token, map[string]string{"type": "profile", "toUser": "alice"}, []byte("picture"))
-	var d struct{ FileToken string }
-	require.NoError(t, json.Unmarshal(e.Data, &d))
-	s.Close()
-
-	s, err = Start(o)
-	require.NoError(t, err)
-	defer s.Close()
-	again := register(t, s, "alice")
-	require.Equal(t, c.Password, again.Password)
-	require.Equal(t, c.Config["ivProfile"], again.Config["ivProfile"])
-	require.Equal(t, "Alice", s.Profile("alice").NickName)
-	require.Equal(t, []string{"bob@" + s.Domain()}, s.Blocked("alice"))
-	_, body, _ := fetch(t, s, s.URL()+"/media/"+d.FileToken, again.Token, "")
-	require.Equal(t, "picture", string(body))
-	s.Close()
-	files, err := os.ReadDir(dir)
-	require.NoError(t, err)
-	require.Len(t, files, 2, "no temporary files are left: %v", files)
 }
 
 func TestCloseWithEverythingOpen(t *testing.T) {
@@ -361,96 +328,6 @@ func TestCloseWaitsForRefusedRequests(t *testing.T) {
 func stacks() string {
 	b := make([]byte, 4<<20)
 	return string(b[:runtime.Stack(b, true)])
-}
-
-func TestDataDirIsOneServers(t *testing.T) {
-	o := Options{Trial: true, DataDir: t.TempDir()}
-	lock := filepath.Join(o.DataDir, lockFile)
-	s, err := Start(o)
-	require.NoError(t, err)
-	defer s.Close()
-	_, err = Start(o)
-	require.ErrorContains(t, err, "remove "+lock)
-	require.FileExists(t, lock, "the loser leaves it alone")
-	s.Close()
-	require.NoFileExists(t, lock)
-
-	for owner, free := range map[string]bool{
-		"":  false, // being written
-		"x": false, "x y": false, "-1 y": false, "0 y": false, "1 2 3": false,
-		fmt.Sprint(os.Getpid(), " ", process):  false,
-		fmt.Sprint(os.Getpid(), " ", "before"): true, // a container's, which always has this id
-		fmt.Sprint(os.Getppid(), " other"):     false,
-		fmt.Sprint(exited(t), " other"):        runtime.GOOS != "windows",
-	} {
-		require.NoError(t, os.WriteFile(lock, []byte(owner), 0o600))
-		s, err := Start(o)
-		require.Equal(t, free, err == nil, "%q: %v", owner, err)
-		if free {
-			s.Close()
-			require.NoFileExists(t, lock)
-		}
-	}
-	files, err := os.ReadDir(o.DataDir)
-	require.NoError(t, err)
-	require.LessOrEqual(t, len(files), 3, "nothing is left: %v", files)
-}
-
-// exited is the id of a process that is gone.
-func exited(t *testing.T) int {
-	t.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run=^$")
-	require.NoError(t, cmd.Run())
-	return cmd.Process.Pid
-}
-
-// A server that has seen a stale lock comes second: the first has taken it over.
-func TestStaleLockHasOneHeir(t *testing.T) {
-	l, err := lockDir(t.TempDir())
-	require.NoError(t, err)
-	require.False(t, l.clear())
-	require.FileExists(t, l.path)
-	require.NoError(t, os.WriteFile(l.path, []byte(fmt.Sprint(exited(t), " other")), 0o600))
-	turn := dirLock{path: l.path + ".clear"}
-	require.NoError(t, turn.create())
-	require.False(t, l.clear(), "another is at it")
-	turn.release()
-	require.Equal(t, runtime.GOOS != "windows", l.clear())
-	require.NoFileExists(t, turn.path)
-}
-
-func TestDataDirStarts(t *testing.T) {
-	o := Options{Trial: true, DataDir: t.TempDir()}
-	require.NoError(t, os.WriteFile(filepath.Join(o.DataDir, lockFile), []byte(fmt.Sprint(exited(t), " other")), 0o600))
-	var wg sync.WaitGroup
-	var mu sync.Mutex
-	var got []*Server
-	for range 8 {
-		wg.Go(func() {
-			if s, err := Start(o); err == nil {
-				mu.Lock()
-				defer mu.Unlock()
-				got = append(got, s)
-			}
-		})
-	}
-	wg.Wait()
-	for _, s := range got {
-		s.Close()
-	}
-	require.LessOrEqual(t, len(got), 1, "a stale lock has one heir at most")
-}
-
-func TestDamagedMediaAreRefused(t *testing.T) {
-	for _, file := range []string{"../../../etc/hostname", "", stateFile, strings.Repeat("a", 31), strings.Repeat("a", 32) + "/x"} {
-		dir := t.TempDir()
-		raw, err := json.Marshal(state{IV: "a", IVProfile: "b", Media: map[string]medium{"t.png": {File: file, Size: 1}}})
-		require.NoError(t, err)
-		require.NoError(t, os.WriteFile(filepath.Join(dir, stateFile), raw, 0o600))
-		_, err = Start(Options{DataDir: dir})
-		require.ErrorContains(t, err, "damaged", file)
-		require.NoFileExists(t, filepath.Join(dir, lockFile))
-	}
 }
 
 func TestExternalAPIOverTLS(t *testing.T) {

@@ -9,6 +9,8 @@ import (
 	"sort"
 	"sync"
 	"time"
+
+	"go.etcd.io/bbolt"
 )
 
 // Bounds of what clients can make the server remember.
@@ -23,25 +25,27 @@ const (
 // store is everything that the service remembers. Its lock is never held
 // across I/O, and no other lock is taken under it.
 type store struct {
-	domain string
+	domain  string
+	db      *bbolt.DB  // nil without a data directory
+	writing sync.Mutex // of commit
 
-	mu    sync.Mutex
-	dirty chan struct{} // capacity 1: something was changed; nil without a data directory
-	state state
+	mu      sync.Mutex
+	pending map[entry][]byte // changes of state that are not on disk, JSON; nil: deleted
+	state   state
 	// What follows is not kept across restarts of the program.
-	tokens   map[string]token
-	salted   map[string]salted // by mechanism and user
-	feedback []Feedback
-	reports  []Report
-	deleted  []Deletion
+	tokens map[string]token
+	salted map[string]salted // by mechanism and user
 }
 
-// state is what a data directory keeps.
+// state is what a data directory keeps. Whoever changes it says so with keep or forget.
 type state struct {
-	IV        string              `json:"iv"`        // chat IV
-	IVProfile string              `json:"ivProfile"` // profile IV
-	Accounts  map[string]*account `json:"accounts"`
-	Media     map[string]medium   `json:"media"`
+	IV        string // chat IV
+	IVProfile string // profile IV
+	Accounts  map[string]*account
+	Media     map[string]medium
+	Feedback  series[Feedback]
+	Reports   series[Report]
+	Deleted   series[Deletion]
 }
 
 // account is one registered user; the key is the user id, which is the identifier.
@@ -66,21 +70,27 @@ type token struct {
 
 // Feedback is what somebody sent with SendFeedback.
 type Feedback struct {
-	Time                     time.Time
-	User, Title, Description string
+	Time        time.Time `json:"time"`        // when it came
+	User        string    `json:"user"`        // id
+	Title       string    `json:"title"`       // as sent
+	Description string    `json:"description"` // as sent
 }
 
 // Report is what somebody sent with ReportUserOrGroup.
 type Report struct {
-	Time               time.Time
-	From, To, ChatType string
-	Data               string // the reported messages, JSON, as sent
+	Time     time.Time `json:"time"`     // when it came
+	From     string    `json:"from"`     // id of who reports
+	To       string    `json:"to"`       // JID of the user or the group
+	ChatType string    `json:"chatType"` // "chat" or "groupchat"
+	Data     string    `json:"data"`     // the reported messages, JSON, as sent
 }
 
 // Deletion is an account that was deleted.
 type Deletion struct {
-	Time                   time.Time
-	User, Reason, Feedback string
+	Time     time.Time `json:"time"`     // when it was deleted
+	User     string    `json:"user"`     // id
+	Reason   string    `json:"reason"`   // as sent
+	Feedback string    `json:"feedback"` // as sent; may be empty
 }
 
 var (
@@ -95,8 +105,7 @@ func newStore(domain, dir string) (*store, error) {
 	if dir == "" {
 		return st, nil
 	}
-	st.dirty = make(chan struct{}, 1)
-	return st, st.load(dir)
+	return st, st.openDB(dir)
 }
 
 // randomHex is n random bytes in hexadecimal.
@@ -104,14 +113,6 @@ func randomHex(n int) string {
 	b := make([]byte, n)
 	_, _ = rand.Read(b) // never fails
 	return hex.EncodeToString(b)
-}
-
-// changed must be called with the lock held after a change of state.
-func (st *store) changed() {
-	select {
-	case st.dirty <- struct{}{}:
-	default: // one is pending already, or there is no saver
-	}
 }
 
 func (st *store) ivs() (chat, profile string) {
@@ -162,7 +163,7 @@ func (st *store) register(id string, force bool, meta map[string]any, limit int)
 		a.Metadata = meta
 	}
 	r.token = st.issue(id, session)
-	st.changed()
+	st.keep(inAccounts, id, a)
 	return r, nil
 }
 
@@ -176,7 +177,7 @@ func (st *store) login(id string) string {
 	}
 	if len(a.Sessions) == 0 {
 		a.Sessions = []string{randomHex(8)}
-		st.changed()
+		st.keep(inAccounts, id, a)
 	}
 	return st.issue(id, a.Sessions[len(a.Sessions)-1])
 }
@@ -237,7 +238,7 @@ func (st *store) logout(key string) {
 	delete(st.tokens, key)
 	if a := st.state.Accounts[t.user]; a != nil {
 		a.Sessions = slices.DeleteFunc(a.Sessions, func(s string) bool { return s == t.session })
-		st.changed()
+		st.keep(inAccounts, t.user, a)
 	}
 }
 
@@ -290,7 +291,7 @@ func (st *store) setAdminBlocked(id string, blocked bool) bool {
 	if blocked {
 		st.dropTokens(func(t token) bool { return t.user == id })
 	}
-	st.changed()
+	st.keep(inAccounts, id, a)
 	return true
 }
 
@@ -302,7 +303,7 @@ func (st *store) setVCard(id, xml string) bool {
 		return false
 	}
 	a.VCard, a.ProfileUpdated = xml, true
-	st.changed()
+	st.keep(inAccounts, id, a)
 	return true
 }
 
@@ -311,7 +312,7 @@ func (st *store) seen(id string) {
 	defer st.mu.Unlock()
 	if a := st.state.Accounts[id]; a != nil {
 		a.LastSeen = time.Now()
-		st.changed()
+		st.keep(inAccounts, id, a)
 	}
 }
 
@@ -323,6 +324,7 @@ func (st *store) remove(id, reason, feedback string) bool {
 		return false
 	}
 	delete(st.state.Accounts, id)
+	st.forget(inAccounts, id)
 	st.dropTokens(func(t token) bool { return t.user == id })
 	for k, s := range st.salted {
 		if s.user == id {
@@ -330,11 +332,13 @@ func (st *store) remove(id, reason, feedback string) bool {
 		}
 	}
 	jid := id + "@" + st.domain
-	for _, a := range st.state.Accounts {
-		a.Blocked = slices.DeleteFunc(a.Blocked, func(j string) bool { return j == jid })
+	for other, a := range st.state.Accounts {
+		if i := slices.Index(a.Blocked, jid); i >= 0 {
+			a.Blocked = slices.Delete(a.Blocked, i, i+1)
+			st.keep(inAccounts, other, a)
+		}
 	}
-	st.deleted = appendBounded(st.deleted, Deletion{Time: time.Now(), User: id, Reason: reason, Feedback: feedback})
-	st.changed()
+	st.state.Deleted.add(st, inDeleted, Deletion{Time: time.Now(), User: id, Reason: reason, Feedback: feedback})
 	return true
 }
 
@@ -356,7 +360,7 @@ func (st *store) block(id string, jids []string) ([]string, error) {
 			added = append(added, j)
 		}
 	}
-	st.changed()
+	st.keep(inAccounts, id, a)
 	return added, nil
 }
 
@@ -378,7 +382,7 @@ func (st *store) unblock(id string, jids []string) []string {
 			removed = append(removed, j)
 		}
 	}
-	st.changed()
+	st.keep(inAccounts, id, a)
 	return removed
 }
 
@@ -408,19 +412,12 @@ func (st *store) addFeedback(f Feedback) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	f.Time = time.Now()
-	st.feedback = appendBounded(st.feedback, f)
+	st.state.Feedback.add(st, inFeedback, f)
 }
 
 func (st *store) addReport(r Report) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	r.Time = time.Now()
-	st.reports = appendBounded(st.reports, r)
-}
-
-func appendBounded[T any](list []T, v T) []T {
-	if len(list) >= maxEntries {
-		list = slices.Delete(list, 0, 1)
-	}
-	return append(list, v)
+	st.state.Reports.add(st, inReports, r)
 }

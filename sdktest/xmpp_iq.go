@@ -40,6 +40,9 @@ func (st *stream) iq(iq *element) error {
 		return st.answer(iqError(iq, "cancel", "remote-server-not-found", ""))
 	}
 	reply, after := st.askMine(user, iq)
+	if kind == "set" && st.srv.commit() != nil {
+		reply, after = iqError(iq, "wait", "internal-server-error", ""), nil
+	}
 	if err := st.answer(reply); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -78,6 +79,9 @@ type stream struct {
 	out    chan frame   // nil before bind
 	queued atomic.Int64 // bytes in out
 
+	sending sync.Mutex             // a leaf but for the ledger's lock
+	ledger  atomic.Pointer[ledger] // nil: no stream management. Set under sending
+
 	// Guarded by hub.mu.
 	available *element // last broadcast presence; nil: none, or unavailable
 	left      bool     // has said that it is unavailable
@@ -90,7 +94,8 @@ type stream struct {
 func (r *run) serve(t transport, c *conn) {
 	ctx, cancel := context.WithCancel(r.ctx)
 	defer cancel()
-	st := &stream{srv: r.srv, t: t, conn: c, ctx: ctx, cancel: cancel}
+	st := &stream{srv: r.srv, conn: c, ctx: ctx, cancel: cancel}
+	st.t = tap{t, st}
 	if c != nil {
 		// Unblocks reads and writes when the stream is cancelled.
 		stop := context.AfterFunc(ctx, func() { _ = c.Close() })
@@ -103,7 +108,10 @@ func (r *run) serve(t transport, c *conn) {
 		st.giveUp(err)
 		return
 	}
-	st.converse()
+	st.tellSession("connected")
+	st.converse(r.ctx)
+	st.tellSession("disconnected")
+	_ = r.srv.commit() // of when the user was last seen; a failure is logged
 }
 
 // giveUp ends a stream that was not bound.
@@ -142,6 +150,8 @@ func (st *stream) negotiate() error {
 			err = st.authenticate(e)
 		case e.is(nsClient, "iq") && st.user != "":
 			err = st.bind(e)
+		case e.is(nsManagement, "resume") && st.user != "" && st.srv.opts.ResumeTimeout > 0:
+			err = st.resume(e)
 		default:
 			err = &streamError{"not-authorized", ""}
 		}
@@ -192,7 +202,11 @@ func (st *stream) features() *element {
 		}
 		return f.add(m)
 	}
-	return f.add(el(nsBind, "bind"), el(nsSession, "session").add(el(nsSession, "optional")))
+	f.add(el(nsBind, "bind"), el(nsSession, "session").add(el(nsSession, "optional")))
+	if st.srv.opts.ResumeTimeout > 0 {
+		f.add(el(nsManagement, "sm"))
+	}
+	return f
 }
 
 func (st *stream) startTLS() error {
@@ -251,22 +265,27 @@ func (st *stream) bind(iq *element) error {
 	return nil
 }
 
-// converse serves a bound stream until it ends.
-func (st *stream) converse() {
+// converse serves a bound stream until it ends. run ends with the server.
+func (st *stream) converse(run context.Context) {
 	written := make(chan struct{})
 	go func() { // ends with st.ctx, or behind the last frame
 		defer close(written)
 		st.writer()
 	}()
 	err := st.reader()
-	st.srv.hub.unbind(st)
 	var se *streamError
 	switch {
 	case errors.As(err, &se):
+		st.srv.hub.unbind(st)
 		st.end(se.element().String())
 	case errors.Is(err, io.EOF):
+		st.srv.hub.unbind(st)
 		st.end("")
+	case st.ledger.Load().lose(st):
+		st.cancel()
+		st.await(run)
 	default:
+		st.srv.hub.unbind(st)
 		st.cancel()
 	}
 	<-written
@@ -281,6 +300,12 @@ func (st *stream) reader() error {
 		}
 		if err := st.srv.pause(st.ctx); err != nil {
 			return errCut
+		}
+		if e.name.Space == nsManagement && st.srv.opts.ResumeTimeout > 0 {
+			if err := st.manage(e); err != nil {
+				return err
+			}
+			continue
 		}
 		if e.name.Space != nsClient {
 			return &streamError{"unsupported-stanza-type", ""}
@@ -299,6 +324,9 @@ func (st *stream) reader() error {
 		}
 		if err != nil {
 			return err
+		}
+		if l := st.ledger.Load(); l != nil {
+			l.count(st)
 		}
 	}
 }
@@ -321,10 +349,7 @@ func (st *stream) writer() {
 				return
 			}
 			ping := el(nsClient, "iq", "type", "get", "id", "ping-"+randomHex(4), "from", st.srv.domain, "to", st.jid)
-			if st.t.write(ping.add(el(nsPing, "ping")).String()) != nil {
-				st.cancel()
-				return
-			}
+			st.send(ping.add(el(nsPing, "ping")).String())
 		case f := <-st.out:
 			st.queued.Add(-int64(len(f.raw)))
 			if f.raw != "" && st.t.write(f.raw) != nil {
@@ -342,7 +367,15 @@ func (st *stream) writer() {
 
 // send queues raw XML for the client. It never blocks: a client that does not
 // read while queueLength frames or queueBytes pile up is cut off.
-func (st *stream) send(raw string) { st.queue(frame{raw: raw}) }
+func (st *stream) send(raw string) {
+	st.sending.Lock()
+	defer st.sending.Unlock()
+	if l := st.ledger.Load(); l != nil {
+		l.send(st, raw)
+		return
+	}
+	st.queue(frame{raw: raw})
+}
 
 // end queues the last frame.
 func (st *stream) end(raw string) { st.queue(frame{raw: raw, end: true}) }

@@ -57,7 +57,7 @@ func offersXMPP(header string) bool {
 func (t *wsTransport) read() (*element, error) {
 	kind, raw, err := t.c.Read(t.ctx)
 	if err != nil {
-		return nil, err
+		return nil, errCut // no <close/> came: whatever ended the socket, io.EOF among it, ended no stream
 	}
 	if kind != websocket.MessageText {
 		return nil, &streamError{"bad-format", "not a text frame"}

@@ -1,6 +1,10 @@
-// Command devserver runs the service of package sdktest on its own, for apps
-// and tools in any language. Its first line on standard output is a JSON object
-// that says where it listens. SIGINT and SIGTERM end it.
+// Devserver is the emulator of the service: package sdktest on its own, for apps and tools in any language, with a page
+// that shows what it holds and what goes over the wire, and that can make it fail.
+//
+//	go run ./examples/devserver                 says on standard error how to reach it
+//	go run ./examples/devserver -data ./data    keeps accounts
+//
+// Its first line on standard output is a JSON object that says where it listens. SIGINT and SIGTERM end it.
 package main
 
 import (
@@ -10,24 +14,13 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
 
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
-
-// endpoints is the first line of output.
-type endpoints struct {
-	APIBaseURL   string `json:"apiBaseUrl"`
-	APIConfigURL string `json:"apiConfigUrl"`
-	SignalURL    string `json:"signalUrl"`
-	XMPPURL      string `json:"xmppUrl"`
-	XMPPAddress  string `json:"xmppAddress"` // host:port, TCP with STARTTLS
-	Domain       string `json:"domain"`
-	LicenseKey   string `json:"licenseKey"`
-	CAFile       string `json:"caFile"`
-}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -47,60 +40,83 @@ func main() {
 // errUsage has been told to the user already.
 var errUsage = errors.New("wrong arguments")
 
-// run serves until ctx ends.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	opts, caOut, err := parse(args, stderr)
-	if err != nil {
-		return err
-	}
-	srv, err := sdktest.Start(opts)
-	if err != nil {
-		return err
-	}
-	defer srv.Close()
-	caFile := srv.CAFile()
-	if caOut != "" {
-		if err := copyFile(caFile, caOut); err != nil {
-			return err
-		}
-		caFile = caOut
-	}
-	err = json.NewEncoder(stdout).Encode(endpoints{
-		APIBaseURL: srv.URL(), APIConfigURL: srv.ConfigURL(), SignalURL: srv.SignalURL(), XMPPURL: srv.XMPPURL(),
-		XMPPAddress: srv.XMPPAddress(), Domain: srv.Domain(), LicenseKey: srv.LicenseKey(), CAFile: caFile,
-	})
-	if err != nil {
-		return fmt.Errorf("standard output: %w", err)
-	}
-	<-ctx.Done()
-	return nil
+// settings are the command line.
+type settings struct {
+	options sdktest.Options
+	caOut   string
+	page    audience
 }
 
-func parse(args []string, stderr io.Writer) (o sdktest.Options, caOut string, err error) {
+func parse(args []string, stderr io.Writer) (s settings, err error) {
 	fs := flag.NewFlagSet("devserver", flag.ContinueOnError)
 	fs.SetOutput(stderr)
-	fs.StringVar(&o.Listen, "listen", "127.0.0.1:0", "`address` of REST, WebSocket and signalling (TLS)")
+	o := &s.options
+	fs.StringVar(&o.Listen, "listen", "127.0.0.1:0", "`address` of REST, WebSocket, signalling and the page (TLS)")
 	fs.StringVar(&o.Domain, "domain", "", "XMPP domain; it and its siblings are in the certificate")
 	fs.StringVar(&o.LicenseKey, "license", "", "licence `key` that is accepted")
 	fs.BoolVar(&o.Trial, "trial", true, "trial licence; -trial=false for a licensed one")
-	fs.StringVar(&caOut, "ca-out", "", "`file` to write the certificate authority to (PEM)")
+	fs.StringVar(&s.caOut, "ca-out", "", "`file` to write the certificate authority to (PEM)")
 	fs.StringVar(&o.DataDir, "data", "", "`directory` that keeps accounts and media across restarts")
-	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
-		return o, "", err
-	} else if err != nil {
-		return o, "", errUsage
-	}
-	if fs.NArg() > 0 {
+	fs.TextVar(&s.page, "page", audienceLocal, "`who` may open the page: local (this machine), all or none")
+	switch err := fs.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		return s, err
+	case err != nil:
+		return s, errUsage
+	case fs.NArg() > 0:
 		fmt.Fprintf(stderr, "devserver: unexpected argument %q\n", fs.Arg(0))
-		return o, "", errUsage
+		return s, errUsage
 	}
-	return o, caOut, nil
+	return s, nil
 }
 
-func copyFile(from, to string) error {
-	raw, err := os.ReadFile(from)
+// run serves until ctx ends.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	s, err := parse(args, stderr)
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(to, raw, 0o644)
+	s.options.Logger = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	srv, err := sdktest.Start(s.options)
+	if err != nil {
+		return err
+	}
+	caFile, err := writeCA(srv, s.caOut)
+	if err != nil {
+		srv.Close()
+		return err
+	}
+	how := howToReach(srv, s, caFile)
+	p := newPage(srv, s, how)
+	defer p.close()
+	defer srv.Close()
+	if s.page != audienceNone {
+		srv.SetHandler(p.handler())
+	}
+	if err := json.NewEncoder(stdout).Encode(how.endpoints); err != nil {
+		return fmt.Errorf("standard output: %w", err)
+	}
+	_, _ = io.WriteString(stderr, how.text()) // who has closed it does not want it
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-p.restart: // not in the page's handler, which Restart waits for
+			if err := srv.Restart(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// writeCA copies the certificate authority to where it is wanted, and returns where it is for good.
+func writeCA(srv *sdktest.Server, to string) (file string, err error) {
+	if to == "" {
+		return srv.CAFile(), nil
+	}
+	raw, err := os.ReadFile(srv.CAFile())
+	if err != nil {
+		return "", err
+	}
+	return to, os.WriteFile(to, raw, 0o644)
 }

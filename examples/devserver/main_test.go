@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -52,17 +51,6 @@ func start(t *testing.T, bin string, args ...string) (*exec.Cmd, map[string]any)
 	return cmd, first
 }
 
-func client(t *testing.T, caFile string) *http.Client {
-	t.Helper()
-	raw, err := os.ReadFile(caFile)
-	require.NoError(t, err)
-	pool := x509.NewCertPool()
-	require.True(t, pool.AppendCertsFromPEM(raw))
-	tr := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}
-	t.Cleanup(tr.CloseIdleConnections)
-	return &http.Client{Transport: tr, Timeout: patience}
-}
-
 func TestBinary(t *testing.T) {
 	bin := build(t)
 	dir := t.TempDir()
@@ -94,7 +82,7 @@ func TestBinary(t *testing.T) {
 }
 
 func TestArguments(t *testing.T) {
-	for _, args := range [][]string{{"-nonsense"}, {"-trial=maybe"}, {"extra"}} {
+	for _, args := range [][]string{{"-nonsense"}, {"-trial=maybe"}, {"-page=everybody"}, {"extra"}} {
 		var stderr bytes.Buffer
 		require.ErrorIs(t, run(t.Context(), args, io.Discard, &stderr), errUsage, args)
 		require.NotEmpty(t, stderr.String())

@@ -40,10 +40,10 @@ func cast(t *testing.T, svc *service, pages ...string) *stage {
 func TestProfilePage(t *testing.T) {
 	for name, trial := range modes {
 		t.Run(name, func(t *testing.T) {
-			need(t, programs...)
+			needAll(t)
 			s := cast(t, devserver(t, trial), "alice", "bob", "carol")
 			tour(s)
-			s.browser.requireClean(t, quirks...)
+			s.browser.RequireClean(t, quirks...)
 		})
 	}
 }
@@ -60,11 +60,11 @@ func TestMixedCompany(t *testing.T) {
 		{"Go alice", false, []string{"bob", "dave"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			need(t, programs...)
+			needAll(t)
 			svc := inProcess(t, sdktest.Options{Trial: c.trial, PingInterval: time.Second})
 			s := cast(t, svc, c.pages...)
 			tour(s)
-			s.browser.requireClean(t, quirks...)
+			s.browser.RequireClean(t, quirks...)
 			// alice is there to the end.
 			require.Eventually(t, func() bool {
 				return slices.ContainsFunc(svc.srv.Requests(), func(q sdktest.Request) bool {

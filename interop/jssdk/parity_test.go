@@ -27,11 +27,11 @@ import (
 func TestParity(t *testing.T) {
 	for name, trial := range modes {
 		t.Run(name, func(t *testing.T) {
-			need(t, programs...)
+			needAll(t)
 			one, other := twins(t, trial)
 			js := cast(t, one, slices.Collect(maps.Keys(everybody))...)
 			tour(js)
-			js.browser.requireClean(t, quirks...)
+			js.browser.RequireClean(t, quirks...)
 			gophers := cast(t, other)
 			tour(gophers)
 

@@ -22,6 +22,7 @@ import (
 
 	sdk "github.com/mirrorfly-go/sdk"
 	"github.com/mirrorfly-go/sdk/internal/seal"
+	"github.com/mirrorfly-go/sdk/interop/internal/browser"
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
@@ -78,26 +79,21 @@ func sh(t *testing.T, line string) string {
 }
 
 // requireClean checks that pages have asked nobody else for anything, and have had nothing to complain about.
-func (c *chromium) requireClean(base string) {
-	c.t.Helper()
-	var seen struct{ Requests, Problems []string }
-	c.do("seen", nil, &seen)
-	require.Empty(c.t, seen.Problems)
-	require.NotEmpty(c.t, seen.Requests)
-	for _, address := range seen.Requests {
-		require.True(c.t, strings.HasPrefix(address, base+"/"), address)
-	}
+func requireClean(t *testing.T, c *browser.Browser, base string) {
+	t.Helper()
+	c.RequireClean(t)
+	c.RequireOwn(t, base)
 }
 
 // TestInTheBox is what somebody sees who starts the program without settings and does what it says.
 func TestInTheBox(t *testing.T) {
-	need(t, "zbarimg")
+	browser.Need(t, "zbarimg")
 	c := startChromium(t)
 	program := build(t)
 	said := start(t, program, []string{"MIRRORFLY_API_BASE_URL="}, `Open (\S+) in a browser(?s:.*)\n  (.* -scan alice -at .*)\n`)
 	url, command := said[1], said[2]
-	desktop := c.open("desktop", url, 1280, 900, false)
-	phone := c.open("phone", url, 360, 740, true)
+	desktop := open(t, c, "desktop", url, 1280, 900, false)
+	phone := open(t, c, "phone", url, 360, 740, true)
 
 	first := desktop.awaitCode("")
 	phone.awaitCode("")
@@ -108,7 +104,7 @@ func TestInTheBox(t *testing.T) {
 	var code map[string]string
 	require.NoError(t, json.Unmarshal([]byte(plain), &code))
 	require.NotEmpty(t, code["token"])
-	requireFits(t, phone)
+	phone.RequireFits()
 	require.Contains(t, desktop.accessible("image").Name, "QR code")
 	require.Equal(t, "Waiting for your phone.", desktop.accessible("status").Text)
 	require.Equal(t, "polite", desktop.accessible("status").Live)
@@ -116,53 +112,45 @@ func TestInTheBox(t *testing.T) {
 
 	require.Contains(t, sh(t, command), "alice has logged in")
 	for _, p := range []*tab{desktop, phone} {
-		p.awaitText("#name", "Alice Example")
+		p.AwaitText("#name", "Alice Example")
 		var width int
-		p.do("evaluate", params{"page": p.name, "code": `(async () => { const p = document.getElementById("picture"); await p.decode(); return p.checkVisibility() ? p.naturalWidth : 0; })()`}, &width)
+		p.Evaluate(`(async () => { const p = document.getElementById("picture"); await p.decode(); return p.checkVisibility() ? p.naturalWidth : 0; })()`, &width)
 		require.Equal(t, 192, width, "the picture")
-		p.screenshot("in", "")
+		p.Screenshot("in", "")
 		require.Equal(t, "Logged in as Alice Example", p.accessible("status").Text)
 		require.Equal(t, "You are logged in", p.accessible("heading").Name)
 		require.Equal(t, "Picture of Alice Example", p.accessible("image").Name)
 	}
-	requireFits(t, phone)
+	phone.RequireFits()
 	require.Equal(t, "Log out", desktop.accessible("button").Name)
 
 	// By keyboard; the button then goes, and the focus must not be lost with it.
-	desktop.do("evaluate", params{"page": "desktop", "code": `document.getElementById("logout").focus()`}, nil)
-	desktop.do("press", params{"page": "desktop", "key": "Enter"}, nil)
+	desktop.Evaluate(`document.getElementById("logout").focus()`, nil)
+	desktop.Do("press", params{"key": "Enter"}, nil)
 	second := desktop.awaitCode(first)
 	require.True(t, desktop.accessible("heading").Focused)
-	desktop.awaitText("#notice", "You are logged out.")
-	phone.awaitText("#notice", "You are logged out.")
+	desktop.AwaitText("#notice", "You are logged out.")
+	phone.AwaitText("#notice", "You are logged out.")
 	renewed := desktop.read("out")
 	require.NotEqual(t, content, renewed)
 
 	// With the page's own form; a user without a profile.
-	phone.do("fill", params{"page": "phone", "selector": "#owner", "text": "bob"}, nil)
-	phone.click("#scan")
-	desktop.awaitText("#name", "bob")
-	phone.awaitText("#initials", "B")
-	phone.screenshot("bob", "")
-	phone.click("#end")
+	phone.Do("fill", params{"selector": "#owner", "text": "bob"}, nil)
+	phone.Click("#scan")
+	desktop.AwaitText("#name", "bob")
+	phone.AwaitText("#initials", "B")
+	phone.Screenshot("bob", "")
+	phone.Click("#end")
 	desktop.awaitCode(second)
-	desktop.awaitText("#notice", "ended by the phone")
-	desktop.screenshot("ended", "")
-	c.requireClean(url)
-}
-
-// requireFits checks that nothing has to be scrolled sideways.
-func requireFits(t *testing.T, p *tab) {
-	t.Helper()
-	var over int
-	p.do("evaluate", params{"page": p.name, "code": "document.documentElement.scrollWidth - innerWidth"}, &over)
-	require.LessOrEqual(t, over, 0)
+	desktop.AwaitText("#notice", "ended by the phone")
+	desktop.Screenshot("ended", "")
+	requireClean(t, c, url)
 }
 
 // TestRealService runs the program with settings, as for the real service, and reads the code off the screen as a
 // phone does: the scan works only if every character is right.
 func TestRealService(t *testing.T) {
-	need(t, "zbarimg")
+	browser.Need(t, "zbarimg")
 	if runtime.GOOS != "linux" {
 		t.Fatal("SSL_CERT_FILE, by which the program trusts the test's server, works on Linux")
 	}
@@ -173,7 +161,7 @@ func TestRealService(t *testing.T) {
 		"MIRRORFLY_API_BASE_URL=" + srv.URL(), "MIRRORFLY_LICENSE_KEY=" + srv.LicenseKey(),
 		"MIRRORFLY_TRIAL=false", "MIRRORFLY_SIGNAL_URL=" + srv.SignalURL(), "SSL_CERT_FILE=" + srv.CAFile(),
 	}, `Open (\S+) in a browser`)
-	page := c.open("real", said[1], 1280, 900, true)
+	page := open(t, c, "real", said[1], 1280, 900, true)
 	first := page.awaitCode("")
 	old := page.read("code")
 
@@ -183,22 +171,22 @@ func TestRealService(t *testing.T) {
 	require.NotEqual(t, old, content)
 	require.Error(t, srv.Phone("carol").Scan(t.Context(), old))
 	require.NoError(t, srv.Phone("carol").Scan(t.Context(), content))
-	page.awaitText("#name", "Carol with a long name")
-	page.screenshot("in", "")
+	page.AwaitText("#name", "Carol with a long name")
+	page.Screenshot("in", "")
 
 	require.NoError(t, srv.Phone("carol").LogoutWeb(t.Context()))
 	third := page.awaitCode(second)
-	page.awaitText("#notice", "ended by the phone")
+	page.AwaitText("#notice", "ended by the phone")
 
 	require.Error(t, srv.Phone("carol").Scan(t.Context(), content))
 	require.NoError(t, srv.Phone("carol").Scan(t.Context(), page.read("again")))
-	page.awaitText("#name", "Carol")
-	page.click("#logout")
+	page.AwaitText("#name", "Carol")
+	page.Click("#logout")
 	page.awaitCode(third)
 	var phones bool
-	page.do("evaluate", params{"page": "real", "code": `document.getElementById("phone").checkVisibility()`}, &phones)
+	page.Evaluate(`document.getElementById("phone").checkVisibility()`, &phones)
 	require.False(t, phones, "there is no built-in phone on the real service")
-	c.requireClean(said[1])
+	requireClean(t, c, said[1])
 }
 
 // TestProgramStartsAgain: a page that stays open tells that its program has gone, and finds it again.
@@ -209,15 +197,15 @@ func TestProgramStartsAgain(t *testing.T) {
 	var url string
 	t.Run("first", func(t *testing.T) { // the program ends with it
 		url = start(t, program, box, `Open (\S+) in a browser`)[1]
-		page = c.open("again", url, 800, 900, false)
+		page = open(t, c, "again", url, 800, 900, false)
 		page.awaitCode("")
 	})
-	page.awaitText("#notice", "lost its program")
-	page.screenshot("lost", "")
+	page.AwaitText("#notice", "lost its program")
+	page.Screenshot("lost", "")
 	t.Run("second", func(t *testing.T) {
 		start(t, program, box, `Open (\S+) in a browser`, "-listen", strings.TrimPrefix(url, "http://"))
 		page.awaitCode("")
-		page.awaitText("#status", "Waiting for your phone.")
+		page.AwaitText("#status", "Waiting for your phone.")
 	})
 }
 

@@ -16,14 +16,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	sdk "github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/interop/internal/browser"
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
 // TestRenderings reads all that QRCode can draw with zbarimg, 50 codes of different length with random content.
 func TestRenderings(t *testing.T) {
-	need(t, "zbarimg")
+	browser.Need(t, "zbarimg")
 	c := startChromium(t)
-	page := c.open("svg", "", 500, 500, false)
+	page := open(t, c, "svg", "", 500, 500, false)
 	srv := sdktest.New(t)
 	dir := t.TempDir()
 	for name, logo := range map[string]image.Image{"plain": nil, "logo": harshLogo()} {
@@ -46,7 +47,7 @@ func TestRenderings(t *testing.T) {
 				if i%2 == 1 {
 					scale = fmt.Sprintf("width: %dpx; height: auto", 300+7*i)
 				}
-				page.do("show", params{"page": "svg", "html": `<style>svg { ` + scale + ` }</style>` + code.SVG()}, nil)
+				page.Do("show", params{"html": `<style>svg { ` + scale + ` }</style>` + code.SVG()}, nil)
 				require.Equal(t, code.Content(), page.read("code"), "SVG %d", i)
 
 				writePNG(t, file, screen(t, code.Terminal()))

@@ -1,0 +1,222 @@
+package main
+
+import (
+	"net/http"
+	"os/exec"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/sdktest"
+)
+
+func TestOrders(t *testing.T) {
+	e := launch(t)
+	f := e.follow()
+	alice := newUser(t, e.at)
+	login(t, alice, "alice")
+	done := func(name, body, said string) {
+		t.Helper()
+		got, failure := e.order(name, body)
+		require.Empty(t, failure)
+		require.Contains(t, got, said)
+	}
+	state := func(right func(v view) bool) {
+		t.Helper()
+		until(f, "state", right)
+	}
+	ctx := t.Context()
+
+	done("fail", `{"op":" /api/v1/contacts/vcard/ ","code":500,"text":"boom"}`, "contacts/vcard fails with 500")
+	state(func(v view) bool { return len(v.Next) == 1 && v.Next[0] == "contacts/vcard" })
+	_, err := alice.GetUserProfile(ctx, "alice")
+	require.ErrorContains(t, err, "boom")
+	state(func(v view) bool { return len(v.Next) == 0 })
+
+	done("fault", `{"step":"iq","kind":"error"}`, "iq: error")
+	state(func(v view) bool { return v.Faults[sdktest.StepIQ] == sdktest.FaultError })
+	_, err = alice.GetUsersIBlocked(ctx)
+	require.Error(t, err)
+	done("fault", `{"step":"iq","kind":""}`, "works again")
+	_, err = alice.GetUsersIBlocked(ctx)
+	require.NoError(t, err)
+
+	done("delay", `{"count":250}`, "250ms")
+	state(func(v view) bool { return v.Delay == 250 })
+	began := time.Now()
+	_, err = alice.GetUserProfile(ctx, "alice")
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, time.Since(began), 250*time.Millisecond)
+	done("clear", `{}`, "No fault")
+	state(func(v view) bool { return v.Delay == 0 && len(v.Faults) == 0 })
+	done("delay", `{"count":0}`, "at once")
+
+	profiles := make(chan sdk.Profile, 10)
+	defer alice.OnUserProfile(func(p sdk.Profile) { profiles <- p })()
+	done("profile", `{"user":"bob","name":"Bob <&>","status":"here"}`, "bob")
+	require.Equal(t, "Bob <&>", (<-profiles).NickName)
+	done("profile", `{"user":"bob","name":"Bob","status":"there"}`, "bob")
+	require.Equal(t, "there", (<-profiles).Status)
+
+	done("admin", `{"user":"bob","on":true}`, "bob is blocked")
+	state(func(v view) bool { return len(v.Users) == 2 && v.Users[1].AdminBlocked })
+	done("admin", `{"user":"bob","on":false}`, "not blocked")
+
+	done("feature", `{"feature":"report","on":false}`, "report: off")
+	state(func(v view) bool { return len(v.Off) == 1 && v.Off[0] == "report" })
+	done("sessions", `{"count":1}`, "1")
+	done("sessions", `{"count":0}`, "any number")
+
+	seen := make(chan sdk.PresenceEvent, 10)
+	defer alice.OnPresence(func(p sdk.PresenceEvent) { seen <- p })()
+	done("push", `{"user":"alice","text":"<presence xmlns='jabber:client' from='zoe@`+e.at.Domain+`/x'/>"}`, "sessions: 1")
+	for (<-seen).FromUserJID != "zoe@"+e.at.Domain { // her own comes too
+	}
+
+	done("tokens", `{}`, "expired")
+	_, err = alice.GetUserProfile(ctx, "alice") // logs in again by itself
+	require.NoError(t, err)
+	done("codes", `{}`, "replaced")
+
+	for _, name := range []string{"drop", "restart"} {
+		events := make(chan sdk.ConnectionEvent, 20)
+		stop := alice.OnConnection(func(ev sdk.ConnectionEvent) { events <- ev })
+		done(name, `{}`, "")
+		for (<-events).Status != sdk.StatusConnected { // reconnecting comes first
+		}
+		stop()
+	}
+}
+
+func TestQROrders(t *testing.T) {
+	e := launch(t)
+	offer := func() (*sdk.QRLogin, string) {
+		login, err := newUser(t, e.at).GenerateQRCode(t.Context(), sdk.QROptions{SignalServerURL: e.at.SignalURL})
+		require.NoError(t, err)
+		return login, (<-login.Codes()).Content()
+	}
+	login, content := offer()
+	said, failure := e.order("scan", `{"user":"alice","text":" `+content+`\n"}`)
+	require.Empty(t, failure)
+	require.Contains(t, said, "alice has logged in")
+	me, err := login.Wait(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "alice", me.Data.Username)
+	_, failure = e.order("logout", `{"user":"alice"}`)
+	require.Empty(t, failure)
+	_, failure = e.order("logout", `{"user":"alice"}`)
+	require.Contains(t, failure, "no web session")
+
+	login, content = offer()
+	_, failure = e.order("reject", `{"user":"alice","text":"`+content+`"}`)
+	require.Empty(t, failure)
+	_, err = login.Wait(t.Context())
+	require.ErrorIs(t, err, sdk.ErrInvalidCredentials)
+	require.NoError(t, login.Close())
+}
+
+func TestOrdersRefused(t *testing.T) {
+	e := launch(t)
+	for name, body := range map[string]string{
+		"fault":  `{"step":"nowhere","kind":"close"}`,
+		"fault ": `{"step":"iq","kind":"nothing"}`,
+		"fail":   `{"op":"","code":500}`, "fail ": `{"op":"login","code":99}`, "fail  ": `{"op":"login","code":600}`,
+		"delay": `{"count":-1}`, "delay ": `{"count":60001}`,
+		"feature": `{"feature":"nothing","on":true}`, "sessions": `{"count":-1}`,
+		"admin": `{"user":"nobody","on":true}`, "push": `{"user":"nobody","text":"<x/>"}`,
+		"profile": `{"user":"Not An Id","name":"x"}`, "profile ": `{"user":"","name":"x"}`,
+		"scan": `{"user":"alice","text":"nonsense"}`, "reject": `{"user":"alice","text":""}`, "logout": `{"user":"nobody"}`,
+		"nothing": `{}`, "drop": `{"more":1}`, "drop ": `{} {}`, "drop  ": `[`, "drop   ": `null null`, "drop    ": `{"count":"1"}`,
+		"clear": `{"text":"` + strings.Repeat("x", maxOrder) + `"}`,
+	} {
+		_, failure := e.order(strings.TrimSpace(name), body)
+		require.NotEmpty(t, failure, "%s %.50s", name, body)
+	}
+	require.NotEmpty(t, e.at)
+	for range maxFailures {
+		_, failure := e.order("fail", `{"op":"x","code":500}`)
+		require.Empty(t, failure)
+	}
+	_, failure := e.order("fail", `{"op":"x","code":500}`)
+	require.Contains(t, failure, "too many")
+	status, _, _ := e.do(http.MethodGet, "/_dev/do/drop", "")
+	require.Equal(t, http.StatusMethodNotAllowed, status)
+}
+
+// A fault that keeps the page itself out can't be ended on it, so it ends by itself.
+func TestLockOutsEnd(t *testing.T) {
+	srv := sdktest.New(t)
+	synctest.Test(t, func(t *testing.T) {
+		l := lockOuts{srv: srv}
+		srv.SetFault(sdktest.StepHTTPAccept, sdktest.FaultClose)
+		srv.SetFault(sdktest.StepHTTPTLS, sdktest.FaultClose)
+		l.set(sdktest.StepHTTPAccept)
+		l.set(sdktest.StepHTTPTLS)
+		time.Sleep(lockOutTime / 2)
+		l.set(sdktest.StepHTTPAccept) // begins anew
+		time.Sleep(lockOutTime/2 + 1)
+		synctest.Wait()
+		require.Equal(t, map[sdktest.Step]sdktest.FaultKind{sdktest.StepHTTPAccept: sdktest.FaultClose}, srv.Faults().Steps)
+		time.Sleep(lockOutTime)
+		synctest.Wait()
+		require.Empty(t, srv.Faults().Steps)
+		srv.SetFault(sdktest.StepHTTPTLS, sdktest.FaultClose)
+		l.set(sdktest.StepHTTPTLS)
+		l.lift(sdktest.StepHTTPTLS)
+		l.set(sdktest.StepHTTPAccept)
+		l.close()
+		l.set(sdktest.StepHTTPTLS)
+		time.Sleep(2 * lockOutTime)
+		require.Len(t, srv.Faults().Steps, 1, "no clock runs any more")
+	})
+}
+
+func TestLockOutOrder(t *testing.T) {
+	e := launch(t)
+	said, failure := e.order("fault", `{"step":"http-tls","kind":"wrong-sender"}`)
+	require.Empty(t, failure)
+	require.Contains(t, said, "ends by itself")
+	_, err := client(t, e.at.CAFile).Get(e.base)
+	require.Error(t, err, "a new connection meets it")
+}
+
+// A program that is killed has lost nothing that it had acknowledged.
+func TestKilled(t *testing.T) {
+	bin, data := build(t), t.TempDir()
+	t.Setenv("TMPDIR", t.TempDir()) // what is killed can not clean up
+	at := func() (*exec.Cmd, endpoints) {
+		cmd, first := start(t, bin, "-data", data)
+		return cmd, endpoints{
+			LicenseKey: first["licenseKey"].(string), APIBaseURL: first["apiBaseUrl"].(string), XMPPURL: first["xmppUrl"].(string),
+			CAFile: first["caFile"].(string), Domain: first["domain"].(string),
+		}
+	}
+	cmd, first := at()
+	alice := newUser(t, first)
+	me := login(t, alice, "alice")
+	_, err := alice.SetUserProfile(t.Context(), sdk.ProfileUpdate{Name: "Alice", Email: "a@example.com"})
+	require.NoError(t, err)
+	_, err = alice.BlockUser(t.Context(), "bob@"+first.Domain)
+	require.NoError(t, err)
+	require.NoError(t, cmd.Process.Kill())
+	require.Error(t, cmd.Wait())
+	require.NoError(t, alice.Close())
+
+	cmd, second := at()
+	alice = newUser(t, second)
+	_, err = alice.Connect(t.Context(), me.Username, me.Password)
+	require.NoError(t, err)
+	p, err := alice.GetUserProfile(t.Context(), "alice")
+	require.NoError(t, err)
+	require.Equal(t, "Alice", p.Data.NickName)
+	blocked, err := alice.GetUsersIBlocked(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []sdk.BlockedUser{{JID: "bob@" + first.Domain}}, blocked.Data)
+	require.NoError(t, alice.Close())
+	require.NoError(t, cmd.Process.Kill())
+	require.Error(t, cmd.Wait())
+}

@@ -1,0 +1,96 @@
+package sdktest
+
+import (
+	"bufio"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestSetHandler(t *testing.T) {
+	s := trial(t)
+	base := strings.TrimSuffix(s.URL(), apiRoot)
+	get := func(path string) (status int, body string, header http.Header) {
+		req, err := http.NewRequest(http.MethodGet, base+path, nil)
+		require.NoError(t, err)
+		req.Header.Set("Origin", "https://elsewhere.example")
+		resp, err := httpClient(t, s).Do(req)
+		require.NoError(t, err)
+		defer resp.Body.Close()
+		raw, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		return resp.StatusCode, string(raw), resp.Header
+	}
+	status, _, _ := get("/")
+	require.Equal(t, 404, status)
+	s.SetHandler(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) { _, _ = io.WriteString(w, "mine "+req.URL.Path) }))
+	s.SetFault(StepREST, FaultError)
+	s.FailNext("", 500, "boom")
+	for _, path := range []string{"/", "/page.js", "/api/v2/login", "/websockets", "/api"} {
+		status, body, header := get(path)
+		require.Equal(t, 200, status, path)
+		require.Equal(t, "mine "+path, body)
+		require.Empty(t, header.Get("Access-Control-Allow-Origin"), "other sites may not read it")
+	}
+	for path, want := range map[string]int{
+		"/api/v1/nothing": 503, "/storage/x": 503, "/license/details": 503, "/websocket": 400, "/socket.io/": 400, "/_test/x": 404,
+	} {
+		status, body, header := get(path)
+		require.Equal(t, want, status, path)
+		require.NotContains(t, body, "mine", path)
+		require.NotEmpty(t, header.Get("Access-Control-Allow-Origin"), path)
+	}
+	s.SetHandler(nil)
+	status, _, _ = get("/")
+	require.Equal(t, 404, status)
+}
+
+// What the handler serves goes on over DropConnections and ends with the server.
+func TestHandlerIsSpared(t *testing.T) {
+	s := trial(t)
+	more := make(chan string)
+	ended := make(chan struct{})
+	s.SetHandler(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		defer close(ended)
+		for {
+			select {
+			case text := <-more:
+				_, _ = io.WriteString(w, text+"\n")
+				_ = http.NewResponseController(w).Flush()
+			case <-req.Context().Done():
+				return
+			}
+		}
+	}))
+	x := connect(t, s, register(t, s, "alice"), "Web-1")
+	answer := make(chan *http.Response, 1)
+	go func() { // ends with the first line of the answer
+		resp, err := httpClient(t, s).Get(strings.TrimSuffix(s.URL(), apiRoot) + "/stream")
+		if err == nil {
+			answer <- resp
+		}
+	}()
+	more <- "first"
+	resp := <-answer
+	defer resp.Body.Close()
+	lines := bufio.NewReader(resp.Body)
+	line, err := lines.ReadString('\n')
+	require.NoError(t, err)
+	require.Equal(t, "first\n", line)
+
+	s.DropConnections()
+	_, err = x.read(patience)
+	require.Error(t, err)
+	more <- "second"
+	line, err = lines.ReadString('\n')
+	require.NoError(t, err)
+	require.Equal(t, "second\n", line)
+
+	s.Close()
+	<-ended
+	_, err = lines.ReadString('\n')
+	require.Error(t, err)
+}

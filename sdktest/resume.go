@@ -1,0 +1,197 @@
+package sdktest
+
+import (
+	"context"
+	"strconv"
+	"sync"
+	"time"
+)
+
+const nsManagement = "urn:xmpp:sm:3"
+
+// SetResumeLocation makes the server name host and port of an XMPP port as the place where new
+// streams are to be resumed (Options.ResumeTimeout); empty: it names none.
+func (s *Server) SetResumeLocation(address string) {
+	s.ctl.mu.Lock()
+	defer s.ctl.mu.Unlock()
+	s.ctl.resumeAt = address
+}
+
+func (s *Server) resumeLocation() string {
+	s.ctl.mu.Lock()
+	defer s.ctl.mu.Unlock()
+	return s.ctl.resumeAt
+}
+
+// maxUnacked is how many stanzas are kept for a client that does not acknowledge them.
+const maxUnacked = 8 * queueLength
+
+// ledger counts the stanzas of a stream both ways and keeps what the client has not
+// acknowledged, so that another connection can go on where this one broke (XEP-0198).
+// Its lock comes after the hub's; nothing is locked under it.
+type ledger struct {
+	id string
+
+	mu       sync.Mutex
+	owner    *stream // whose connection serves it; nil: lost
+	received uint32  // of the client
+	acked    uint32  // the client has handled so many of ours
+	unacked  []string
+	spilled  bool // more has piled up than is kept: it can't be resumed
+}
+
+// manage handles an element of stream management on a bound stream.
+func (st *stream) manage(e *element) error {
+	switch {
+	case e.name.Local == "enable" && st.ledger.Load() == nil:
+		l := &ledger{id: randomHex(16), owner: st}
+		answer := el(nsManagement, "enabled")
+		if r := e.attr("resume"); r == "true" || r == "1" {
+			answer.set("resume", "true")
+			answer.set("id", l.id)
+			answer.set("max", strconv.Itoa(max(1, int(st.srv.opts.ResumeTimeout/time.Second))))
+			if to := st.srv.resumeLocation(); to != "" {
+				answer.set("location", to)
+			}
+		} else {
+			l.id = ""
+		}
+		st.sending.Lock() // no stanza may slip in between the answer and the count
+		defer st.sending.Unlock()
+		st.tell(answer)
+		st.ledger.Store(l)
+		return nil
+	case e.name.Local == "r" && st.ledger.Load() != nil:
+		l := st.ledger.Load()
+		l.mu.Lock()
+		h := l.received
+		l.mu.Unlock()
+		st.tell(el(nsManagement, "a", "h", strconv.FormatUint(uint64(h), 10)))
+		return nil
+	case e.name.Local == "a" && st.ledger.Load() != nil:
+		return st.ledger.Load().acknowledge(e)
+	}
+	st.tell(el(nsManagement, "failed").add(el(nsStanzas, "unexpected-request")))
+	return nil
+}
+
+// acknowledge forgets what the client has handled.
+func (l *ledger) acknowledge(e *element) error {
+	h, err := strconv.ParseUint(e.attr("h"), 10, 32)
+	if err != nil {
+		return &streamError{"bad-format", "bad count of handled stanzas"}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := int(uint32(h) - l.acked)
+	if n < 0 || n > len(l.unacked) {
+		return &streamError{"undefined-condition", "handled-count-too-high"}
+	}
+	l.acked, l.unacked = uint32(h), l.unacked[n:]
+	return nil
+}
+
+// send keeps a stanza for the client, and queues it when there is a connection. st
+// may be one that has been replaced and does not know it yet.
+func (l *ledger) send(st *stream, raw string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.owner != nil && l.owner != st {
+		return
+	}
+	if len(l.unacked) < maxUnacked {
+		l.unacked = append(l.unacked, raw)
+	} else {
+		l.spilled = true
+	}
+	if l.owner == st {
+		st.queue(frame{raw: raw})
+	}
+}
+
+// count notes a stanza that st has handled for the client.
+func (l *ledger) count(st *stream) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.owner == st {
+		l.received++
+	}
+}
+
+// lose notes that the connection is gone and reports whether the stream waits for another.
+func (l *ledger) lose(st *stream) bool {
+	if l == nil || l.id == "" {
+		return false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.owner != st || l.spilled {
+		return false
+	}
+	l.owner = nil
+	return true
+}
+
+// await keeps a stream that has lost its connection, for as long as it may be resumed.
+func (st *stream) await(run context.Context) {
+	over := func() { st.srv.hub.unbind(st) }
+	timer := time.AfterFunc(st.srv.opts.ResumeTimeout, over)
+	context.AfterFunc(run, func() { // a server that stops forgets
+		timer.Stop()
+		over()
+	})
+}
+
+// resume takes up a lost stream instead of binding a resource.
+func (st *stream) resume(e *element) error {
+	kind := st.srv.fault(StepResume)
+	if handled, err := st.misbehave(kind); handled {
+		return err
+	}
+	if kind != FaultError {
+		taken, err := st.srv.hub.resume(st, e)
+		if taken || err != nil {
+			return err
+		}
+	}
+	return st.t.write(el(nsManagement, "failed").add(el(nsStanzas, "item-not-found")).String())
+}
+
+// resume puts st in the place of the stream that it names. What the client did not
+// get is queued again. False: there is no such stream.
+func (h *hub) resume(st *stream, e *element) (bool, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var old *stream
+	for _, other := range h.streams[st.user] {
+		if l := other.ledger.Load(); l != nil && l.id != "" && l.id == e.attr("previd") && !l.spilled {
+			old = other
+		}
+	}
+	if old == nil {
+		return false, nil
+	}
+	l := old.ledger.Load()
+	if err := l.acknowledge(e); err != nil {
+		return false, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.owner != nil {
+		l.owner.cancel() // half open: the client knows better
+	}
+	l.owner = st
+	st.resource, st.jid = old.resource, old.jid
+	st.available, st.left, st.carbons, st.since = old.available, old.left, old.carbons, old.since
+	st.out = make(chan frame, queueLength+len(l.unacked)+1)
+	st.tell(el(nsManagement, "resumed", "previd", l.id, "h", strconv.FormatUint(uint64(l.received), 10)))
+	for _, raw := range l.unacked {
+		st.queue(frame{raw: raw})
+	}
+	st.ledger.Store(l)
+	h.streams[st.user][st.resource] = st
+	return true, nil
+}
+
+// tell queues what is no stanza: it does not count.
+func (st *stream) tell(e *element) { st.queue(frame{raw: e.String()}) }
