@@ -53,12 +53,12 @@ func (c *Client) DeleteMyAccount(ctx context.Context, reason, feedback string) (
 
 // ReportedMessage is one message of a report.
 type ReportedMessage struct {
-	MsgID       string `json:"msgId"`
-	Message     string `json:"message"` // may be empty
-	MsgType     string `json:"msgType"`
+	MsgID       string `json:"msgId"`       // required
+	Message     string `json:"message"`     // may be empty
+	MsgType     string `json:"msgType"`     // as the message carries it, e.g. "text"; required
 	Filename    string `json:"filename"`    // may be empty
-	Timestamp   int64  `json:"timestamp"`   // as the message carries it, not 0
-	PublisherID string `json:"publisherId"` // who wrote it
+	Timestamp   int64  `json:"timestamp"`   // as the message carries it, required
+	PublisherID string `json:"publisherId"` // who wrote it; required
 }
 
 // ReportUserOrGroup reports a user (ChatTypeChat) or a group (ChatTypeGroup), with the messages that give the

@@ -41,8 +41,9 @@ func (c *Client) connection() *connection {
 	return c.conn
 }
 
-// dial makes one XMPP session with a fresh resource. ctx bounds the handshake only.
-func (c *Client) dial(ctx context.Context, me account, wirePassword string, handle func(xmpp.Event)) (*xmpp.Session, error) {
+// dial makes one XMPP session: it takes up lost, or else has a fresh resource. ctx bounds the handshake only.
+func (n *connection) dial(ctx context.Context, wirePassword string, lost *xmpp.Resumption) (*xmpp.Session, error) {
+	c, me := n.client, n.me
 	addresses, err := c.addressesFor(me)
 	if err != nil {
 		return nil, err
@@ -62,7 +63,9 @@ func (c *Client) dial(ctx context.Context, me account, wirePassword string, hand
 		KeepAliveTimeout:  c.cfg.KeepAlive.Timeout,
 		UserAgent:         c.cfg.userAgent(),
 		Logger:            c.cfg.Logger,
-		Handle:            handle,
+		Handle:            n.handle,
+		Memory:            &c.servers,
+		Resume:            lost,
 	})
 	if err != nil {
 		return nil, err
@@ -150,7 +153,7 @@ func (n *connection) supervise(s *xmpp.Session) {
 	defer close(n.done)
 	failures := 0 // since a connection last held
 	if s == nil {
-		s = n.reconnect(&failures)
+		s = n.reconnect(&failures, nil)
 	}
 	for s != nil {
 		start := time.Now()
@@ -158,28 +161,31 @@ func (n *connection) supervise(s *xmpp.Session) {
 		if time.Since(start) > stableAfter {
 			failures = 0
 		}
-		n.tellLost(err)
-		if n.ctx.Err() != nil || !isTransient(err) || n.client.cfg.Reconnect.Disabled {
+		again := n.ctx.Err() == nil && isTransient(err) && !n.client.cfg.Reconnect.Disabled
+		n.tellLost(s, err, !again)
+		if !again {
 			return
 		}
-		s = n.reconnect(&failures)
+		s = n.reconnect(&failures, s.Resumption())
 	}
 }
 
-// tellLost tells DISCONNECTED; the cause is nil when it was asked for.
-func (n *connection) tellLost(err error) {
+// tellLost tells DISCONNECTED for s; the cause is nil when it was asked for.
+func (n *connection) tellLost(s *xmpp.Session, err error, final bool) {
 	n.client.mu.Lock()
 	n.session = nil
+	n.client.ignored += s.Ignored()
 	n.client.mu.Unlock()
-	event := ConnectionEvent{Status: StatusDisconnected}
+	event := ConnectionEvent{Status: StatusDisconnected, Final: final}
 	if n.ctx.Err() == nil {
 		event.Err = explain(n.ctx, "Connect", explainDial(n.ctx, err))
 	}
 	n.client.tell(event)
 }
 
-// reconnect tries until there is a session, and returns nil when it gave up or was stopped.
-func (n *connection) reconnect(failures *int) *xmpp.Session {
+// reconnect tries until there is a session, and returns nil when it gave up or was stopped. lost is the
+// stream to take up, nil: it can't be, and what was pushed meanwhile is missed.
+func (n *connection) reconnect(failures *int, lost *xmpp.Resumption) *xmpp.Session {
 	c, policy := n.client, n.client.cfg.Reconnect
 	for attempt := 1; policy.MaxAttempts == 0 || attempt <= policy.MaxAttempts; attempt++ {
 		n.awaitLeaving()
@@ -189,15 +195,18 @@ func (n *connection) reconnect(failures *int) *xmpp.Session {
 		delay := backoff(policy, *failures)
 		*failures++
 		c.tell(ConnectionEvent{Status: StatusReconnecting, Attempt: attempt, RetryIn: delay})
-		s, err := n.redial(delay)
+		s, err := n.redial(delay, lost)
 		switch {
 		case n.ctx.Err() != nil:
-			c.tell(ConnectionEvent{Status: StatusDisconnected})
+			c.tell(ConnectionEvent{Status: StatusDisconnected, Final: true})
 			return nil
 		case err == nil:
-			c.tell(ConnectionEvent{Status: StatusConnected, Attempt: attempt})
+			c.tell(ConnectionEvent{Status: StatusConnected, Attempt: attempt, Resumed: s.Resumed()})
+			if !s.Resumed() {
+				c.listeners.missed.Emit(MissedEvent{Gap: true})
+			}
 			return s
-		case !n.tellFailed(err, attempt):
+		case !n.tellFailed(err, attempt, attempt == policy.MaxAttempts):
 			return nil
 		}
 	}
@@ -220,7 +229,7 @@ func (n *connection) awaitLeaving() {
 }
 
 // redial waits, then makes one attempt with a fresh wire password (protocol.md 4.6).
-func (n *connection) redial(delay time.Duration) (*xmpp.Session, error) {
+func (n *connection) redial(delay time.Duration, lost *xmpp.Resumption) (*xmpp.Session, error) {
 	timer := time.NewTimer(delay)
 	defer timer.Stop()
 	select {
@@ -228,13 +237,18 @@ func (n *connection) redial(delay time.Duration) (*xmpp.Session, error) {
 	case <-n.ctx.Done():
 		return nil, n.ctx.Err()
 	}
+	done, err := n.client.cfg.Dials.wait(n.ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	ctx, cancel := context.WithTimeout(n.ctx, n.client.cfg.RequestTimeout)
 	defer cancel()
 	wirePassword, err := n.client.rest.WirePassword(ctx, n.password())
 	if err != nil {
 		return nil, err
 	}
-	s, err := n.client.dial(ctx, n.me, wirePassword, n.handle)
+	s, err := n.dial(ctx, wirePassword, lost)
 	if err != nil {
 		return nil, err
 	}
@@ -255,15 +269,16 @@ func (n *connection) password() string {
 	return n.me.password
 }
 
-// tellFailed tells why an attempt to connect failed, and whether another makes sense.
-func (n *connection) tellFailed(err error, attempt int) (again bool) {
+// tellFailed tells why an attempt to connect failed, and whether another follows.
+func (n *connection) tellFailed(err error, attempt int, last bool) (again bool) {
 	event := n.client.failure(n.ctx, err)
 	event.Attempt = attempt
 	if event.Status == StatusAuthFail {
 		n.client.forgetPassword(n.me.username)
 	}
+	event.Final = last || event.Status == StatusAuthFail || !isTransient(err)
 	n.client.tell(event)
-	return event.Status != StatusAuthFail && isTransient(err)
+	return !event.Final
 }
 
 // failure is the event for a connection that could not be made.
@@ -282,14 +297,14 @@ func explainDial(ctx context.Context, err error) error {
 	case errors.As(err, &auth) && !auth.Temporary() && (auth.Err == nil || auth.Step == "bind"):
 		return &Error{
 			StatusCode: http.StatusUnauthorized, Message: "Invalid Credentials",
-			Condition: auth.Condition, Err: err, kind: ErrInvalidCredentials,
+			Condition: auth.Condition, Outcome: outcomeOf(err), Err: err, kind: ErrInvalidCredentials,
 		}
 	case errors.Is(err, xmpp.ErrInsecure), ctx.Err() != nil:
 		return err
 	}
 	e := &Error{
 		StatusCode: errNotConnected.StatusCode, Message: errNotConnected.Message,
-		Err: err, kind: errors.Join(ErrNotConnected, ErrNetwork),
+		Outcome: outcomeOf(err), Err: err, kind: errors.Join(ErrNotConnected, ErrNetwork),
 	}
 	var stream *xmpp.StreamError
 	if errors.As(err, &stream) {

@@ -136,3 +136,29 @@ func TestHugeAnswersStayBounded(t *testing.T) {
 	runtime.ReadMemStats(&after)
 	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(256<<20), "five answers of more than 4 MiB each")
 }
+
+// What strangers claim is ignored, and counted over all sessions of the client.
+func TestForgeriesAreCounted(t *testing.T) {
+	srv := sdktest.New(t)
+	client, credentials := register(t, quick(srv.Config()), "alice")
+	connection, blocks, profiles := collect(client.OnConnection), collect(client.OnBlock), collect(client.OnUserProfile)
+	connect(t, client, credentials)
+	require.Zero(t, client.Ignored())
+	forgeries := []string{
+		`<message xmlns="jabber:client" from="mallory@stranger.example/x"><userblocked blocked_user="bob" type="block_user"/></message>`,
+		`<iq xmlns="jabber:client" from="mallory@stranger.example/x" type="set" id="b"><block xmlns="urn:xmpp:blocking"><item jid="bob@x"/></block></iq>`,
+		`<iq xmlns="jabber:client" from="mallory@stranger.example" type="result" id="v"><vCard xmlns="vcard-temp"><nickName>Bob</nickName></vCard></iq>`,
+	}
+	for round := range 2 {
+		for _, xml := range forgeries {
+			require.Equal(t, 1, srv.Push("alice", xml))
+		}
+		_, err := client.GetUsersIBlocked(t.Context()) // its reply comes behind them
+		require.NoError(t, err)
+		require.Equal(t, (round+1)*len(forgeries), client.Ignored())
+		srv.DropConnections()
+		resumption(t, connection, round+1)
+	}
+	require.Empty(t, blocks.list())
+	require.Empty(t, profiles.list())
+}

@@ -26,12 +26,14 @@ const (
 // DISCONNECTED whatever came before, and LOGOUT comes right before it. A Connect whose XMPP
 // connection fails tells CONNECTIONFAILED or AUTHFAIL; one that the service refuses before that tells nothing.
 type ConnectionEvent struct {
-	Status     ConnectionStatus `json:"status"`
+	Status     ConnectionStatus `json:"status"`                 // what the connection is from now on
 	StatusCode int              `json:"statusCode,omitempty"`   // 401 with AUTHFAIL, else 0
 	Message    string           `json:"errorMessage,omitempty"` // "Invalid Credentials" with AUTHFAIL
 	Err        error            `json:"-"`                      // why, an *Error; nil when it was asked for
 	Attempt    int              `json:"attempt,omitempty"`      // RECONNECTING and what follows: 1 for the first after a loss
 	RetryIn    time.Duration    `json:"retryIn,omitempty"`      // RECONNECTING: the delay before this attempt, in nanoseconds in JSON
+	Final      bool             `json:"final,omitempty"`        // DISCONNECTED, CONNECTIONFAILED, AUTHFAIL: no attempt follows by itself, Connect is up to the program
+	Resumed    bool             `json:"resumed,omitempty"`      // CONNECTED after a loss: the old stream goes on, no event was missed (XEP-0198); else OnMissed is told, too
 }
 
 // PresenceEvent tells that a contact came or went (protocol.md 6.1).
@@ -42,28 +44,29 @@ type PresenceEvent struct {
 
 // BlockEvent tells a change of who has blocked whom (protocol.md 6.3, 6.4).
 type BlockEvent struct {
-	UserID  string `json:"blockedUserId"`
-	UserJID string `json:"userJid"` // bare JID; empty with ByMe and not Blocked: everybody was unblocked
-	Blocked bool   `json:"blocked"`
-	ByMe    bool   `json:"byMe"` // true: my list changed, here or on another device; false: that user (un)blocked me
+	UserID  string `json:"blockedUserId"` // the local part of UserJID
+	UserJID string `json:"userJid"`       // bare JID; empty with ByMe and not Blocked: everybody was unblocked
+	Blocked bool   `json:"blocked"`       // false: unblocked
+	ByMe    bool   `json:"byMe"`          // true: my list changed, here or on another device; false: that user (un)blocked me
 }
 
 // UserDeletedEvent tells that a user's account is gone (protocol.md 6.4).
 type UserDeletedEvent struct {
-	UserJID string `json:"userJid"`
+	UserJID string `json:"userJid"` // bare JID
 }
 
 // AdminBlockEvent tells that the service blocked or unblocked a user, a group or
 // the own account (protocol.md 6.4).
 type AdminBlockEvent struct {
-	JID      string   `json:"toUserJid"`
-	ChatType ChatType `json:"chatType"`
-	Blocked  bool     `json:"blocked"`
+	JID      string   `json:"toUserJid"` // of the user or the group; the own one for the own account
+	ChatType ChatType `json:"chatType"`  // what JID is
+	Blocked  bool     `json:"blocked"`   // false: unblocked
 }
 
-// MissedEvent tells that events did not reach the listeners.
+// MissedEvent tells that events did not reach the listeners: read again what matters.
 type MissedEvent struct {
-	Dropped int `json:"dropped"` // events that were dropped because a listener kept the queue waiting
+	Dropped int  `json:"dropped"`       // events that were dropped because a listener kept the queue waiting
+	Gap     bool `json:"gap,omitempty"` // the connection was lost and could not be resumed: nobody knows what was pushed meanwhile
 }
 
 // listeners holds one set of functions for each kind of event. All kinds share one
@@ -133,7 +136,8 @@ func (c *Client) OnAdminBlock(f func(AdminBlockEvent)) (stop func()) {
 	return c.listeners.adminBlock.Add(f)
 }
 
-// OnMissed calls f when events were dropped because listeners were too slow: read again what matters.
+// OnMissed calls f when events did not reach the listeners: after a reconnection that
+// could not resume the old stream (right after CONNECTED), and when listeners were too slow. Read again what matters.
 func (c *Client) OnMissed(f func(MissedEvent)) (stop func()) {
 	return c.listeners.missed.Add(f)
 }

@@ -77,7 +77,7 @@ const maxSessions = "You have reached maximum sessions allowed."
 func explainRegister(err error) error {
 	var answer *rest.Error
 	if errors.As(err, &answer) && answer.Status == http.StatusMethodNotAllowed && answer.Message == maxSessions {
-		return &Error{StatusCode: answer.Status, Message: answer.Message, Err: answer.Err, kind: ErrMaxSessions}
+		return &Error{StatusCode: answer.Status, Message: answer.Message, Err: answer.Err, Outcome: outcomeOf(err), kind: ErrMaxSessions}
 	}
 	return err
 }
@@ -134,7 +134,7 @@ func (c *Client) overridden(service rest.Service) rest.Service {
 }
 
 // Connect logs in with what Register answered and opens the XMPP session (protocol.md 4). ctx
-// bounds the login only: the session lives until Logout, DeleteMyAccount or Close, and is made
+// bounds the login only, waiting for Config.Dials included: the session lives until Logout, DeleteMyAccount or Close, and is made
 // again when it is lost. It tells CONNECTED, or when the XMPP connection fails CONNECTIONFAILED or AUTHFAIL; if the client was
 // reconnecting for the same user, it goes on with that.
 //
@@ -142,18 +142,35 @@ func (c *Client) overridden(service rest.Service) rest.Service {
 // 409 ErrAlreadyLoggedIn when connected; 500 ErrNotConnected and ErrNetwork when the XMPP server
 // cannot be reached, with the cause; 599 ErrNetwork when the service cannot.
 func (c *Client) Connect(ctx context.Context, username, password string) (Result[None], error) {
-	return run(ctx, c, "Connect", "Login Success", func(ctx context.Context) (None, error) {
-		_, err := c.connect(ctx, account{username: username, password: password}, nil)
-		return None{}, err
+	return answer(ctx, c, "Connect", "Login Success", func(ctx context.Context) (None, error) {
+		me := account{username: username, password: password}
+		if err := c.checkLogin(me); err != nil {
+			return None{}, err
+		}
+		done, err := c.cfg.Dials.wait(ctx) // as long as it takes: RequestTimeout is for what follows
+		if err != nil {
+			return None{}, err
+		}
+		defer done()
+		ctx, cancel := c.bounded(ctx)
+		defer cancel()
+		if _, err := c.connect(ctx, me, nil); err != nil {
+			return None{}, explain(ctx, "Connect", err)
+		}
+		return None{}, nil
 	})
+}
+
+func (c *Client) checkLogin(me account) error {
+	err := validate(required("username", me.username), required("password", me.password))
+	if err != nil {
+		c.refuse()
+	}
+	return err
 }
 
 // connect is Connect; q is the QR login that brought the credentials, or nil.
 func (c *Client) connect(ctx context.Context, me account, q *QRLogin) (account, error) {
-	if err := validate(required("username", me.username), required("password", me.password)); err != nil {
-		c.refuse()
-		return me, err
-	}
 	if err := c.takeTurn(ctx); err != nil {
 		return me, err
 	}
@@ -209,7 +226,7 @@ func (c *Client) logIn(ctx context.Context, me account) (wirePassword string, er
 		return "", c.explainLogin(err)
 	}
 	if connected {
-		return "", &Error{StatusCode: http.StatusConflict, Message: "Already Logged In", kind: ErrAlreadyLoggedIn}
+		return "", &Error{StatusCode: http.StatusConflict, Message: "Already Logged In", Outcome: OutcomeRefused, kind: ErrAlreadyLoggedIn}
 	}
 	return wirePassword, nil
 }
@@ -221,12 +238,12 @@ func (c *Client) explainLogin(err error) error {
 	}
 	switch {
 	case answer.Status == http.StatusForbidden:
-		return &Error{StatusCode: answer.Status, Message: answer.Message, Err: answer.Err, kind: ErrBlockedByAdmin}
+		return &Error{StatusCode: answer.Status, Message: answer.Message, Err: answer.Err, Outcome: outcomeOf(err), kind: ErrBlockedByAdmin}
 	case answer.Status == http.StatusBadRequest && answer.Message == invalidCredentials:
 		c.refuse()
-		return &Error{StatusCode: answer.Status, Message: answer.Message, Err: answer.Err, kind: ErrInvalidCredentials}
+		return &Error{StatusCode: answer.Status, Message: answer.Message, Err: answer.Err, Outcome: outcomeOf(err), kind: ErrInvalidCredentials}
 	case answer.Status == http.StatusUnauthorized:
-		return &Error{StatusCode: answer.Status, Message: answer.Message, Err: answer.Err, kind: ErrInvalidCredentials}
+		return &Error{StatusCode: answer.Status, Message: answer.Message, Err: answer.Err, Outcome: outcomeOf(err), kind: ErrInvalidCredentials}
 	}
 	return err
 }
@@ -273,16 +290,16 @@ func explainConfig(err error) error {
 		answer.Status == http.StatusTooManyRequests || errors.Is(err, rest.ErrInsecure) {
 		return err
 	}
-	return &Error{StatusCode: errNotConnected.StatusCode, Message: errNotConnected.Message, Err: err, kind: ErrNotConnected}
+	return &Error{StatusCode: errNotConnected.StatusCode, Message: errNotConnected.Message, Err: err, Outcome: outcomeOf(err), kind: ErrNotConnected}
 }
 
 // open makes the first session of a login and hands it to its keeper. With resume the keeper goes on trying
 // when that fails.
 func (c *Client) open(ctx context.Context, me account, wirePassword string, resume bool) error {
 	n := c.newConnection(me)
-	s, err := c.dial(ctx, me, wirePassword, n.handle)
+	s, err := n.dial(ctx, wirePassword, nil)
 	if err != nil {
-		event := c.openFailed(ctx, me, err)
+		event := c.openFailed(ctx, me, err, resume)
 		if !resume || event.Status == StatusAuthFail || !c.keep(n, nil) {
 			n.cancel()
 		}
@@ -316,12 +333,13 @@ func (c *Client) keep(n *connection, s *xmpp.Session) bool {
 	return true
 }
 
-// openFailed tells why there is no session.
-func (c *Client) openFailed(ctx context.Context, me account, err error) ConnectionEvent {
+// openFailed tells why there is no session. resume: its keeper goes on trying.
+func (c *Client) openFailed(ctx context.Context, me account, err error, resume bool) ConnectionEvent {
 	event := c.failure(ctx, err)
 	if event.Status == StatusAuthFail {
 		c.forgetPassword(me.username)
 	}
+	event.Final = event.Status == StatusAuthFail || !resume
 	c.tell(event)
 	return event
 }
@@ -403,7 +421,7 @@ func (c *Client) forget() {
 		conn.stop(closeTimeout)
 	}
 	if c.State() != StatusDisconnected {
-		c.tell(ConnectionEvent{Status: StatusDisconnected}) // there was no session to lose
+		c.tell(ConnectionEvent{Status: StatusDisconnected, Final: true}) // there was no session to lose
 	}
 }
 
@@ -422,7 +440,7 @@ func asInternal(err error) error {
 		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, rest.ErrInsecure) {
 		return err
 	}
-	e := &Error{StatusCode: http.StatusInternalServerError, Message: answer.Message, RetryAfter: answer.RetryAfter, Err: answer.Err}
+	e := &Error{StatusCode: http.StatusInternalServerError, Message: answer.Message, RetryAfter: answer.RetryAfter, Outcome: outcomeOf(err), Err: answer.Err}
 	if answer.Status == statusNetwork {
 		e.kind = ErrNetwork
 	}

@@ -11,12 +11,12 @@ import (
 
 // MediaUpload is a file for a chat.
 type MediaUpload struct {
-	To          string   // the user or group that it is for
-	ChatType    ChatType // ChatTypeChat (default) or ChatTypeGroup
-	MessageID   string   // id of the message that will carry it
-	Name        string   // file name
-	ContentType string   // empty: told from the content
-	Reader      io.Reader
+	To          string                  // the user or group that it is for
+	ChatType    ChatType                // ChatTypeChat (default) or ChatTypeGroup
+	MessageID   string                  // id of the message that will carry it
+	Name        string                  // file name
+	ContentType string                  // empty: told from the content
+	Reader      io.Reader               // the content; if it is an io.Seeker too, the upload can be repeated after an expired token
 	Size        int64                   // bytes that Reader delivers, no more and no less
 	Progress    func(sent, total int64) // called in the goroutine of UploadMedia, with bytes of the file that have arrived; may be nil
 }
@@ -24,10 +24,10 @@ type MediaUpload struct {
 // MediaFile is a file that the service holds: what UploadMedia answers and DownloadMedia takes. The chat message carries its fields
 // (protocol.md 8).
 type MediaFile struct {
-	FileToken   string `json:"fileToken"`
-	FileKey     string `json:"fileKey"` // opens the file; empty: not encrypted. Keep it as secret as the file
-	Name        string `json:"fileName"`
-	ContentType string `json:"contentType"`
+	FileToken   string `json:"fileToken"`   // what the service calls the file
+	FileKey     string `json:"fileKey"`     // opens the file; empty: not encrypted. Keep it as secret as the file
+	Name        string `json:"fileName"`    // as given to UploadMedia
+	ContentType string `json:"contentType"` // as given, or as told from the content
 	Size        int64  `json:"fileSize"`    // bytes of the content; 0: not known. The JavaScript SDK's file_size is the encrypted length: leave 0 then
 	Large       bool   `json:"isLargeFile"` // stored in parts
 }
@@ -65,13 +65,13 @@ func checkUpload(m *MediaUpload) error {
 		m.ChatType = ChatTypeChat
 	}
 	if m.ChatType != ChatTypeChat && m.ChatType != ChatTypeGroup {
-		return invalid("chatType is not valid or required")
+		return invalid("ChatType is neither %q nor %q", ChatTypeChat, ChatTypeGroup)
 	}
 	if m.Reader == nil {
-		return invalid("Reader is not valid or required")
+		return invalid("Reader is nil: it must deliver the content of the file")
 	}
 	if m.Size < 0 {
-		return invalid("Size is negative")
+		return invalid("Size is negative: it must be the number of bytes that Reader delivers")
 	}
 	return validate(required("To", m.To), required("Name", m.Name))
 }
@@ -79,10 +79,10 @@ func checkUpload(m *MediaUpload) error {
 // DownloadMedia writes a file to w and opens it when it has a FileKey (protocol.md 8, 9). A profile picture is a
 // MediaFile with nothing but the FileToken; that may also be a URL, which is fetched without
 // the authorization unless it is the service's own. After an error w holds the
-// beginning of the file. Config.RequestTimeout bounds only how long the transfer may stand still.
+// beginning of the file. Config.RequestTimeout bounds only how long the transfer may stand still, Config.MaxDownload how much is written.
 //
-// Errors: 400 ErrInvalidArgument without a FileToken; 400 ErrNotRegistered; 400 ErrInsecure for an http URL; 500
-// with the service's text, e.g. for an unknown token; 599 ErrNetwork.
+// Errors: 400 ErrInvalidArgument without a FileToken or with a Size above Config.MaxDownload; 400 ErrNotRegistered; 400 ErrInsecure
+// for an http URL; 500 with the service's text, e.g. for an unknown token, and when more than Config.MaxDownload comes; 599 ErrNetwork.
 func (c *Client) DownloadMedia(ctx context.Context, f MediaFile, w io.Writer) (Result[None], error) {
 	return transfer(ctx, c, "DownloadMedia", func(ctx context.Context) (None, error) {
 		me, err := c.checkRegistered()
@@ -93,11 +93,14 @@ func (c *Client) DownloadMedia(ctx context.Context, f MediaFile, w io.Writer) (R
 			return None{}, invalid("File Token is not valid or required")
 		}
 		if w == nil {
-			return None{}, invalid("w is not valid or required")
+			return None{}, invalid("w is nil: it must take the content of the file")
+		}
+		if f.Size > c.cfg.MaxDownload {
+			return None{}, invalid("Size is more than Config.MaxDownload, %d bytes: raise that for larger files", c.cfg.MaxDownload)
 		}
 		return None{}, media.Download(ctx, c.rest, media.File{
 			Token: f.FileToken, Key: f.FileKey, Name: f.Name, ContentType: f.ContentType, Size: f.Size, Large: f.Large,
-		}, me.chatIV(), w)
+		}, me.chatIV(), media.AtMost(w, c.cfg.MaxDownload))
 	})
 }
 

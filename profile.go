@@ -19,13 +19,13 @@ import (
 
 // Profile is what a user shows of himself.
 type Profile struct {
-	UserID         string `json:"userId"`
-	UserJID        string `json:"userJid"`
-	FromUser       string `json:"fromUser"` // same as UserID
-	NickName       string `json:"nickName"`
-	Email          string `json:"email"`
-	MobileNumber   string `json:"mobileNumber"`
-	Status         string `json:"status"`
+	UserID         string `json:"userId"`         // the local part of UserJID
+	UserJID        string `json:"userJid"`        // bare JID
+	FromUser       string `json:"fromUser"`       // same as UserID
+	NickName       string `json:"nickName"`       // the name that is shown
+	Email          string `json:"email"`          // may be empty, as all that follows
+	MobileNumber   string `json:"mobileNumber"`   // as the user wrote it
+	Status         string `json:"status"`         // a line of text
 	Image          string `json:"image"`          // URL, or a token for DownloadMedia
 	ThumbImage     string `json:"thumbImage"`     // likewise, smaller; may be empty
 	IsAdminBlocked bool   `json:"isAdminBlocked"` // only told by GetUserProfile
@@ -33,10 +33,10 @@ type Profile struct {
 
 // ProfileUpdate is a whole profile: SetUserProfile replaces all of it, so fill in what shall stay.
 type ProfileUpdate struct {
-	Name         string
-	Image        Image
-	Status       string
-	MobileNumber string
+	Name         string // the name that is shown
+	Image        Image  // ImageURL, ImageFile or ImageReader; the zero value: no picture
+	Status       string // a line of text
+	MobileNumber string // not checked
 	Email        string // required
 }
 
@@ -58,7 +58,7 @@ func ImageFile(path string) Image {
 		}
 		info, err := f.Stat()
 		if err == nil && !info.Mode().IsRegular() {
-			err = errors.New("not a regular file")
+			err = &os.PathError{Op: "open", Path: path, Err: errors.New("not a regular file")}
 		}
 		if err != nil {
 			return rest.File{}, nil, errors.Join(err, f.Close())
@@ -75,7 +75,7 @@ func ImageFile(path string) Image {
 func ImageReader(name, contentType string, r io.Reader, size int64) Image {
 	return Image{open: func() (rest.File, func() error, error) {
 		if r == nil || size < 0 {
-			return rest.File{}, nil, errors.New("no reader, or a negative size")
+			return rest.File{}, nil, errors.New("ImageReader was given no reader, or a negative size")
 		}
 		return rest.File{Name: name, ContentType: contentType, Reader: r, Size: size}, func() error { return nil }, nil
 	}}
@@ -84,7 +84,7 @@ func ImageReader(name, contentType string, r io.Reader, size int64) Image {
 // ProfileImage are the tokens of the picture that SetUserProfile has set: those of the upload, or the
 // given URL twice.
 type ProfileImage struct {
-	FileToken      string `json:"fileToken"`
+	FileToken      string `json:"fileToken"`      // for DownloadMedia and ImageURL
 	FileTokenThumb string `json:"fileTokenThumb"` // empty when the service has made no thumbnail
 }
 
@@ -116,7 +116,7 @@ func (c *Client) GetUserProfile(ctx context.Context, userJID string) (Result[Pro
 func explainProfile(err error) error {
 	var answer *rest.Error
 	if errors.As(err, &answer) && answer.Status == http.StatusNoContent {
-		return &Error{StatusCode: http.StatusBadRequest, Message: "User not available", kind: ErrUserNotFound}
+		return &Error{StatusCode: http.StatusBadRequest, Message: "User not available", Outcome: OutcomeRefused, kind: ErrUserNotFound}
 	}
 	return asInternal(err)
 }
@@ -209,8 +209,8 @@ func (c *Client) storeImage(ctx context.Context, me account, image Image) (Profi
 
 // LastSeen says when a user was last active.
 type LastSeen struct {
-	FromUserJID string `json:"fromUserJid"`
-	Seconds     int64  `json:"seconds"` // ago; 0: online now
+	FromUserJID string `json:"fromUserJid"` // who was asked about
+	Seconds     int64  `json:"seconds"`     // ago; 0: online now
 }
 
 // Time is the moment of the last activity, counted back from now.

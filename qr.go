@@ -103,7 +103,7 @@ func (c *Client) checkQROptions(o *QROptions) error {
 		return err
 	}
 	if o.Timeout < 0 {
-		return invalid("Timeout is negative")
+		return invalid("Timeout is negative: 0 is the default, %v", defaultQRTimeout)
 	}
 	if o.Timeout == 0 {
 		o.Timeout = defaultQRTimeout
@@ -224,7 +224,7 @@ func (q *QRLogin) await() (Credentials, error) {
 				}
 			}
 		case <-expired.C:
-			return Credentials{}, &Error{StatusCode: http.StatusGone, Message: "QR code expired", kind: ErrQRExpired}
+			return Credentials{}, &Error{StatusCode: http.StatusGone, Message: "QR code expired", Outcome: OutcomeRefused, kind: ErrQRExpired}
 		case <-q.waiting.Done():
 			return Credentials{}, context.Cause(q.waiting)
 		}
@@ -277,6 +277,11 @@ func (q *QRLogin) open(event signal.Event) (phoneAnswer, bool) {
 // logIn connects with what the phone sent, and tells the phone how it went.
 func (q *QRLogin) logIn(answer phoneAnswer, socketID string) (Credentials, error) {
 	c := q.client
+	done, err := c.cfg.Dials.wait(q.waiting)
+	if err != nil {
+		return Credentials{}, context.Cause(q.waiting)
+	}
+	defer done()
 	ctx, cancel := context.WithTimeout(q.waiting, c.cfg.RequestTimeout)
 	defer cancel()
 	me, err := c.connect(ctx, account{username: answer.Username, password: answer.Password, qrSocketID: socketID}, q)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/mirrorfly-go/sdk/internal/dial"
 	"github.com/mirrorfly-go/sdk/internal/rest"
+	"github.com/mirrorfly-go/sdk/internal/unsent"
 	"github.com/mirrorfly-go/sdk/internal/xmpp"
 )
 
@@ -59,39 +60,41 @@ type Config struct {
 	AllowInsecure bool      // permit ws://, http:// and TCP without TLS; without it they fail with ErrInsecure
 	APIConfigURL  string    // full URL of the licence lookup, without its query; empty: the service's own
 
-	HTTPClient  *http.Client                                                         // its Transport carries REST, the WebSocket upgrade and signalling; give it a TLSHandshakeTimeout, without which net/http goes on with a handshake for ever; nil: one of our own
-	TLSConfig   *tls.Config                                                          // for what the library dials itself: everything when HTTPClient is nil, else TCP
+	HTTPClient  *http.Client                                                         // its Transport carries REST, the WebSocket upgrade and signalling; give it a TLSHandshakeTimeout, without which net/http goes on with a handshake for ever; one whose MinVersion is below TLS 1.2 fails with ErrInsecure; nil: one of our own
+	TLSConfig   *tls.Config                                                          // for what the library dials itself: everything when HTTPClient is nil, else TCP; a copy is used, with at least TLS 1.2
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error) // likewise; gets names unresolved; nil: all addresses of the name are tried
 
 	RequestTimeout time.Duration    // bounds a call whose context has no deadline, and each attempt to reconnect; default 30s
 	KeepAlive      KeepAlivePolicy  // default 60s and 20s
 	Reconnect      ReconnectPolicy  // default 500ms to 30s, no limit
+	Dials          *DialLimit       // shared by the clients of a program, spreads their logins; nil: no limit
+	MaxDownload    int64            // bytes that one DownloadMedia writes at most; default 2 GiB
 	Logger         *slog.Logger     // nil: silent
 	AppName        string           // appended to the User-Agent
 	Now            func() time.Time // clock of the licensed-mode timestamp (protocol.md 4.2); nil: time.Now
 }
 
-// Features are the flags of the plan (protocol.md 3).
+// Features are the flags of the plan (protocol.md 3). Those that no method of this library needs are there for the app that uses it.
 type Features struct {
-	GroupChat          bool `json:"groupChat"`
-	Attachment         bool `json:"attachment"`
-	ImageAttachment    bool `json:"imageAttachment"`
-	VideoAttachment    bool `json:"videoAttachment"`
-	AudioAttachment    bool `json:"audioAttachment"`
-	DocumentAttachment bool `json:"documentAttachment"`
-	ContactAttachment  bool `json:"contactAttachment"`
-	LocationAttachment bool `json:"locationAttachment"`
-	One2OneCall        bool `json:"one2oneCall"`
-	GroupCall          bool `json:"groupCall"`
-	RecentChatSearch   bool `json:"recentchatSearch"`
-	StarMessage        bool `json:"starMessage"`
-	ClearChat          bool `json:"clearChat"`
-	DeleteChat         bool `json:"deleteChat"`
-	Translation        bool `json:"translation"`
-	Block              bool `json:"block"`  // BlockUser, UnblockUser
-	Report             bool `json:"report"` // ReportUserOrGroup
-	DeleteMessage      bool `json:"deleteMessage"`
-	ViewAllMedias      bool `json:"viewAllMedias"`
+	GroupChat          bool `json:"groupChat"`          // groups
+	Attachment         bool `json:"attachment"`         // sending files of any kind
+	ImageAttachment    bool `json:"imageAttachment"`    // sending pictures
+	VideoAttachment    bool `json:"videoAttachment"`    // sending films
+	AudioAttachment    bool `json:"audioAttachment"`    // sending sound
+	DocumentAttachment bool `json:"documentAttachment"` // sending documents
+	ContactAttachment  bool `json:"contactAttachment"`  // sending contacts
+	LocationAttachment bool `json:"locationAttachment"` // sending places
+	One2OneCall        bool `json:"one2oneCall"`        // calls between two
+	GroupCall          bool `json:"groupCall"`          // calls between more
+	RecentChatSearch   bool `json:"recentchatSearch"`   // searching the recent chats
+	StarMessage        bool `json:"starMessage"`        // marking messages
+	ClearChat          bool `json:"clearChat"`          // emptying a chat
+	DeleteChat         bool `json:"deleteChat"`         // deleting a chat
+	Translation        bool `json:"translation"`        // translating messages
+	Block              bool `json:"block"`              // BlockUser, UnblockUser
+	Report             bool `json:"report"`             // ReportUserOrGroup
+	DeleteMessage      bool `json:"deleteMessage"`      // deleting messages
+	ViewAllMedias      bool `json:"viewAllMedias"`      // looking at all media of a chat
 }
 
 // Client is one account's connection to the service. Its methods may be called by several
@@ -107,12 +110,15 @@ type Client struct {
 
 	qrLogins sync.WaitGroup // goroutines of QR logins; added to under mu while life lasts
 
+	servers xmpp.Memory // what its sessions have learned about the servers
+
 	turn chan struct{} // capacity 1: held by the call that changes who is logged in
 
 	mu           sync.Mutex
 	me           account     // who this client is, as far as it knows
 	conn         *connection // what keeps the XMPP session up; nil without a login
 	status       ConnectionStatus
+	ignored      int           // stanzas that sessions have ignored which have ended
 	qr           *QRLogin      // the QR login that made the session, or nil
 	encryptMedia bool          // SetMediaEncryption
 	leaving      chan struct{} // not nil while Logout or DeleteMyAccount asks the service; closed when it has answered
@@ -182,7 +188,7 @@ func (cfg *Config) setDefaults() error {
 		return invalid("Transport %q is neither %q nor %q", cfg.Transport, TransportWebSocket, TransportTCP)
 	}
 	if strings.ContainsFunc(cfg.AppName, unicode.IsControl) {
-		return invalid("AppName has control characters")
+		return invalid("AppName has control characters: it is a part of the User-Agent header")
 	}
 	for _, u := range []struct{ name, raw string }{{"APIBaseURL", cfg.APIBaseURL}, {"APIConfigURL", cfg.APIConfigURL}} {
 		if u.raw == "" {
@@ -193,7 +199,7 @@ func (cfg *Config) setDefaults() error {
 			return fmt.Errorf("%s: %w", u.name, err)
 		}
 		if err != nil {
-			return &Error{StatusCode: http.StatusBadRequest, Message: "Invalid api base url", Err: fmt.Errorf("%s: %w", u.name, err), kind: ErrInvalidArgument}
+			return &Error{StatusCode: http.StatusBadRequest, Message: "Invalid api base url", Err: fmt.Errorf("%s must be a URL such as https://api.example.com/api/v1, without user, query and fragment", u.name), Outcome: OutcomeNotSent, kind: ErrInvalidArgument}
 		}
 	}
 	defaultMin := cfg.Reconnect.MinDelay == 0
@@ -208,7 +214,7 @@ func (cfg *Config) setDefaults() error {
 		{"Reconnect.MaxDelay", &cfg.Reconnect.MaxDelay, 30 * time.Second},
 	} {
 		if *d.value < 0 {
-			return invalid("%s is negative", d.name)
+			return invalid("%s is negative: 0 is the default, %v", d.name, d.defaultValue)
 		}
 		if *d.value == 0 {
 			*d.value = d.defaultValue
@@ -222,13 +228,36 @@ func (cfg *Config) setDefaults() error {
 	}
 	cfg.Reconnect.MaxDelay = max(cfg.Reconnect.MaxDelay, cfg.Reconnect.MinDelay)
 	if cfg.Reconnect.MaxAttempts < 0 {
-		return invalid("Reconnect.MaxAttempts is negative")
+		return invalid("Reconnect.MaxAttempts is negative: 0 is no limit")
+	}
+	if cfg.MaxDownload < 0 {
+		return invalid("MaxDownload is negative: 0 is the default, 2 GiB")
+	}
+	if cfg.MaxDownload == 0 {
+		cfg.MaxDownload = 2 << 30
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
+	}
+	return cfg.requireTLS12()
+}
+
+// requireTLS12 raises the least version of our own connections. What the caller's HTTPClient permits is only checked, as its
+// Transport may serve others too.
+func (cfg *Config) requireTLS12() error {
+	if cfg.TLSConfig = cfg.TLSConfig.Clone(); cfg.TLSConfig == nil {
+		cfg.TLSConfig = &tls.Config{}
+	}
+	cfg.TLSConfig.MinVersion = max(cfg.TLSConfig.MinVersion, tls.VersionTLS12)
+	if cfg.HTTPClient == nil || cfg.AllowInsecure {
+		return nil
+	}
+	t, ok := cfg.HTTPClient.Transport.(*http.Transport)
+	if ok && t.TLSClientConfig != nil && t.TLSClientConfig.MinVersion != 0 && t.TLSClientConfig.MinVersion < tls.VersionTLS12 {
+		return fmt.Errorf("HTTPClient permits TLS before 1.2, set MinVersion in its TLSClientConfig: %w", rest.ErrInsecure)
 	}
 	return nil
 }
@@ -239,7 +268,7 @@ func (cfg *Config) addresses() ([]xmpp.Address, error) {
 	}
 	addresses, err := xmpp.ParseAddresses(cfg.XMPPAddress, cfg.Transport == TransportTCP)
 	if err != nil {
-		return nil, invalid("XMPPAddress: %v", err)
+		return nil, invalid("XMPPAddress: %v; it is wss://host/path, xmpps://host:port, xmpp://host:port or host:port, or several with commas", err)
 	}
 	for _, a := range addresses {
 		if a.Scheme == "ws" && !cfg.AllowInsecure {
@@ -270,16 +299,19 @@ func (cfg *Config) httpClient(proxy func(*http.Request) (*url.URL, error)) *http
 		return cfg.HTTPClient
 	}
 	return &http.Client{Transport: &http.Transport{
-		Proxy:                 proxy,
-		DialContext:           cfg.DialContext,
-		TLSClientConfig:       cfg.TLSConfig.Clone(),
-		ForceAttemptHTTP2:     true,
-		MaxIdleConnsPerHost:   4,
-		IdleConnTimeout:       90 * time.Second,
-		TLSHandshakeTimeout:   10 * time.Second,
-		ExpectContinueTimeout: time.Second,
+		Proxy:                  proxy,
+		DialContext:            cfg.DialContext,
+		TLSClientConfig:        cfg.TLSConfig.Clone(),
+		ForceAttemptHTTP2:      true,
+		MaxResponseHeaderBytes: maxResponseHeader,
+		MaxIdleConnsPerHost:    4,
+		IdleConnTimeout:        90 * time.Second,
+		TLSHandshakeTimeout:    10 * time.Second,
+		ExpectContinueTimeout:  time.Second,
 	}}
 }
+
+const maxResponseHeader = 256 << 10 // bytes
 
 func (cfg *Config) userAgent() string {
 	agent := "mirrorfly-go/" + Version + " (" + runtime.GOOS + "; " + runtime.GOARCH + ")"
@@ -292,12 +324,17 @@ func (cfg *Config) userAgent() string {
 // run is the frame of every method: it bounds ctx, refuses after Close, and makes
 // sure that Result and error agree. ok is the text of a success.
 func run[T any](ctx context.Context, c *Client, op, ok string, f func(context.Context) (T, error)) (Result[T], error) {
-	if _, has := ctx.Deadline(); !has {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, c.cfg.RequestTimeout)
-		defer cancel()
-	}
+	ctx, cancel := c.bounded(ctx)
+	defer cancel()
 	return answer(ctx, c, op, ok, f)
+}
+
+// bounded gives a context without a deadline that of RequestTimeout.
+func (c *Client) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, has := ctx.Deadline(); has {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, c.cfg.RequestTimeout)
 }
 
 // transfer is run for what takes as long as it moves.
@@ -329,7 +366,7 @@ func (c *Client) takeTurn(ctx context.Context) error {
 	case c.turn <- struct{}{}:
 		return nil
 	case <-ctx.Done():
-		return ctx.Err()
+		return unsent.Mark(ctx.Err())
 	}
 }
 
@@ -360,6 +397,19 @@ func (c *Client) State() ConnectionStatus {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.status
+}
+
+// Ignored returns how many stanzas were dropped since New because they were forged, malformed, not understood, or
+// replies that nobody waited for (protocol.md 13, "Who is believed"). A number that grows fast deserves a look at the
+// debug log.
+func (c *Client) Ignored() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := c.ignored
+	if c.conn != nil && c.conn.session != nil {
+		n += c.conn.session.Ignored()
+	}
+	return n
 }
 
 // Features returns the plan's flags as the service last told them, at Register or Connect; all true before (protocol.md 3).

@@ -16,8 +16,8 @@ import (
 // Result and error always agree: err is nil exactly when StatusCode is 200, and
 // on failure the error is an [*Error] with the same StatusCode and Message.
 type Result[T any] struct {
-	StatusCode int    `json:"statusCode"`
-	Message    string `json:"message"`
+	StatusCode int    `json:"statusCode"`    // 200: it worked
+	Message    string `json:"message"`       // "Success", "Login Success", or what went wrong
 	Data       T      `json:"data,omitzero"` // lists are never nil: no entries is []
 }
 
@@ -59,21 +59,29 @@ type Error struct {
 	StatusCode int           // the same number the JavaScript SDK would return
 	Message    string        // the same text
 	Condition  string        // XMPP error condition, e.g. "item-not-found"; empty for REST
+	Outcome    Outcome       // whether it is safe to make the call again
 	RetryAfter time.Duration // how long to wait before the next try, when the service said so
 	Err        error         // cause
 
 	kind error // the sentinel or sentinels that this error matches
 }
 
-// Error reads "sdk: Op: Message (StatusCode): condition: cause".
+// Error reads "sdk: Op: Message (StatusCode): condition: cause; what to do about it".
 func (e *Error) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "sdk: %s: %s (%d)", e.Op, e.Message, e.StatusCode)
-	if e.Condition != "" {
+	cause := ""
+	if e.Err != nil {
+		cause = e.Err.Error()
+	}
+	if !strings.Contains(cause, e.Condition) {
 		b.WriteString(": " + e.Condition)
 	}
-	if e.Err != nil {
-		b.WriteString(": " + e.Err.Error())
+	if cause != "" {
+		b.WriteString(": " + cause)
+	}
+	if text := e.advice(); text != "" {
+		b.WriteString("; " + text)
 	}
 	return b.String()
 }
@@ -95,12 +103,12 @@ func (e *Error) Is(target error) bool {
 }
 
 func invalid(format string, args ...any) error {
-	return &Error{StatusCode: http.StatusBadRequest, Message: fmt.Sprintf(format, args...), kind: ErrInvalidArgument}
+	return &Error{StatusCode: http.StatusBadRequest, Message: fmt.Sprintf(format, args...), Outcome: OutcomeNotSent, kind: ErrInvalidArgument}
 }
 
 func insecure(err error) *Error {
 	return &Error{
-		StatusCode: http.StatusBadRequest, kind: ErrInsecure, Err: err,
+		StatusCode: http.StatusBadRequest, Outcome: OutcomeNotSent, kind: ErrInsecure, Err: err,
 		Message: "Unencrypted connection refused, set Config.AllowInsecure to permit it",
 	}
 }
@@ -108,12 +116,12 @@ func insecure(err error) *Error {
 // The fixed answers of protocol.md 1.6, and those of a closed client.
 var (
 	errNotRegistered = &Error{
-		StatusCode: http.StatusBadRequest, kind: ErrNotRegistered,
+		StatusCode: http.StatusBadRequest, Outcome: OutcomeNotSent, kind: ErrNotRegistered,
 		Message: "Not registered with MirrorFly SDK, Please call SDK.register() or SDK.connect() method before call this function",
 	}
-	errNotConnected = &Error{StatusCode: http.StatusInternalServerError, Message: "Connection Error", kind: ErrNotConnected}
-	errFeature      = &Error{StatusCode: http.StatusForbidden, Message: "Feature unavailable for your plan", kind: ErrFeatureUnavailable}
-	errClosed       = &Error{StatusCode: http.StatusInternalServerError, Message: "Client is closed", kind: ErrClosed}
+	errNotConnected = &Error{StatusCode: http.StatusInternalServerError, Message: "Connection Error", Outcome: OutcomeNotSent, kind: ErrNotConnected}
+	errFeature      = &Error{StatusCode: http.StatusForbidden, Message: "Feature unavailable for your plan", Outcome: OutcomeRefused, kind: ErrFeatureUnavailable}
+	errClosed       = &Error{StatusCode: http.StatusInternalServerError, Message: "Client is closed", Outcome: OutcomeNotSent, kind: ErrClosed}
 )
 
 // explain turns what a method ran into into the one error type of this package.
@@ -121,6 +129,9 @@ var (
 func explain(ctx context.Context, op string, err error) *Error {
 	e := classify(ctx, err)
 	e.Op = op
+	if _, own := err.(*Error); !own {
+		e.Outcome = outcomeOf(err)
+	}
 	return &e
 }
 

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/mirrorfly-go/sdk/internal/xmpp"
 )
 
 // A rule checks one argument and returns the text of protocol.md 1.7, or "".
@@ -73,13 +75,19 @@ const (
 func isUserJID(jid string) bool {
 	local, domain, _ := strings.Cut(jid, "@")
 	return isJIDPart(local) && isJIDPart(domain) && utf8.RuneCountInString(domain) > 1 &&
-		!strings.HasPrefix(domain, groupDomainPrefix)
+		!strings.HasPrefix(domain, groupDomainPrefix) && isAddress(jid)
 }
 
 func isGroupJID(jid string) bool {
 	local, domain, _ := strings.Cut(jid, "@")
 	name, isGroup := strings.CutPrefix(domain, groupDomainPrefix)
-	return isGroup && isJIDPart(local) && isJIDPart(name)
+	return isGroup && isJIDPart(local) && isJIDPart(name) && isAddress(jid)
+}
+
+// isAddress: what the XMPP session would refuse is refused before it is asked.
+func isAddress(jid string) bool {
+	_, err := xmpp.ParseJID(jid)
+	return err == nil
 }
 
 func isJIDPart(part string) bool {

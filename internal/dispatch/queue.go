@@ -4,6 +4,7 @@ package dispatch
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"runtime/debug"
 	"sync"
@@ -128,7 +129,8 @@ func (q *Queue) protect(run func()) {
 	start := time.Now()
 	defer func() {
 		if p := recover(); p != nil {
-			q.log.ErrorContext(context.Background(), "listener panicked", "panic", p, "stack", string(debug.Stack()))
+			// As text: a handler that writes JSON would ask no value inside p what of it is secret.
+			q.log.ErrorContext(context.Background(), "listener panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 		}
 		if d := time.Since(start); d > slowAfter {
 			q.log.WarnContext(context.Background(), "listener is slow: later events wait for it", "dur", d)

@@ -224,22 +224,6 @@ type wrapped struct{ err error }
 func (w *wrapped) Error() string { return "connection broke: " + w.err.Error() }
 func (w *wrapped) Unwrap() error { return w.err }
 
-func FuzzCipher(f *testing.F) {
-	f.Add([]byte("hello"), 3)
-	f.Add(make([]byte, 32), 16)
-	f.Fuzz(func(t *testing.T, plain []byte, size int) {
-		size = 1 + (size&0x7fffffff)%64
-		stored, err := collect(encrypted(t, bytes.NewReader(plain), true), size)
-		require.NoError(t, err)
-		back, err := collect(decrypted(t, bytes.NewReader(stored), trimTo(int64(len(plain)))), size)
-		require.NoError(t, err)
-		require.True(t, bytes.Equal(plain, back))
-		for _, f := range []trim{trimAlways, trimGuess} { // whatever comes: no panic
-			_, _ = collect(decrypted(t, bytes.NewReader(plain), f), size)
-		}
-	})
-}
-
 // zeros is an endless source that costs nothing.
 type zeros struct{}
 

@@ -97,3 +97,24 @@ func (s *sizedReader) Read(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+var errTooLong = errors.New("media: longer than what may be downloaded")
+
+// AtMost returns a writer that passes on no more than most bytes to w and then fails: who chose the file
+// is not who has room for it.
+func AtMost(w io.Writer, most int64) io.Writer { return &boundedWriter{w: w, left: most} }
+
+type boundedWriter struct {
+	w    io.Writer
+	left int64
+}
+
+func (b *boundedWriter) Write(p []byte) (int, error) {
+	fits := p[:min(int64(len(p)), b.left)]
+	n, err := b.w.Write(fits)
+	b.left -= int64(n)
+	if err == nil && len(fits) < len(p) {
+		err = errTooLong
+	}
+	return n, err
+}

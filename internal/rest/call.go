@@ -7,9 +7,13 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/http/httptrace"
+	"sync/atomic"
 	"time"
 
+	"github.com/mirrorfly-go/sdk/internal/plain"
 	"github.com/mirrorfly-go/sdk/internal/seal"
+	"github.com/mirrorfly-go/sdk/internal/unsent"
 )
 
 // Bounds of what is read of an answer.
@@ -31,6 +35,7 @@ type request struct {
 	storage    bool    // goes to an object store, where a 500 means "try again"
 	transfer   bool    // moves a file: bounded by standing still, not by duration
 	attempt    int
+	written    atomic.Bool // some attempt: the service may have seen it
 }
 
 // payload is a request body that can be sent more than once, unless its source
@@ -93,8 +98,23 @@ func (c *Client) post(ctx context.Context, r *request, body, out any) error {
 
 // call resolves the address, runs once with the repetitions that r allows and,
 // when the token has expired, once more after a re-login (protocol.md 1.4). If the
-// re-login or the repetition fails on that too, the first error is the answer.
+// re-login or the repetition fails on that too, the first error is the answer. The error
+// of a request of which the service has seen nothing is marked as unsent.
 func (c *Client) call(ctx context.Context, r *request, once func(ctx context.Context, token string) error) error {
+	err := c.attempt(ctx, r, once)
+	if !r.written.Load() && (c.traceable() || asError(err) != nil && asError(err).failure == failedUnreached) {
+		return unsent.Mark(err)
+	}
+	return err
+}
+
+// traceable reports whether the transport tells when it writes.
+func (c *Client) traceable() bool {
+	_, ok := c.http.Transport.(*http.Transport)
+	return ok || c.http.Transport == nil
+}
+
+func (c *Client) attempt(ctx context.Context, r *request, once func(ctx context.Context, token string) error) error {
 	if r.url == "" {
 		s, err := c.locate(ctx)
 		if err != nil {
@@ -163,6 +183,7 @@ func (c *Client) send(ctx context.Context, r *request, token string, watch *watc
 }
 
 func (c *Client) newRequest(ctx context.Context, r *request, token string, watch *watch) (*http.Request, error) {
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { r.written.Store(true) }})
 	req, err := http.NewRequestWithContext(ctx, r.method, r.url, nil)
 	if err != nil {
 		return nil, &Error{Status: http.StatusBadRequest, Message: "Invalid URL"} // err holds the URL
@@ -233,7 +254,7 @@ func (c *Client) readAnswer(resp *http.Response, raw []byte, tooLong bool) (*env
 	if e.Status == http.StatusOK {
 		return &answer, nil
 	}
-	e.Message = string(answer.Message)
+	e.Message = plain.Clip(string(answer.Message), maxText)
 	if e.Message == "" && resp.StatusCode/100 != 2 {
 		e.Message = failedWith(resp.StatusCode)
 	}

@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"regexp"
 	"time"
+
+	"github.com/mirrorfly-go/sdk/internal/plain"
 )
 
 // Statuses of what never got an answer (protocol.md 1.4).
@@ -19,7 +21,10 @@ const (
 	statusNetwork   = 599
 )
 
-// Error is the failure of a call as the JavaScript SDK would tell it. Status is
+// maxText is how much of somebody else's words an error repeats, in bytes.
+const maxText = 1 << 10
+
+// Error is the failure of a call as the JavaScript SDK would tell it. Message is one printable line. Status is
 // that of the body, whatever the HTTP status was; without one it is the HTTP
 // status; 599 when there was no answer and 499 when the caller gave up.
 type Error struct {
@@ -41,6 +46,7 @@ const (
 	failedBroken                   // the connection broke: the server may have acted
 )
 
+// Error reads "Message (Status): cause".
 func (e *Error) Error() string {
 	text := fmt.Sprintf("%s (%d)", e.Message, e.Status)
 	if e.Err != nil {
@@ -78,7 +84,8 @@ func asError(err error) *Error {
 // unexpected is an answer that is not what the protocol says. Its text tells what
 // came, never what was in it.
 func unexpected(format string, args ...any) *Error {
-	return &Error{Status: http.StatusInternalServerError, Message: "Unexpected answer: " + fmt.Sprintf(format, args...)}
+	what := plain.Clip(fmt.Sprintf(format, args...), maxText)
+	return &Error{Status: http.StatusInternalServerError, Message: "Unexpected answer: " + what}
 }
 
 func insecure() *Error {
@@ -123,7 +130,7 @@ func networkError(ctx context.Context, err error) *Error {
 	if errors.As(err, &timeout) && timeout.Timeout() {
 		message = "Request timed out"
 	}
-	return &Error{Status: statusNetwork, Message: message, Err: withoutQuery(err), failure: reach(err)}
+	return &Error{Status: statusNetwork, Message: message, Err: shown(err), failure: reach(err)}
 }
 
 // reach tells how far a request got that ended with err.
@@ -151,11 +158,12 @@ func reach(err error) failure {
 
 var query = regexp.MustCompile(`\?[^\s"']*`)
 
-// withoutQuery hides URL queries in the text of err: the licence travels in one.
-func withoutQuery(err error) error {
+// shown hides URL queries in the text of err, as the licence travels in one, and makes one printable line of it:
+// the names in a certificate are in there, which anybody on the way can make.
+func shown(err error) error {
 	text := err.Error()
-	if hidden := query.ReplaceAllString(text, "?..."); hidden != text {
-		return &hiddenError{text: hidden, err: err}
+	if fit := plain.Clip(query.ReplaceAllString(text, "?..."), maxText); fit != text {
+		return &hiddenError{text: fit, err: err}
 	}
 	return err
 }

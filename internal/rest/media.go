@@ -197,8 +197,8 @@ func isURL(token string) bool {
 func (c *Client) checkForeign(raw string) error {
 	u, err := url.Parse(raw)
 	switch {
-	case err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https":
-		return unexpected("not an absolute http(s) URL")
+	case err != nil || u.Hostname() == "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https":
+		return unexpected("not an absolute http(s) URL without a user")
 	case u.Scheme == "http" && !c.cfg.AllowInsecure:
 		return insecure()
 	}
@@ -250,6 +250,7 @@ type Media struct {
 	body  io.Reader
 }
 
+// Read reads the body. What breaks it is an error as of a call; io.EOF ends it.
 func (m *Media) Read(p []byte) (int, error) {
 	n, err := m.body.Read(p)
 	if err != nil && err != io.EOF {

@@ -333,7 +333,10 @@ func TestWaitEndsWithTheContext(t *testing.T) {
 	require.Equal(t, 20*time.Second, fail(t, err).RetryAfter)
 
 	cancelled, stop := context.WithCancel(t.Context())
-	time.AfterFunc(20*time.Millisecond, stop)
+	c.wait = func(ctx context.Context, d time.Duration) error {
+		stop() // in the middle of the wait
+		return sleep(ctx, d)
+	}
 	_, err = c.Profile(cancelled, "bob")
 	require.Equal(t, 499, fail(t, err).Status)
 }

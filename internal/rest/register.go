@@ -120,11 +120,17 @@ func (c *Client) openAccount(data json.RawMessage) (*Account, error) {
 	}, nil
 }
 
+// maxData is how large data that may be sealed can be, in bytes of JSON: many times what the service sends.
+const maxData = 256 << 10
+
 // openData decodes data that may be sealed.
 func (c *Client) openData(data json.RawMessage, keyString string, out any) error {
 	var sealed string
 	if json.Unmarshal(data, &sealed) == nil && sealed != "" {
 		data = json.RawMessage(seal.Open(sealed, keyString, seal.ConstIV))
+	}
+	if len(data) > maxData {
+		return unexpected("data of %d bytes", len(data))
 	}
 	if len(data) == 0 || json.Unmarshal(data, out) != nil {
 		return unexpected("data that can not be opened")

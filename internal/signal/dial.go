@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/mirrorfly-go/sdk/internal/plain"
 )
 
 const (
@@ -191,11 +193,12 @@ func opError(op string, err error) error {
 	return fmt.Errorf("signal: %s: %w", op, err)
 }
 
-// withoutURL is the cause within an error of net/http or net/url. Their text has
-// the URL, and its query the session id and what the caller had put there.
+// withoutURL is the cause within an error of net/http or net/url, as one printable line. Their text has
+// the URL, and its query the session id and what the caller had put there; what is in the cause may be
+// from anybody on the way, such as the names in a certificate.
 func withoutURL(err error) error {
 	if u := (*url.Error)(nil); errors.As(err, &u) {
-		return u.Err
+		err = u.Err
 	}
-	return err
+	return plain.Error(err)
 }

@@ -5,15 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"time"
+
+	"github.com/mirrorfly-go/sdk/internal/plain"
 )
 
 const (
 	writeTimeout = 10 * time.Second
 	byeTimeout   = time.Second
-	maxReason    = 200 // characters of a server's error text
+	maxReason    = 200 // bytes of a server's error text
 )
 
 var (
@@ -162,9 +163,9 @@ func (s *session) handleMessage(ctx context.Context, data string) error {
 // handleError: before we are in the namespace it is a refusal, later it concerns
 // one of our events and the connection goes on, as in the JavaScript client.
 func (s *session) handleError(ctx context.Context, reason string) error {
-	reason = strings.ToValidUTF8(reason[:min(len(reason), maxReason)], "")
+	reason = plain.Clip(reason, maxReason)
 	if !s.joined {
-		return fmt.Errorf("%w: %q", ErrRefused, reason)
+		return fmt.Errorf("%w: %s", ErrRefused, reason)
 	}
 	s.log.WarnContext(ctx, "signalling server reports an error", "op", "signal", "reason", reason)
 	return nil

@@ -28,10 +28,11 @@ type Address struct {
 func (a Address) String() string { return a.Scheme + "://" + a.Host + a.Path }
 
 func (a Address) url() string {
-	if a.Query == "" {
-		return a.String()
+	whole := (&url.URL{Scheme: a.Scheme, Host: a.Host}).String() + a.Path // escapes the zone of an IPv6 address (RFC 6874 2)
+	if a.Query != "" {
+		whole += "?" + a.Query
 	}
-	return a.String() + "?" + a.Query
+	return whole
 }
 
 func (a Address) webSocket() bool { return a.Scheme == schemeWS || a.Scheme == schemeWSS }
@@ -108,6 +109,9 @@ func hostPort(scheme, host, port string) (string, error) {
 	}
 	if host == "" {
 		return "", fmt.Errorf("no host")
+	}
+	if strings.ContainsAny(host, "[]") {
+		return "", fmt.Errorf("bad host")
 	}
 	return net.JoinHostPort(host, port), nil
 }

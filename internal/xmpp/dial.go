@@ -32,6 +32,9 @@ type Config struct {
 	// TLS and the server's first answer. Default 5s.
 	DialTimeout time.Duration
 
+	Memory *Memory     // what earlier sessions have learned; nil: nothing is remembered
+	Resume *Resumption // the stream to take up, if the server still has it; nil: none
+
 	KeepAliveInterval time.Duration // silence after which the server is pinged; 0 or less: never
 	KeepAliveTimeout  time.Duration // how long it may then stay silent; default 20s
 
@@ -97,8 +100,7 @@ func Dial(ctx context.Context, cfg Config) (*Session, error) {
 		return nil, fmt.Errorf("xmpp: dial: %w", err)
 	}
 	var failed error
-	for _, i := range rand.Perm(len(cfg.Addresses)) {
-		addr := cfg.Addresses[i]
+	for _, addr := range cfg.order() {
 		s, err := dialFollowing(ctx, &cfg, addr)
 		if err == nil {
 			return s, nil
@@ -115,6 +117,19 @@ func Dial(ctx context.Context, cfg Config) (*Session, error) {
 		failed = err
 	}
 	return nil, failed
+}
+
+// order is the addresses as they are tried: where the server wants the lost stream
+// resumed, then all in random order.
+func (c *Config) order() []Address {
+	var addresses []Address
+	if c.Resume != nil && c.Resume.m.at != nil && c.permit(*c.Resume.m.at) == nil {
+		addresses = append(addresses, *c.Resume.m.at)
+	}
+	for _, i := range rand.Perm(len(c.Addresses)) {
+		addresses = append(addresses, c.Addresses[i])
+	}
+	return addresses
 }
 
 // dialFollowing goes where the server sends us, at most maxRedirects times.

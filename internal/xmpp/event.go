@@ -192,7 +192,11 @@ func (s *Session) receiveRequest(st *stanza) error {
 }
 
 // answer sends a reply. It fails only when the session ends, which is known by then.
-func (s *Session) answer(reply *iq) { _ = s.post(reply) }
+func (s *Session) answer(reply *iq) {
+	if frame, err := encode(reply); err == nil {
+		_ = s.post(outgoing{frame: frame, stanza: true}, nil)
+	}
+}
 
 func (s *Session) believesBlock(from string) bool {
 	if s.fromAccount(from) {

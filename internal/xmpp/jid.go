@@ -32,7 +32,7 @@ func ParseJID(s string) (JID, error) {
 	switch {
 	case hasLocal && !validPart(j.Local, `"&'/:<>@`):
 		return JID{}, fmt.Errorf("JID %.100q: bad local part", s)
-	case !validPart(j.Domain, `"&'/<>@`):
+	case !validPart(j.Domain, `"&'/<>@`), strings.HasSuffix(j.Domain, "."):
 		return JID{}, fmt.Errorf("JID %.100q: bad domain", s)
 	case hasResource && !validPart(strings.ReplaceAll(j.Resource, " ", "_"), ""):
 		return JID{}, fmt.Errorf("JID %.100q: bad resource", s)

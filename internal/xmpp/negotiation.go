@@ -26,6 +26,9 @@ type negotiation struct {
 	secure bool     // TLS is in place
 	jid    JID      // what the server bound
 	early  [][]byte // stanzas that came before their time
+
+	management *management // nil: not offered
+	resumed    bool        // the stream goes on where the old one broke
 }
 
 // streamFeatures is what the server offers (RFC 6120 4.3.2).
@@ -36,6 +39,7 @@ type streamFeatures struct {
 	} `xml:"urn:ietf:params:xml:ns:xmpp-sasl mechanisms"`
 	Bind    *struct{} `xml:"urn:ietf:params:xml:ns:xmpp-bind bind"`
 	Session *struct{} `xml:"urn:ietf:params:xml:ns:xmpp-session session"`
+	Manage  *struct{} `xml:"urn:xmpp:sm:3 sm"`
 }
 
 // run does the handshake of protocol.md 4.3. early bounds the part of it up to
@@ -50,6 +54,14 @@ func (n *negotiation) run(ctx, early context.Context) error {
 	}
 	if features, err = n.openStream(ctx); err != nil {
 		return err
+	}
+	if features.Manage != nil {
+		n.management = new(management)
+		if r := n.cfg.Resume; r != nil {
+			if done, err := n.resume(ctx, r); done || err != nil {
+				return err
+			}
+		}
 	}
 	if err := n.bind(ctx, features); err != nil {
 		return err
@@ -71,6 +83,9 @@ func (n *negotiation) secureStream(ctx context.Context) (*streamFeatures, error)
 	}
 	t, ok := n.f.(*tcpFramer)
 	if !ok || features.StartTLS == nil {
+		if n.cfg.Memory.hasTLS(n.cfg.Domain) {
+			return nil, fmt.Errorf("STARTTLS is missing: %w", errDowngrade)
+		}
 		if n.cfg.AllowInsecure {
 			return features, nil
 		}
@@ -93,6 +108,7 @@ func (n *negotiation) secureStream(ctx context.Context) (*streamFeatures, error)
 		return nil, err
 	}
 	n.secure = true
+	n.cfg.Memory.sawTLS(n.cfg.Domain)
 	return n.openStream(ctx)
 }
 

@@ -1,10 +1,7 @@
 package xmpp
 
 import (
-	"bytes"
 	"context"
-	"encoding/xml"
-	"errors"
 	"io"
 	"net"
 	"strconv"
@@ -40,21 +37,6 @@ func TestParseJID(t *testing.T) {
 		_, err := ParseJID(in)
 		require.Error(t, err, "%q", in)
 	}
-}
-
-func FuzzParseJID(f *testing.F) {
-	for _, s := range []string{"", "a@b/c", "A@B.", "İ@x/y", "@/", "a@b/ /"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		j, err := ParseJID(s)
-		if err != nil {
-			return
-		}
-		again, err := ParseJID(j.String())
-		require.NoError(t, err)
-		require.Equal(t, j, again)
-	})
 }
 
 func TestParseAddresses(t *testing.T) {
@@ -193,87 +175,6 @@ func TestCutStreamErrors(t *testing.T) {
 		_, err := cut(strings.NewReader(in))
 		require.ErrorIs(t, err, want, "%.60q", in)
 	}
-}
-
-// Whatever comes over TCP: no panic, bounded frames, and each frame is one
-// element to the checks of the session too.
-func FuzzCutStream(f *testing.F) {
-	for _, s := range []string{
-		`<presence/><iq id="1"><a/></iq></stream:stream>`, `<a b='>'/>  <c>&lt;<![CDATA[]]]]></c>`, `<a><!-- --></a>`,
-		`<a`, `</b>`, `<stream:error/>`, `<a xmlns = 'x'/>`, "<a\x00/>", `<?x?>`, `<a / >`, `<a/ b="1"></a>`,
-	} {
-		f.Add([]byte(s))
-	}
-	f.Fuzz(func(t *testing.T, in []byte) {
-		frames, err := cut(io.MultiReader(strings.NewReader(serverStream), bytes.NewReader(in)))
-		if err == nil && (len(frames) == 0 || frames[len(frames)-1] != closeFrame) {
-			t.Fatal("neither error nor end")
-		}
-		for _, frame := range frames {
-			if len(frame) > maxFrame+256 {
-				t.Fatalf("frame of %d bytes", len(frame))
-			}
-			if err := checkFrame([]byte(frame)); err != nil && !strings.Contains(err.Error(), "UTF-8") {
-				t.Fatalf("%q: %v", frame, err)
-			}
-		}
-	})
-}
-
-// Whatever comes in one frame: no panic, and what we accept is one well-formed
-// element to a plain XML decoder.
-func FuzzReceive(f *testing.F) {
-	for _, e := range loadVectors(f).Events {
-		f.Add([]byte(e.Inbound))
-	}
-	for _, m := range loadVectors(f).Methods {
-		f.Add([]byte(m.Inbound))
-	}
-	for _, s := range []string{closeFrame, plainFeatures, `<a>&x;</a>`, `<a/><b/>`, `<a/ >`, `<iq type="result" id="w"><blocklist><members>x</members></blocklist></iq>`} {
-		f.Add([]byte(s))
-	}
-	jid, err := ParseJID(testFull)
-	require.NoError(f, err)
-	f.Fuzz(func(t *testing.T, frame []byte) {
-		cfg := Config{}
-		cfg.setDefaults()
-		s := newSession(&cfg, &negotiation{cfg: &cfg, f: nowhere{}, jid: jid})
-		defer s.end(ErrClosed)
-		w := &waiter{out: new(blockers), reply: make(chan error, 1)}
-		s.waiters["w"] = w
-		err := s.receive(frame)
-		stream := (*StreamError)(nil)
-		if err != nil && !errors.Is(err, errServerClosed) && !errors.As(err, &stream) {
-			require.ErrorIs(t, err, errMalformed)
-			return
-		}
-		dec := xml.NewDecoder(bytes.NewReader(frame))
-		roots, depth := 0, 0
-		for {
-			tok, err := dec.RawToken()
-			if err == io.EOF {
-				break
-			}
-			if stream == nil && !errors.Is(err, errServerClosed) {
-				require.NoError(t, err)
-			} else if err != nil {
-				return
-			}
-			switch tok.(type) {
-			case xml.StartElement:
-				if depth == 0 {
-					roots++
-				}
-				depth++
-			case xml.EndElement:
-				depth--
-			case xml.Directive, xml.ProcInst, xml.Comment:
-				t.Fatalf("accepted %T", tok)
-			}
-		}
-		require.Equal(t, 1, roots)
-		require.Zero(t, depth)
-	})
 }
 
 // nowhere is a transport that swallows everything.

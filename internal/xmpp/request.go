@@ -8,19 +8,22 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/mirrorfly-go/sdk/internal/unsent"
 	"github.com/mirrorfly-go/sdk/internal/uuid"
 )
 
 // waiter is a request whose reply has not come.
 type waiter struct {
-	asked JID        // who was asked and may answer; zero: our own account
-	out   any        // what a result is decoded into; nil: nothing
-	from  string     // sender of the reply
-	reply chan error // gets what the request ends with, capacity 1; nil: nobody waits
+	asked   JID        // who was asked and may answer; zero: our own account
+	out     any        // what a result is decoded into; nil: nothing
+	from    string     // sender of the reply
+	reply   chan error // gets what the request ends with, capacity 1; nil: nobody waits
+	written bool       // the server may have it. Guarded by Session.mu
 }
 
 // request sends an iq and waits for its reply, the end of ctx or the end of the
-// session. It returns the sender of the reply.
+// session. It returns the sender of the reply. The error of one that was not written, and
+// never will be, is marked as unsent.
 func (s *Session) request(ctx context.Context, op string, req *iq, asked JID, out any) (string, error) {
 	w := &waiter{asked: asked, out: out, reply: make(chan error, 1)}
 	err := s.exchange(ctx, req, w)
@@ -32,34 +35,34 @@ func (s *Session) request(ctx context.Context, op string, req *iq, asked JID, ou
 
 func (s *Session) exchange(ctx context.Context, req *iq, w *waiter) error {
 	if err := ctx.Err(); err != nil {
-		return err
+		return unsent.Mark(err)
 	}
 	req.ID = uuid.New()
 	frame, err := encode(req)
 	if err != nil {
-		return err
+		return unsent.Mark(err)
 	}
-	if err := s.postFrame(frame, req.ID, w); err != nil {
-		return err
+	if err := s.post(outgoing{frame: frame, stanza: true, id: req.ID}, w); err != nil {
+		return unsent.Mark(err)
 	}
 	select {
 	case err := <-w.reply:
 		return err
 	case <-ctx.Done():
-		s.forget(req.ID)
-		return ctx.Err()
+		return s.takeBack(req.ID, w, ctx.Err())
 	case <-s.done:
 	}
 	select {
 	case err := <-w.reply: // the reply came just before the end
 		return err
 	default:
-		return s.gone()
+		return s.takeBack(req.ID, w, s.gone())
 	}
 }
 
-// tell sends an iq whose reply is of no interest, whatever it is.
-func (s *Session) tell(req *iq) error {
+// tell sends an iq whose reply is of no interest, whatever it is. again: it is
+// told again when the server has missed it.
+func (s *Session) tell(req *iq, again bool) error {
 	req.ID = uuid.New()
 	frame, err := encode(req)
 	if err != nil {
@@ -69,13 +72,19 @@ func (s *Session) tell(req *iq) error {
 	if req.To != "" {
 		w.asked.Domain = req.To
 	}
-	return s.postFrame(frame, req.ID, w)
+	return s.post(outgoing{frame: frame, stanza: true, again: again, id: req.ID}, w)
 }
 
-func (s *Session) forget(id string) {
+// takeBack ends the wait for a reply. What is not written yet never will be, and the
+// error says so.
+func (s *Session) takeBack(id string, w *waiter, cause error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.waiters, id)
+	if w.written {
+		return cause
+	}
+	return unsent.Mark(cause)
 }
 
 // claim takes the waiter that a reply is for. A reply must have the id of a
@@ -138,7 +147,7 @@ func (w *waiter) settle(st *stanza) error {
 func (s *Session) LastActivity(ctx context.Context, to string) (from string, seconds int64, err error) {
 	asked, err := ParseJID(to)
 	if err != nil {
-		return "", 0, fmt.Errorf("xmpp: last activity: %w", err)
+		return "", 0, fmt.Errorf("xmpp: last activity: %w", unsent.Mark(err))
 	}
 	var reply struct {
 		Query *struct {
@@ -273,7 +282,7 @@ func (b *blockers) UnmarshalXML(dec *xml.Decoder, start xml.StartElement) error 
 func (s *Session) LogOutQR(ctx context.Context, socketID string) error {
 	err := ctx.Err()
 	if err == nil {
-		err = s.tell(&iq{Type: kindSet, Payload: &activity{Status: "user_logout", SocketID: socketID}})
+		err = s.tell(&iq{Type: kindSet, Payload: &activity{Status: "user_logout", SocketID: socketID}}, false)
 	}
 	if err != nil {
 		return fmt.Errorf("xmpp: log out QR session: %w", err)

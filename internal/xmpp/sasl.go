@@ -65,6 +65,7 @@ func (n *negotiation) authenticate(ctx context.Context, offered []string) error 
 		case done && unproved:
 			return &AuthError{Step: "sasl", Err: errors.New("server did not prove that it knows the password")}
 		case done:
+			n.cfg.Memory.loggedIn(n.cfg.Domain, slices.IndexFunc(mechanisms[:], func(m sasl.Mechanism) bool { return m.Name == mechanism.Name }))
 			return nil
 		}
 		if err := n.sendSASL(ctx, "response", "", data); err != nil {
@@ -73,11 +74,18 @@ func (n *negotiation) authenticate(ctx context.Context, offered []string) error 
 	}
 }
 
-// choose picks the best mechanism.
+// mechanisms are those that we know, best first.
+var mechanisms = [...]sasl.Mechanism{sasl.ScramSha256, sasl.ScramSha1, sasl.Plain}
+
+// choose picks the best mechanism, and refuses one that is worse than what the
+// server has taken before.
 func (n *negotiation) choose(offered []string) (sasl.Mechanism, error) {
-	for _, m := range []sasl.Mechanism{sasl.ScramSha256, sasl.ScramSha1, sasl.Plain} {
+	for i, m := range mechanisms {
 		if !slices.Contains(offered, m.Name) {
 			continue
+		}
+		if n.cfg.Memory.weaker(n.cfg.Domain, i) {
+			return m, fmt.Errorf("sasl: %w: %s", errDowngrade, m.Name)
 		}
 		if m.Name != sasl.Plain.Name {
 			return m, nil

@@ -23,7 +23,9 @@ const (
 // ended, dial another.
 type Session struct {
 	f       framer
+	addr    Address
 	jid     JID
+	resumed bool
 	handle  func(Event)
 	log     *slog.Logger
 	early   [][]byte      // what came before Serve
@@ -48,17 +50,27 @@ type Session struct {
 	ending    bool  // Close was called
 	endTaken  bool  // somebody writes, or has written, our end of the stream
 	waiters   map[string]*waiter
-	queue     [][]byte // to be written; nil in it: the end of the stream
-	queued    int      // bytes in queue
-	flushing  bool     // a flusher is running, or has failed
-	writeErr  error    // why it failed
+	queue     []outgoing // to be written
+	queued    int        // bytes in queue
+	flushing  bool       // a flusher is running, or has failed
+	writeErr  error      // why it failed
 	writeDog  *time.Timer
 	keepAlive *time.Timer // nil: off
+	sm        *management // nil: the server does not offer it
+}
+
+// outgoing is something to be written.
+type outgoing struct {
+	frame  []byte // nil: the end of the stream
+	stanza bool   // counts (XEP-0198)
+	enable bool   // from here on stanzas count
+	again  bool   // written again when the stream is resumed and the server does not have it
+	id     string // of a request; who waits for its reply may take it back until it is written
 }
 
 func newSession(cfg *Config, n *negotiation) *Session {
 	s := &Session{
-		f: n.f, jid: n.jid, early: n.early,
+		f: n.f, addr: n.addr, jid: n.jid, resumed: n.resumed, sm: n.management, early: n.early,
 		handle: cfg.Handle, log: cfg.Logger,
 		keepAliveInterval: cfg.KeepAliveInterval, keepAliveTimeout: cfg.KeepAliveTimeout,
 		done: make(chan struct{}), parted: make(chan struct{}), flushed: make(chan struct{}), started: time.Now(),
@@ -91,20 +103,42 @@ func (s *Session) Err() error {
 // understood, or replies that nobody waits for.
 func (s *Session) Ignored() int { return int(s.ignored.Load()) }
 
-// Start announces the session: initial presence with priority 1, then message
-// carbons (protocol.md 4.4). It waits for no answer. Pushes may come from then on.
+// Start announces the session: stream management (XEP-0198) where the server offers it,
+// initial presence with priority 1, then message carbons (protocol.md 4.4). One that was
+// resumed has said all that already. It waits for no answer. Pushes may come from then on.
 func (s *Session) Start(ctx context.Context) error {
 	err := ctx.Err()
-	if err == nil {
-		err = s.post(&presence{Priority: "1"})
-	}
-	if err == nil {
-		err = s.tell(&iq{Type: kindSet, Payload: empty(nsCarbons, "enable")})
+	switch {
+	case err != nil:
+	case s.resumed:
+		s.takeUp()
+	default:
+		err = s.announce()
 	}
 	if err != nil {
 		return fmt.Errorf("xmpp: start: %w", err)
 	}
 	return nil
+}
+
+func (s *Session) announce() error {
+	if s.sm != nil {
+		frame, err := encode(&smEnable{Resume: true})
+		if err == nil {
+			err = s.post(outgoing{frame: frame, enable: true}, nil)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	frame, err := encode(&presence{Priority: "1"})
+	if err == nil {
+		err = s.post(outgoing{frame: frame, stanza: true, again: true}, nil)
+	}
+	if err != nil {
+		return err
+	}
+	return s.tell(&iq{Type: kindSet, Payload: empty(nsCarbons, "enable")}, true)
 }
 
 // Serve is the read loop. It runs in the caller's goroutine until the session
@@ -155,9 +189,9 @@ func (s *Session) Close(ctx context.Context) error {
 	s.ending = s.ending || s.err == nil
 	if first && ctx.Err() == nil {
 		if frame, err := encode(&presence{Type: "unavailable"}); err == nil {
-			s.enqueueLocked(frame)
+			s.enqueueLocked(outgoing{frame: frame, stanza: true})
 		}
-		s.enqueueLocked(nil)
+		s.enqueueLocked(outgoing{})
 	}
 	s.mu.Unlock()
 
@@ -252,18 +286,10 @@ func (s *Session) mark(cause error) {
 // gone is what asking a session that has ended fails with.
 func (s *Session) gone() error { return fmt.Errorf("%w: %w", ErrNotConnected, s.Err()) }
 
-// post sends a stanza without waiting for it to be written.
-func (s *Session) post(v any) error {
-	frame, err := encode(v)
-	if err != nil {
-		return err
-	}
-	return s.postFrame(frame, "", nil)
-}
-
-// postFrame queues a frame and, when w is not nil, has w wait for the reply to id.
-func (s *Session) postFrame(frame []byte, id string, w *waiter) error {
-	if len(frame) > maxFrame {
+// post queues o without waiting for it to be written and, when w is not nil, has w
+// wait for the reply.
+func (s *Session) post(o outgoing, w *waiter) error {
+	if len(o.frame) > maxFrame {
 		return errTooLarge
 	}
 	s.mu.Lock()
@@ -275,12 +301,12 @@ func (s *Session) postFrame(frame []byte, id string, w *waiter) error {
 		s.mu.Unlock()
 		return fmt.Errorf("%w: %w", ErrNotConnected, ErrClosed)
 	}
-	stuck := s.queued+len(frame) > maxQueued
+	stuck := s.queued+len(o.frame) > maxQueued
 	if !stuck {
 		if w != nil {
-			s.waiters[id] = w
+			s.waiters[o.id] = w
 		}
-		s.enqueueLocked(frame)
+		s.enqueueLocked(o)
 	}
 	s.mu.Unlock()
 	if stuck {
@@ -290,12 +316,12 @@ func (s *Session) postFrame(frame []byte, id string, w *waiter) error {
 	return nil
 }
 
-// enqueueLocked queues a frame, nil for the end of the stream. A write may
+// enqueueLocked queues what is to be written. A write may
 // block, and neither the read loop nor a caller whose context ends may wait for
 // it, so it is done by a goroutine of its own, for as long as there is something to write.
-func (s *Session) enqueueLocked(frame []byte) {
-	s.queue = append(s.queue, frame)
-	s.queued += len(frame)
+func (s *Session) enqueueLocked(o outgoing) {
+	s.queue = append(s.queue, o)
+	s.queued += len(o.frame)
 	if !s.flushing {
 		s.flushing = true
 		s.flushers.Go(s.flush) // ends when the queue is empty or the session has ended; Serve waits for it
@@ -305,24 +331,19 @@ func (s *Session) enqueueLocked(frame []byte) {
 func (s *Session) flush() {
 	for {
 		s.mu.Lock()
-		if len(s.queue) == 0 || s.err != nil {
+		o, some := s.nextLocked()
+		if !some {
 			s.flushing = false
 			s.mu.Unlock()
 			return
 		}
-		frame := s.queue[0]
-		s.queue[0] = nil
-		if s.queue = s.queue[1:]; len(s.queue) == 0 {
-			s.queue = nil
-		}
-		s.endTaken = s.endTaken || frame == nil
 		s.writeDog.Reset(writeTimeout)
 		s.mu.Unlock()
 
-		err := s.write(frame)
+		err := s.write(o.frame)
 
 		s.mu.Lock()
-		s.queued -= len(frame)
+		s.queued -= len(o.frame)
 		s.writeDog.Stop()
 		if err != nil && s.err == nil {
 			// The server may have said why it hung up: leave the read loop
@@ -335,6 +356,32 @@ func (s *Session) flush() {
 			return
 		}
 	}
+}
+
+// nextLocked takes what is to be written next and notes what follows from that.
+// Requests that nobody waits for any more are left out.
+func (s *Session) nextLocked() (o outgoing, some bool) {
+	for len(s.queue) > 0 && s.err == nil {
+		o := s.queue[0]
+		s.queue[0] = outgoing{}
+		if s.queue = s.queue[1:]; len(s.queue) == 0 {
+			s.queue = nil
+		}
+		if o.id != "" {
+			w := s.waiters[o.id]
+			if w == nil {
+				s.queued -= len(o.frame)
+				continue
+			}
+			w.written = true
+		}
+		s.endTaken = s.endTaken || o.frame == nil
+		if s.sm != nil {
+			s.sm.written(o)
+		}
+		return o, true
+	}
+	return outgoing{}, false
 }
 
 func (s *Session) write(frame []byte) error {
@@ -377,15 +424,21 @@ func (s *Session) receive(frame []byte) error {
 		}
 		return err
 	}
+	if st.root.Name.Space == nsManagement {
+		return s.receiveManagement(st)
+	}
 	switch st.root.Name.Local {
 	case "iq":
-		return s.receiveIQ(st)
+		err = s.receiveIQ(st)
 	case "presence":
-		return s.receivePresence(st)
+		err = s.receivePresence(st)
 	case "message":
-		return s.receiveMessage(st)
+		err = s.receiveMessage(st)
+	default:
+		return s.ignore(st, "unknown element")
 	}
-	return s.ignore(st, "unknown element")
+	s.handled(st)
+	return err
 }
 
 // ignore drops a stanza.

@@ -17,6 +17,7 @@ const (
 	nsSession    = "urn:ietf:params:xml:ns:xmpp-session"
 	nsStreams    = "urn:ietf:params:xml:ns:xmpp-streams"
 	nsStanzas    = "urn:ietf:params:xml:ns:xmpp-stanzas"
+	nsManagement = "urn:xmpp:sm:3"
 	nsPing       = "urn:xmpp:ping"
 	nsCarbons    = "urn:xmpp:carbons:2"
 	nsForward    = "urn:xmpp:forward:0"

@@ -207,13 +207,33 @@ func (t *tcpFramer) inherit() {
 	name := bytes.IndexAny(t.buf, " \t\r\n/>")
 	var add []byte
 	for _, d := range t.scope {
-		if !bytes.Contains(t.buf, []byte(d.name+"=")) {
+		if !hasAttribute(t.buf, d.name) {
 			add = append(add, d.text...)
 		}
 	}
 	t.buf = append(t.buf, add...) // make room
 	copy(t.buf[name+len(add):], t.buf[name:])
 	copy(t.buf[name:], add)
+}
+
+// hasAttribute reports whether a start tag has an attribute of that name, and not only a value that looks like one.
+func hasAttribute(tag []byte, name string) bool {
+	var quote byte // of the value we are in
+	begins := false
+	for i, c := range tag {
+		switch {
+		case quote == 0 && begins && bytes.HasPrefix(tag[i:], []byte(name)) &&
+			bytes.HasPrefix(bytes.TrimLeft(tag[i+len(name):], " \t\r\n"), []byte("=")):
+			return true
+		case quote != 0 && c == quote:
+			quote, begins = 0, true
+		case quote == 0 && (c == '"' || c == '\''):
+			quote = c
+		case quote == 0:
+			begins = isSpace(c)
+		}
+	}
+	return false
 }
 
 func (t *tcpFramer) WriteFrame(ctx context.Context, frame []byte) error {

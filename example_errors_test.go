@@ -1,0 +1,83 @@
+package sdk_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"time"
+
+	"github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/sdktest"
+)
+
+// Branch on the sentinels. Code, text and condition are for logs and for people.
+func ExampleError() {
+	srv := start(sdktest.Options{})
+	defer srv.Close()
+	alice := online(srv.Config(), "alice")
+	defer alice.Close()
+
+	_, err := alice.GetUserProfile(context.Background(), "nobody")
+	var failure *sdk.Error
+	switch {
+	case err == nil:
+	case errors.Is(err, sdk.ErrUserNotFound):
+		fmt.Println("there is no such user")
+	case errors.Is(err, sdk.ErrRateLimited) && errors.As(err, &failure):
+		time.Sleep(failure.RetryAfter)
+	case errors.Is(err, sdk.ErrNetwork), errors.Is(err, sdk.ErrNotConnected):
+		fmt.Println("not now: the client reconnects by itself")
+	default:
+		fmt.Println("a bug, or the plan:", err)
+	}
+	if errors.As(err, &failure) {
+		fmt.Println(failure.Op, failure.StatusCode, failure.Message)
+	}
+	// Output:
+	// there is no such user
+	// GetUserProfile 400 User not available
+}
+
+// A refusal over XMPP has a condition.
+func ExampleError_condition() {
+	srv := start(sdktest.Options{})
+	defer srv.Close()
+	alice, bob := online(srv.Config(), "alice"), online(srv.Config(), "bob")
+	defer alice.Close()
+	defer bob.Close()
+	if _, err := bob.BlockUser(context.Background(), "alice@xmpp.mirrorfly.test"); err != nil {
+		log.Fatal(err)
+	}
+
+	_, err := alice.GetLastSeen(context.Background(), "bob@xmpp.mirrorfly.test")
+	if errors.Is(err, &sdk.Error{Condition: "service-unavailable"}) {
+		fmt.Println("bob is not to be asked")
+	}
+	// Output: bob is not to be asked
+}
+
+// Whether a call that failed may be made again.
+func ExampleOutcome() {
+	srv := start(sdktest.Options{})
+	defer srv.Close()
+	alice := online(srv.Config(), "alice")
+	defer alice.Close()
+	send := func(title string) {
+		_, err := alice.SendFeedback(context.Background(), title, "The pictures load fast.")
+		var failure *sdk.Error
+		if errors.As(err, &failure) {
+			fmt.Println(failure.StatusCode, failure.Outcome)
+		}
+	}
+
+	send("") // checked before anything is sent
+	srv.FailNext("moderation/feedback", 400, "Feedback is closed")
+	send("Profiles") // the service said no
+	srv.SetFault(sdktest.StepREST, sdktest.FaultClose)
+	send("Profiles") // the connection broke before the answer: it may have arrived
+	// Output:
+	// 400 not sent
+	// 400 refused
+	// 599 unknown
+}

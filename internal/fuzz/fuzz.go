@@ -1,0 +1,42 @@
+// Package fuzz has what the fuzz targets of this module share: the bounds of time and
+// memory within which whatever comes from outside must be decoded. The command in
+// internal/fuzz/run runs all targets.
+package fuzz
+
+import (
+	"fmt"
+	"runtime/metrics"
+	"testing"
+	"time"
+)
+
+const (
+	maxMemory = 256 << 20   // bytes that the largest permitted input may cost
+	slack     = 2 << 20     // bytes that any input may cost: buffers, and what the runtime has not counted yet
+	maxTime   = time.Minute // for any input, on a slow and busy machine
+)
+
+// Bounded runs decode, which gets an input of size bytes where most are permitted. The test fails when decode allocates more
+// than its share of 256 MiB, all of it counted, also what is garbage at once: an input of most bytes can then not take more. When
+// decode does not end the process is ended, which is how the fuzzing engine learns of it and keeps the input.
+func Bounded(t testing.TB, size, most int, decode func()) {
+	t.Helper()
+	hang := time.AfterFunc(maxTime, func() { panic(fmt.Sprintf("an input of %d bytes takes more than %v", size, maxTime)) })
+	before := allocated()
+	decode()
+	used := allocated() - before
+	hang.Stop()
+	if budget := Budget(size, most); used > budget {
+		t.Fatalf("%d bytes of input cost %d bytes of memory, more than %d", size, used, budget)
+	}
+}
+
+// Budget is how many bytes of memory an input of size bytes may cost where most are permitted.
+func Budget(size, most int) uint64 { return slack + uint64(maxMemory-slack)*uint64(size)/uint64(most) }
+
+// allocated is how many bytes this process has ever allocated.
+func allocated() uint64 {
+	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
+}

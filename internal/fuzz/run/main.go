@@ -1,0 +1,173 @@
+//go:build unix
+
+// Command run fuzzes all targets of the module, one after the other, and prints what each has cost. A target fails when the
+// fuzzing engine finds an input that fails it (which it then writes to testdata/fuzz), and when a process of it has ever held
+// more than 256 MiB.
+//
+//	go run ./internal/fuzz/run [-t 10s] [-list] [target ...]
+package main
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const maxResident = 256 << 20 // bytes
+
+// target is one fuzz function.
+type target struct{ pkg, dir, name string }
+
+func main() {
+	duration := flag.Duration("t", 10*time.Second, "how long to fuzz each target")
+	list := flag.Bool("list", false, "print the targets, run nothing")
+	flag.Parse()
+	if err := run(os.Stdout, *duration, *list, flag.Args()); err != nil {
+		fmt.Fprintln(os.Stderr, "fuzz:", err)
+		os.Exit(1)
+	}
+}
+
+func run(out io.Writer, duration time.Duration, list bool, names []string) error {
+	targets, err := findTargets()
+	if err != nil {
+		return err
+	}
+	if len(names) > 0 {
+		targets = slices.DeleteFunc(targets, func(t target) bool { return !slices.Contains(names, t.name) })
+	}
+	if len(targets) == 0 {
+		return errors.New("no such target")
+	}
+	if list {
+		for _, t := range targets {
+			fmt.Fprintln(out, t.pkg, t.name)
+		}
+		return nil
+	}
+	return fuzzAll(out, duration, targets)
+}
+
+// goTool returns what a go command prints.
+func goTool(args ...string) (string, error) {
+	var out, said strings.Builder
+	cmd := exec.Command("go", args...)
+	cmd.Stdout, cmd.Stderr = &out, &said
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("go %s: %w\n%s", args[0], err, said.String())
+	}
+	return out.String(), nil
+}
+
+// findTargets reads the test files of all packages, so that no target is forgotten.
+func findTargets() ([]target, error) {
+	const format = `{{$p := .}}{{range .TestGoFiles}}{{$p.ImportPath}} {{$p.Dir}} {{.}}{{"\n"}}{{end}}{{range .XTestGoFiles}}{{$p.ImportPath}} {{$p.Dir}} {{.}}{{"\n"}}{{end}}`
+	text, err := goTool("list", "-f", format, "./...")
+	if err != nil {
+		return nil, err
+	}
+	var targets []target
+	for line := range strings.Lines(text) {
+		fields := strings.Fields(line)
+		if len(fields) != 3 {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(fields[1], fields[2]), nil, parser.SkipObjectResolution)
+		if err != nil {
+			return nil, err
+		}
+		for _, decl := range file.Decls {
+			if f, ok := decl.(*ast.FuncDecl); ok && f.Recv == nil && strings.HasPrefix(f.Name.Name, "Fuzz") {
+				targets = append(targets, target{pkg: fields[0], dir: fields[1], name: f.Name.Name})
+			}
+		}
+	}
+	return targets, nil
+}
+
+// fuzzAll builds the tests of each package once and runs its targets.
+func fuzzAll(out io.Writer, duration time.Duration, targets []target) error {
+	tmp, err := os.MkdirTemp("", "fuzz-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(tmp)
+	cache, err := goTool("env", "GOCACHE")
+	if err != nil {
+		return err
+	}
+	program, built, failed := filepath.Join(tmp, "fuzz.test"), "", 0
+	fmt.Fprintf(out, "%-24s %-20s %12s %8s %9s\n", "PACKAGE", "TARGET", "INPUTS", "CORPUS", "MEMORY")
+	for _, t := range targets {
+		if t.pkg != built {
+			if _, err := goTool("test", "-c", "-fuzz", ".", "-o", program, t.pkg); err != nil {
+				return err
+			}
+			built = t.pkg
+		}
+		keep := filepath.Join(strings.TrimSpace(cache), "fuzz", t.pkg) // where go test -fuzz keeps it, too
+		if !fuzzOne(out, t, program, keep, duration) {
+			failed++
+		}
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d of %d targets failed", failed, len(targets))
+	}
+	return nil
+}
+
+var progress = regexp.MustCompile(`execs: (\d+) .*\(total: (\d+)\)`)
+
+// fuzzOne runs one target and prints a line about it, and all it said if it failed.
+func fuzzOne(out io.Writer, t target, program, keep string, duration time.Duration) bool {
+	var said bytes.Buffer
+	cmd := exec.Command(program, "-test.run=^$", "-test.fuzz=^"+t.name+"$", "-test.fuzztime="+duration.String(),
+		"-test.fuzzminimizetime=200x", // making an interesting input shorter would otherwise take a minute each
+		"-test.fuzzcachedir="+keep, "-test.parallel=2")
+	cmd.Dir, cmd.Stdout, cmd.Stderr = t.dir, &said, &said
+	cmd.Env = append(os.Environ(), "GOMEMLIMIT=128MiB") // so that what is counted is memory in use, not what is not collected yet
+	err := cmd.Run()
+	execs, corpus := "0", "0"
+	if all := progress.FindAllStringSubmatch(said.String(), -1); len(all) > 0 {
+		execs, corpus = all[len(all)-1][1], all[len(all)-1][2]
+	}
+	resident := residentMax(cmd.ProcessState)
+	fmt.Fprintf(out, "%-24s %-20s %12s %8s %5d MiB\n", strings.TrimPrefix(t.pkg, "github.com/mirrorfly-go/sdk/"), t.name, execs, corpus, resident>>20)
+	switch {
+	case err != nil:
+		fmt.Fprintf(out, "%s%s: %v\n", said.Bytes(), t.name, err)
+	case resident > maxResident:
+		fmt.Fprintf(out, "%s: a process held %d MiB, more than %d\n", t.name, resident>>20, maxResident>>20)
+	case execs == "0":
+		fmt.Fprintf(out, "%s%s: nothing was tried\n", said.Bytes(), t.name)
+	default:
+		return true
+	}
+	return false
+}
+
+// residentMax is the most memory, in bytes, that the process or one of its workers has held.
+func residentMax(state *os.ProcessState) int64 {
+	usage, ok := state.SysUsage().(*syscall.Rusage)
+	if !ok {
+		return 0
+	}
+	if runtime.GOOS == "darwin" {
+		return usage.Maxrss
+	}
+	return usage.Maxrss << 10
+}

@@ -1,0 +1,200 @@
+package house
+
+import (
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// block is one fenced block of a document. A comment right above the fence says what it has to agree with:
+//
+//	<!-- file: PATH -->         the file, word for word
+//	<!-- file: PATH NAME -->    the function NAME of that Go file, with its comment
+//	<!-- prints: COMMAND -->    what the command prints, see [agrees]
+//	<!-- prints -->             what the program in the block before it prints
+type block struct {
+	doc, lang, text string
+	line            int // of the first line of text
+	mark            string
+}
+
+func (b block) where() string { return fmt.Sprintf("%s:%d", b.doc, b.line) }
+
+var (
+	fence   = regexp.MustCompile("^\\s*```\\s*(\\S*)")
+	comment = regexp.MustCompile(`^<!--\s*(.*?)\s*-->$`)
+)
+
+// document is a Markdown file, cut into its blocks and the prose between them.
+type document struct {
+	name   string
+	prose  string // lines of blocks and comments are empty here, so that line numbers stay
+	blocks []block
+}
+
+func parseMarkdown(name, text string) document {
+	d := document{name: name}
+	var open *block
+	mark := ""
+	for i, line := range strings.Split(text, "\n") {
+		f := fence.FindStringSubmatch(line)
+		c := comment.FindStringSubmatch(strings.TrimSpace(line))
+		switch {
+		case f != nil && open == nil:
+			open = &block{doc: name, lang: f[1], line: i + 2, mark: mark}
+		case f != nil:
+			d.blocks, open, mark = append(d.blocks, *open), nil, ""
+		case open != nil:
+			open.text += line + "\n"
+		case c != nil:
+			mark = c[1]
+		case strings.TrimSpace(line) != "":
+			mark = ""
+			d.prose += line
+		}
+		d.prose += "\n"
+	}
+	return d
+}
+
+// documents are all Markdown files of the repository.
+func documents(t *testing.T) []document {
+	t.Helper()
+	var all []document
+	for _, name := range files(t, ".", ".md") {
+		all = append(all, parseMarkdown(name, read(t, name)))
+	}
+	require.GreaterOrEqual(t, len(all), 6)
+	return all
+}
+
+var (
+	link    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	heading = regexp.MustCompile(`(?m)^#+ +(.*)$`)
+	ourPath = regexp.MustCompile(`^(?:\.github|\.ci|bench|docs|examples|internal|interop|sdktest|testdata)/[\w./-]*$|^[\w-]+\.(?:go|md|sh)$`)
+)
+
+// Every link inside the repository has an end, and every path that is written as code is there.
+func TestLinksAndPathsOfDocuments(t *testing.T) {
+	for _, d := range documents(t) {
+		for _, found := range link.FindAllStringSubmatch(d.prose, -1) {
+			target, anchor, _ := strings.Cut(found[1], "#")
+			if strings.Contains(target, ":") {
+				continue // another site
+			}
+			file := d.name
+			if target != "" {
+				file = path.Join(path.Dir(d.name), target)
+				if !exists(file) {
+					t.Errorf("%s: link to %s: there is no such file", d.name, found[1])
+					continue
+				}
+			}
+			if anchor != "" && !slices.Contains(anchors(read(t, file)), anchor) {
+				t.Errorf("%s: link to %s: no such heading", d.name, found[1])
+			}
+		}
+		for _, span := range codeSpan.FindAllStringSubmatch(d.prose, -1) {
+			if p := span[1]; ourPath.MatchString(p) && !exists(p) && !exists(path.Join(path.Dir(d.name), p)) {
+				t.Errorf("%s: `%s`: there is no such file", d.name, p)
+			}
+		}
+	}
+}
+
+func exists(name string) bool {
+	_, err := os.Stat(filepath.Join(root, filepath.FromSlash(name)))
+	return err == nil
+}
+
+var notInAnchor = regexp.MustCompile(`[^\pL\pN _-]`)
+
+// anchors are the names that GitHub gives to the headings of a document.
+func anchors(text string) (all []string) {
+	for _, h := range heading.FindAllStringSubmatch(text, -1) {
+		all = append(all, strings.ReplaceAll(notInAnchor.ReplaceAllString(strings.ToLower(h[1]), ""), " ", "-"))
+	}
+	return all
+}
+
+var (
+	makeCall   = regexp.MustCompile(`\bmake ([a-z][a-z-]*(?: [a-z][a-z-]*)*)`)
+	makeTarget = regexp.MustCompile(`(?m)^([a-z][a-z-]*):`)
+	goCall     = regexp.MustCompile(`\bgo (?:run|test|build|vet)((?: [^\s;&|#` + "`" + `]+)+)`)
+	scriptCall = regexp.MustCompile(`(?m)^\.?/?([\w/-]+\.sh)\b`)
+)
+
+// Every command that a document names can be given: its make target, its packages and its flags are there.
+func TestCommandsOfDocuments(t *testing.T) {
+	targets := make(map[string]bool)
+	for _, found := range makeTarget.FindAllStringSubmatch(read(t, "Makefile"), -1) {
+		targets[found[1]] = true
+	}
+	for _, d := range documents(t) {
+		commands := ""
+		for _, b := range d.blocks {
+			if b.lang == "sh" || b.lang == "" {
+				commands += b.text
+			}
+		}
+		for _, span := range codeSpan.FindAllStringSubmatch(d.prose, -1) {
+			commands += span[1] + "\n"
+		}
+		for _, found := range makeCall.FindAllStringSubmatch(commands, -1) {
+			for _, target := range strings.Fields(found[1]) {
+				if !targets[target] {
+					t.Errorf("%s: make %s: the Makefile has no such target", d.name, target)
+				}
+			}
+		}
+		for _, found := range goCall.FindAllStringSubmatch(commands, -1) {
+			checkGoCall(t, d.name, strings.Fields(found[1]))
+		}
+		for _, found := range scriptCall.FindAllStringSubmatch(commands, -1) {
+			if !exists(found[1]) && !exists(path.Join(path.Dir(d.name), found[1])) {
+				t.Errorf("%s: %s: there is no such script", d.name, found[1])
+			}
+		}
+	}
+}
+
+// checkGoCall looks at what follows go run, go test, ...: folders, and behind the folder of an example the flags that it defines.
+func checkGoCall(t *testing.T, doc string, args []string) {
+	t.Helper()
+	source := ""
+	for _, arg := range args {
+		switch dir := strings.TrimSuffix(arg, "/..."); {
+		case strings.HasPrefix(arg, "./") && !exists(dir):
+			t.Errorf("%s: go ... %s: there is no such folder", doc, arg)
+			return
+		case strings.HasPrefix(arg, "./examples/"):
+			for _, file := range files(t, dir, ".go") {
+				source += read(t, file)
+			}
+		case source != "" && strings.HasPrefix(arg, "-") && !strings.Contains(source, `"`+strings.TrimLeft(arg, "-")+`"`):
+			t.Errorf("%s: go %s: the program has no flag %s", doc, strings.Join(args, " "), arg)
+		}
+	}
+}
+
+// The tests above must be able to fail.
+func TestParseMarkdown(t *testing.T) {
+	d := parseMarkdown("x.md", "# One `two`: three\n\ntext [a](b.md#c)\n<!-- file: f.go F -->\n```go\na\n\nb\n```\n<!-- lost -->\nwords\n\n```\nplain\n```\n")
+	require.Equal(t, []block{
+		{doc: "x.md", lang: "go", text: "a\n\nb\n", line: 6, mark: "file: f.go F"},
+		{doc: "x.md", text: "plain\n", line: 14},
+	}, d.blocks)
+	require.Equal(t, "# One `two`: three\n\ntext [a](b.md#c)\n\n\n\n\n\n\n\nwords\n\n\n\n\n\n", d.prose)
+	require.Equal(t, []string{"one-two-three"}, anchors(d.prose))
+	require.Equal(t, "b.md#c", link.FindStringSubmatch(d.prose)[1])
+	require.True(t, ourPath.MatchString("docs/none.md") && ourPath.MatchString("none.go"))
+	require.Equal(t, "test-unit interop", makeCall.FindStringSubmatch("x; make test-unit interop")[1])
+	require.Equal(t, " -v ./a/... ./b", goCall.FindStringSubmatch("$ go test -v ./a/... ./b # c")[1])
+}

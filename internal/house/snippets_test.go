@@ -1,0 +1,233 @@
+package house
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/printer"
+	"go/token"
+	"go/types"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// What a block of Go need not import and declare itself. A block with a package clause is a whole file and brings everything.
+// One without is declarations, if it can be read as such, and else the inside of a function that has these parameters.
+const (
+	freeImports    = `bytes context errors fmt io log log/slog net net/http os os/signal sync testing time ` + module + ` ` + module + `/sdktest github.com/stretchr/testify/require`
+	freeParameters = `ctx context.Context, t *testing.T, srv *sdktest.Server, cfg sdk.Config, client *sdk.Client, err error`
+)
+
+// Every block of Go in a document compiles against the library as it is.
+func TestGoOfDocuments(t *testing.T) {
+	var blocks []block
+	needed := strings.Fields(freeImports)
+	for _, d := range documents(t) {
+		for _, b := range d.blocks {
+			if b.lang == "go" {
+				blocks = append(blocks, b)
+				needed = append(needed, importsOf(b)...)
+			}
+		}
+	}
+	require.NotEmpty(t, blocks)
+	check := newChecker(t, needed)
+	for _, b := range blocks {
+		if err := check(b); err != nil {
+			t.Errorf("%s: this block of Go does not compile: %v", b.where(), err)
+		}
+	}
+}
+
+func importsOf(b block) (paths []string) {
+	file, err := parser.ParseFile(token.NewFileSet(), "", b.text, parser.ImportsOnly)
+	if err != nil {
+		return nil // no whole file
+	}
+	for _, spec := range file.Imports {
+		paths = append(paths, strings.Trim(spec.Path.Value, `"`))
+	}
+	return paths
+}
+
+// newChecker returns what type-checks blocks that use the given packages.
+func newChecker(t *testing.T, paths []string) func(block) error {
+	t.Helper()
+	slices.Sort(paths)
+	fset := token.NewFileSet()
+	packages := compiled(t, fset, slices.Compact(paths)...)
+	return func(b block) error {
+		file, whole, err := parseBlock(fset, b)
+		if err != nil {
+			return err
+		}
+		var failure error
+		config := types.Config{Importer: packages, Error: func(err error) {
+			// In a part of a program names may wait for the rest of it.
+			if e, ok := err.(types.Error); failure == nil && !(ok && e.Soft && !whole) {
+				failure = err
+			}
+		}}
+		_, _ = config.Check("block", fset, []*ast.File{file}, nil) // told to Error
+		return failure
+	}
+}
+
+// parseBlock makes a file of a block. Positions are those of the document.
+func parseBlock(fset *token.FileSet, b block) (file *ast.File, whole bool, err error) {
+	code := fmt.Sprintf("//line %s\n%s", b.where(), b.text)
+	head := "package block\n"
+	for _, p := range strings.Fields(freeImports) {
+		head += fmt.Sprintf("import %q\n", p)
+	}
+	if file, err = parser.ParseFile(fset, "", code, 0); err == nil {
+		return file, true, nil
+	}
+	if file, err = parser.ParseFile(fset, "", head+code, 0); err == nil {
+		return file, false, nil
+	}
+	file, err = parser.ParseFile(fset, "", head+"func _("+freeParameters+") error {\n{\n"+code+"}\nreturn nil\n}\n", 0)
+	return file, false, err
+}
+
+// Every block that claims to show a file, or what a program prints, does.
+func TestMarkedBlocks(t *testing.T) {
+	seen := 0
+	for _, d := range documents(t) {
+		for i, b := range d.blocks {
+			if b.mark == "" {
+				continue
+			}
+			seen++
+			before := block{}
+			if i > 0 {
+				before = d.blocks[i-1]
+			}
+			t.Run(b.where(), func(t *testing.T) { checkMark(t, b, before) })
+		}
+	}
+	require.Positive(t, seen)
+}
+
+func checkMark(t *testing.T, b, before block) {
+	kind, rest, _ := strings.Cut(b.mark, ":")
+	args := strings.Fields(rest)
+	switch {
+	case kind == "file" && len(args) > 0:
+		require.Equal(t, excerpt(t, args[0], args[1:]), b.text, "the block differs from %s", rest)
+	case kind == "prints" && rest == "":
+		require.Equal(t, run(t, asFile(t, before)), b.text, "the block is not what the program before prints")
+	case kind == "prints" && len(args) > 2 && args[0] == "go" && args[1] == "run":
+		out := run(t, args[2], args[3:]...)
+		if line := agrees(out, b.text); line != "" {
+			t.Errorf("%s does not print this line, or not there:\n%s\nIt prints:\n%s", rest, line, out)
+		}
+	default:
+		t.Errorf("the comment %q is not understood", b.mark)
+	}
+}
+
+// excerpt is a file, or one function of it.
+func excerpt(t *testing.T, name string, decls []string) string {
+	t.Helper()
+	text := read(t, name)
+	if len(decls) == 0 {
+		return text
+	}
+	fset := token.NewFileSet()
+	file, err := parser.ParseFile(fset, name, text, parser.ParseComments|parser.SkipObjectResolution)
+	require.NoError(t, err)
+	decl := slices.IndexFunc(file.Decls, func(d ast.Decl) bool {
+		f, ok := d.(*ast.FuncDecl)
+		return ok && f.Recv == nil && f.Name.Name == decls[0]
+	})
+	require.GreaterOrEqual(t, decl, 0, "%s has no function %s", name, decls[0])
+	var out bytes.Buffer
+	config := printer.Config{Mode: printer.UseSpaces | printer.TabIndent, Tabwidth: 8}
+	require.NoError(t, config.Fprint(&out, fset, &printer.CommentedNode{Node: file.Decls[decl], Comments: file.Comments}))
+	return out.String() + "\n"
+}
+
+func asFile(t *testing.T, b block) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "block.go")
+	require.NoError(t, os.WriteFile(name, []byte(b.text), 0o600))
+	return name
+}
+
+// run builds and runs a program, a file or a folder of the repository, and returns what it prints. Nothing of the
+// environment points it to a real service.
+func run(t *testing.T, program string, args ...string) string {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), strings.TrimSuffix(path.Base(filepath.ToSlash(program)), ".go")+".exe")
+	goCommand(t, "build", "-o", binary, program)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, binary, args...)
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(e string) bool { return strings.HasPrefix(e, "MIRRORFLY_") })
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	require.NoError(t, cmd.Run(), "%s\n%s%s", program, &stdout, &stderr)
+	return stdout.String()
+}
+
+// changing is what differs from run to run: numbers and tokens.
+var changing = regexp.MustCompile(`[\w-]*\d[\w.-]*`)
+
+// agrees compares what a document shows with what a program prints: each line is there, in this order. Left open are
+// numbers, anything with a digit in it, blanks, and lines in between. It returns the first line that is missing.
+func agrees(printed, shown string) (missing string) {
+	plain := func(s string) string { return changing.ReplaceAllString(strings.Join(strings.Fields(s), " "), "#") }
+	rest := strings.Split(printed, "\n")
+	for line := range strings.Lines(shown) {
+		if strings.Trim(line, ". \n") == "" {
+			continue
+		}
+		at := slices.IndexFunc(rest, func(have string) bool { return plain(have) == plain(line) })
+		if at < 0 {
+			return line
+		}
+		rest = rest[at+1:]
+	}
+	return ""
+}
+
+// The checks must let good blocks pass, and nothing else.
+func TestSnippetChecks(t *testing.T) {
+	check := newChecker(t, append(strings.Fields(freeImports), "strings"))
+	for name, c := range map[string]struct{ text, says string }{
+		"statements":        {"res, err := client.Register(ctx, \"alice\")\nif err != nil {\n\treturn err\n}\n", ""},
+		"own names":         {"_, err := client.Logout(ctx)\nclient, cfg := 1, 2\n", ""},
+		"declarations":      {"func TestX(t *testing.T) { _ = sdktest.New(t) }\n", ""},
+		"whole":             {"package main\nimport \"strings\"\nfunc main() { _ = strings.ToUpper(\"\") }\n", ""},
+		"method":            {"x := 1\nclient.Rgister(ctx, \"alice\")\n", "x.md:8: client.Rgister undefined"},
+		"field":             {"_ = sdk.Config{Licence: \"\"}\n", "unknown field Licence"},
+		"argument":          {"client.Logout()\n", "not enough arguments"},
+		"import":            {"_ = strings.ToUpper(\"\")\n", "undefined: strings"},
+		"unused in a whole": {"package main\nfunc main() { x := 1 }\n", "declared and not used: x"},
+		"syntax":            {"if x {\n", "expected"},
+	} {
+		err := check(block{doc: "x.md", line: 7, text: c.text})
+		if c.says == "" {
+			require.NoError(t, err, name)
+		} else {
+			require.ErrorContains(t, err, c.says, name)
+		}
+	}
+	const printed = "CALL\na.Get(x)   200   1.25ms  token 5f3a-77\nb.Get(x) 200 3ms ok\n"
+	require.Empty(t, agrees(printed, "a.Get(x) 200 9.5ms token 99\n...\nb.Get(x) 200 7ms ok\n"))
+	require.NotEmpty(t, agrees(printed, "b.Get(x) 200 7ms ok\na.Get(x) 200 9.5ms token 99\n"))
+	require.NotEmpty(t, agrees(printed, "c.Get(x) 200 7ms ok\n"))
+	require.Equal(t, "func read(t *testing.T, name string) string {", strings.SplitN(excerpt(t, "internal/house/house_test.go", []string{"read"}), "\n", 2)[0])
+}

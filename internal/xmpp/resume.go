@@ -1,0 +1,213 @@
+package xmpp
+
+import (
+	"context"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"strconv"
+)
+
+// management counts stanzas both ways, so that a stream whose connection is lost
+// can be taken up where it broke (XEP-0198). Guarded by Session.mu, but for received.
+type management struct {
+	counting bool   // our <enable/> is written: what we write from now on counts
+	enabled  bool   // the server has agreed: what it writes counts
+	id       string // empty: the stream can't be resumed
+	at       *Address
+
+	received uint32 // stanzas of the server that we have handled. Of the read loop alone
+	sent     uint32 // stanzas that we have written, or begun to
+	acked    uint32 // those of them that the server says it has handled
+	unacked  []unacked
+}
+
+// unacked is a stanza that is written again after a resumption, unless the server
+// has it. Requests are not among them: they have failed by then, and what has
+// failed must not take effect later.
+type unacked struct {
+	number uint32 // 1 for the first
+	outgoing
+}
+
+// Resumption is a lost stream that the next Dial may take up (XEP-0198 5).
+type Resumption struct {
+	m   management
+	jid JID
+}
+
+// smRequest asks how many stanzas the server has handled.
+const smRequest = `<r xmlns="` + nsManagement + `"/>`
+
+// The elements of XEP-0198 that we send.
+type (
+	smEnable struct {
+		XMLName xml.Name `xml:"urn:xmpp:sm:3 enable"`
+		Resume  bool     `xml:"resume,attr"`
+	}
+	// smAnswer says how many stanzas we have handled.
+	smAnswer struct {
+		XMLName xml.Name `xml:"urn:xmpp:sm:3 a"`
+		Handled uint32   `xml:"h,attr"`
+	}
+	smResume struct {
+		XMLName xml.Name `xml:"urn:xmpp:sm:3 resume"`
+		Handled uint32   `xml:"h,attr"`
+		ID      string   `xml:"previd,attr"`
+	}
+)
+
+// Resumption returns what resumes the stream, or nil: when the server does not offer
+// that, or when either side has ended the stream instead of losing it. Call it when Serve has returned.
+func (s *Session) Resumption() *Resumption {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	stream := (*StreamError)(nil)
+	if s.sm == nil || s.sm.id == "" || s.ending || s.endTaken ||
+		errors.Is(s.err, errServerClosed) || errors.As(s.err, &stream) {
+		return nil
+	}
+	return &Resumption{m: *s.sm, jid: s.jid}
+}
+
+// Resumed reports whether this session is the one that Config.Resume stands for:
+// nothing that was pushed in between is lost, and there is no new presence to send.
+func (s *Session) Resumed() bool { return s.resumed }
+
+// resume asks for the old stream. False: it is gone, and a resource must be bound.
+func (n *negotiation) resume(ctx context.Context, r *Resumption) (bool, error) {
+	if err := n.send(ctx, &smResume{Handled: r.m.received, ID: r.m.id}); err != nil {
+		return false, fmt.Errorf("resume: %w", err)
+	}
+	st, err := n.next(ctx)
+	if err != nil {
+		return false, fmt.Errorf("resume: %w", err)
+	}
+	if st.is(nsManagement, "failed") {
+		return false, st.skip()
+	}
+	if !st.is(nsManagement, "resumed") || attr(st.root, "previd") != r.m.id {
+		return false, errors.New("resume: got something else than an answer")
+	}
+	m := r.m
+	if err := m.acknowledge(st); err != nil {
+		return false, err
+	}
+	m.sent = m.acked // what the server did not get is written again or forgotten
+	n.management, n.resumed, n.jid = &m, true, r.jid
+	return true, st.skip()
+}
+
+// acknowledge drops what the server says that it has. Counters wrap (XEP-0198 4).
+func (m *management) acknowledge(st *stanza) error {
+	h, err := strconv.ParseUint(attr(st.root, "h"), 10, 32)
+	if err != nil {
+		return malformed("bad count of handled stanzas")
+	}
+	handled := uint32(h)
+	if int32(m.sent-handled) < 0 {
+		return malformed("server has handled more stanzas than were sent")
+	}
+	if int32(handled-m.acked) < 0 {
+		return malformed("server takes back that it has handled stanzas")
+	}
+	m.acked = handled
+	for len(m.unacked) > 0 && int32(handled-m.unacked[0].number) >= 0 {
+		m.unacked = m.unacked[1:]
+	}
+	return nil
+}
+
+// takeUp writes again what the server did not get.
+func (s *Session) takeUp() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	again := s.sm.unacked
+	s.sm.unacked = nil
+	for _, u := range again {
+		if u.id != "" {
+			s.waiters[u.id] = new(waiter)
+		}
+		s.enqueueLocked(u.outgoing)
+	}
+	s.enqueueLocked(outgoing{frame: []byte(smRequest)})
+}
+
+// written notes that o is about to be written.
+func (m *management) written(o outgoing) {
+	switch {
+	case o.enable:
+		m.counting = true
+	case m.counting && o.stanza:
+		m.sent++
+		if o.again {
+			m.unacked = append(m.unacked, unacked{m.sent, o})
+		}
+	}
+}
+
+// receiveManagement handles an element of XEP-0198. What comes out of turn is ignored.
+func (s *Session) receiveManagement(st *stanza) error {
+	known, err := s.manage(st.root.Name.Local, st)
+	if err != nil {
+		return err
+	}
+	if !known {
+		return s.ignore(st, "stream management out of turn")
+	}
+	return st.skip()
+}
+
+func (s *Session) manage(name string, st *stanza) (known bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sm == nil || !s.sm.counting || s.sm.enabled != (name == "r" || name == "a") {
+		return false, nil
+	}
+	switch name {
+	case "r":
+		frame, err := encode(&smAnswer{Handled: s.sm.received})
+		if err != nil {
+			return true, err
+		}
+		s.answerLocked(frame)
+	case "a":
+		return true, s.sm.acknowledge(st)
+	case "enabled":
+		s.sm.start(st, s.addr)
+		s.answerLocked([]byte(smRequest)) // does it have our presence?
+	case "failed":
+		s.sm = nil
+	default:
+		return false, nil
+	}
+	return true, nil
+}
+
+// answerLocked queues an element of XEP-0198, unless the stream is about to end.
+func (s *Session) answerLocked(frame []byte) {
+	if s.err == nil && !s.ending {
+		s.enqueueLocked(outgoing{frame: frame})
+	}
+}
+
+// start notes that the server counts, and what it takes to resume a stream that was
+// opened at here. A place that is no better than a wish is left out.
+func (m *management) start(st *stanza, here Address) {
+	m.enabled = true
+	if resume := attr(st.root, "resume"); resume == "true" || resume == "1" {
+		m.id = attr(st.root, "id")
+	}
+	if to := attr(st.root, "location"); to != "" {
+		if at, err := (&redirect{to}).from(here); err == nil {
+			m.at = &at
+		}
+	}
+}
+
+// handled counts a stanza of the server.
+func (s *Session) handled(st *stanza) {
+	if s.sm != nil && s.sm.enabled && st.root.Name.Space == nsClient {
+		s.sm.received++
+	}
+}

@@ -1,0 +1,366 @@
+package xmpp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mirrorfly-go/sdk/internal/unsent"
+)
+
+var smFeatures = strings.Replace(bindFeatures, "</stream:features>", `<sm xmlns="urn:xmpp:sm:3"/></stream:features>`, 1)
+
+const (
+	enable  = `<enable resume="true" xmlns="urn:xmpp:sm:3"/>`
+	enabled = `<enabled id="one" resume="true" xmlns="urn:xmpp:sm:3"/>`
+	hello   = `<presence xmlns="jabber:client"><priority>1</priority></presence>`
+	carbons = `<iq id="ID" type="set" xmlns="jabber:client"><enable xmlns="urn:xmpp:carbons:2"/></iq>`
+	request = `<r xmlns="urn:xmpp:sm:3"/>`
+	online  = `<presence from="bob@xmpp.example.com/x" xmlns="jabber:client"/>`
+)
+
+// inTurn runs a script for each connection, in order.
+func inTurn(scripts ...script) script {
+	var n atomic.Int32
+	return func(p *peer) { scripts[n.Add(1)-1](p) }
+}
+
+// authenticated takes the client to the features behind SASL.
+func (p *peer) authenticated(features string) {
+	p.t.Helper()
+	p.open(plainFeatures)
+	p.expect(plainAuth)
+	p.send(saslSuccess)
+	p.open(features)
+}
+
+// managed takes a client that has called Start to a stream that counts.
+func (p *peer) managed() {
+	p.t.Helper()
+	p.authenticated(smFeatures)
+	p.recv() // bind
+	p.send(bindResult)
+	p.expect(enable)
+	p.expect(hello)
+	p.expect(carbons)
+	p.send(enabled)
+	p.expect(request)
+}
+
+// lose starts a session on the first script of serve and returns what resumes it when that script has hung up.
+func lose(t *testing.T, cfg Config) *Resumption {
+	t.Helper()
+	c := dial(t, cfg)
+	require.False(t, c.Resumed())
+	require.NoError(t, c.Start(t.Context()))
+	require.Error(t, c.ended())
+	return c.Resumption()
+}
+
+func TestResume(t *testing.T) {
+	eachTransport(t, func(t *testing.T, serve func(testing.TB, script) Config) {
+		cfg := serve(t, inTurn(
+			func(p *peer) {
+				p.managed()
+				p.send(online)
+				p.send(`<message from="x@y/z" xmlns="jabber:client"><body>not understood, but counted</body></message>`)
+				p.send(request)
+				p.expect(`<a h="2" xmlns="urn:xmpp:sm:3"/>`)
+				p.send(`<a h="1" xmlns="urn:xmpp:sm:3"/>`) // it has the presence
+				p.send(online)
+			},
+			func(p *peer) {
+				p.authenticated(smFeatures)
+				p.expect(`<resume h="3" previd="one" xmlns="urn:xmpp:sm:3"/>`)
+				p.send(`<resumed h="1" previd="one" xmlns="urn:xmpp:sm:3"/>`)
+				p.send(online)
+				p.expect(carbons)
+				p.expect(request)
+				p.send(`<a h="2" xmlns="urn:xmpp:sm:3"/>`)
+				p.send(request)
+				p.expect(`<a h="4" xmlns="urn:xmpp:sm:3"/>`)
+				p.send(online)
+				p.expect(`<presence type="unavailable" xmlns="jabber:client"/>`)
+				p.expectEnd()
+				p.sendEnd()
+				p.drain()
+			},
+		))
+		var presences atomic.Int32
+		came := make(chan struct{}, 16)
+		cfg.Handle = func(e Event) {
+			if _, ok := e.(Presence); ok {
+				presences.Add(1)
+				came <- struct{}{}
+			}
+		}
+		lost := lose(t, cfg)
+		require.NotNil(t, lost)
+		require.EqualValues(t, 2, presences.Load())
+
+		cfg.Resume = lost
+		again := dial(t, cfg)
+		require.True(t, again.Resumed())
+		require.Equal(t, testFull, again.JID().String())
+		require.NoError(t, again.Start(t.Context()))
+		for range 4 {
+			<-came
+		}
+		require.NoError(t, again.Close(within(t, 5*time.Second)))
+		require.ErrorIs(t, again.ended(), ErrClosed)
+		require.Nil(t, again.Resumption(), "it was ended, not lost")
+	})
+}
+
+// What a request needs to be told: nobody has seen it, or somebody may have.
+func TestUnsentRequests(t *testing.T) {
+	cfg := pipeServer(t, func(p *peer) {
+		p.login()
+		p.recv() // the first request: written, and never answered
+	})
+	c := dial(t, cfg)
+	err := c.Ping(within(t, 10*time.Second))
+	require.ErrorIs(t, err, ErrNotConnected)
+	require.False(t, unsent.Is(err), "the server has it")
+
+	err = c.Ping(within(t, time.Second))
+	require.ErrorIs(t, err, ErrNotConnected)
+	require.True(t, unsent.Is(err))
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.True(t, unsent.Is(c.Ping(ctx)))
+	_, _, err = c.LastActivity(t.Context(), "no jid@")
+	require.True(t, unsent.Is(err))
+}
+
+// A request that its caller has given up before it was written never is.
+func TestGivenUpRequestsAreNotWritten(t *testing.T) {
+	blocked, got := make(chan struct{}), make(chan string, 4)
+	c := dial(t, pipeServer(t, func(p *peer) {
+		p.login()
+		<-blocked // and nothing is read
+		for range 2 {
+			got <- p.recv().String()
+		}
+	}))
+	require.NoError(t, c.LogOutQR(t.Context(), "fills the pipe"))
+	err := c.Block(within(t, 50*time.Millisecond), "bob@xmpp.example.com")
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.True(t, unsent.Is(err))
+	require.NoError(t, c.LogOutQR(t.Context(), "comes next"))
+	close(blocked)
+	require.Contains(t, <-got, "fills the pipe")
+	require.Contains(t, <-got, "comes next")
+}
+
+func TestWhatCannotBeResumed(t *testing.T) {
+	for name, end := range map[string]script{
+		"not offered":         func(p *peer) { p.login(); p.expect(hello); p.expect(carbons) },
+		"refused":             func(p *peer) { p.enabling(`<failed xmlns="urn:xmpp:sm:3"/>`) },
+		"not for resumption":  func(p *peer) { p.enabling(`<enabled xmlns="urn:xmpp:sm:3"/>`); p.expect(request) },
+		"no answer":           func(p *peer) { p.enabling("") },
+		"ended by the server": func(p *peer) { p.managed(); p.sendEnd() },
+		"stream error": func(p *peer) {
+			p.managed()
+			p.send(`<stream:error xmlns:stream="` + nsStream + `"><conflict xmlns="` + nsStreams + `"/></stream:error>`)
+		},
+		"malformed": func(p *peer) {
+			p.managed()
+			p.send(`<presence xmlns="jabber:client"><a></b></presence>`)
+			p.expectEnd()
+		},
+		"too much acknowledged": func(p *peer) {
+			p.managed()
+			p.send(`<a h="3" xmlns="urn:xmpp:sm:3"/>`)
+			p.expectEnd()
+		},
+		"taken back": func(p *peer) {
+			p.managed()
+			p.send(`<a h="2" xmlns="urn:xmpp:sm:3"/>`)
+			p.send(`<a h="1" xmlns="urn:xmpp:sm:3"/>`)
+			p.expectEnd()
+		},
+		"no count": func(p *peer) { p.managed(); p.send(`<a h="-1" xmlns="urn:xmpp:sm:3"/>`); p.expectEnd() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			require.Nil(t, lose(t, directTLSServer(t, func(p *peer) { p.impatient = true; end(p) })))
+		})
+	}
+}
+
+func (p *peer) enabling(answer string) {
+	p.t.Helper()
+	p.authenticated(smFeatures)
+	p.recv()
+	p.send(bindResult)
+	p.expect(enable)
+	p.expect(hello)
+	p.expect(carbons)
+	if answer != "" {
+		p.send(answer)
+	}
+}
+
+// Elements of stream management that were not asked for do nothing.
+func TestStreamManagementOutOfTurn(t *testing.T) {
+	c := dial(t, directTLSServer(t, func(p *peer) {
+		p.login()
+		for _, raw := range []string{enabled, request, `<a h="7" xmlns="urn:xmpp:sm:3"/>`, `<resumed h="7" previd="x" xmlns="urn:xmpp:sm:3"/>`, `<who xmlns="urn:xmpp:sm:3"/>`} {
+			p.send(raw)
+		}
+		p.send(replyTo(`<iq id="%s" type="result" xmlns="jabber:client"/>`, p.recv()))
+		p.drain()
+	}))
+	require.NoError(t, c.Block(within(t, 10*time.Second), "bob@xmpp.example.com"))
+	require.Equal(t, 5, c.Ignored())
+}
+
+// Answers to <resume/>: a session that can't be taken up is replaced by a fresh one, one that
+// the server gets wrong is an error.
+func TestResumeAnswers(t *testing.T) {
+	for _, tc := range []struct {
+		name, answer string
+		fresh        bool
+		text         string
+	}{
+		{name: "gone", answer: `<failed xmlns="urn:xmpp:sm:3"><item-not-found xmlns="` + nsStanzas + `"/></failed>`, fresh: true},
+		{name: "another", answer: `<resumed h="1" previd="two" xmlns="urn:xmpp:sm:3"/>`, text: "something else"},
+		{name: "never sent", answer: `<resumed h="3" previd="one" xmlns="urn:xmpp:sm:3"/>`, text: "more stanzas than were sent"},
+		{name: "no count", answer: `<resumed previd="one" xmlns="urn:xmpp:sm:3"/>`, text: "bad count"},
+		{name: "too big", answer: `<resumed h="4294967296" previd="one" xmlns="urn:xmpp:sm:3"/>`, text: "bad count"},
+		{name: "a stanza", answer: online, text: "something else"},
+		{name: "the end", answer: closeFrame, text: "closed the stream"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			cfg := webSocketServer(t, inTurn(
+				(*peer).managed,
+				func(p *peer) {
+					p.impatient = true
+					p.authenticated(smFeatures)
+					p.recv()
+					p.send(tc.answer)
+					if tc.fresh {
+						p.recv()
+						p.send(bindResult)
+					}
+					p.drain()
+				},
+			))
+			cfg.Resume = lose(t, cfg)
+			require.NotNil(t, cfg.Resume)
+			if tc.fresh {
+				require.False(t, dial(t, cfg).Resumed())
+				return
+			}
+			_, err := Dial(within(t, 10*time.Second), cfg)
+			require.ErrorContains(t, err, tc.text)
+		})
+	}
+}
+
+func TestCountersWrap(t *testing.T) {
+	acknowledgement := func(h uint32) *stanza {
+		st, err := parse(fmt.Appendf(nil, `<a h="%d" xmlns="urn:xmpp:sm:3"/>`, h))
+		require.NoError(t, err)
+		return st
+	}
+	m := management{counting: true, sent: math.MaxUint32 - 1, acked: math.MaxUint32 - 1}
+	for range 3 {
+		m.written(outgoing{stanza: true, again: true})
+	}
+	require.EqualValues(t, 1, m.sent)
+	require.NoError(t, m.acknowledge(acknowledgement(math.MaxUint32)))
+	require.Len(t, m.unacked, 2)
+	require.NoError(t, m.acknowledge(acknowledgement(0)))
+	require.Len(t, m.unacked, 1)
+	require.Error(t, m.acknowledge(acknowledgement(2)), "it has not been sent")
+	require.Error(t, m.acknowledge(acknowledgement(math.MaxUint32)), "it was more before")
+	require.NoError(t, m.acknowledge(acknowledgement(1)))
+	require.Empty(t, m.unacked)
+}
+
+// A place to resume at is used only when it is no less secure than the old one.
+func TestResumeLocation(t *testing.T) {
+	for _, tc := range []struct {
+		here, location, want string
+	}{
+		{"wss://a.example/ws", "b.example", "wss://b.example:443/websocket"},
+		{"wss://a.example/ws", "ws://b.example/ws", ""},
+		{"xmpp://a.example", "b.example:5333", "xmpp://b.example:5333"},
+		{"xmpps://a.example", "[2001:db8::1]:5223", "xmpps://[2001:db8::1]:5223"},
+		{"xmpps://a.example", "xmpp://b.example", ""},
+		{"xmpp://a.example", "b c:x", ""},
+		{"xmpp://a.example", strings.Repeat("b", 70_000) + ":99999", ""},
+	} {
+		t.Run(clip(tc.here+" "+tc.location), func(t *testing.T) {
+			here, err := ParseAddresses(tc.here, true)
+			require.NoError(t, err)
+			st, err := parse(fmt.Appendf(nil, `<enabled id="x" resume="1" location=%q xmlns="urn:xmpp:sm:3"/>`, tc.location))
+			require.NoError(t, err)
+			var m management
+			m.start(st, here[0])
+			cfg := Config{Resume: &Resumption{m: m}, Addresses: here}
+			if tc.want == "" {
+				require.Equal(t, here, cfg.order())
+				return
+			}
+			require.Equal(t, tc.want, cfg.order()[0].String())
+			require.Equal(t, here, cfg.order()[1:])
+		})
+	}
+}
+
+func TestNeverWeakerThanBefore(t *testing.T) {
+	t.Run("mechanism", func(t *testing.T) {
+		cfg := directTLSServer(t, func(p *peer) {
+			p.impatient = true
+			p.open(plainFeatures)
+			if n, err := p.read(); err == nil && n.name.Local == "auth" {
+				p.t.Error("the password was sent")
+			}
+		})
+		cfg.Memory = new(Memory)
+		cfg.Memory.loggedIn(testDomain, 0)
+		_, err := Dial(within(t, 10*time.Second), cfg)
+		require.ErrorIs(t, err, errDowngrade)
+		auth := (*AuthError)(nil)
+		require.False(t, errors.As(err, &auth), "another address, or another time, may be better")
+	})
+	t.Run("the same and better pass", func(t *testing.T) {
+		m := new(Memory)
+		cfg := directTLSServer(t, func(p *peer) { p.login(); p.drain() })
+		cfg.Memory = m
+		dial(t, cfg)
+		require.Equal(t, map[string]int{testDomain: 1}, m.strength)
+		dial(t, cfg)
+		m.loggedIn(testDomain, 1)
+		m.loggedIn(testDomain, 2)
+		require.True(t, m.weaker(testDomain, 2))
+		require.False(t, m.weaker(testDomain, 1))
+		require.False(t, m.weaker(testDomain, 0))
+		require.False(t, m.weaker("other.example", 2))
+	})
+	t.Run("STARTTLS", func(t *testing.T) {
+		cfg := startTLSServer(t, func(p *peer) { p.login(); p.drain() })
+		cfg.Memory, cfg.AllowInsecure = new(Memory), true
+		dial(t, cfg)
+		bare := pipeServer(t, func(p *peer) {
+			p.impatient = true
+			p.open(plainFeatures)
+			if n, err := p.read(); err == nil && n.name.Local == "auth" {
+				p.t.Error("the password was sent")
+			}
+		})
+		bare.Memory = cfg.Memory
+		_, err := Dial(within(t, 10*time.Second), bare)
+		require.ErrorIs(t, err, errDowngrade)
+	})
+}
