@@ -5,12 +5,16 @@
 //	go run ./examples/quickstart -transport tcp  the same over TCP instead of WebSocket
 //
 // With MIRRORFLY_API_BASE_URL, MIRRORFLY_LICENSE_KEY and MIRRORFLY_TRIAL (true or false) set it
-// does the same on the real service, with two users whose names start with "quickstart-".
+// does the same on the real service, with two users whose names start with "quickstart-". MIRRORFLY_CA_FILE (PEM) says whom to
+// trust when the certificate is none that the system trusts.
 package main
 
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -58,7 +62,7 @@ func run(ctx context.Context, transport sdk.Transport) error {
 	place.cfg.Transport = transport
 	fmt.Printf("%s, XMPP over %s\n\n", place.name, transport)
 
-	t := &tour{printer: newPrinter(os.Stdout), cfg: place.cfg, suffix: place.suffix, inTheBox: place.inTheBox}
+	t := &tour{printer: newPrinter(os.Stdout, isTerminal(os.Stdout)), cfg: place.cfg, suffix: place.suffix, inTheBox: place.inTheBox}
 	defer t.close()
 	if err := t.walk(ctx); err != nil {
 		return err
@@ -88,14 +92,34 @@ func findService() (*service, error) {
 	}
 	key := os.Getenv("MIRRORFLY_LICENSE_KEY")
 	if key == "" {
-		return nil, fmt.Errorf("MIRRORFLY_API_BASE_URL is set, but MIRRORFLY_LICENSE_KEY is not")
+		return nil, errors.New("MIRRORFLY_API_BASE_URL is set, but MIRRORFLY_LICENSE_KEY is not: set both, or none for the server in the box")
 	}
 	trial, err := strconv.ParseBool(os.Getenv("MIRRORFLY_TRIAL"))
 	if err != nil {
-		return nil, fmt.Errorf("set MIRRORFLY_TRIAL to true or false")
+		return nil, errors.New("set MIRRORFLY_TRIAL to true (trial licence) or false")
+	}
+	trusted, err := trust(os.Getenv("MIRRORFLY_CA_FILE"))
+	if err != nil {
+		return nil, fmt.Errorf("MIRRORFLY_CA_FILE: %w", err)
 	}
 	return &service{
-		name: "Service at " + base, cfg: sdk.Config{LicenseKey: key, APIBaseURL: base, TrialLicense: trial},
+		name: "Service at " + base, cfg: sdk.Config{LicenseKey: key, APIBaseURL: base, TrialLicense: trial, TLSConfig: trusted},
 		suffix: "-" + strings.ToLower(rand.Text()[:8]), close: func() {},
 	}, nil
+}
+
+// trust reads the certificate authorities in a file; without one the system decides.
+func trust(file string) (*tls.Config, error) {
+	if file == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: x509.NewCertPool()}
+	if !cfg.RootCAs.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("no certificate in %s, it must be PEM", file)
+	}
+	return cfg, nil
 }

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
 // build makes the program as a newcomer's go run would.
@@ -74,10 +76,28 @@ func TestInTheBox(t *testing.T) {
 		require.Empty(t, stderr)
 		require.Contains(t, stdout, "XMPP over "+transport)
 		requireSteps(t, stdout, everyStep)
+		require.Contains(t, stdout, "  sending report.txt: 100%, 16.0 of 16.0 MB\n")
+		require.NotContains(t, stdout, "\r")
+		require.NotContains(t, stdout, "\x1b")
 	}
 	// A proxy of the machine is not in the way of what runs on it.
 	_, stderr, code := start(t, program, []string{"HTTPS_PROXY=http://127.0.0.1:9", "https_proxy=http://127.0.0.1:9"})
 	require.Zero(t, code, stderr)
+}
+
+// As on the real service, where two new users may be strangers: nothing is told, and the tour goes on.
+func TestOnAService(t *testing.T) {
+	t.Parallel()
+	program := build(t)
+	srv := sdktest.New(t, sdktest.Options{Domain: "localhost", NoContacts: true})
+	env := []string{
+		"MIRRORFLY_API_BASE_URL=" + srv.URL(), "MIRRORFLY_LICENSE_KEY=" + srv.LicenseKey(), "MIRRORFLY_TRIAL=false", "MIRRORFLY_CA_FILE=" + srv.CAFile(),
+	}
+	stdout, stderr, code := start(t, program, env)
+	require.Zero(t, code, stderr+stdout)
+	require.Contains(t, stdout, "was not told")
+	requireSteps(t, stdout, []string{"alice.Register", "alice.Connect", "bob.SetUserProfile", "alice.GetUserProfile", "bob.DeleteMyAccount", "alice.Logout"})
+	require.Empty(t, srv.Resources("alice"))
 }
 
 func TestRefusals(t *testing.T) {
@@ -87,9 +107,12 @@ func TestRefusals(t *testing.T) {
 		args []string
 		says string
 	}{
-		"transport":   {nil, []string{"-transport", "pigeon"}, "pigeon"},
-		"argument":    {nil, []string{"tcp"}, "tcp"},
-		"no licence":  {[]string{"MIRRORFLY_API_BASE_URL=https://x.example"}, nil, "MIRRORFLY_LICENSE_KEY"},
+		"transport":  {nil, []string{"-transport", "pigeon"}, "pigeon"},
+		"argument":   {nil, []string{"tcp"}, "tcp"},
+		"no licence": {[]string{"MIRRORFLY_API_BASE_URL=https://x.example"}, nil, "MIRRORFLY_LICENSE_KEY"},
+		"no authority": {[]string{
+			"MIRRORFLY_API_BASE_URL=https://x.example", "MIRRORFLY_LICENSE_KEY=k", "MIRRORFLY_TRIAL=true", "MIRRORFLY_CA_FILE=main.go",
+		}, nil, "no certificate in main.go"},
 		"no trial":    {[]string{"MIRRORFLY_API_BASE_URL=https://x.example", "MIRRORFLY_LICENSE_KEY=k"}, nil, "MIRRORFLY_TRIAL"},
 		"unreachable": {[]string{"MIRRORFLY_API_BASE_URL=https://127.0.0.1:1", "MIRRORFLY_LICENSE_KEY=k", "MIRRORFLY_TRIAL=true"}, nil, "Network Error"},
 	} {

@@ -200,11 +200,13 @@ func (t *tour) media(ctx context.Context) error {
 	if _, err := do(t, "alice.SetMediaEncryption(true)", func() (sdk.Result[sdk.None], error) { return t.alice.SetMediaEncryption(true) }, nil); err != nil {
 		return err
 	}
-	content := strings.Repeat("a rather long file. ", 300_000)
+	content := strings.Repeat("a rather long file. ", 800_000) // several parts, so that there is progress to see
+	t.progress("report.txt", 0, int64(len(content)))
 	file, err := do(t, "alice.UploadMedia(report.txt)", func() (sdk.Result[sdk.MediaFile], error) {
 		return t.alice.UploadMedia(ctx, sdk.MediaUpload{
 			To: t.bobJID, ChatType: sdk.ChatTypeChat, MessageID: "quickstart-1", Name: "report.txt",
 			Reader: strings.NewReader(content), Size: int64(len(content)),
+			Progress: func(sent, total int64) { t.progress("report.txt", sent, total) },
 		})
 	}, func(f sdk.MediaFile) string {
 		return fmt.Sprintf("%s, %d bytes, encrypted: %t", short(f.FileToken), f.Size, f.FileKey != "")

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/mirrorfly-go/sdk"
+)
+
+// bot is one account. Its goroutine is the one that runs run; listeners only wake that.
+type bot struct {
+	settings
+	account
+	client *sdk.Client
+	log    *slog.Logger
+	since  time.Time // when the program started
+
+	wake    chan struct{} // capacity 1: has an element when there is something to look at
+	blocked atomic.Bool   // by the service's administrator
+}
+
+// newBot prepares a bot: no I/O yet.
+func newBot(cfg sdk.Config, a account, s settings, log *slog.Logger) (*bot, error) {
+	log = log.With("user", a.Username)
+	cfg.Logger = log // it logs every change of the connection
+	client, err := sdk.New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	b := &bot{settings: s, account: a, client: client, log: log, since: time.Now(), wake: make(chan struct{}, 1)}
+	b.listen()
+	return b, nil
+}
+
+// run logs in and works until ctx ends, or the account is one that can't be logged in.
+func (b *bot) run(ctx context.Context) error {
+	defer b.client.Close() // the login stays valid: the next start uses the same user name and password
+	for {
+		if err := b.stayConnected(ctx); err != nil {
+			return err
+		}
+		b.refresh(ctx)
+		select {
+		case <-time.After(b.interval):
+		case <-b.wake:
+			sleep(ctx, b.pace.settle)
+		case <-ctx.Done():
+		}
+		if ctx.Err() != nil {
+			b.sayGoodbye(ctx)
+			return nil
+		}
+	}
+}
+
+// stayConnected logs in unless that is done, or the client is coming back by itself. The client gives up on a lost connection when the
+// server has refused the password, or has replaced this session by another; a new login tells what is the matter.
+func (b *bot) stayConnected(ctx context.Context) error {
+	if state := b.client.State(); state == sdk.StatusConnected || state == sdk.StatusReconnecting {
+		return nil
+	}
+	for attempt := 1; ctx.Err() == nil; attempt++ {
+		_, err := b.client.Connect(ctx, b.Username, b.Password)
+		switch {
+		case err == nil, errors.Is(err, sdk.ErrAlreadyLoggedIn), ctx.Err() != nil:
+			return nil
+		case isHopeless(err):
+			b.log.ErrorContext(ctx, "account given up: register it again, or mend its user name and password", "err", err)
+			return err
+		}
+		delay := b.delay(attempt, err)
+		b.log.WarnContext(ctx, "login failed", "attempt", attempt, "retry_in", delay, "err", err)
+		sleep(ctx, delay)
+	}
+	return nil
+}
+
+// isHopeless tells what will not get better by waiting. A block by the administrator may be lifted, a network comes back.
+func isHopeless(err error) bool {
+	return errors.Is(err, sdk.ErrInvalidCredentials) || errors.Is(err, sdk.ErrInvalidArgument) || errors.Is(err, sdk.ErrInsecure)
+}
+
+// delay doubles with every attempt up to a bound. Half of it is random, so that many bots do not come at once.
+func (b *bot) delay(attempt int, err error) time.Duration {
+	delay := b.pace.minRetry
+	for ; attempt > 1 && delay < b.pace.maxRetry; attempt-- {
+		delay *= 2
+	}
+	delay = min(delay, b.pace.maxRetry)
+	delay = delay/2 + rand.N(delay/2+1)
+	var failure *sdk.Error
+	if errors.As(err, &failure) {
+		delay = max(delay, failure.RetryAfter)
+	}
+	return delay
+}
+
+// ready reports whether the bot can do its work.
+func (b *bot) ready() bool { return b.client.State() == sdk.StatusConnected && !b.blocked.Load() }
+
+// look makes run look at the profile soon. It never blocks: listeners call it.
+func (b *bot) look() {
+	select {
+	case b.wake <- struct{}{}:
+	default: // it will anyway
+	}
+}
+
+// sleep waits, or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,66 @@
+// Bot is what a back-end service on this API starts from: it logs many accounts in, keeps the status in their profiles up to date,
+// reacts to what others do, and ends cleanly.
+//
+//	go run ./examples/bot                              on the server in the box, with two accounts and a user who blocks one of them
+//	go run ./examples/bot -register weather,news       on a service: makes accounts and prints them, as -accounts reads them
+//	go run ./examples/bot -accounts accounts.json      on a service
+//
+// Which service is told by MIRRORFLY_API_BASE_URL, MIRRORFLY_LICENSE_KEY and MIRRORFLY_TRIAL (true or false), and by
+// MIRRORFLY_CA_FILE (PEM) when its certificate is none that the system trusts. A single account needs no file:
+// MIRRORFLY_USERNAME and MIRRORFLY_PASSWORD, as Register has answered them.
+//
+// To make it your own: profile.go says what it does, events.go what it reacts to. The rest may stay.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second one ends the program at once
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+	case errors.Is(err, errUsage):
+		os.Exit(2)
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "bot:", err)
+		os.Exit(1)
+	}
+}
+
+// run serves until ctx ends or no account is left.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	s, err := parse(args, stderr)
+	if err != nil {
+		return err
+	}
+	log := s.logger(stderr)
+	if s.register != "" {
+		return register(ctx, s.register, stdout)
+	}
+	place, err := findService(ctx, &s, log)
+	if err != nil {
+		return err
+	}
+	defer place.close()
+	f, err := newFleet(place, s, log)
+	if err != nil {
+		return err
+	}
+	stopHealth, err := f.serveHealth(ctx, s.listen, log)
+	if err != nil {
+		return err
+	}
+	defer stopHealth()
+	return f.run(ctx)
+}

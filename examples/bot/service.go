@@ -1,0 +1,134 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/mirrorfly-go/sdk"
+)
+
+// service is where the bots work.
+type service struct {
+	cfg      sdk.Config
+	accounts []account
+	close    func()
+}
+
+// account is what Register has answered: a file of sdk.Credentials will do.
+type account struct {
+	Username string `json:"username"`
+	Password string `json:"password"`
+}
+
+var variables = []string{
+	"MIRRORFLY_API_BASE_URL", "MIRRORFLY_LICENSE_KEY", "MIRRORFLY_TRIAL", "MIRRORFLY_CA_FILE", "MIRRORFLY_USERNAME", "MIRRORFLY_PASSWORD",
+}
+
+// findService is the service that the environment names. When nothing at all is set it is the server in the box: half a
+// configuration is a mistake, and no reason to run on a toy.
+func findService(ctx context.Context, s *settings, log *slog.Logger) (*service, error) {
+	if s.accounts == "" && !slices.ContainsFunc(variables, func(v string) bool { return os.Getenv(v) != "" }) {
+		s.email = cmp.Or(s.email, "bot@example.com")
+		return startBox(ctx, log)
+	}
+	cfg, err := serviceConfig()
+	if err != nil {
+		return nil, err
+	}
+	accounts, err := readAccounts(s.accounts)
+	if err != nil {
+		return nil, err
+	}
+	return &service{cfg: cfg, accounts: accounts, close: func() {}}, nil
+}
+
+func serviceConfig() (sdk.Config, error) {
+	cfg := sdk.Config{AppName: "bot", APIBaseURL: os.Getenv("MIRRORFLY_API_BASE_URL"), LicenseKey: os.Getenv("MIRRORFLY_LICENSE_KEY")}
+	if cfg.APIBaseURL == "" || cfg.LicenseKey == "" {
+		return cfg, errors.New("set both MIRRORFLY_API_BASE_URL and MIRRORFLY_LICENSE_KEY; without any setting the bot runs on the server in the box")
+	}
+	trial, err := strconv.ParseBool(os.Getenv("MIRRORFLY_TRIAL"))
+	if err != nil {
+		return cfg, errors.New("set MIRRORFLY_TRIAL to true (trial licence) or false")
+	}
+	cfg.TrialLicense = trial
+	if file := os.Getenv("MIRRORFLY_CA_FILE"); file != "" {
+		pem, err := os.ReadFile(file)
+		if err != nil {
+			return cfg, fmt.Errorf("MIRRORFLY_CA_FILE: %w", err)
+		}
+		cfg.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: x509.NewCertPool()}
+		if !cfg.TLSConfig.RootCAs.AppendCertsFromPEM(pem) {
+			return cfg, fmt.Errorf("MIRRORFLY_CA_FILE: no certificate in %s, it must be PEM", file)
+		}
+	}
+	return cfg, nil
+}
+
+// readAccounts takes the accounts from a file, or the one account from the environment.
+func readAccounts(file string) ([]account, error) {
+	if file == "" {
+		one := account{os.Getenv("MIRRORFLY_USERNAME"), os.Getenv("MIRRORFLY_PASSWORD")}
+		if one.Username == "" || one.Password == "" {
+			return nil, errors.New("no account: set MIRRORFLY_USERNAME and MIRRORFLY_PASSWORD, or -accounts FILE; -register USER makes one")
+		}
+		return []account{one}, nil
+	}
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	var accounts []account
+	if err := json.Unmarshal(raw, &accounts); err != nil {
+		return nil, fmt.Errorf("%s is not a JSON list of accounts: %w", file, err)
+	}
+	seen := make(map[string]bool)
+	for i, a := range accounts {
+		if a.Username == "" || a.Password == "" {
+			return nil, fmt.Errorf("%s: account %d has no username or no password", file, i+1)
+		}
+		if seen[a.Username] {
+			return nil, fmt.Errorf("%s: %s is there twice", file, a.Username)
+		}
+		seen[a.Username] = true
+	}
+	if len(accounts) == 0 {
+		return nil, fmt.Errorf("%s: no account in it", file)
+	}
+	return accounts, nil
+}
+
+// register makes accounts, or finds them again, and prints them for -accounts. They hold passwords: keep the output to yourself.
+func register(ctx context.Context, users string, out io.Writer) error {
+	cfg, err := serviceConfig()
+	if err != nil {
+		return err
+	}
+	client, err := sdk.New(cfg)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	var accounts []account
+	for user := range strings.SplitSeq(users, ",") {
+		res, err := client.Register(ctx, strings.TrimSpace(user))
+		if err != nil {
+			return fmt.Errorf("%q: %w", user, err)
+		}
+		accounts = append(accounts, account{res.Data.Username, res.Data.Password})
+	}
+	e := json.NewEncoder(out)
+	e.SetIndent("", "  ")
+	return e.Encode(accounts)
+}
