@@ -11,12 +11,16 @@ MODULES    = . $(SUBMODULES)
 # So that every program of Debian is found: it keeps servers in /usr/sbin, which is not in everybody's PATH.
 export PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: test check deps go-version fmt vet staticcheck build test-unit interop clean
+# Every other system that the library runs on. interop and bench start servers of a Debian-like system and stay there.
+SYSTEMS = windows/amd64 darwin/arm64
+PORTABLE = $(filter-out interop bench,$(MODULES))
 
-test: deps check test-unit interop
+.PHONY: test check deps go-version fmt vet staticcheck build cross test-unit fuzz interop clean
+
+test: deps check test-unit fuzz interop
 	@echo "== all passed"
 
-check: go-version fmt vet staticcheck build
+check: go-version fmt vet staticcheck build cross
 
 deps:
 	@echo "== what the tests need"
@@ -44,9 +48,19 @@ staticcheck:
 build:
 	@for m in $(MODULES); do echo "== go build: $$m"; (cd $$m && go build ./...) || exit 1; done
 
+cross:
+	@for s in $(SYSTEMS); do for m in $(PORTABLE); do echo "== go vet, go build: $$m for $$s"; \
+	(cd $$m && export GOOS=$${s%/*} GOARCH=$${s#*/} && go vet ./... && go build ./...) || exit 1; done; done
+
 test-unit:
 	@echo "== go test: ."
 	@$(GOTEST) ./...
+
+# Every fuzz target, one after the other. `make fuzz T=10m` for longer, `make fuzz FUZZ=FuzzOpen` for one, several in quotes.
+T ?= 10s
+fuzz:
+	@echo "== fuzzing, $(T) a target"
+	@go run ./internal/fuzz/run -t $(T) $(FUZZ)
 
 # Here a server that is not installed is a failure, not a reason to skip.
 interop:

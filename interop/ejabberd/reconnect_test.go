@@ -5,6 +5,7 @@ import (
 	"time"
 
 	sdk "github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/interop/internal/users"
 	"github.com/mirrorfly-go/sdk/interop/internal/xmppserver"
 	"github.com/stretchr/testify/require"
 )
@@ -23,6 +24,20 @@ func TestReconnectAfterKick(t *testing.T) {
 		require.JSONEq(t, `{"num_resources": 1}`, node.API("kick_user", s.account(u)))
 		u.requireBack(t)
 		require.NotEqual(t, before, resources(s, u), "not a fresh resource")
+	})
+}
+
+// What is pushed while the connection is away arrives later.
+func TestResume(t *testing.T) {
+	t.Parallel()
+	node := xmppserver.Ejabberd(t, xmppserver.Options{})
+	overEach(t, node, func(t *testing.T, s *service) {
+		var line users.Line
+		cfg := s.rest.Config()
+		quickly(&cfg)
+		cfg.DialContext = line.Dial
+		desk := users.Login(t, cfg, "anna-"+s.way.suffix)
+		desk.RequireResumed(t, &line, desk.Again(t, s.rest.Config()), users.Register(t, s.rest.Config(), "ben-"+s.way.suffix))
 	})
 }
 

@@ -23,6 +23,7 @@ type User struct {
 	Presences   chan sdk.PresenceEvent
 	Blocks      chan sdk.BlockEvent
 	Profiles    chan sdk.Profile
+	Missed      chan sdk.MissedEvent
 }
 
 // New makes a client without an account, which the test closes when it ends.
@@ -36,11 +37,13 @@ func New(t testing.TB, cfg sdk.Config) *User {
 		Client:      client,
 		Connections: make(chan sdk.ConnectionEvent, many), Presences: make(chan sdk.PresenceEvent, many),
 		Blocks: make(chan sdk.BlockEvent, many), Profiles: make(chan sdk.Profile, many),
+		Missed: make(chan sdk.MissedEvent, many),
 	}
 	client.OnConnection(func(e sdk.ConnectionEvent) { u.Connections <- e })
 	client.OnPresence(func(e sdk.PresenceEvent) { u.Presences <- e })
 	client.OnBlock(func(e sdk.BlockEvent) { u.Blocks <- e })
 	client.OnUserProfile(func(p sdk.Profile) { u.Profiles <- p })
+	client.OnMissed(func(e sdk.MissedEvent) { u.Missed <- e })
 	return u
 }
 
@@ -155,6 +158,32 @@ func (u *User) RequireProfile(t testing.TB, owner *User, want sdk.ProfileUpdate,
 		Image: picture.FileToken, ThumbImage: picture.FileTokenThumb,
 	}, res.Data)
 	Await(t, u.Profiles, func(p sdk.Profile) bool { return p == res.Data })
+}
+
+// RequireResumed cuts the line of u, has its other device block and unblock whom meanwhile, and checks that u is told all
+// of it when it is back: once, in order, and without a gap.
+func (u *User) RequireResumed(t testing.TB, line *Line, device, whom *User) {
+	t.Helper()
+	u.RequireIBlocked(t) // asked for the list (Prosody pushes it only then), and the stream counts by now
+	device.RequireIBlocked(t)
+	mend := line.Cut()
+	u.AwaitStatus(t, sdk.StatusDisconnected)
+	const times = 10
+	for range times {
+		_, err := device.BlockUser(t.Context(), whom.JID())
+		require.NoError(t, err)
+		_, err = device.UnblockUser(t.Context(), whom.JID())
+		require.NoError(t, err)
+	}
+	mend()
+	require.True(t, u.AwaitStatus(t, sdk.StatusConnected).Resumed)
+	for i := range 2 * times {
+		require.Equal(t, sdk.BlockEvent{UserID: whom.ID(), UserJID: whom.JID(), Blocked: i%2 == 0, ByMe: true},
+			Await(t, u.Blocks, func(sdk.BlockEvent) bool { return true }))
+	}
+	u.RequireIBlocked(t)
+	require.Empty(t, u.Blocks)
+	require.Empty(t, u.Missed)
 }
 
 // RequireRefused checks that a request failed because the XMPP server refused it: 500

@@ -1,0 +1,50 @@
+package cluster
+
+import (
+	"testing"
+
+	sdk "github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/interop/internal/users"
+	"github.com/mirrorfly-go/sdk/interop/internal/xmppserver"
+	"github.com/stretchr/testify/require"
+)
+
+// TestResumeAtTheOtherNode: a stream that one node has lost is taken up at the other, as long as
+// the first runs. When that has died there is a fresh one, and listeners are told of the gap.
+func TestResumeAtTheOtherNode(t *testing.T) {
+	t.Parallel()
+	doomed, left := xmppserver.Cluster(t, xmppserver.Options{})
+	var stranded []*users.User
+	for _, way := range transports {
+		s := newService(t, way, left, doomed)
+		u, line := s.loginOver(t, "carl", doomed, left)
+		u.RequireIBlocked(t) // the stream counts by now
+		line.Avoid("")
+		stranded = append(stranded, u)
+	}
+	overEach(t, left, doomed, func(t *testing.T, s *service) {
+		u, line := s.loginOver(t, "anna", doomed, left)
+		device, ben := u.Again(t, atOnly(s, left)), users.Register(t, s.rest.Config(), s.name("ben"))
+		line.Avoid(s.way.host(doomed))
+		u.RequireResumed(t, line, device, ben)
+		s.requireAt(t, u, left, left)
+	})
+	doomed.Kill()
+	for _, u := range stranded {
+		require.False(t, u.AwaitStatus(t, sdk.StatusConnected).Resumed)
+		require.Equal(t, sdk.MissedEvent{Gap: true}, users.Await(t, u.Missed, func(sdk.MissedEvent) bool { return true }))
+	}
+}
+
+// loginOver logs a user in at one node, over a line that stays away from the other.
+func (s *service) loginOver(t *testing.T, short string, at, away *xmppserver.Server) (*users.User, *users.Line) {
+	t.Helper()
+	line := new(users.Line)
+	line.Avoid(s.way.host(away))
+	cfg := s.rest.Config()
+	withPolicy(&cfg)
+	cfg.DialContext = line.Dial
+	u := users.Login(t, cfg, s.name(short))
+	s.requireAt(t, u, at)
+	return u, line
+}
