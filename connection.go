@@ -31,7 +31,9 @@ type connection struct {
 	cancel context.CancelFunc
 	done   chan struct{} // closed when supervise has returned
 
-	session *xmpp.Session // guarded by client.mu; nil while there is none
+	session *xmpp.Session    // guarded by client.mu; nil while there is none
+	back    bool             // immutable; it goes on for a connection that was lost
+	lost    *xmpp.Resumption // what the next session may take up; of supervise until done is closed
 }
 
 // connection returns what keeps the session up, or nil.
@@ -153,7 +155,7 @@ func (n *connection) supervise(s *xmpp.Session) {
 	defer close(n.done)
 	failures := 0 // since a connection last held
 	if s == nil {
-		s = n.reconnect(&failures, nil)
+		s = n.reconnect(&failures)
 	}
 	for s != nil {
 		start := time.Now()
@@ -162,11 +164,12 @@ func (n *connection) supervise(s *xmpp.Session) {
 			failures = 0
 		}
 		again := n.ctx.Err() == nil && isTransient(err) && !n.client.cfg.Reconnect.Disabled
+		n.lost = s.Resumption()
 		n.tellLost(s, err, !again)
 		if !again {
 			return
 		}
-		s = n.reconnect(&failures, s.Resumption())
+		s = n.reconnect(&failures)
 	}
 }
 
@@ -183,9 +186,8 @@ func (n *connection) tellLost(s *xmpp.Session, err error, final bool) {
 	n.client.tell(event)
 }
 
-// reconnect tries until there is a session, and returns nil when it gave up or was stopped. lost is the
-// stream to take up, nil: it can't be, and what was pushed meanwhile is missed.
-func (n *connection) reconnect(failures *int, lost *xmpp.Resumption) *xmpp.Session {
+// reconnect tries until there is a session, and returns nil when it gave up or was stopped.
+func (n *connection) reconnect(failures *int) *xmpp.Session {
 	c, policy := n.client, n.client.cfg.Reconnect
 	for attempt := 1; policy.MaxAttempts == 0 || attempt <= policy.MaxAttempts; attempt++ {
 		n.awaitLeaving()
@@ -195,7 +197,7 @@ func (n *connection) reconnect(failures *int, lost *xmpp.Resumption) *xmpp.Sessi
 		delay := backoff(policy, *failures)
 		*failures++
 		c.tell(ConnectionEvent{Status: StatusReconnecting, Attempt: attempt, RetryIn: delay})
-		s, err := n.redial(delay, lost)
+		s, err := n.redial(delay, n.lost)
 		switch {
 		case n.ctx.Err() != nil:
 			c.tell(ConnectionEvent{Status: StatusDisconnected, Final: true})
@@ -297,7 +299,7 @@ func explainDial(ctx context.Context, err error) error {
 	case errors.As(err, &auth) && !auth.Temporary() && (auth.Err == nil || auth.Step == "bind"):
 		return &Error{
 			StatusCode: http.StatusUnauthorized, Message: "Invalid Credentials",
-			Condition: auth.Condition, Outcome: outcomeOf(err), Err: err, kind: ErrInvalidCredentials,
+			Condition: auth.Condition, Outcome: outcomeOf(auth), Err: err, kind: ErrInvalidCredentials,
 		}
 	case errors.Is(err, xmpp.ErrInsecure), ctx.Err() != nil:
 		return err

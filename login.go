@@ -179,23 +179,26 @@ func (c *Client) connect(ctx context.Context, me account, q *QRLogin) (account, 
 	if err != nil {
 		return me, err
 	}
-	resume := c.stopOld(me.username)
+	old := c.stopOld(me.username)
 	if me, err = c.prepare(ctx, me, q); err != nil {
 		return me, err
 	}
-	return me, c.open(ctx, me, wirePassword, resume)
+	return me, c.open(ctx, me, wirePassword, old)
 }
 
-// stopOld ends a login that is still trying to come back, and reports whether it was username's: if the new attempt
-// fails, trying goes on.
-func (c *Client) stopOld(username string) (resume bool) {
+// stopOld ends a login that is still trying to come back, and returns it if it was username's: the new attempt takes its
+// stream up, and if it fails, trying goes on.
+func (c *Client) stopOld(username string) *connection {
 	old := c.connection()
 	if old == nil {
-		return false
+		return nil
 	}
-	resume = !old.over() && old.me.username == username
+	ours := !old.over() && old.me.username == username
 	old.stop(closeTimeout)
-	return resume
+	if !ours {
+		return nil
+	}
+	return old
 }
 
 // refuse takes the registered flag back (protocol.md 4.1), but not from a login that works.
@@ -293,14 +296,17 @@ func explainConfig(err error) error {
 	return &Error{StatusCode: errNotConnected.StatusCode, Message: errNotConnected.Message, Err: err, Outcome: outcomeOf(err), kind: ErrNotConnected}
 }
 
-// open makes the first session of a login and hands it to its keeper. With resume the keeper goes on trying
-// when that fails.
-func (c *Client) open(ctx context.Context, me account, wirePassword string, resume bool) error {
+// open makes the first session of a login and hands it to its keeper. With old, which was trying
+// to come back, the keeper goes on with that when it fails.
+func (c *Client) open(ctx context.Context, me account, wirePassword string, old *connection) error {
 	n := c.newConnection(me)
-	s, err := n.dial(ctx, wirePassword, nil)
+	if old != nil {
+		n.back, n.lost = true, old.lost
+	}
+	s, err := n.dial(ctx, wirePassword, n.lost)
 	if err != nil {
-		event := c.openFailed(ctx, me, err, resume)
-		if !resume || event.Status == StatusAuthFail || !c.keep(n, nil) {
+		event := c.openFailed(ctx, me, err, n.back)
+		if !n.back || event.Status == StatusAuthFail || !c.keep(n, nil) {
 			n.cancel()
 		}
 		return event.Err
@@ -327,7 +333,10 @@ func (c *Client) keep(n *connection, s *xmpp.Session) bool {
 		return false
 	}
 	if s != nil {
-		c.tell(ConnectionEvent{Status: StatusConnected})
+		c.tell(ConnectionEvent{Status: StatusConnected, Resumed: s.Resumed()})
+		if n.back && !s.Resumed() {
+			c.listeners.missed.Emit(MissedEvent{Gap: true})
+		}
 	}
 	go n.supervise(s) // owner: n; ends with stop, or when there is no point in trying again
 	return true

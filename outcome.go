@@ -30,27 +30,31 @@ func (o Outcome) String() string {
 	return "unknown"
 }
 
-// outcomeOf reads the outcome off what a method ran into.
+// outcomeOf reads the outcome off what a method ran into: off the first error in it that knows. What that one wraps is
+// its cause, which may be an error of another call: of the context's cause, or of the caller's reader.
 func outcomeOf(err error) Outcome {
-	var (
-		own     *Error
-		stanza  *xmpp.StanzaError
-		auth    *xmpp.AuthError
-		service *rest.Error
-	)
-	switch {
-	case unsent.Is(err):
-		return OutcomeNotSent
-	case errors.As(err, &stanza):
-		return OutcomeRefused
-	case errors.As(err, &auth) && auth.Err == nil:
-		return OutcomeRefused
-	case errors.As(err, &service):
-		if service.Answered() && service.Status < http.StatusInternalServerError {
-			return OutcomeRefused
+	for err != nil {
+		if unsent.Marked(err) {
+			return OutcomeNotSent
 		}
-	case errors.As(err, &own):
-		return own.Outcome
+		switch e := err.(type) {
+		case *xmpp.StanzaError:
+			return refusal(!e.Breakdown())
+		case *xmpp.AuthError:
+			return refusal(e.Err == nil)
+		case *rest.Error:
+			return refusal(e.Answered() && e.Status/100 == 4 && e.Status != http.StatusRequestTimeout)
+		case *Error:
+			return e.Outcome
+		}
+		err = errors.Unwrap(err)
+	}
+	return OutcomeUnknown
+}
+
+func refusal(refused bool) Outcome {
+	if refused {
+		return OutcomeRefused
 	}
 	return OutcomeUnknown
 }

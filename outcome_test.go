@@ -1,10 +1,14 @@
 package sdk_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -45,7 +49,11 @@ func TestOutcomes(t *testing.T) {
 			_, err = c.BlockUser(ctx, bobJID)
 			return err
 		}, sdk.OutcomeNotSent},
-		{"IQ refused", fault(sdktest.StepIQ, sdktest.FaultError), block, sdk.OutcomeRefused},
+		{"IQ refused", nil, func(ctx context.Context, c *sdk.Client) error {
+			_, err := c.BlockUser(ctx, "alice@xmpp.mirrorfly.test") // herself
+			return err
+		}, sdk.OutcomeRefused},
+		{"IQ breakdown", fault(sdktest.StepIQ, sdktest.FaultError), block, sdk.OutcomeUnknown}, // the server has blocked all the same
 		{"IQ unanswered", fault(sdktest.StepIQ, sdktest.FaultSilent), block, sdk.OutcomeUnknown},
 		{"IQ cut", fault(sdktest.StepIQ, sdktest.FaultClose), block, sdk.OutcomeUnknown},
 		{"IQ garbage", fault(sdktest.StepIQ, sdktest.FaultMalformed), block, sdk.OutcomeUnknown},
@@ -158,4 +166,162 @@ func (o *opaqueTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, o.err
 	}
 	return o.real.RoundTrip(r)
+}
+
+// A call that was sent is ended by a context whose cause is the error of another call, as errgroup does it: that error says nothing about this one.
+func TestCauseOfAnotherCall(t *testing.T) {
+	ended, cancel := context.WithTimeout(t.Context(), 0)
+	defer cancel()
+	for name, other := range map[string]func(*sdktest.Server, *sdk.Client) error{
+		"not sent": func(_ *sdktest.Server, c *sdk.Client) error { return block(ended, c) },
+		"refused": func(srv *sdktest.Server, c *sdk.Client) error {
+			srv.SetFault(sdktest.StepIQ, sdktest.FaultError)
+			return block(t.Context(), c)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv := sdktest.New(t)
+			cfg := quick(srv.Config())
+			var late atomic.Bool
+			cfg.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+				conn, err := new(net.Dialer).DialContext(ctx, network, cmp.Or(strings.Replace(address, srv.Domain(), "127.0.0.1", 1), address))
+				return &lateConn{Conn: conn, late: &late}, err
+			}
+			client := login(t, cfg, "alice")
+			cause := other(srv, client)
+			require.Error(t, cause)
+			group, fail := context.WithCancelCause(t.Context()) // errgroup.WithContext does the same
+			told := make(chan error, 1)
+			late.Store(true) // answers stay on the way
+			go func() { told <- feedback(group, client) }()
+			require.Eventually(t, func() bool { return len(srv.Feedback()) == 1 }, 20*time.Second, 10*time.Millisecond, "it took effect")
+			fail(cause)
+			err := <-told
+			late.Store(false)
+			require.Equal(t, sdk.OutcomeUnknown.String(), outcomeTold(t, err).String())
+		})
+	}
+}
+
+// The service says that it did it, with another number than 200.
+func TestAcceptedIsNotRefused(t *testing.T) {
+	for _, status := range []int{201, 202, 204, 408} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			srv := sdktest.New(t)
+			client := login(t, quick(srv.Config()), "alice")
+			failNext("moderation/feedback", status)(srv)
+			err := feedback(t.Context(), client)
+			require.Equal(t, sdk.OutcomeUnknown.String(), outcomeTold(t, err).String())
+		})
+	}
+}
+
+// A program may have replaced the default transport.
+func TestReplacedDefaultTransport(t *testing.T) {
+	srv := sdktest.New(t)
+	cfg := quick(srv.Config())
+	real := &http.Transport{TLSClientConfig: cfg.TLSConfig, DialContext: cfg.DialContext}
+	t.Cleanup(real.CloseIdleConnections)
+	opaque := &opaqueTransport{real: real}
+	before := http.DefaultTransport
+	http.DefaultTransport = opaque
+	t.Cleanup(func() { http.DefaultTransport = before })
+	cfg.HTTPClient = &http.Client{}
+	client := login(t, cfg, "alice")
+	opaque.err = errors.New("broke at some point")
+	require.Equal(t, sdk.OutcomeUnknown.String(), outcomeTold(t, feedback(t.Context(), client)).String())
+}
+
+// A protocol of its own inside an *http.Transport calls no hooks.
+func TestRegisteredProtocol(t *testing.T) {
+	srv := sdktest.New(t)
+	cfg := quick(srv.Config())
+	cfg.Transport = sdk.TransportTCP
+	real := &http.Transport{TLSClientConfig: cfg.TLSConfig.Clone(), DialContext: cfg.DialContext}
+	t.Cleanup(real.CloseIdleConnections)
+	front := &http.Transport{TLSClientConfig: cfg.TLSConfig.Clone()}
+	front.RegisterProtocol("https", untracing{real})
+	cfg.HTTPClient = &http.Client{Transport: front}
+	client := login(t, cfg, "alice")
+	err := feedback(t.Context(), client)
+	require.Len(t, srv.Feedback(), 1)
+	require.Equal(t, sdk.OutcomeUnknown.String(), outcomeTold(t, err).String())
+}
+
+// A QR login that Close breaks off after the credentials were sent.
+func TestQRClose(t *testing.T) {
+	srv := sdktest.New(t)
+	_, _ = register(t, srv.Config(), "alice")
+	client := newClient(t, srv.Config())
+	login, code := offerQR(t, srv, client, sdk.QROptions{})
+	srv.SetFault(sdktest.StepBind, sdktest.FaultSilent)
+	go func() { _ = srv.Phone("alice").Scan(t.Context(), code.Content()) }()
+	awaitSeen(t, srv, "login")
+	require.NoError(t, client.Close())
+	_, err := login.Wait(t.Context())
+	require.Equal(t, sdk.OutcomeUnknown.String(), outcomeTold(t, err).String())
+}
+
+func seen(srv *sdktest.Server, part string) bool {
+	for _, r := range srv.Requests() {
+		if strings.Contains(r.Path+r.Stanza, part) {
+			return true
+		}
+	}
+	return false
+}
+
+func awaitSeen(t *testing.T, srv *sdktest.Server, part string) {
+	t.Helper()
+	require.Eventually(t, func() bool { return seen(srv, part) }, 20*time.Second, 5*time.Millisecond)
+}
+
+type lateConn struct {
+	net.Conn
+	late *atomic.Bool
+}
+
+func (c *lateConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	for c.late.Load() {
+		time.Sleep(5 * time.Millisecond)
+	}
+	return n, err
+}
+
+type untracing struct{ real http.RoundTripper } // as a transport for HTTP/3 may be
+
+func (u untracing) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := u.real.RoundTrip(r.Clone(context.WithoutCancel(context.Background())))
+	if err == nil && strings.Contains(r.URL.Path, "feedback") {
+		resp.Body.Close()
+		return nil, errors.New("broke while the answer was read")
+	}
+	return resp, err
+}
+
+type failingReader struct {
+	left int
+	err  error
+}
+
+func (f *failingReader) Read(p []byte) (int, error) {
+	if f.left == 0 {
+		return 0, f.err
+	}
+	n := min(len(p), f.left)
+	f.left -= n
+	return n, nil
+}
+
+// The error of the reader is that of another call, as with a pipe from DownloadMedia.
+func TestUploadReader(t *testing.T) {
+	srv := sdktest.New(t)
+	client := login(t, quick(srv.Config()), "alice")
+	ended, cancel := context.WithTimeout(t.Context(), 0)
+	defer cancel()
+	other := block(ended, client)
+	_, err := client.UploadMedia(t.Context(), sdk.MediaUpload{To: bobJID, Name: "a", ContentType: "a/b", Reader: &failingReader{6 << 20, other}, Size: 11 << 20})
+	require.True(t, seen(srv, "media/upload"), "the upload was announced")
+	require.Equal(t, sdk.OutcomeUnknown.String(), outcomeTold(t, err).String())
 }

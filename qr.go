@@ -279,6 +279,7 @@ func (q *QRLogin) logIn(answer phoneAnswer, socketID string) (Credentials, error
 	c := q.client
 	done, err := c.cfg.Dials.wait(q.waiting)
 	if err != nil {
+		q.report(answer.SocketID, false)
 		return Credentials{}, context.Cause(q.waiting)
 	}
 	defer done()
@@ -286,7 +287,7 @@ func (q *QRLogin) logIn(answer phoneAnswer, socketID string) (Credentials, error
 	defer cancel()
 	me, err := c.connect(ctx, account{username: answer.Username, password: answer.Password, qrSocketID: socketID}, q)
 	if err != nil && q.waiting.Err() != nil {
-		err = context.Cause(q.waiting)
+		err = stopped(q.waiting, err)
 	} else if err != nil {
 		err = explain(ctx, "GenerateQRCode", err)
 	}
@@ -299,6 +300,17 @@ func (q *QRLogin) logIn(answer phoneAnswer, socketID string) (Credentials, error
 		Username: answer.Username, Password: answer.Password, IsSandbox: trial,
 		UserJID: me.username + "@" + me.service.XMPPHost,
 	}, nil
+}
+
+// stopped is why ctx ended, with what became of the login that this broke off.
+func stopped(ctx context.Context, err error) error {
+	cause, ok := context.Cause(ctx).(*Error)
+	if !ok {
+		return context.Cause(ctx)
+	}
+	e := *cause
+	e.Outcome = outcomeOf(err)
+	return &e
 }
 
 // report emits loginStatus, a JSON text inside JSON (protocol.md 7.2).

@@ -176,3 +176,81 @@ func TestAnOrderlyEndIsFinal(t *testing.T) {
 	require.NoError(t, client.Close())
 	require.Empty(t, srv.Resources("alice"))
 }
+
+// A Connect that takes over from reconnecting takes up the stream, too.
+func TestConnectTakesOver(t *testing.T) {
+	srv := sdktest.New(t, sdktest.Options{ResumeTimeout: time.Minute})
+	cfg := srv.Config()
+	cfg.Reconnect.MinDelay, cfg.Reconnect.MaxDelay = time.Hour, time.Hour
+	client, credentials := register(t, cfg, "alice")
+	connection, presence, missed := collect(client.OnConnection), collect(client.OnPresence), collect(client.OnMissed)
+	connect(t, client, credentials)
+	managed(t, client)
+	srv.DropConnections()
+	connection.until(t, hasStatus(sdk.StatusReconnecting))
+	srv.Push("alice", numbered(1)) // the server keeps it for the stream
+	connect(t, client, credentials)
+	managed(t, client)
+	presence.until(t, func(e sdk.PresenceEvent) bool { return e.FromUserJID == number(1) })
+	require.Empty(t, missed.list())
+	require.Len(t, srv.Resources("alice"), 1)
+}
+
+// A server whose resumption is broken does not keep the client away.
+func TestBrokenResumption(t *testing.T) {
+	srv, _, connection := resuming(t, sdk.TransportWebSocket, nil)
+	srv.SetFault(sdktest.StepResume, sdktest.FaultClose) // login and bind work all the time
+	srv.DropConnections()
+	n := 0
+	connection.until(t, func(e sdk.ConnectionEvent) bool {
+		if isBack(e) {
+			return true
+		}
+		if e.Status == sdk.StatusConnectionFailed {
+			n++
+		}
+		require.Less(t, n, 30, "a fresh session was never tried: %v", e.Err)
+		return false
+	})
+}
+
+// A place to resume at that does not answer is not tried for ever.
+func TestDeadLocation(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0") // accepts, and stays silent
+	require.NoError(t, err)
+	t.Cleanup(func() { ln.Close() })
+	srv := sdktest.New(t, sdktest.Options{ResumeTimeout: time.Minute})
+	cfg := quick(srv.Config())
+	cfg.Transport = sdk.TransportTCP
+	cfg.RequestTimeout = 2 * time.Second
+	srv.SetResumeLocation(ln.Addr().String())
+	client, credentials := register(t, cfg, "alice")
+	connection := collect(client.OnConnection)
+	connect(t, client, credentials)
+	managed(t, client)
+	srv.DropConnections()
+	n := 0
+	for {
+		e := connection.until(t, func(e sdk.ConnectionEvent) bool {
+			return isBack(e) || e.Attempt > n && e.Status == sdk.StatusConnectionFailed
+		})
+		if isBack(e) {
+			return
+		}
+		n = e.Attempt
+		require.Less(t, n, 5, "the other addresses were never tried: %v", e.Err)
+	}
+}
+
+// What the client has acknowledged does not count against what is kept for it.
+func TestManyPushes(t *testing.T) {
+	srv, client, connection := resuming(t, sdk.TransportTCP, nil)
+	for range 90 {
+		for range 100 {
+			srv.Push("alice", "<message xmlns='jabber:client' from='x@y'/>")
+		}
+		managed(t, client) // it has read them all
+	}
+	srv.DropConnections()
+	require.True(t, resumption(t, connection, 1).Resumed)
+}

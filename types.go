@@ -148,7 +148,7 @@ func classify(ctx context.Context, err error) Error {
 		return *insecure(err)
 	case errors.Is(err, rest.ErrSource):
 		return Error{StatusCode: http.StatusBadRequest, Message: rest.ErrSource.Error(), Err: err, kind: ErrInvalidArgument}
-	case errors.As(err, &refused):
+	case errors.As(err, &refused) && !errors.As(err, &answer): // one below an answer is a cause
 		return Error{StatusCode: http.StatusInternalServerError, Message: "Request Failed", Condition: refused.Condition, Err: err}
 	case errors.As(err, &answer) && answer.Status != statusNetwork && answer.Status != statusCancelled:
 		return fromService(answer)

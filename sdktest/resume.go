@@ -26,6 +26,9 @@ func (s *Server) resumeLocation() string {
 // maxUnacked is how many stanzas are kept for a client that does not acknowledge them.
 const maxUnacked = 8 * queueLength
 
+// ackEvery is after how many stanzas the client is asked what it has.
+const ackEvery = 100
+
 // ledger counts the stanzas of a stream both ways and keeps what the client has not
 // acknowledged, so that another connection can go on where this one broke (XEP-0198).
 // Its lock comes after the hub's; nothing is locked under it.
@@ -37,7 +40,8 @@ type ledger struct {
 	received uint32  // of the client
 	acked    uint32  // the client has handled so many of ours
 	unacked  []string
-	spilled  bool // more has piled up than is kept: it can't be resumed
+	spilled  bool   // more has piled up than is kept: it can't be resumed
+	forget   func() // ends the wait for another connection; nil: none
 }
 
 // manage handles an element of stream management on a bound stream.
@@ -106,6 +110,9 @@ func (l *ledger) send(st *stream, raw string) {
 	}
 	if l.owner == st {
 		st.queue(frame{raw: raw})
+		if len(l.unacked)%ackEvery == 0 {
+			st.tell(el(nsManagement, "r"))
+		}
 	}
 }
 
@@ -134,11 +141,18 @@ func (l *ledger) lose(st *stream) bool {
 
 // await keeps a stream that has lost its connection, for as long as it may be resumed.
 func (st *stream) await(run context.Context) {
-	over := func() { st.srv.hub.unbind(st) }
-	timer := time.AfterFunc(st.srv.opts.ResumeTimeout, over)
-	context.AfterFunc(run, func() { // a server that stops forgets
-		timer.Stop()
-		over()
+	wait, forget := context.WithTimeout(run, st.srv.opts.ResumeTimeout) // a server that stops forgets
+	l := st.ledger.Load()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.owner != nil { // somebody was faster
+		forget()
+		return
+	}
+	l.forget = forget
+	context.AfterFunc(wait, func() {
+		forget()
+		st.srv.hub.unbind(st) // does nothing to a stream that has been taken up
 	})
 }
 
@@ -179,6 +193,10 @@ func (h *hub) resume(st *stream, e *element) (bool, error) {
 	defer l.mu.Unlock()
 	if l.owner != nil {
 		l.owner.cancel() // half open: the client knows better
+	}
+	if l.forget != nil {
+		l.forget()
+		l.forget = nil
 	}
 	l.owner = st
 	st.resource, st.jid = old.resource, old.jid

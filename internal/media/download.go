@@ -74,7 +74,7 @@ func refusal(err error) error {
 	case !errors.As(err, &e):
 		return &rest.Error{Status: http.StatusInternalServerError, Message: "Media can not be read or written", Err: err}
 	case !e.Answered(), e.Status == http.StatusTooManyRequests:
-		return e
+		return err
 	}
 	return &rest.Error{Status: http.StatusInternalServerError, Message: e.Message, RetryAfter: e.RetryAfter, Err: e}
 }

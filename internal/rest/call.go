@@ -35,7 +35,18 @@ type request struct {
 	storage    bool    // goes to an object store, where a 500 means "try again"
 	transfer   bool    // moves a file: bounded by standing still, not by duration
 	attempt    int
-	written    atomic.Bool // some attempt: the service may have seen it
+	asked      atomic.Bool // the attempt under way: its transport has asked for a connection
+	given      atomic.Bool // some attempt had a connection to write on: the service may have seen it
+	redirected atomic.Bool // the attempt under way was answered with a redirect
+}
+
+// requestKey is what a redirect finds its request by.
+type requestKey struct{}
+
+// unreached reports whether err proves that the attempt had no connection: the transport has asked for one and got none, or
+// says so. One that knows no traces proves nothing else.
+func (r *request) unreached(err error) bool {
+	return err != nil && !r.redirected.Load() && (r.asked.Load() || reach(err) == failedUnreached)
 }
 
 // payload is a request body that can be sent more than once, unless its source
@@ -102,16 +113,10 @@ func (c *Client) post(ctx context.Context, r *request, body, out any) error {
 // of a request of which the service has seen nothing is marked as unsent.
 func (c *Client) call(ctx context.Context, r *request, once func(ctx context.Context, token string) error) error {
 	err := c.attempt(ctx, r, once)
-	if !r.written.Load() && (c.traceable() || asError(err) != nil && asError(err).failure == failedUnreached) {
+	if !r.given.Load() && err != nil {
 		return unsent.Mark(err)
 	}
 	return err
-}
-
-// traceable reports whether the transport tells when it writes.
-func (c *Client) traceable() bool {
-	_, ok := c.http.Transport.(*http.Transport)
-	return ok || c.http.Transport == nil
 }
 
 func (c *Client) attempt(ctx context.Context, r *request, once func(ctx context.Context, token string) error) error {
@@ -162,7 +167,13 @@ func (c *Client) send(ctx context.Context, r *request, token string, watch *watc
 		return nil, err
 	}
 	start := time.Now()
+	if ctx.Err() != nil {
+		return nil, contextError(ctx)
+	}
 	resp, err := c.http.Do(req)
+	if !r.unreached(err) {
+		r.given.Store(true)
+	}
 	code := 0
 	if resp != nil {
 		code = resp.StatusCode
@@ -183,7 +194,15 @@ func (c *Client) send(ctx context.Context, r *request, token string, watch *watc
 }
 
 func (c *Client) newRequest(ctx context.Context, r *request, token string, watch *watch) (*http.Request, error) {
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { r.written.Store(true) }})
+	r.asked.Store(false)
+	r.redirected.Store(false)
+	// GotConn and not WroteHeaders: over HTTP/2 the latter comes when the write is over, and a request that is given up
+	// in the middle of it may still arrive.
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GetConn: func(string) { r.asked.Store(true) },
+		GotConn: func(httptrace.GotConnInfo) { r.given.Store(true) },
+	})
+	ctx = context.WithValue(ctx, requestKey{}, r)
 	req, err := http.NewRequestWithContext(ctx, r.method, r.url, nil)
 	if err != nil {
 		return nil, &Error{Status: http.StatusBadRequest, Message: "Invalid URL"} // err holds the URL

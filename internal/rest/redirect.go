@@ -36,6 +36,10 @@ func guardedClient(hc *http.Client) *http.Client {
 // checkRedirect runs after the caller's own check, so that nothing that one added
 // gets past it.
 func checkRedirect(req *http.Request, via []*http.Request) error {
+	if r, ok := req.Context().Value(requestKey{}).(*request); ok {
+		r.redirected.Store(true) // it has been answered, wherever the redirect leads
+		r.given.Store(true)
+	}
 	if len(via) >= maxRedirects {
 		return fmt.Errorf("%w: more than %d", errRedirect, maxRedirects)
 	}

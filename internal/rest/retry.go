@@ -51,7 +51,7 @@ func (r *request) mayRepeat(e *Error) bool {
 	switch {
 	case !r.repeatable():
 		return false
-	case e.answered == 0 && e.failure == failedUnreached, e.answered != 0 && e.Status == http.StatusTooManyRequests:
+	case e.answered == 0 && e.failure == failedUnreached && !r.redirected.Load(), e.answered != 0 && e.Status == http.StatusTooManyRequests:
 		return true
 	case !r.idempotent:
 		return false

@@ -16,6 +16,12 @@ func Mark(err error) error {
 	return marked{err}
 }
 
+// Marked reports whether err itself is marked.
+func Marked(err error) bool {
+	_, ok := err.(marked)
+	return ok
+}
+
 // Is reports whether err, or what it wraps, is marked.
 func Is(err error) bool {
 	var m marked

@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/mirrorfly-go/sdk/internal/plain"
 )
 
 // The schemes of an [Address].
@@ -110,7 +112,7 @@ func hostPort(scheme, host, port string) (string, error) {
 	if host == "" {
 		return "", fmt.Errorf("no host")
 	}
-	if strings.ContainsAny(host, "[]") {
+	if strings.ContainsAny(host, "[] ") || plain.Text(host) != host {
 		return "", fmt.Errorf("bad host")
 	}
 	return net.JoinHostPort(host, port), nil

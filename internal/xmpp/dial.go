@@ -100,7 +100,11 @@ func Dial(ctx context.Context, cfg Config) (*Session, error) {
 		return nil, fmt.Errorf("xmpp: dial: %w", err)
 	}
 	var failed error
-	for _, addr := range cfg.order() {
+	addresses := cfg.order()
+	if cfg.Resume != nil {
+		cfg.Resume.visited = true // its place goes first once: it may be dead, and take all the time that there is
+	}
+	for _, addr := range addresses {
 		s, err := dialFollowing(ctx, &cfg, addr)
 		if err == nil {
 			return s, nil
@@ -123,7 +127,7 @@ func Dial(ctx context.Context, cfg Config) (*Session, error) {
 // resumed, then all in random order.
 func (c *Config) order() []Address {
 	var addresses []Address
-	if c.Resume != nil && c.Resume.m.at != nil && c.permit(*c.Resume.m.at) == nil {
+	if c.Resume != nil && c.Resume.m.at != nil && !c.Resume.visited && c.permit(*c.Resume.m.at) == nil {
 		addresses = append(addresses, *c.Resume.m.at)
 	}
 	for _, i := range rand.Perm(len(c.Addresses)) {

@@ -40,6 +40,11 @@ func (e *StanzaError) Error() string {
 	return describe(e.Condition+" ("+e.Type+")", e.Text)
 }
 
+// Breakdown reports whether the server failed, instead of refusing: the request may have taken effect.
+func (e *StanzaError) Breakdown() bool {
+	return e.Condition == "internal-server-error" || e.Condition == "remote-server-timeout" || e.Condition == "undefined-condition"
+}
+
 // StreamError is why the server gave up the stream (RFC 6120 4.9), e.g.
 // "conflict" when the same resource logged in again.
 type StreamError struct {

@@ -32,9 +32,15 @@ type unacked struct {
 
 // Resumption is a lost stream that the next Dial may take up (XEP-0198 5).
 type Resumption struct {
-	m   management
-	jid JID
+	m        management
+	jid      JID
+	visited  bool // the place that the server named has been tried
+	failures int  // how often it was asked for in vain
 }
+
+// maxResumeFailures is how often a stream is asked for and neither granted nor refused. Then a fresh one takes its place:
+// a server that can't resume must not keep us away.
+const maxResumeFailures = 3
 
 // smRequest asks how many stanzas the server has handled.
 const smRequest = `<r xmlns="` + nsManagement + `"/>`
@@ -75,7 +81,15 @@ func (s *Session) Resumption() *Resumption {
 func (s *Session) Resumed() bool { return s.resumed }
 
 // resume asks for the old stream. False: it is gone, and a resource must be bound.
-func (n *negotiation) resume(ctx context.Context, r *Resumption) (bool, error) {
+func (n *negotiation) resume(ctx context.Context, r *Resumption) (done bool, err error) {
+	if r.failures >= maxResumeFailures {
+		return false, nil
+	}
+	defer func() {
+		if err != nil {
+			r.failures++
+		}
+	}()
 	if err := n.send(ctx, &smResume{Handled: r.m.received, ID: r.m.id}); err != nil {
 		return false, fmt.Errorf("resume: %w", err)
 	}
@@ -119,9 +133,12 @@ func (m *management) acknowledge(st *stanza) error {
 }
 
 // takeUp writes again what the server did not get.
-func (s *Session) takeUp() {
+func (s *Session) takeUp() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.err != nil {
+		return fmt.Errorf("%w: %w", ErrNotConnected, s.err)
+	}
 	again := s.sm.unacked
 	s.sm.unacked = nil
 	for _, u := range again {
@@ -131,6 +148,16 @@ func (s *Session) takeUp() {
 		s.enqueueLocked(u.outgoing)
 	}
 	s.enqueueLocked(outgoing{frame: []byte(smRequest)})
+	return nil
+}
+
+// keep takes over what was not even begun to be written when the stream broke.
+func (m *management) keep(queue []outgoing) {
+	for _, o := range queue {
+		if o.again {
+			m.unacked = append(m.unacked, unacked{m.sent + 1, o}) // more than the server can have
+		}
+	}
 }
 
 // written notes that o is about to be written.
@@ -170,12 +197,12 @@ func (s *Session) manage(name string, st *stanza) (known bool, err error) {
 		if err != nil {
 			return true, err
 		}
-		s.answerLocked(frame)
+		return true, s.answerLocked(frame)
 	case "a":
 		return true, s.sm.acknowledge(st)
 	case "enabled":
 		s.sm.start(st, s.addr)
-		s.answerLocked([]byte(smRequest)) // does it have our presence?
+		return true, s.answerLocked([]byte(smRequest)) // does it have our presence?
 	case "failed":
 		s.sm = nil
 	default:
@@ -185,10 +212,15 @@ func (s *Session) manage(name string, st *stanza) (known bool, err error) {
 }
 
 // answerLocked queues an element of XEP-0198, unless the stream is about to end.
-func (s *Session) answerLocked(frame []byte) {
-	if s.err == nil && !s.ending {
-		s.enqueueLocked(outgoing{frame: frame})
+func (s *Session) answerLocked(frame []byte) error {
+	switch {
+	case s.err != nil || s.ending:
+		return nil
+	case s.queued+len(frame) > maxQueued:
+		return errWriteStuck
 	}
+	s.enqueueLocked(outgoing{frame: frame})
+	return nil
 }
 
 // start notes that the server counts, and what it takes to resume a stream that was
@@ -207,6 +239,8 @@ func (m *management) start(st *stanza, here Address) {
 
 // handled counts a stanza of the server.
 func (s *Session) handled(st *stanza) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.sm != nil && s.sm.enabled && st.root.Name.Space == nsClient {
 		s.sm.received++
 	}

@@ -88,6 +88,7 @@ func TestResume(t *testing.T) {
 				p.expect(`<a h="4" xmlns="urn:xmpp:sm:3"/>`)
 				p.send(online)
 				p.expect(`<presence type="unavailable" xmlns="jabber:client"/>`)
+				p.expect(`<a h="5" xmlns="urn:xmpp:sm:3"/>`)
 				p.expectEnd()
 				p.sendEnd()
 				p.drain()
@@ -363,4 +364,178 @@ func TestNeverWeakerThanBefore(t *testing.T) {
 		_, err := Dial(within(t, 10*time.Second), bare)
 		require.ErrorIs(t, err, errDowngrade)
 	})
+}
+
+// Answers count as what they are, and nothing counts that is no stanza.
+func TestWhatCounts(t *testing.T) {
+	c := dial(t, directTLSServer(t, func(p *peer) {
+		p.managed()
+		p.send(`<iq from="xmpp.example.com" id="p1" type="get" xmlns="jabber:client"><ping xmlns="urn:xmpp:ping"/></iq>`)
+		p.recv()
+		p.send(`<a h="3" xmlns="urn:xmpp:sm:3"/>`) // presence, carbons, the answer
+		p.send(`<message xmlns="urn:else"/>`)
+		p.send(request)
+		p.expect(`<a h="1" xmlns="urn:xmpp:sm:3"/>`)
+		p.send(online)
+		p.drain()
+	}))
+	require.NoError(t, c.Start(t.Context()))
+	require.IsType(t, Presence{}, c.event(), "the session goes on")
+}
+
+// What arrived after the first resumption is not written again after the second.
+func TestResumedTwice(t *testing.T) {
+	resume := `<resume h="0" previd="one" xmlns="urn:xmpp:sm:3"/>`
+	cfg := webSocketServer(t, inTurn(
+		(*peer).managed,
+		func(p *peer) {
+			p.authenticated(smFeatures)
+			p.expect(resume)
+			p.send(`<resumed h="0" previd="one" xmlns="urn:xmpp:sm:3"/>`)
+			p.expect(hello)
+			p.expect(carbons)
+			p.expect(request)
+			p.send(`<a h="2" xmlns="urn:xmpp:sm:3"/>`)
+		},
+		func(p *peer) {
+			p.authenticated(smFeatures)
+			p.expect(resume)
+			p.send(`<resumed h="2" previd="one" xmlns="urn:xmpp:sm:3"/>`)
+			p.expect(request)
+			p.drain()
+		},
+	))
+	for range 2 {
+		c := dial(t, cfg)
+		require.NoError(t, c.Start(t.Context()))
+		require.Error(t, c.ended())
+		cfg.Resume = c.Resumption()
+		require.NotNil(t, cfg.Resume)
+	}
+	c := dial(t, cfg)
+	require.NoError(t, c.Start(t.Context()))
+	_ = c.Close(within(t, time.Second))
+}
+
+// A flood of <r/> from a server that does not read ends the session like any other flood.
+func TestFloodOfAckRequests(t *testing.T) {
+	sent := make(chan struct{})
+	stop := make(chan struct{})
+	defer close(stop)
+	c := dial(t, pipeServer(t, func(p *peer) {
+		p.impatient = true
+		p.managed()
+		for range 400_000 { // 37 bytes of answer each: 14 MiB, maxQueued is 4 MiB
+			if _, err := p.conn.Write([]byte(request)); err != nil {
+				break
+			}
+		}
+		close(sent)
+		<-stop
+	}))
+	require.NoError(t, c.Start(t.Context()))
+	<-sent
+	c.mu.Lock()
+	queued := c.queued
+	c.mu.Unlock()
+	require.LessOrEqual(t, queued, maxQueued)
+}
+
+// What is to be told again and was still queued when the connection broke is not lost.
+func TestQueuedIsKept(t *testing.T) {
+	cfg := pipeServer(t, inTurn(
+		func(p *peer) {
+			p.authenticated(smFeatures)
+			p.recv()
+			p.send(bindResult)
+			p.expect(enable)
+			p.send(enabled) // and hangs up: neither the presence nor the carbons have arrived
+		},
+		func(p *peer) {
+			p.authenticated(smFeatures)
+			p.expect(`<resume h="0" previd="one" xmlns="urn:xmpp:sm:3"/>`)
+			p.send(`<resumed h="0" previd="one" xmlns="urn:xmpp:sm:3"/>`)
+			p.expect(hello)
+			p.expect(carbons)
+			p.expect(request)
+			p.drain()
+		},
+	))
+	cfg.Resume = lose(t, cfg)
+	require.NotNil(t, cfg.Resume)
+	again := dial(t, cfg)
+	require.True(t, again.Resumed())
+	require.NoError(t, again.Start(t.Context()))
+	_ = again.Close(within(t, 3*time.Second))
+}
+
+// The same over a second loss: resumed, and lost before the first word.
+func TestLostTwice(t *testing.T) {
+	cfg := pipeServer(t, inTurn(
+		func(p *peer) { p.managed() },
+		func(p *peer) {
+			p.authenticated(smFeatures)
+			p.expect(`<resume h="0" previd="one" xmlns="urn:xmpp:sm:3"/>`)
+			p.send(`<resumed h="0" previd="one" xmlns="urn:xmpp:sm:3"/>`)
+		},
+		func(p *peer) {
+			p.authenticated(smFeatures)
+			p.expect(`<resume h="0" previd="one" xmlns="urn:xmpp:sm:3"/>`)
+			p.send(`<resumed h="0" previd="one" xmlns="urn:xmpp:sm:3"/>`)
+			p.expect(hello)
+			p.expect(carbons)
+			p.expect(request)
+			p.drain()
+		},
+	))
+	cfg.Resume = lose(t, cfg)
+	require.NotNil(t, cfg.Resume)
+	cfg.Resume = func() *Resumption {
+		c := dial(t, cfg)
+		require.True(t, c.Resumed())
+		require.NoError(t, c.Start(t.Context()))
+		require.Error(t, c.ended())
+		return c.Resumption()
+	}()
+	require.NotNil(t, cfg.Resume)
+	again := dial(t, cfg)
+	require.True(t, again.Resumed())
+	require.NoError(t, again.Start(t.Context()))
+	_ = again.Close(within(t, 3*time.Second))
+}
+
+// A resumed session may have ended before it is started.
+func TestStartAfterEnd(t *testing.T) {
+	cfg := webSocketServer(t, inTurn(
+		func(p *peer) { p.managed() },
+		func(p *peer) {
+			p.impatient = true
+			p.authenticated(smFeatures)
+			p.recv()
+			p.send(`<resumed h="0" previd="one" xmlns="urn:xmpp:sm:3"/>`)
+			p.drain()
+		},
+	))
+	cfg.Resume = lose(t, cfg)
+	s, err := Dial(within(t, 10*time.Second), cfg)
+	require.NoError(t, err)
+	s.end(errNoAnswer) // what the keepalive timer does
+	require.NotPanics(t, func() { err = s.Start(t.Context()) })
+	require.Error(t, err)
+}
+
+// The server learns what has arrived before the stream ends (XEP-0198 7).
+func TestAckBeforeClose(t *testing.T) {
+	c := dial(t, directTLSServer(t, func(p *peer) {
+		p.managed()
+		p.send(online)
+		p.expect(`<presence type="unavailable" xmlns="jabber:client"/>`)
+		p.expect(`<a h="1" xmlns="urn:xmpp:sm:3"/>`)
+		p.expectEnd()
+		p.sendEnd()
+		p.drain()
+	}))
+	require.NoError(t, c.Start(t.Context()))
+	c.event()
+	_ = c.Close(within(t, 3*time.Second))
 }

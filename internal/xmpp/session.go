@@ -111,7 +111,7 @@ func (s *Session) Start(ctx context.Context) error {
 	switch {
 	case err != nil:
 	case s.resumed:
-		s.takeUp()
+		err = s.takeUp()
 	default:
 		err = s.announce()
 	}
@@ -190,6 +190,11 @@ func (s *Session) Close(ctx context.Context) error {
 	if first && ctx.Err() == nil {
 		if frame, err := encode(&presence{Type: "unavailable"}); err == nil {
 			s.enqueueLocked(outgoing{frame: frame, stanza: true})
+		}
+		if s.sm != nil && s.sm.enabled { // else the server counts as lost what we have (XEP-0198 7)
+			if frame, err := encode(&smAnswer{Handled: s.sm.received}); err == nil {
+				s.enqueueLocked(outgoing{frame: frame})
+			}
 		}
 		s.enqueueLocked(outgoing{})
 	}
@@ -274,6 +279,9 @@ func (s *Session) mark(cause error) {
 		cause = ErrClosed
 	}
 	s.err = cause
+	if s.sm != nil {
+		s.sm.keep(s.queue)
+	}
 	s.queue = nil
 	s.waiters = nil
 	s.writeDog.Stop()
