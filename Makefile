@@ -15,7 +15,7 @@ export PATH := $(PATH):/usr/sbin:/sbin
 SYSTEMS = windows/amd64 darwin/arm64
 PORTABLE = $(filter-out interop bench,$(MODULES))
 
-.PHONY: test check deps go-version fmt vet staticcheck build cross test-unit fuzz interop clean
+.PHONY: test check deps go-version fmt vet staticcheck build cross test-unit fuzz interop soak clean
 
 test: deps check test-unit fuzz interop
 	@echo "== all passed"
@@ -61,6 +61,11 @@ T ?= 10s
 fuzz:
 	@echo "== fuzzing, $(T) a target"
 	@go run ./internal/fuzz/run -t $(T) $(FUZZ)
+
+# The client used hard and for long, under all faults at random. `make soak T=1h` for longer, `make soak SEED=7` for the same plan again.
+soak: T = 5m
+soak:
+	@cd interop && go run -race ./soak -t $(T) $(if $(SEED),-seed $(SEED))
 
 # Here a server that is not installed is a failure, not a reason to skip.
 interop:

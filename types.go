@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mirrorfly-go/sdk/internal/plain"
 	"github.com/mirrorfly-go/sdk/internal/rest"
 	"github.com/mirrorfly-go/sdk/internal/xmpp"
 )
@@ -66,7 +67,7 @@ type Error struct {
 	kind error // the sentinel or sentinels that this error matches
 }
 
-// Error reads "sdk: Op: Message (StatusCode): condition: cause; what to do about it".
+// Error reads "sdk: Op: Message (StatusCode): condition: cause; what to do about it", as one printable line whatever a server has written.
 func (e *Error) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "sdk: %s: %s (%d)", e.Op, e.Message, e.StatusCode)
@@ -83,7 +84,7 @@ func (e *Error) Error() string {
 	if text := e.advice(); text != "" {
 		b.WriteString("; " + text)
 	}
-	return b.String()
+	return plain.Text(b.String())
 }
 
 // Unwrap returns the cause.
@@ -163,7 +164,7 @@ func classify(ctx context.Context, err error) Error {
 	case errors.Is(err, xmpp.ErrNotConnected):
 		return Error{StatusCode: errNotConnected.StatusCode, Message: errNotConnected.Message, Err: err, kind: ErrNotConnected}
 	default:
-		return Error{StatusCode: http.StatusInternalServerError, Message: err.Error()}
+		return Error{StatusCode: http.StatusInternalServerError, Message: plain.Text(err.Error())}
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 
 const (
 	maxPictureFile = 4 << 20 // bytes
-	maxPictureSide = 4096    // pixels
+	maxPictureSide = 1024    // pixels
 	pictureTimeout = 10 * time.Second
 )
 

@@ -3,8 +3,10 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
+	"unicode"
 )
 
 // printer writes one aligned line for each call and each event.
@@ -25,14 +27,14 @@ func (p *printer) call(name string, status int, took time.Duration, what string)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.wipe()
-	fmt.Fprintf(p.out, "%-44s %6d  %6.1fms  %s\n", name, status, float64(took.Microseconds())/1000, what)
+	fmt.Fprintf(p.out, "%-44s %6d  %6.1fms  %s\n", name, status, float64(took.Microseconds())/1000, oneLine(what))
 }
 
 func (p *printer) event(name, what string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.wipe()
-	fmt.Fprintf(p.out, "  event  %-35s %6s  %8s  %s\n", name, "", "", what)
+	fmt.Fprintf(p.out, "  event  %-35s %6s  %8s  %s\n", name, "", "", oneLine(what))
 }
 
 func (p *printer) heading(text string) {
@@ -40,4 +42,14 @@ func (p *printer) heading(text string) {
 	defer p.mu.Unlock()
 	p.wipe()
 	fmt.Fprintf(p.out, "\n%s\n", text)
+}
+
+// oneLine keeps names and messages of other people from moving the cursor or beginning a line.
+func oneLine(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, text)
 }

@@ -30,8 +30,8 @@ func TestBounded(t *testing.T) {
 	}{
 		{"nothing", 0, 0, false},
 		{"little, within the slack", 0, 1 << 20, false},
-		{"much, by the largest", most, 200 << 20, false},
-		{"too much, by the largest", most, 300 << 20, true},
+		{"much", most / 10, 20 << 20, false},
+		{"too much", most / 10, 35 << 20, true},
 		{"too much, by a small one", most / 100, 10 << 20, true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -47,7 +47,6 @@ func answering(t *testing.T, status int, header http.Header, body []byte) testCl
 type called struct {
 	err      error
 	required []string // never empty when there is no error
-	loggedIn bool
 }
 
 // calls makes each kind of call whose answer is JSON.

@@ -2,7 +2,8 @@ package xmpp
 
 import (
 	"errors"
-	"unicode/utf8"
+
+	"github.com/mirrorfly-go/sdk/internal/plain"
 )
 
 // What callers branch on. Match them with [errors.Is].
@@ -91,14 +92,5 @@ func describe(what, text string) string {
 	return what + ": " + text
 }
 
-// clip shortens what the server wrote to something fit for a log line.
-func clip(text string) string {
-	if len(text) <= maxErrorText {
-		return text
-	}
-	cut := maxErrorText
-	for cut > 0 && !utf8.RuneStart(text[cut]) {
-		cut--
-	}
-	return text[:cut] + "..."
-}
+// clip makes what the server wrote fit for a log line.
+func clip(text string) string { return plain.Clip(text, maxErrorText) }

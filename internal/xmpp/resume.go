@@ -9,14 +9,14 @@ import (
 )
 
 // management counts stanzas both ways, so that a stream whose connection is lost
-// can be taken up where it broke (XEP-0198). Guarded by Session.mu, but for received.
+// can be taken up where it broke (XEP-0198). Guarded by Session.mu.
 type management struct {
 	counting bool   // our <enable/> is written: what we write from now on counts
 	enabled  bool   // the server has agreed: what it writes counts
 	id       string // empty: the stream can't be resumed
 	at       *Address
 
-	received uint32 // stanzas of the server that we have handled. Of the read loop alone
+	received uint32 // stanzas of the server that we have handled
 	sent     uint32 // stanzas that we have written, or begun to
 	acked    uint32 // those of them that the server says it has handled
 	unacked  []unacked
@@ -237,11 +237,14 @@ func (m *management) start(st *stanza, here Address) {
 	}
 }
 
-// handled counts a stanza of the server.
-func (s *Session) handled(st *stanza) {
+// count counts a stanza of the server, just before it is handled: one whose handling fails ends the stream for good.
+func (s *Session) count(st *stanza) {
+	if !st.is(nsClient, "iq") && !st.is(nsClient, "presence") && !st.is(nsClient, "message") {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.sm != nil && s.sm.enabled && st.root.Name.Space == nsClient {
+	if s.sm != nil && s.sm.enabled {
 		s.sm.received++
 	}
 }

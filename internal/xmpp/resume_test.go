@@ -425,7 +425,7 @@ func TestFloodOfAckRequests(t *testing.T) {
 	c := dial(t, pipeServer(t, func(p *peer) {
 		p.impatient = true
 		p.managed()
-		for range 400_000 { // 37 bytes of answer each: 14 MiB, maxQueued is 4 MiB
+		for range 150_000 { // 37 bytes of answer each: more than maxQueued
 			if _, err := p.conn.Write([]byte(request)); err != nil {
 				break
 			}
@@ -493,7 +493,7 @@ func TestLostTwice(t *testing.T) {
 	cfg.Resume = func() *Resumption {
 		c := dial(t, cfg)
 		require.True(t, c.Resumed())
-		require.NoError(t, c.Start(t.Context()))
+		_ = c.Start(t.Context()) // it may be lost already
 		require.Error(t, c.ended())
 		return c.Resumption()
 	}()

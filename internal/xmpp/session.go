@@ -435,18 +435,16 @@ func (s *Session) receive(frame []byte) error {
 	if st.root.Name.Space == nsManagement {
 		return s.receiveManagement(st)
 	}
+	s.count(st)
 	switch st.root.Name.Local {
 	case "iq":
-		err = s.receiveIQ(st)
+		return s.receiveIQ(st)
 	case "presence":
-		err = s.receivePresence(st)
+		return s.receivePresence(st)
 	case "message":
-		err = s.receiveMessage(st)
-	default:
-		return s.ignore(st, "unknown element")
+		return s.receiveMessage(st)
 	}
-	s.handled(st)
-	return err
+	return s.ignore(st, "unknown element")
 }
 
 // ignore drops a stanza.

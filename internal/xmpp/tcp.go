@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+
+	"github.com/mirrorfly-go/sdk/internal/plain"
 )
 
 // tcpFramer cuts the byte stream of RFC 6120 into frames as RFC 7395 has them:
@@ -83,7 +85,7 @@ func (t *tcpFramer) startTLS(ctx context.Context, cfg *Config) error {
 	conn := tls.Client(t.raw, conf)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		t.Cut()
-		return fmt.Errorf("tls: %w", err)
+		return fmt.Errorf("tls: %w", plain.Error(err)) // the names in a certificate are in there, which anybody on the way can make
 	}
 	t.conn = conn
 	t.in.Reset(conn)

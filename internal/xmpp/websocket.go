@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"github.com/mirrorfly-go/sdk/internal/plain"
 )
 
 // keptBuffer is the largest read buffer, in bytes, that an idle connection keeps.
@@ -48,7 +50,7 @@ func dialWebSocket(ctx context.Context, cfg *Config, addr Address) (*wsFramer, e
 		if u := (*url.Error)(nil); errors.As(err, &u) {
 			err = u.Err // without the URL and its query
 		}
-		return nil, fmt.Errorf("websocket upgrade: %w", err)
+		return nil, fmt.Errorf("websocket upgrade: %w", plain.Error(err))
 	}
 	w := &wsFramer{conn: conn, socket: up.socket}
 	if conn.Subprotocol() != "xmpp" {
