@@ -185,10 +185,13 @@ func connect(ctx context.Context, cfg *Config, addr Address) (framer, error) {
 
 // dialError tells the caller's deadline from our own, which is not the caller's.
 func dialError(ctx, early context.Context, cfg *Config, err error) error {
+	if end, ok := ctx.Deadline(); ok && !time.Now().Before(end) {
+		<-ctx.Done() // a dialler's own timer for that deadline may go off first
+	}
 	switch {
 	case ctx.Err() != nil && !errors.Is(err, ctx.Err()):
 		return fmt.Errorf("%w (%w)", ctx.Err(), err)
-	case ctx.Err() == nil && early.Err() != nil && errors.Is(err, context.DeadlineExceeded):
+	case ctx.Err() == nil && early.Err() != nil:
 		return fmt.Errorf("no answer within %v (%v)", cfg.DialTimeout, err)
 	}
 	return err

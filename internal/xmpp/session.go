@@ -168,6 +168,8 @@ func (s *Session) serveFrame(frame []byte, err error) (over bool) {
 		if err = s.receive(frame); err != nil {
 			s.finish(err)
 		}
+	} else if errors.Is(err, errMalformed) || errors.Is(err, errTooLarge) {
+		s.finish(err) // a stream that is only cut could be resumed, and the same would come again
 	} else {
 		s.end(err)
 	}

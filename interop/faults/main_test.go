@@ -1,0 +1,64 @@
+// Package faults holds the client against a network and a server that fail: in every place, in every way
+// (TestFaults prints the table), and while it comes back from that (TestFlapping and what is beside it).
+//
+// Network faults are made by toxiproxy, inside this process; those of name servers, of single frames and of HTTP
+// answers by the small servers of this package; those of the service by sdktest.
+package faults
+
+import (
+	"flag"
+	"net"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+// The flag of this package.
+var flapFor = flag.Duration("flap", 0, `how long the network flaps; 0: 5s, or a minute where MIRRORFLY_INTEROP is "required"`)
+
+// atOnce is how many cases run at the same time: most of them wait for a timeout.
+const atOnce = "10"
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	parallel := false
+	flag.Visit(func(f *flag.Flag) { parallel = parallel || f.Name == "test.parallel" })
+	if !parallel {
+		if err := flag.Set("test.parallel", atOnce); err != nil {
+			panic(err)
+		}
+	}
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"} { // the names of these tests are known here only
+		_ = os.Unsetenv(name)
+		_ = os.Unsetenv(strings.ToLower(name))
+	}
+	registerToxics()
+	theNames = startNames()
+	net.DefaultResolver = theNames.resolver() // before any test runs, and for all of them
+	goleak.VerifyTestMain(suite{m}, toxiproxyLeaves()...)
+}
+
+// theNames is the one name server of this process, as there is one resolver. TestMain alone sets it.
+var theNames *nameServer
+
+// suite ends the name server behind the tests, before anybody looks for goroutines.
+type suite struct{ tests *testing.M }
+
+func (s suite) Run() int {
+	defer theNames.close()
+	return s.tests.Run()
+}
+
+// flapping is how long the network flaps.
+func flapping() time.Duration {
+	switch {
+	case *flapFor > 0:
+		return *flapFor
+	case os.Getenv("MIRRORFLY_INTEROP") == "required":
+		return time.Minute
+	}
+	return 5 * time.Second
+}
