@@ -151,6 +151,8 @@ func (g *gopher) listen() {
 		told := jsonOf(e).(object)
 		delete(told, "attempt") // only here
 		delete(told, "retryIn")
+		delete(told, "resumed")
+		delete(told, "final")
 		add("connectionListener", told)
 	})
 	c.OnUserProfile(func(p sdk.Profile) { add("userProfileListener", jsonOf(p)) })
