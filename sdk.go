@@ -421,11 +421,11 @@ func (c *Client) Features() Features {
 
 // tell makes event the state of the client and queues it for the listeners.
 func (c *Client) tell(event ConnectionEvent) {
-	c.mu.Lock()
+	c.mu.Lock() // State never differs from the last event
 	c.status = event.Status
+	c.listeners.connection.Emit(event)
 	c.mu.Unlock()
 	c.cfg.Logger.InfoContext(c.life, "connection", "status", event.Status, "attempt", event.Attempt, "err", event.Err)
-	c.listeners.connection.Emit(event)
 }
 
 // Close ends the session, every call under way and all goroutines of the library, without

@@ -1,0 +1,318 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	sdk "github.com/mirrorfly-go/sdk"
+)
+
+// watcher hears what one Client tells its listeners and checks that as it comes. What the service pushes for the sake of
+// this is numbered.
+type watcher struct {
+	book *book
+	who  string // session and account
+	user string
+
+	mu        sync.Mutex
+	status    sdk.ConnectionStatus
+	attempt   int  // of the last RECONNECTING, 0 after a connection
+	final     bool // nothing will connect by itself, the library says
+	loggedOut bool // likewise, by a Logout that was told to be done: the connection may have been lost before, which is all that is told then
+	before    bool // there was a connection before this one
+	owesGap   bool // CONNECTED was told without the old stream, and not yet what that means
+	mayGap    bool // likewise, by a call of Connect: it may have been in place of an attempt to reconnect
+	next      int  // number that comes next
+	excused   bool // what was pushed before the next number may be missing: that was told
+	lossless  bool // since the last settle: nothing was lost, not even a connection
+	lastCause string
+	blocks    map[blockChange]int // own changes that were told, since the last settle
+	profiles  map[string]int      // own profiles that were told, by version, likewise
+	changed   chan struct{}       // capacity 1: something of this is another
+}
+
+// blockChange is a change of the own block list.
+type blockChange struct {
+	jid     string
+	blocked bool
+}
+
+func newWatcher(b *book, who, user string, next int) *watcher {
+	return &watcher{
+		book: b, who: who, user: user, next: next, excused: true, lossless: true,
+		blocks: map[blockChange]int{}, profiles: map[string]int{}, changed: make(chan struct{}, 1),
+	}
+}
+
+// listen hears all that client tells.
+func (w *watcher) listen(client *sdk.Client) {
+	client.OnConnection(w.connection)
+	client.OnMissed(w.missed)
+	client.OnPresence(func(e sdk.PresenceEvent) { w.about(e.FromUserJID) })
+	client.OnUserDeleted(func(e sdk.UserDeletedEvent) { w.about(e.UserJID) })
+	client.OnAdminBlock(func(e sdk.AdminBlockEvent) { w.about(e.JID) })
+	client.OnBlock(w.block)
+	client.OnUserProfile(w.profile)
+}
+
+// follows is the order that ConnectionEvent promises. The phone can end a login at any time.
+var follows = map[sdk.ConnectionStatus][]sdk.ConnectionStatus{
+	"":                         {sdk.StatusConnected, sdk.StatusConnectionFailed, sdk.StatusAuthFail},
+	sdk.StatusConnected:        {sdk.StatusDisconnected, sdk.StatusLoggedOut},
+	sdk.StatusLoggedOut:        {sdk.StatusDisconnected},
+	sdk.StatusDisconnected:     {sdk.StatusDisconnected, sdk.StatusReconnecting, sdk.StatusConnected, sdk.StatusConnectionFailed, sdk.StatusAuthFail, sdk.StatusLoggedOut},
+	sdk.StatusReconnecting:     {sdk.StatusConnected, sdk.StatusConnectionFailed, sdk.StatusAuthFail, sdk.StatusDisconnected, sdk.StatusLoggedOut},
+	sdk.StatusConnectionFailed: {sdk.StatusReconnecting, sdk.StatusConnected, sdk.StatusConnectionFailed, sdk.StatusAuthFail, sdk.StatusDisconnected, sdk.StatusLoggedOut},
+	sdk.StatusAuthFail:         {sdk.StatusConnected, sdk.StatusConnectionFailed, sdk.StatusAuthFail, sdk.StatusDisconnected, sdk.StatusLoggedOut},
+}
+
+func (w *watcher) connection(e sdk.ConnectionEvent) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	defer w.wake()
+	if !slices.Contains(follows[w.status], e.Status) {
+		w.fail("event out of order", fmt.Sprintf("%s after %q", e.Status, w.status))
+	}
+	w.noGapOwed("a connection event")
+	w.checkAttempt(e)
+	w.checkFinal(e)
+	w.book.checked("order of events")
+	w.status, w.lastCause = e.Status, ""
+	if e.Err != nil {
+		w.lastCause = e.Err.Error()
+	}
+	w.final = e.Final
+	switch e.Status {
+	case sdk.StatusConnected:
+		w.connected(e)
+	case sdk.StatusReconnecting:
+		w.attempt = e.Attempt
+		w.book.seen("attempt to reconnect")
+	case sdk.StatusDisconnected:
+		w.attempt, w.lossless = 0, false
+		w.book.seen("disconnected")
+	case sdk.StatusConnectionFailed:
+		w.attempt = e.Attempt
+		w.book.seen("attempt failed")
+	case sdk.StatusAuthFail:
+		w.attempt = 0
+		w.book.seen("credentials refused")
+	case sdk.StatusLoggedOut:
+		w.book.seen("logged out by the phone")
+	}
+}
+
+func (w *watcher) connected(e sdk.ConnectionEvent) {
+	switch {
+	case e.Resumed && !w.before:
+		w.fail("resumed without a loss", string(e.Status))
+	case e.Resumed:
+		w.book.seen("reconnected, resumed")
+	case e.Attempt == 0: // by a call of Connect
+		w.excused, w.mayGap = true, true
+		w.book.seen("connected")
+	default:
+		w.owesGap = true
+		w.book.seen("reconnected, not resumed")
+	}
+	w.attempt, w.before = 0, true
+}
+
+// checkAttempt: attempts are counted from 1 after each loss, and what comes of one has its number.
+func (w *watcher) checkAttempt(e sdk.ConnectionEvent) {
+	want := 0
+	switch {
+	case e.Status == sdk.StatusReconnecting:
+		want = w.attempt + 1
+	case e.Status == sdk.StatusDisconnected, e.Status == sdk.StatusLoggedOut:
+	case w.status == sdk.StatusReconnecting:
+		want = w.attempt
+	}
+	if e.Attempt != want {
+		w.fail("wrong number of an attempt", fmt.Sprintf("%s with %d and not %d after %s", e.Status, e.Attempt, want, w.status))
+	}
+}
+
+// checkFinal: after what is final nothing goes on by itself, and what was asked for is told only once.
+func (w *watcher) checkFinal(e sdk.ConnectionEvent) {
+	switch {
+	case w.final && e.Status == sdk.StatusReconnecting:
+		w.fail("goes on after what was final", fmt.Sprintf("%s after %s", e.Status, w.status))
+	case e.Final && (e.Status == sdk.StatusConnected || e.Status == sdk.StatusReconnecting || e.Status == sdk.StatusLoggedOut),
+		e.Status == sdk.StatusDisconnected && w.status == sdk.StatusDisconnected && (w.final || !e.Final):
+		w.fail("final, or told twice", fmt.Sprintf("%+v after %s", e, w.status))
+	}
+}
+
+func (w *watcher) missed(e sdk.MissedEvent) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.excused, w.lossless = true, false
+	switch {
+	case e.Gap && !w.owesGap && !w.mayGap:
+		w.fail("a gap without a new session", fmt.Sprintf("%+v when %s", e, w.status))
+	case e.Gap:
+		w.owesGap, w.mayGap = false, false
+		w.book.seen("gap told")
+	case e.Dropped > 0:
+		w.book.seen("drop told")
+	default:
+		w.fail("nothing was missed", fmt.Sprintf("%+v", e))
+	}
+	w.wake()
+}
+
+// noGapOwed: what it means to have a new session is told before anything of it.
+func (w *watcher) noGapOwed(what string) {
+	w.mayGap = false
+	if w.owesGap {
+		w.owesGap = false
+		w.fail("the gap was not told", what+" came first")
+	}
+}
+
+func (w *watcher) block(e sdk.BlockEvent) {
+	if isNumbered(e.UserJID) {
+		w.about(e.UserJID)
+		return
+	}
+	if !e.ByMe {
+		w.book.seen("block by another session")
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.blocks[blockChange{e.UserJID, e.Blocked}]++
+	w.book.seen("own block")
+}
+
+func (w *watcher) profile(p sdk.Profile) {
+	if p.UserID != w.user {
+		w.about(p.UserJID)
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.profiles[p.Status]++
+	w.book.seen("own profile")
+}
+
+// about hears an event about somebody: those that were pushed for this are about a number, those that were forged
+// about a forger, and all others are not for here.
+func (w *watcher) about(jid string) {
+	user, _, _ := strings.Cut(jid, "@")
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if user == forged {
+		w.fail("a forged event was told", jid)
+		return
+	}
+	digits, found := strings.CutPrefix(user, numbered)
+	n, err := strconv.Atoi(digits)
+	if !found || err != nil {
+		return
+	}
+	w.noGapOwed("push " + user)
+	switch {
+	case n < w.next:
+		w.fail("an event came twice, or out of order", fmt.Sprintf("push %d, after %d", n, w.next-1))
+	case n > w.next && !w.excused:
+		w.fail("an event is missing, and that was not told", fmt.Sprintf("push %d, after %d", n, w.next-1))
+	}
+	w.excused = false
+	w.next = max(w.next, n+1)
+	w.book.seen("numbered push")
+	w.book.checked("number of a push")
+	w.wake()
+}
+
+// fail needs mu.
+func (w *watcher) fail(what, seen string) {
+	w.book.fail(violation{where: w.who, what: what, held: seen})
+}
+
+// wake needs mu.
+func (w *watcher) wake() {
+	select {
+	case w.changed <- struct{}{}:
+	default: // who waits has not looked yet
+	}
+}
+
+// await waits until is holds, which is called with mu held. One goroutine at a time may wait.
+func (w *watcher) await(ctx context.Context, is func() bool) error {
+	for {
+		w.mu.Lock()
+		holds := is()
+		w.mu.Unlock()
+		if holds {
+			return nil
+		}
+		select {
+		case <-w.changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// settledLocked: the connection is there, or it takes a login to make one.
+func (w *watcher) settledLocked() bool {
+	return w.status == sdk.StatusConnected || w.outsideLocked()
+}
+
+func (w *watcher) outsideLocked() bool {
+	return w.status == "" || w.final || w.loggedOut && w.status != sdk.StatusConnected
+}
+
+// enter and leave note that a login, or its end, was told to be done.
+func (w *watcher) enter() { w.setLoggedOut(false) }
+func (w *watcher) leave() { w.setLoggedOut(true) }
+
+func (w *watcher) setLoggedOut(out bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.loggedOut = out
+	w.wake()
+}
+
+// outside tells whether it takes a login to be connected.
+func (w *watcher) outside() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.outsideLocked()
+}
+
+// isLossless tells whether no event can be missing since the last reset.
+func (w *watcher) isLossless() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.lossless && w.status == sdk.StatusConnected
+}
+
+// heard are copies of what was told about own changes since the last reset.
+func (w *watcher) heard() (map[blockChange]int, map[string]int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return maps.Clone(w.blocks), maps.Clone(w.profiles)
+}
+
+func (w *watcher) reset() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lossless = true
+	clear(w.blocks)
+	clear(w.profiles)
+}
+
+// String says where it stands.
+func (w *watcher) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return fmt.Sprintf("last told %q (%s), next push %d", w.status, w.lastCause, w.next)
+}
