@@ -417,6 +417,9 @@ func TestGarbageIsIgnored(t *testing.T) {
 			c := dial(t, client(t, srv.start(t)))
 			p := take(t, srv.peers)
 			for _, packet := range garbage {
+				if packet == "" && strings.HasPrefix(name, "polling") {
+					continue // alone it would be an empty payload, which breaks the framing
+				}
 				p.out <- packet
 			}
 			p.out <- `42/,7["id","right"]`
