@@ -256,7 +256,7 @@ func TestQRClose(t *testing.T) {
 	login, code := offerQR(t, srv, client, sdk.QROptions{})
 	srv.SetFault(sdktest.StepBind, sdktest.FaultSilent)
 	go func() { _ = srv.Phone("alice").Scan(t.Context(), code.Content()) }()
-	awaitSeen(t, srv, "login")
+	awaitSeen(t, srv, "users/config") // which comes behind the login
 	require.NoError(t, client.Close())
 	_, err := login.Wait(t.Context())
 	require.Equal(t, sdk.OutcomeUnknown.String(), outcomeTold(t, err).String())

@@ -175,13 +175,16 @@ func TestCloseDeliversWhatWaitsAndTakesNoMore(t *testing.T) {
 		q := newQueue(0)
 		numbers := NewListeners[int](q, false)
 		var got []int
+		both := make(chan struct{})
 		numbers.Add(func(n int) {
+			<-both
 			got = append(got, n)
 			q.Close()
 			numbers.Emit(n + 100)
 		})
 		numbers.Emit(1)
 		numbers.Emit(2)
+		close(both)
 		synctest.Wait()
 		require.Equal(t, []int{1, 2}, got)
 	})
