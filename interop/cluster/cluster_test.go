@@ -89,9 +89,21 @@ func (s *service) loginAt(t *testing.T, home *xmppserver.Server, short string, c
 	for _, c := range change {
 		c(&cfg)
 	}
-	u := users.Login(t, cfg, s.name(short))
+	u := s.loginWhenKnown(t, cfg, short)
 	s.requireAt(t, u, home)
 	return u, g
+}
+
+// loginWhenKnown registers and connects: a node learns of an account that was made at the other a moment later.
+func (s *service) loginWhenKnown(t *testing.T, cfg sdk.Config, short string) *users.User {
+	t.Helper()
+	u := users.Register(t, cfg, s.name(short))
+	require.Eventually(t, func() bool {
+		_, err := u.Connect(t.Context(), u.ID(), u.Account.Password)
+		return err == nil
+	}, users.Patience, 50*time.Millisecond)
+	u.AwaitStatus(t, sdk.StatusConnected)
+	return u
 }
 
 // gate keeps a client away from one address until it is open.

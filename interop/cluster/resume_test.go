@@ -44,7 +44,7 @@ func (s *service) loginOver(t *testing.T, short string, at, away *xmppserver.Ser
 	cfg := s.rest.Config()
 	withPolicy(&cfg)
 	cfg.DialContext = line.Dial
-	u := users.Login(t, cfg, s.name(short))
+	u := s.loginWhenKnown(t, cfg, short)
 	s.requireAt(t, u, at)
 	return u, line
 }
