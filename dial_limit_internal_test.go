@@ -12,29 +12,37 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/unsent"
 )
 
+// queueUp has n logins wait for their turn. The returned function tells when each has started.
+func queueUp(t *testing.T, l *DialLimit, n int) (starts func() []time.Time) {
+	var mu sync.Mutex
+	var told []time.Time
+	var all sync.WaitGroup
+	for range n {
+		all.Go(func() {
+			done, err := l.wait(t.Context())
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer done()
+			mu.Lock()
+			defer mu.Unlock()
+			told = append(told, time.Now())
+		})
+	}
+	return func() []time.Time {
+		all.Wait()
+		require.Len(t, told, n)
+		return told
+	}
+}
+
 func TestDialLimitSpaces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := NewDialLimit(10, 0)
 		begin := time.Now()
-		var mu sync.Mutex
-		var starts []time.Duration
-		var all sync.WaitGroup
-		for range 25 {
-			all.Go(func() {
-				done, err := l.wait(t.Context())
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				defer done()
-				mu.Lock()
-				defer mu.Unlock()
-				starts = append(starts, time.Since(begin))
-			})
-		}
-		all.Wait()
-		for i, at := range starts {
-			require.Equal(t, time.Duration(i)*100*time.Millisecond, at)
+		for i, at := range queueUp(t, l, 25)() {
+			require.Equal(t, time.Duration(i)*100*time.Millisecond, at.Sub(begin))
 		}
 		time.Sleep(time.Minute) // of the bubble: what was not used is not saved up
 		begin = time.Now()
@@ -84,27 +92,12 @@ func TestDialLimitSpacesWhatHasWaited(t *testing.T) {
 			require.NoError(t, err)
 			hung = append(hung, done)
 		}
-		var mu sync.Mutex
-		var starts []time.Time
-		var all sync.WaitGroup
-		for range 20 {
-			all.Go(func() {
-				done, err := l.wait(t.Context())
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				defer done()
-				mu.Lock()
-				defer mu.Unlock()
-				starts = append(starts, time.Now())
-			})
-		}
+		told := queueUp(t, l, 20)
 		time.Sleep(time.Minute) // of the bubble: the server is silent, then it answers
 		for _, done := range hung {
 			done()
 		}
-		all.Wait()
+		starts := told()
 		for i := range starts[1:] {
 			require.GreaterOrEqual(t, starts[i+1].Sub(starts[i]), 100*time.Millisecond, "start %d", i+1)
 		}

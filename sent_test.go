@@ -4,10 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
-	"encoding/xml"
-	"errors"
 	"flag"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -19,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/internal/canonical"
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
@@ -186,7 +184,7 @@ func normal(t *testing.T, call string, q sdktest.Request) sent {
 	out := sent{Call: strings.TrimSpace(call)}
 	switch q.Kind {
 	case "xmpp":
-		out.Stanza = replace(canonical(t, q.Stanza))
+		out.Stanza = replace(canonicalForm(t, q.Stanza))
 	case "signal":
 		out.Signal = replace(q.Body)
 	default:
@@ -198,31 +196,10 @@ func normal(t *testing.T, call string, q sdktest.Request) sent {
 	return out
 }
 
-// canonical writes a stanza with its attributes sorted and every name in its namespace.
-func canonical(t *testing.T, stanza string) string {
+// canonicalForm writes a stanza with its attributes sorted and every name in its namespace.
+func canonicalForm(t *testing.T, stanza string) string {
 	t.Helper()
-	var out strings.Builder
-	d := xml.NewDecoder(strings.NewReader(stanza))
-	for {
-		token, err := d.Token()
-		if errors.Is(err, io.EOF) {
-			return out.String()
-		}
-		require.NoError(t, err, stanza)
-		switch x := token.(type) {
-		case xml.StartElement:
-			var attributes []string
-			for _, a := range x.Attr {
-				if a.Name.Local != "xmlns" && a.Name.Space != "xmlns" {
-					attributes = append(attributes, fmt.Sprintf(" %s=%q", a.Name.Local, a.Value))
-				}
-			}
-			slices.Sort(attributes)
-			fmt.Fprintf(&out, "<%s xmlns=%q%s>", x.Name.Local, x.Name.Space, strings.Join(attributes, ""))
-		case xml.EndElement:
-			fmt.Fprintf(&out, "</%s>", x.Name.Local)
-		case xml.CharData:
-			require.NoError(t, xml.EscapeText(&out, x))
-		}
-	}
+	form, err := canonical.Stanza(stanza)
+	require.NoError(t, err)
+	return form
 }

@@ -10,10 +10,10 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
+	"github.com/mirrorfly-go/sdk/examples/internal/localpage"
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
@@ -81,7 +81,7 @@ func (p *page) handler() http.Handler {
 	} {
 		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, req *http.Request) { http.ServeFileFS(w, req, pageFiles, "page/"+file) })
 	}
-	mux.Handle("GET /_dev/events", limit(maxPages, p.events))
+	mux.Handle("GET /_dev/events", localpage.Limit(maxPages, p.events))
 	mux.HandleFunc("GET /_dev/picture/{token}", p.picture)
 	mux.HandleFunc("POST /_dev/do/{order}", p.order)
 	return p.guard(mux)
@@ -103,7 +103,7 @@ func (p *page) guard(next http.Handler) http.Handler {
 		switch {
 		case p.settings.page != audienceAll && !loopback(req.RemoteAddr):
 			http.Error(w, "the page is for the machine that the emulator runs on; start it with -page all to show it to others", http.StatusForbidden)
-		case !hostAllowed(req.Host, own):
+		case !localpage.HostAllowed(req.Host, own):
 			http.Error(w, "open this page by its IP address, or as localhost", http.StatusMisdirectedRequest)
 		case req.URL.Path != "/" && !slices.Contains([]string{"", "same-origin", "none"}, req.Header.Get("Sec-Fetch-Site")):
 			http.Error(w, "this is for the emulator's own page", http.StatusForbidden)
@@ -116,31 +116,6 @@ func (p *page) guard(next http.Handler) http.Handler {
 func loopback(address string) bool {
 	ap, err := netip.ParseAddrPort(address)
 	return err == nil && ap.Addr().Unmap().IsLoopback()
-}
-
-// hostAllowed accepts what no stranger's DNS can point here: addresses, localhost, and the name that -listen gave.
-func hostAllowed(host, own string) bool {
-	name, _, err := net.SplitHostPort(host)
-	if err != nil {
-		name = host
-	}
-	name = strings.Trim(name, "[]")
-	_, err = netip.ParseAddr(name)
-	return err == nil || strings.EqualFold(name, "localhost") || (own != "" && strings.EqualFold(name, own))
-}
-
-// limit refuses more than n requests at once.
-func limit(n int, next http.HandlerFunc) http.Handler {
-	places := make(chan struct{}, n)
-	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		select {
-		case places <- struct{}{}:
-			defer func() { <-places }()
-			next(w, req)
-		default:
-			http.Error(w, "too many pages are open", http.StatusServiceUnavailable)
-		}
-	})
 }
 
 // pictures are what a browser shows without running anything in it.

@@ -14,6 +14,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/mirrorfly-go/sdk/examples/internal/localpage"
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
@@ -94,7 +95,7 @@ func (w *web) handler(listen string) (http.Handler, error) {
 	}
 	mux.HandleFunc("GET /{$}", func(rw http.ResponseWriter, r *http.Request) { http.ServeFileFS(rw, r, files, "page.html") })
 	mux.HandleFunc("GET /logo.png", func(rw http.ResponseWriter, _ *http.Request) { write(rw, "image/png", logo) })
-	mux.Handle("GET /events", limit(maxWatchers, w.events))
+	mux.Handle("GET /events", localpage.Limit(maxWatchers, w.events))
 	mux.HandleFunc("GET /code.svg", w.code)
 	mux.HandleFunc("GET /picture.png", w.picture)
 	mux.HandleFunc("POST /logout", w.logout)
@@ -118,7 +119,7 @@ func guard(listen string, next http.Handler) http.Handler {
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cache-Control", "no-store")
-		if !hostAllowed(r.Host, own) {
+		if !localpage.HostAllowed(r.Host, own) {
 			http.Error(rw, "open this page by its IP address, or as localhost", http.StatusMisdirectedRequest)
 			return
 		}
@@ -128,31 +129,6 @@ func guard(listen string, next http.Handler) http.Handler {
 			r.Body = http.MaxBytesReader(rw, r.Body, maxForm)
 		}
 		next.ServeHTTP(rw, r)
-	})
-}
-
-// hostAllowed accepts what no stranger's DNS can point here: addresses, localhost, and the name that -listen gave.
-func hostAllowed(host, own string) bool {
-	name, _, err := net.SplitHostPort(host)
-	if err != nil {
-		name = host
-	}
-	name = strings.Trim(name, "[]")
-	_, err = netip.ParseAddr(name)
-	return err == nil || strings.EqualFold(name, "localhost") || (own != "" && strings.EqualFold(name, own))
-}
-
-// limit refuses more than n requests at once.
-func limit(n int, next http.HandlerFunc) http.Handler {
-	places := make(chan struct{}, n)
-	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		select {
-		case places <- struct{}{}:
-			defer func() { <-places }()
-			next(rw, r)
-		default:
-			http.Error(rw, "too many pages are open", http.StatusServiceUnavailable)
-		}
 	})
 }
 

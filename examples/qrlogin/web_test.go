@@ -220,13 +220,6 @@ func TestOtherSitesAreKeptOut(t *testing.T) {
 			require.Equal(t, http.StatusForbidden, status, "%s %s", name, path)
 		}
 	}
-	for host, allowed := range map[string]bool{
-		"evil.example": false, "127.0.0.1.evil.example": false, "localhost.evil.example:80": false, "": false,
-		"localhost": true, "LOCALHOST:1": true, "127.0.0.1:1": true, "[::1]:1": true, "[::1]": true, "192.0.2.1:80": true,
-	} {
-		require.Equal(t, allowed, hostAllowed(host, ""), host)
-	}
-	require.True(t, hostAllowed("Desk.example:80", "desk.example"))
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.url+"/code.svg", nil)
 	require.NoError(t, err)
 	req.Host = "evil.example"

@@ -54,6 +54,22 @@ func (p *peer) managed() {
 	p.expect(request)
 }
 
+// resumed takes the client back to the stream of managed, of which nothing has arrived on either side.
+func (p *peer) resumed() {
+	p.t.Helper()
+	p.authenticated(smFeatures)
+	p.expect(`<resume h="0" previd="one" xmlns="urn:xmpp:sm:3"/>`)
+	p.send(`<resumed h="0" previd="one" xmlns="urn:xmpp:sm:3"/>`)
+}
+
+// announced reads what the client sends when nothing of it has arrived before.
+func (p *peer) announced() {
+	p.t.Helper()
+	p.expect(hello)
+	p.expect(carbons)
+	p.expect(request)
+}
+
 // lose starts a session on the first script of serve and returns what resumes it when that script has hung up.
 func lose(t *testing.T, cfg Config) *Resumption {
 	t.Helper()
@@ -389,12 +405,8 @@ func TestResumedTwice(t *testing.T) {
 	cfg := webSocketServer(t, inTurn(
 		(*peer).managed,
 		func(p *peer) {
-			p.authenticated(smFeatures)
-			p.expect(resume)
-			p.send(`<resumed h="0" previd="one" xmlns="urn:xmpp:sm:3"/>`)
-			p.expect(hello)
-			p.expect(carbons)
-			p.expect(request)
+			p.resumed()
+			p.announced()
 			p.send(`<a h="2" xmlns="urn:xmpp:sm:3"/>`)
 		},
 		func(p *peer) {
@@ -452,12 +464,8 @@ func TestQueuedIsKept(t *testing.T) {
 			p.send(enabled) // and hangs up: neither the presence nor the carbons have arrived
 		},
 		func(p *peer) {
-			p.authenticated(smFeatures)
-			p.expect(`<resume h="0" previd="one" xmlns="urn:xmpp:sm:3"/>`)
-			p.send(`<resumed h="0" previd="one" xmlns="urn:xmpp:sm:3"/>`)
-			p.expect(hello)
-			p.expect(carbons)
-			p.expect(request)
+			p.resumed()
+			p.announced()
 			p.drain()
 		},
 	))
@@ -473,18 +481,10 @@ func TestQueuedIsKept(t *testing.T) {
 func TestLostTwice(t *testing.T) {
 	cfg := pipeServer(t, inTurn(
 		func(p *peer) { p.managed() },
+		(*peer).resumed,
 		func(p *peer) {
-			p.authenticated(smFeatures)
-			p.expect(`<resume h="0" previd="one" xmlns="urn:xmpp:sm:3"/>`)
-			p.send(`<resumed h="0" previd="one" xmlns="urn:xmpp:sm:3"/>`)
-		},
-		func(p *peer) {
-			p.authenticated(smFeatures)
-			p.expect(`<resume h="0" previd="one" xmlns="urn:xmpp:sm:3"/>`)
-			p.send(`<resumed h="0" previd="one" xmlns="urn:xmpp:sm:3"/>`)
-			p.expect(hello)
-			p.expect(carbons)
-			p.expect(request)
+			p.resumed()
+			p.announced()
 			p.drain()
 		},
 	))

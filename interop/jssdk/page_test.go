@@ -68,7 +68,7 @@ func TestMixedCompany(t *testing.T) {
 			// alice is there to the end.
 			require.Eventually(t, func() bool {
 				return slices.ContainsFunc(svc.srv.Requests(), func(q sdktest.Request) bool {
-					return q.User == "alice" && pong.MatchString(canonical(t, q.Stanza))
+					return q.User == "alice" && pong.MatchString(canonicalForm(t, q.Stanza))
 				})
 			}, patience, 50*time.Millisecond)
 		})

@@ -1,10 +1,7 @@
 package jssdk_test
 
 import (
-	"encoding/xml"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"regexp"
@@ -12,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mirrorfly-go/sdk/internal/canonical"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -111,7 +109,7 @@ func seen(t *testing.T, s *stage) map[string][]string {
 			}
 			line = fmt.Sprintf("%s: %s %s?%s %s %s", q.User, q.Method, q.Path, q.Query, kind, body)
 		case "xmpp":
-			line = canonical(t, q.Stanza)
+			line = canonicalForm(t, q.Stanza)
 			if answerToPush.MatchString(line) && s.inGo(q.User) {
 				continue
 			}
@@ -144,31 +142,10 @@ func withoutChance(s string) string {
 	return s
 }
 
-// canonical writes a stanza with its attributes sorted and every name in its namespace.
-func canonical(t *testing.T, stanza string) string {
+// canonicalForm writes a stanza with its attributes sorted and every name in its namespace.
+func canonicalForm(t *testing.T, stanza string) string {
 	t.Helper()
-	var out strings.Builder
-	d := xml.NewDecoder(strings.NewReader(stanza))
-	for {
-		token, err := d.Token()
-		if errors.Is(err, io.EOF) {
-			return out.String()
-		}
-		require.NoError(t, err, stanza)
-		switch x := token.(type) {
-		case xml.StartElement:
-			var attributes []string
-			for _, a := range x.Attr {
-				if a.Name.Local != "xmlns" && a.Name.Space != "xmlns" {
-					attributes = append(attributes, fmt.Sprintf(" %s=%q", a.Name.Local, a.Value))
-				}
-			}
-			slices.Sort(attributes)
-			fmt.Fprintf(&out, "<%s xmlns=%q%s>", x.Name.Local, x.Name.Space, strings.Join(attributes, ""))
-		case xml.EndElement:
-			fmt.Fprintf(&out, "</%s>", x.Name.Local)
-		case xml.CharData:
-			require.NoError(t, xml.EscapeText(&out, x))
-		}
-	}
+	form, err := canonical.Stanza(stanza)
+	require.NoError(t, err)
+	return form
 }
