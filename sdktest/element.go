@@ -273,7 +273,9 @@ func readElement(d *xml.Decoder, start xml.StartElement, depth int) (*element, e
 			}
 			e.nodes = append(e.nodes, node{el: c})
 		case xml.CharData:
-			e.nodes = append(e.nodes, node{text: string(t)})
+			if len(t) > 0 { // an empty CDATA section
+				e.nodes = append(e.nodes, node{text: string(t)})
+			}
 		case xml.EndElement:
 			return e, nil
 		default:
