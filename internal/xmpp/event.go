@@ -1,6 +1,6 @@
 package xmpp
 
-import "encoding/xml"
+import "strings"
 
 // Event is what the server tells unasked: one of the types below. Their senders
 // have been checked (protocol.md 13, "Who is believed"); what is inside is verbatim.
@@ -76,69 +76,59 @@ func (s *Session) fromAccount(from string) bool {
 	return from == "" || err == nil && jid == s.jid.Bare()
 }
 
-func (s *Session) receivePresence(st *stanza) error {
+func (s *Session) receivePresence(st *stanza) {
 	if st.from == "" {
-		return st.skip() // our own
+		return // our own
 	}
 	from, err := ParseJID(st.from)
-	if err != nil {
-		return s.ignore(st, "bad sender")
+	switch {
+	case err != nil:
+		s.ignore(st, "bad sender")
+	case from.Bare() != s.jid.Bare():
+		s.emit(Presence{From: from.clone(), Type: strings.Clone(st.kind)})
 	}
-	if err := st.skip(); err != nil {
-		return err
-	}
-	if from.Bare() != s.jid.Bare() {
-		s.emit(Presence{From: from, Type: st.kind})
-	}
-	return nil
 }
 
-func (s *Session) receiveIQ(st *stanza) error {
+func (s *Session) receiveIQ(st *stanza) {
 	switch st.kind {
 	case kindResult, kindError:
 		if w := s.claim(st); w != nil {
-			return w.settle(st)
+			w.settle(st)
+			return
 		}
 		if st.kind == kindResult {
-			return s.receiveVCard(st)
+			s.receiveVCard(st)
+			return
 		}
 	case kindGet, kindSet:
-		return s.receiveRequest(st)
+		s.receiveRequest(st)
+		return
 	}
-	return s.ignore(st, "reply to nothing")
+	s.ignore(st, "reply to nothing")
 }
 
 // receiveVCard takes a result that answers no request of ours: a profile push,
 // if it comes from the account of a user of our server. Other users cannot send
 // from that address, only from one with a resource.
-func (s *Session) receiveVCard(st *stanza) error {
+func (s *Session) receiveVCard(st *stanza) {
 	from, err := ParseJID(st.from)
 	if err != nil || from.Local == "" || from.Resource != "" || from.Domain != s.jid.Domain {
-		return s.ignore(st, "reply to nothing")
+		s.ignore(st, "reply to nothing")
+		return
 	}
-	var push struct {
-		VCard *struct {
-			Children []struct {
-				XMLName xml.Name
-				Text    string `xml:",chardata"`
-			} `xml:",any"`
-		} `xml:"vcard-temp vCard"`
-	}
-	if err := st.decode(&push); err != nil {
-		return err
-	}
-	if push.VCard == nil {
+	card, ok := st.child(nsVCard, "vCard")
+	if !ok {
 		s.ignored.Add(1)
-		return nil
+		return
 	}
-	e := VCardPush{From: from, Empty: len(push.VCard.Children) == 0}
-	for _, child := range push.VCard.Children {
-		if field := e.VCard.field(child.XMLName.Local); field != nil && *field == "" {
-			*field = child.Text
+	e := VCardPush{From: from.clone(), Empty: true}
+	for child := range card.children() {
+		e.Empty = false
+		if field := e.VCard.field(child.local); field != nil && *field == "" {
+			*field = strings.Clone(child.text())
 		}
 	}
 	s.emit(e)
-	return nil
 }
 
 // field returns the field that an element name stands for, or nil.
@@ -162,41 +152,28 @@ func (v *VCard) field(name string) *string {
 
 // receiveRequest answers what the server asks: pings, pushes of our block list,
 // and everything else with service-unavailable (protocol.md 4.7, 4.8, 6.3).
-func (s *Session) receiveRequest(st *stanza) error {
-	var req struct {
-		Ping    *struct{} `xml:"urn:xmpp:ping ping"`
-		Block   *blocking `xml:"urn:xmpp:blocking block"`
-		Unblock *blocking `xml:"urn:xmpp:blocking unblock"`
-	}
-	if err := st.decode(&req); err != nil {
-		return err
-	}
+func (s *Session) receiveRequest(st *stanza) {
 	if st.id == "" {
 		s.ignored.Add(1) // it cannot be answered
-		return nil
+		return
 	}
-	if st.kind == kindGet && req.Ping != nil {
-		s.answer(&iq{From: st.to, ID: st.id, To: st.from, Type: kindResult})
-		return nil
+	if _, ping := st.child(nsPing, "ping"); ping && st.kind == kindGet {
+		s.answer(&iq{from: st.to, id: st.id, to: st.from, kind: kindResult})
+		return
 	}
-	if push, ok := blockPush(req.Block, req.Unblock); ok && st.kind == kindSet && s.believesBlock(st.from) {
-		s.answer(&iq{ID: st.id, To: st.from, Type: kindResult})
+	if push, ok := blockPush(st.element); ok && st.kind == kindSet && s.believesBlock(st.from) {
+		s.answer(&iq{id: st.id, to: st.from, kind: kindResult})
 		s.emit(push)
-		return nil
+		return
 	}
 	s.ignored.Add(1)
-	s.answer(&iq{ID: st.id, To: st.from, Type: kindError, Payload: &errorPayload{
-		Type: "cancel", Condition: empty(nsStanzas, "service-unavailable"),
+	s.answer(&iq{id: st.id, to: st.from, kind: kindError, payload: markup{
+		name: "error", attrs: []string{"type", "cancel"}, children: []markup{empty(nsStanzas, "service-unavailable")},
 	}})
-	return nil
 }
 
 // answer sends a reply. It fails only when the session ends, which is known by then.
-func (s *Session) answer(reply *iq) {
-	if frame, err := encode(reply); err == nil {
-		_ = s.post(outgoing{frame: frame, stanza: true}, nil)
-	}
-}
+func (s *Session) answer(reply *iq) { _ = s.post(outgoing{frame: reply.frame(), stanza: true}, nil) }
 
 func (s *Session) believesBlock(from string) bool {
 	if s.fromAccount(from) {
@@ -206,14 +183,14 @@ func (s *Session) believesBlock(from string) bool {
 	return err == nil && jid == s.server()
 }
 
-func blockPush(block, unblock *blocking) (BlockPush, bool) {
-	switch {
-	case block != nil:
-		jids := block.jids()
-		return BlockPush{Blocked: true, JIDs: jids}, len(jids) > 0
-	case unblock != nil:
-		jids := unblock.jids()
-		return BlockPush{JIDs: jids}, len(jids) == len(unblock.Items)
+func blockPush(request element) (BlockPush, bool) {
+	list, blocked := request.child(nsBlocking, "block")
+	if !blocked {
+		var unblocked bool
+		if list, unblocked = request.child(nsBlocking, "unblock"); !unblocked {
+			return BlockPush{}, false
+		}
 	}
-	return BlockPush{}, false
+	jids, items := jidsIn(list)
+	return BlockPush{Blocked: blocked, JIDs: jids}, !blocked && len(jids) == items || blocked && len(jids) > 0
 }

@@ -54,6 +54,11 @@ func validPart(part, forbidden string) bool {
 	return true
 }
 
+// clone is the same JID without the stanza that it was read from.
+func (j JID) clone() JID {
+	return JID{strings.Clone(j.Local), strings.Clone(j.Domain), strings.Clone(j.Resource)}
+}
+
 // Bare returns the JID without its resource: the account.
 func (j JID) Bare() JID {
 	j.Resource = ""

@@ -18,7 +18,7 @@ func (s *Session) checkAlive() {
 		s.pingedAt = now
 		next = s.keepAliveTimeout
 		// Fails only when the session has ended.
-		_ = s.tell(&iq{To: s.jid.Domain, Type: kindGet, Payload: empty(nsPing, "ping")}, false)
+		_ = s.tell(&iq{to: s.jid.Domain, kind: kindGet, payload: empty(nsPing, "ping")}, false)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -3,7 +3,6 @@ package xmpp
 import (
 	"bytes"
 	"context"
-	"encoding/xml"
 	"errors"
 	"fmt"
 )
@@ -33,13 +32,31 @@ type negotiation struct {
 
 // streamFeatures is what the server offers (RFC 6120 4.3.2).
 type streamFeatures struct {
-	StartTLS   *struct{} `xml:"urn:ietf:params:xml:ns:xmpp-tls starttls"`
-	Mechanisms struct {
-		Names []string `xml:"mechanism"`
-	} `xml:"urn:ietf:params:xml:ns:xmpp-sasl mechanisms"`
-	Bind    *struct{} `xml:"urn:ietf:params:xml:ns:xmpp-bind bind"`
-	Session *struct{} `xml:"urn:ietf:params:xml:ns:xmpp-session session"`
-	Manage  *struct{} `xml:"urn:xmpp:sm:3 sm"`
+	startTLS, bind, session, manage bool
+	mechanisms                      []string
+}
+
+func readFeatures(e element) *streamFeatures {
+	f := new(streamFeatures)
+	for child := range e.children() {
+		switch {
+		case child.is(nsTLS, "starttls"):
+			f.startTLS = true
+		case child.is(nsBind, "bind"):
+			f.bind = true
+		case child.is(nsSession, "session"):
+			f.session = true
+		case child.is(nsManagement, "sm"):
+			f.manage = true
+		case child.is(nsSASL, "mechanisms"):
+			for mechanism := range child.children() {
+				if mechanism.local == "mechanism" {
+					f.mechanisms = append(f.mechanisms, mechanism.text())
+				}
+			}
+		}
+	}
+	return f
 }
 
 // run does the handshake of protocol.md 4.3. early bounds the part of it up to
@@ -49,13 +66,13 @@ func (n *negotiation) run(ctx, early context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := n.authenticate(ctx, features.Mechanisms.Names); err != nil {
+	if err := n.authenticate(ctx, features.mechanisms); err != nil {
 		return err
 	}
 	if features, err = n.openStream(ctx); err != nil {
 		return err
 	}
-	if features.Manage != nil {
+	if features.manage {
 		n.management = new(management)
 		if r := n.cfg.Resume; r != nil {
 			if done, err := n.resume(ctx, r); done || err != nil {
@@ -68,8 +85,9 @@ func (n *negotiation) run(ctx, early context.Context) error {
 	}
 	// Sent whenever it is offered, also where the server calls it optional:
 	// that is what the service's own clients do.
-	if features.Session != nil {
-		return n.request(ctx, sessionID, "session", empty(nsSession, "session"), nil)
+	if features.session {
+		_, err = n.request(ctx, sessionID, "session", empty(nsSession, "session"))
+		return err
 	}
 	return nil
 }
@@ -82,7 +100,7 @@ func (n *negotiation) secureStream(ctx context.Context) (*streamFeatures, error)
 		return features, err
 	}
 	t, ok := n.f.(*tcpFramer)
-	if !ok || features.StartTLS == nil {
+	if !ok || !features.startTLS {
 		if n.cfg.Memory.hasTLS(n.cfg.Domain) {
 			return nil, fmt.Errorf("STARTTLS is missing: %w", errDowngrade)
 		}
@@ -91,7 +109,7 @@ func (n *negotiation) secureStream(ctx context.Context) (*streamFeatures, error)
 		}
 		return nil, fmt.Errorf("%w: server offers no STARTTLS", ErrInsecure)
 	}
-	if err := n.send(ctx, empty(nsTLS, "starttls")); err != nil {
+	if err := n.send(ctx, empty(nsTLS, "starttls").frame()); err != nil {
 		return nil, err
 	}
 	st, err := n.next(ctx)
@@ -100,9 +118,6 @@ func (n *negotiation) secureStream(ctx context.Context) (*streamFeatures, error)
 	}
 	if !st.is(nsTLS, "proceed") {
 		return nil, errors.New("STARTTLS refused by the server")
-	}
-	if err := st.skip(); err != nil {
-		return nil, err
 	}
 	if err := t.startTLS(ctx, n.cfg); err != nil {
 		return nil, err
@@ -121,85 +136,64 @@ func (n *negotiation) openStream(ctx context.Context) (*streamFeatures, error) {
 	if err != nil {
 		return nil, fmt.Errorf("stream open: %w", err)
 	}
-	if !st.is(nsFraming, "open") || attr(st.root, "version") != "1.0" {
+	if !st.is(nsFraming, "open") || st.attr("version") != "1.0" {
 		return nil, errors.New("stream open: not an XMPP 1.0 stream")
-	}
-	if err := st.skip(); err != nil {
-		return nil, err
 	}
 	if st, err = n.next(ctx); err != nil {
 		return nil, fmt.Errorf("stream features: %w", err)
 	}
 	if !st.is(nsStream, "features") {
-		return nil, fmt.Errorf("stream features: got <%s> instead", clip(st.root.Name.Local))
+		return nil, fmt.Errorf("stream features: got <%s> instead", clip(st.local))
 	}
-	features := new(streamFeatures)
-	return features, st.decode(features)
+	return readFeatures(st.element), nil
 }
 
 // bind asks for the resource (RFC 6120 7).
 func (n *negotiation) bind(ctx context.Context, features *streamFeatures) error {
-	if features.Bind == nil {
+	if !features.bind {
 		return &AuthError{Step: "bind", Err: errors.New("server offers no resource binding")}
 	}
-	type bind struct {
-		XMLName  xml.Name `xml:"urn:ietf:params:xml:ns:xmpp-bind bind"`
-		Resource string   `xml:"resource"`
-	}
-	var reply struct {
-		Bind struct {
-			JID string `xml:"jid"`
-		} `xml:"urn:ietf:params:xml:ns:xmpp-bind bind"`
-	}
-	if err := n.request(ctx, bindID, "bind", bind{Resource: n.cfg.Resource}, &reply); err != nil {
+	resource := markup{space: nsBind, name: "bind", children: []markup{{name: "resource", text: n.cfg.Resource}}}
+	reply, err := n.request(ctx, bindID, "bind", resource)
+	if err != nil {
 		return err
 	}
-	jid, err := ParseJID(reply.Bind.JID)
+	bound, _ := reply.child(nsBind, "bind")
+	full, _ := bound.child("", "jid")
+	jid, err := ParseJID(full.text())
 	if err != nil || jid.Local == "" || jid.Resource == "" {
-		return &AuthError{Step: "bind", Err: fmt.Errorf("server bound no full JID: %q", clip(reply.Bind.JID))}
+		return &AuthError{Step: "bind", Err: fmt.Errorf("server bound no full JID: %q", clip(full.text()))}
 	}
-	n.jid = jid
+	n.jid = jid.clone()
 	return nil
 }
 
 // request does one iq set of the handshake. Other stanzas that come meanwhile
 // are kept for the session.
-func (n *negotiation) request(ctx context.Context, id, step string, payload, out any) error {
-	if err := n.send(ctx, &iq{ID: id, Type: kindSet, Payload: payload}); err != nil {
-		return fmt.Errorf("%s: %w", step, err)
+func (n *negotiation) request(ctx context.Context, id, step string, payload markup) (*stanza, error) {
+	if err := n.send(ctx, (&iq{id: id, kind: kindSet, payload: payload}).frame()); err != nil {
+		return nil, fmt.Errorf("%s: %w", step, err)
 	}
 	for {
 		frame, st, err := n.nextFrame(ctx)
 		switch {
 		case err != nil:
-			return fmt.Errorf("%s: %w", step, err)
-		case st.root.Name.Local != "iq" || st.id != id || st.kind != kindResult && st.kind != kindError:
+			return nil, fmt.Errorf("%s: %w", step, err)
+		case st.local != "iq" || st.id != id || st.kind != kindResult && st.kind != kindError:
 			if len(n.early) == maxEarly {
-				return fmt.Errorf("%s: no answer among %d stanzas", step, maxEarly)
+				return nil, fmt.Errorf("%s: no answer among %d stanzas", step, maxEarly)
 			}
 			n.early = append(n.early, bytes.Clone(frame))
 		case st.kind == kindError:
-			var refused struct {
-				Error condition `xml:"error"`
-			}
-			if err := st.decode(&refused); err != nil {
-				return err
-			}
-			e := refused.Error.stanzaError()
-			return &AuthError{Step: step, Condition: e.Condition, Text: e.Text, wait: e.Type == "wait"}
-		case out == nil:
-			return st.skip()
+			e := st.refusal()
+			return nil, &AuthError{Step: step, Condition: e.Condition, Text: e.Text, wait: e.Type == "wait"}
 		default:
-			return st.decode(out)
+			return st, nil
 		}
 	}
 }
 
-func (n *negotiation) send(ctx context.Context, v any) error {
-	frame, err := encode(v)
-	if err != nil {
-		return err
-	}
+func (n *negotiation) send(ctx context.Context, frame []byte) error {
 	logFrame(n.cfg.Logger, "send", frame)
 	return n.f.WriteFrame(ctx, frame)
 }
@@ -222,7 +216,7 @@ func (n *negotiation) nextFrame(ctx context.Context) ([]byte, *stanza, error) {
 	}
 	switch {
 	case st.is(nsFraming, "close"):
-		if uri := attr(st.root, "see-other-uri"); uri != "" {
+		if uri := st.attr("see-other-uri"); uri != "" {
 			return nil, nil, &redirect{to: uri}
 		}
 		return nil, nil, errServerClosed
@@ -234,13 +228,9 @@ func (n *negotiation) nextFrame(ctx context.Context) ([]byte, *stanza, error) {
 
 // streamError reads a stream error. One that only names another host is a redirect.
 func streamError(st *stanza) error {
-	var c condition
-	if err := st.decode(&c); err != nil {
-		return err
+	c := conditionIn(st.element, nsStreams)
+	if c.name == "see-other-host" && c.content != "" {
+		return &redirect{to: c.content}
 	}
-	name, content := c.in(nsStreams)
-	if name == "see-other-host" && content != "" {
-		return &redirect{to: content}
-	}
-	return &StreamError{Condition: name, Text: clip(c.Text)}
+	return &StreamError{Condition: c.name, Text: c.text}
 }

@@ -1,9 +1,6 @@
 package xmpp
 
-import (
-	"encoding/xml"
-	"strings"
-)
+import "strings"
 
 // notice is what the service says in a message (protocol.md 6.4): the first
 // element of each known name, at any depth, but not in what the message forwards.
@@ -12,27 +9,24 @@ type notice struct {
 	carbon bool
 	copied bool // the carbon's message has been read
 
-	blocked, deleted, admin, logout *xml.StartElement
+	blocked, deleted, admin, logout *element
 }
 
-func (s *Session) receiveMessage(st *stanza) error {
+func (s *Session) receiveMessage(st *stanza) {
 	if st.kind == kindError {
-		return st.skip()
+		return
 	}
 	n := notice{from: st.from}
-	err := eachChild(st.dec, func(start xml.StartElement) error {
-		if (start.Name != xml.Name{Space: nsCarbons, Local: "received"}) {
-			return n.read(st.dec, start)
-		}
-		if !s.fromAccount(st.from) { // XEP-0280 11: nobody else sends carbons
+	for child := range st.children() {
+		switch {
+		case !child.is(nsCarbons, "received"):
+			n.read(child)
+		case s.fromAccount(st.from): // XEP-0280 11: nobody else sends carbons
+			n.carbon = true
+			n.readCarbon(child)
+		default:
 			s.ignored.Add(1)
-			return st.dec.Skip()
 		}
-		n.carbon = true
-		return n.readCarbon(st.dec)
-	})
-	if err != nil {
-		return badXML(err)
 	}
 	for _, e := range n.events() {
 		if e == nil || !s.believes(n.from, e) {
@@ -42,15 +36,14 @@ func (s *Session) receiveMessage(st *stanza) error {
 		}
 		s.emit(e)
 	}
-	return nil
 }
 
 // read notes an element, if it is one of those looked for, and what is in it.
-func (n *notice) read(dec *xml.Decoder, start xml.StartElement) error {
-	var slot **xml.StartElement
-	switch start.Name.Local {
+func (n *notice) read(e element) {
+	var slot **element
+	switch e.local {
 	case "forwarded", "message", "received":
-		return dec.Skip() // somebody else's words
+		return // somebody else's words
 	case "userblocked":
 		slot = &n.blocked
 	case "user_deleted":
@@ -61,43 +54,27 @@ func (n *notice) read(dec *xml.Decoder, start xml.StartElement) error {
 		slot = &n.logout
 	}
 	if slot != nil && *slot == nil {
-		kept := start.Copy()
-		*slot = &kept
+		*slot = &e
 	}
-	return eachChild(dec, func(start xml.StartElement) error { return n.read(dec, start) })
+	for child := range e.children() {
+		n.read(child)
+	}
 }
 
 // readCarbon reads the copied message in <received><forwarded> (XEP-0280 7).
-func (n *notice) readCarbon(dec *xml.Decoder) error {
-	return eachChild(dec, func(start xml.StartElement) error {
-		if (start.Name != xml.Name{Space: nsForward, Local: "forwarded"}) {
-			return dec.Skip()
+func (n *notice) readCarbon(received element) {
+	for forwarded := range received.children() {
+		if !forwarded.is(nsForward, "forwarded") {
+			continue
 		}
-		return eachChild(dec, func(start xml.StartElement) error {
-			if start.Name.Local != "message" || n.copied || attr(start, "type") == kindError {
-				return dec.Skip()
+		for message := range forwarded.children() {
+			if message.local != "message" || n.copied || message.attr("type") == kindError {
+				continue
 			}
 			n.copied = true
-			n.from = attr(start, "from")
-			return eachChild(dec, func(start xml.StartElement) error { return n.read(dec, start) })
-		})
-	})
-}
-
-// eachChild calls f for each child of the element whose start tag was read
-// last. f reads the child to its end.
-func eachChild(dec *xml.Decoder, f func(xml.StartElement) error) error {
-	for {
-		tok, err := dec.Token()
-		if err != nil {
-			return err
-		}
-		switch tok := tok.(type) {
-		case xml.EndElement:
-			return nil
-		case xml.StartElement:
-			if err := f(tok); err != nil {
-				return err
+			n.from = message.attr("from")
+			for child := range message.children() {
+				n.read(child)
 			}
 		}
 	}
@@ -121,34 +98,34 @@ func (n *notice) events() []Event {
 	return events
 }
 
-func userBlocked(el xml.StartElement, carbon bool) Event {
-	user, kind := attr(el, "blocked_user"), attr(el, "type")
+func userBlocked(el element, carbon bool) Event {
+	user, kind := el.attr("blocked_user"), el.attr("type")
 	if user == "" || kind != "block_user" && kind != "unblock_user" {
 		return nil
 	}
-	return UserBlocked{User: user, Blocked: kind == "block_user", Carbon: carbon}
+	return UserBlocked{User: strings.Clone(user), Blocked: kind == "block_user", Carbon: carbon}
 }
 
-func userDeleted(el xml.StartElement) Event {
-	if user := attr(el, "user"); user != "" {
-		return UserDeleted{User: user}
+func userDeleted(el element) Event {
+	if user := el.attr("user"); user != "" {
+		return UserDeleted{User: strings.Clone(user)}
 	}
 	return nil
 }
 
-func adminBlock(el xml.StartElement) Event {
-	status, jid := attr(el, "block_status"), attr(el, "jid")
+func adminBlock(el element) Event {
+	status, jid := el.attr("block_status"), el.attr("jid")
 	if jid == "" {
 		return nil
 	}
-	return AdminBlock{JID: jid, ChatType: attr(el, "chat_type"), Blocked: status == "1" || status == "true"}
+	return AdminBlock{JID: strings.Clone(jid), ChatType: strings.Clone(el.attr("chat_type")), Blocked: status == "1" || status == "true"}
 }
 
-func loggedOut(el xml.StartElement) Event {
+func loggedOut(el element) Event {
 	var ids []string
-	for id := range strings.SplitSeq(attr(el, "socket_id"), ",") {
+	for id := range strings.SplitSeq(el.attr("socket_id"), ",") {
 		if id = strings.TrimSpace(id); id != "" {
-			ids = append(ids, id)
+			ids = append(ids, strings.Clone(id))
 		}
 	}
 	if ids == nil {

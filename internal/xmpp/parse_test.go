@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"unicode"
 
 	"github.com/stretchr/testify/require"
 
@@ -132,7 +133,7 @@ func TestCutStream(t *testing.T) {
 		require.NoError(t, err, name)
 		require.Len(t, frames, len(want))
 		for i, f := range frames {
-			require.NoError(t, checkFrame([]byte(f)), f)
+			require.NoError(t, check(f), f)
 			if i == 0 {
 				continue // without xml:lang
 			}
@@ -200,12 +201,19 @@ func TestNewID(t *testing.T) {
 // What we send survives every character, and cannot break out of its element.
 func TestEncodeEscapes(t *testing.T) {
 	for _, s := range []string{`'"<>&]]>`, "\n\t\r", "é😀", "<!-- -->", "\x00\x01", "\xff"} {
-		frame, err := encode(&iq{ID: s, Type: kindSet, Payload: &vcardElement{Status: s}})
-		require.NoError(t, err)
-		require.NoError(t, checkFrame(frame))
+		frame := (&iq{id: s, kind: kindSet, payload: markup{space: s, name: "a", children: []markup{{name: "b", text: s}, {name: "b"}}}}).frame()
+		require.NoError(t, check(string(frame)))
 		n, err := parseNode(string(frame))
 		require.NoError(t, err)
-		require.Len(t, n.inner[0].(node).inner, 6)
+		require.Len(t, n.inner[0].(node).inner, 2)
+		want := strings.Map(func(r rune) rune { // what XML cannot carry is told to be missing
+			if !isCharacter(r) {
+				return unicode.ReplacementChar
+			}
+			return r
+		}, strings.ToValidUTF8(s, string(unicode.ReplacementChar)))
+		require.Equal(t, want, n.attr("id"))
+		require.Equal(t, want, n.inner[0].(node).inner[0].(node).text())
 	}
 }
 

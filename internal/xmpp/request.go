@@ -2,7 +2,6 @@ package xmpp
 
 import (
 	"context"
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"strconv"
@@ -15,64 +14,59 @@ import (
 // waiter is a request whose reply has not come.
 type waiter struct {
 	asked   JID        // who was asked and may answer; zero: our own account
-	out     any        // what a result is decoded into; nil: nothing
-	from    string     // sender of the reply
-	reply   chan error // gets what the request ends with, capacity 1; nil: nobody waits
+	reply   chan reply // gets the answer, capacity 1; nil: nobody waits
 	written bool       // the server may have it. Guarded by Session.mu
 }
 
-// request sends an iq and waits for its reply, the end of ctx or the end of the
-// session. It returns the sender of the reply. The error of one that was not written, and
-// never will be, is marked as unsent.
-func (s *Session) request(ctx context.Context, op string, req *iq, asked JID, out any) (string, error) {
-	w := &waiter{asked: asked, out: out, reply: make(chan error, 1)}
-	err := s.exchange(ctx, req, w)
-	if err != nil {
-		return "", fmt.Errorf("xmpp: %s: %w", op, err)
-	}
-	return w.from, nil
+// reply is how a request ends: with a result, or with a [*StanzaError].
+type reply struct {
+	*stanza
+	refused error
 }
 
-func (s *Session) exchange(ctx context.Context, req *iq, w *waiter) error {
-	if err := ctx.Err(); err != nil {
-		return unsent.Mark(err)
-	}
-	req.ID = uuid.New()
-	frame, err := encode(req)
+// request sends an iq and waits for its reply, the end of ctx or the end of the
+// session. The error of one that was not written, and never will be, is marked as unsent.
+func (s *Session) request(ctx context.Context, op string, req *iq, asked JID) (*stanza, error) {
+	w := &waiter{asked: asked, reply: make(chan reply, 1)}
+	st, err := s.exchange(ctx, req, w)
 	if err != nil {
-		return unsent.Mark(err)
+		return nil, fmt.Errorf("xmpp: %s: %w", op, err)
 	}
-	if err := s.post(outgoing{frame: frame, stanza: true, id: req.ID}, w); err != nil {
-		return unsent.Mark(err)
+	return st, nil
+}
+
+func (s *Session) exchange(ctx context.Context, req *iq, w *waiter) (*stanza, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, unsent.Mark(err)
+	}
+	req.id = uuid.New()
+	if err := s.post(outgoing{frame: req.frame(), stanza: true, id: req.id}, w); err != nil {
+		return nil, unsent.Mark(err)
 	}
 	select {
-	case err := <-w.reply:
-		return err
+	case r := <-w.reply:
+		return r.stanza, r.refused
 	case <-ctx.Done():
-		return s.takeBack(req.ID, w, ctx.Err())
+		return nil, s.takeBack(req.id, w, ctx.Err())
 	case <-s.done:
 	}
 	select {
-	case err := <-w.reply: // the reply came just before the end
-		return err
+	case r := <-w.reply: // it came just before the end
+		return r.stanza, r.refused
 	default:
-		return s.takeBack(req.ID, w, s.gone())
+		return nil, s.takeBack(req.id, w, s.gone())
 	}
 }
 
 // tell sends an iq whose reply is of no interest, whatever it is. again: it is
 // told again when the server has missed it.
 func (s *Session) tell(req *iq, again bool) error {
-	req.ID = uuid.New()
-	frame, err := encode(req)
-	if err != nil {
-		return err
-	}
+	req.id = uuid.New()
 	w := new(waiter)
-	if req.To != "" {
-		w.asked.Domain = req.To
+	if req.to != "" {
+		w.asked.Domain = req.to
 	}
-	return s.post(outgoing{frame: frame, stanza: true, again: again, id: req.ID}, w)
+	return s.post(outgoing{frame: req.frame(), stanza: true, again: again, id: req.id}, w)
 }
 
 // takeBack ends the wait for a reply. What is not written yet never will be, and the
@@ -117,28 +111,14 @@ func (s *Session) mayAnswer(asked JID, from string) bool {
 func (s *Session) server() JID { return JID{Domain: s.jid.Domain} }
 
 // settle hands a reply to its waiter.
-func (w *waiter) settle(st *stanza) error {
-	w.from = st.from
-	var outcome, broken error
+func (w *waiter) settle(st *stanza) {
 	switch {
+	case w.reply == nil:
 	case st.kind == kindError:
-		var refused struct {
-			Error condition `xml:"error"`
-		}
-		broken = st.decode(&refused)
-		outcome = refused.Error.stanzaError()
-	case w.out == nil:
-		broken = st.skip()
+		w.reply <- reply{refused: st.refusal()}
 	default:
-		broken = st.decode(w.out)
+		w.reply <- reply{stanza: st}
 	}
-	if broken != nil {
-		return broken // the session ends, and the waiter learns that
-	}
-	if w.reply != nil {
-		w.reply <- outcome
-	}
-	return nil
 }
 
 // LastActivity asks how many seconds ago a user was last active, 0 for one who
@@ -149,27 +129,23 @@ func (s *Session) LastActivity(ctx context.Context, to string) (from string, sec
 	if err != nil {
 		return "", 0, fmt.Errorf("xmpp: last activity: %w", unsent.Mark(err))
 	}
-	var reply struct {
-		Query *struct {
-			Seconds string `xml:"seconds,attr"`
-		} `xml:"query"`
-	}
-	req := &iq{To: to, Type: kindGet, Payload: empty(nsLast, "query")}
-	if from, err = s.request(ctx, "last activity", req, asked, &reply); err != nil {
+	st, err := s.request(ctx, "last activity", &iq{to: to, kind: kindGet, payload: empty(nsLast, "query")}, asked)
+	if err != nil {
 		return "", 0, err
 	}
-	if reply.Query == nil {
+	query, ok := st.child("", "query")
+	if !ok {
 		return "", 0, errors.New("xmpp: last activity: reply without a query")
 	}
-	if from == "" {
-		from = to
-	}
 	// What is no number counts as 0, as in the service's own clients.
-	seconds, err = strconv.ParseInt(reply.Query.Seconds, 10, 64)
+	seconds, err = strconv.ParseInt(query.attr("seconds"), 10, 64)
 	if err != nil || seconds < 0 {
 		seconds = 0
 	}
-	return from, seconds, nil
+	if st.from == "" {
+		return to, seconds, nil
+	}
+	return strings.Clone(st.from), seconds, nil
 }
 
 // VCard is a profile as it is on the wire: nickName, email and mobileNumber are
@@ -183,24 +159,17 @@ type VCard struct {
 	Status       string
 }
 
-// vcardElement is a VCard that we send: all children, always, in this order.
-type vcardElement struct {
-	XMLName      xml.Name `xml:"vcard-temp vCard"`
-	NickName     string   `xml:"nickName"`
-	Image        string   `xml:"image"`
-	ThumbImage   string   `xml:"thumbImage"`
-	Email        string   `xml:"email"`
-	MobileNumber string   `xml:"mobileNumber"`
-	Status       string   `xml:"status"`
-}
-
-// SetVCard replaces our whole profile (protocol.md 5.2).
+// SetVCard replaces our whole profile: all children, always, in this order (protocol.md 5.2).
 func (s *Session) SetVCard(ctx context.Context, v VCard) error {
-	req := &iq{Type: kindSet, Payload: &vcardElement{
-		NickName: v.NickName, Image: v.Image, ThumbImage: v.ThumbImage,
-		Email: v.Email, MobileNumber: v.MobileNumber, Status: v.Status,
+	card := markup{space: nsVCard, name: "vCard", children: []markup{
+		{name: "nickName", text: v.NickName},
+		{name: "image", text: v.Image},
+		{name: "thumbImage", text: v.ThumbImage},
+		{name: "email", text: v.Email},
+		{name: "mobileNumber", text: v.MobileNumber},
+		{name: "status", text: v.Status},
 	}}
-	_, err := s.request(ctx, "set vCard", req, JID{}, nil)
+	_, err := s.request(ctx, "set vCard", &iq{kind: kindSet, payload: card}, JID{})
 	return err
 }
 
@@ -215,66 +184,52 @@ func (s *Session) Unblock(ctx context.Context, jid string) error {
 }
 
 func (s *Session) changeBlock(ctx context.Context, verb, jid string) error {
-	req := &iq{Type: kindSet, Payload: &blocking{
-		XMLName: xml.Name{Space: nsBlocking, Local: verb},
-		Items:   []blockItem{{JID: jid}},
-	}}
-	_, err := s.request(ctx, verb, req, JID{}, nil)
+	list := markup{space: nsBlocking, name: verb, children: []markup{{name: "item", attrs: []string{"jid", jid}}}}
+	_, err := s.request(ctx, verb, &iq{kind: kindSet, payload: list}, JID{})
 	return err
 }
 
 // BlockList returns whom we block, in the server's order (protocol.md 5.5). It
 // is never nil without an error.
 func (s *Session) BlockList(ctx context.Context) ([]string, error) {
-	var reply struct {
-		List blocking `xml:"urn:xmpp:blocking blocklist"`
-	}
-	req := &iq{Type: kindGet, Payload: empty(nsBlocking, "blocklist")}
-	if _, err := s.request(ctx, "block list", req, JID{}, &reply); err != nil {
+	st, err := s.request(ctx, "block list", &iq{kind: kindGet, payload: empty(nsBlocking, "blocklist")}, JID{})
+	if err != nil {
 		return nil, err
 	}
-	return reply.List.jids(), nil
+	list, _ := st.child(nsBlocking, "blocklist")
+	jids, _ := jidsIn(list)
+	return jids, nil
 }
 
 // WhoBlockedMe returns who blocks us, in the server's words: JIDs or bare ids
 // (protocol.md 5.6). It is never nil without an error.
 func (s *Session) WhoBlockedMe(ctx context.Context) ([]string, error) {
-	var reply blockers
-	req := &iq{Type: kindGet, Payload: &activity{Status: "block_user"}}
-	if _, err := s.request(ctx, "who blocked me", req, JID{}, &reply); err != nil {
+	st, err := s.request(ctx, "who blocked me", &iq{kind: kindGet, payload: activity("block_user", "")}, JID{})
+	if err != nil {
 		return nil, err
 	}
-	if reply.members == nil {
-		return []string{}, nil
+	members := []string{}
+	list, _ := blockers(st.element)
+	for child := range list.children() {
+		if m := strings.TrimSpace(child.text()); m != "" && child.local == "members" {
+			members = append(members, strings.Clone(m))
+		}
 	}
-	return reply.members, nil
+	return members, nil
 }
 
-// blockers are the members of the first blocklist element at any depth: what
-// the service wraps around it is not known (protocol.md 5.6).
-type blockers struct {
-	members []string
-	found   bool
-}
-
-// UnmarshalXML walks the reply in search of the list.
-func (b *blockers) UnmarshalXML(dec *xml.Decoder, start xml.StartElement) error {
-	if start.Name.Local == "blocklist" && !b.found {
-		b.found = true
-		var list struct {
-			Members []string `xml:"members"`
-		}
-		if err := dec.DecodeElement(&list, &start); err != nil {
-			return err
-		}
-		for _, m := range list.Members {
-			if m = strings.TrimSpace(m); m != "" {
-				b.members = append(b.members, m)
-			}
-		}
-		return nil
+// blockers is the first blocklist element at any depth: what the service wraps
+// around it is not known (protocol.md 5.6).
+func blockers(e element) (_ element, found bool) {
+	if e.local == "blocklist" {
+		return e, true
 	}
-	return eachChild(dec, func(child xml.StartElement) error { return b.UnmarshalXML(dec, child) })
+	for child := range e.children() {
+		if list, found := blockers(child); found {
+			return list, true
+		}
+	}
+	return element{}, false
 }
 
 // LogOutQR tells the phone that the QR session socketID ends (protocol.md 5.11
@@ -282,7 +237,7 @@ func (b *blockers) UnmarshalXML(dec *xml.Decoder, start xml.StartElement) error 
 func (s *Session) LogOutQR(ctx context.Context, socketID string) error {
 	err := ctx.Err()
 	if err == nil {
-		err = s.tell(&iq{Type: kindSet, Payload: &activity{Status: "user_logout", SocketID: socketID}}, false)
+		err = s.tell(&iq{kind: kindSet, payload: activity("user_logout", socketID)}, false)
 	}
 	if err != nil {
 		return fmt.Errorf("xmpp: log out QR session: %w", err)
@@ -293,7 +248,7 @@ func (s *Session) LogOutQR(ctx context.Context, socketID string) error {
 // Ping asks the server for a sign of life (XEP-0199). A server that does not
 // know pings refuses, with a [*StanzaError], which is a sign of life too.
 func (s *Session) Ping(ctx context.Context) error {
-	req := &iq{To: s.jid.Domain, Type: kindGet, Payload: empty(nsPing, "ping")}
-	_, err := s.request(ctx, "ping", req, s.server(), nil)
+	req := &iq{to: s.jid.Domain, kind: kindGet, payload: empty(nsPing, "ping")}
+	_, err := s.request(ctx, "ping", req, s.server())
 	return err
 }

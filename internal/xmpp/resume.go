@@ -2,10 +2,10 @@ package xmpp
 
 import (
 	"context"
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 )
 
 // management counts stanzas both ways, so that a stream whose connection is lost
@@ -45,23 +45,18 @@ const maxResumeFailures = 3
 // smRequest asks how many stanzas the server has handled.
 const smRequest = `<r xmlns="` + nsManagement + `"/>`
 
-// The elements of XEP-0198 that we send.
-type (
-	smEnable struct {
-		XMLName xml.Name `xml:"urn:xmpp:sm:3 enable"`
-		Resume  bool     `xml:"resume,attr"`
-	}
-	// smAnswer says how many stanzas we have handled.
-	smAnswer struct {
-		XMLName xml.Name `xml:"urn:xmpp:sm:3 a"`
-		Handled uint32   `xml:"h,attr"`
-	}
-	smResume struct {
-		XMLName xml.Name `xml:"urn:xmpp:sm:3 resume"`
-		Handled uint32   `xml:"h,attr"`
-		ID      string   `xml:"previd,attr"`
-	}
-)
+// The elements of XEP-0198 that we send. handled is how many stanzas we have handled.
+func smEnable() markup {
+	return markup{space: nsManagement, name: "enable", attrs: []string{"resume", "true"}}
+}
+
+func smAnswer(handled uint32) markup {
+	return markup{space: nsManagement, name: "a", attrs: []string{"h", strconv.FormatUint(uint64(handled), 10)}}
+}
+
+func smResume(handled uint32, id string) markup {
+	return markup{space: nsManagement, name: "resume", attrs: []string{"h", strconv.FormatUint(uint64(handled), 10), "previd", id}}
+}
 
 // Resumption returns what resumes the stream, or nil: when the server does not offer
 // that, or when either side has ended the stream instead of losing it. Call it when Serve has returned.
@@ -90,7 +85,7 @@ func (n *negotiation) resume(ctx context.Context, r *Resumption) (done bool, err
 			r.failures++
 		}
 	}()
-	if err := n.send(ctx, &smResume{Handled: r.m.received, ID: r.m.id}); err != nil {
+	if err := n.send(ctx, smResume(r.m.received, r.m.id).frame()); err != nil {
 		return false, fmt.Errorf("resume: %w", err)
 	}
 	st, err := n.next(ctx)
@@ -98,9 +93,9 @@ func (n *negotiation) resume(ctx context.Context, r *Resumption) (done bool, err
 		return false, fmt.Errorf("resume: %w", err)
 	}
 	if st.is(nsManagement, "failed") {
-		return false, st.skip()
+		return false, nil
 	}
-	if !st.is(nsManagement, "resumed") || attr(st.root, "previd") != r.m.id {
+	if !st.is(nsManagement, "resumed") || st.attr("previd") != r.m.id {
 		return false, errors.New("resume: got something else than an answer")
 	}
 	m := r.m
@@ -109,12 +104,12 @@ func (n *negotiation) resume(ctx context.Context, r *Resumption) (done bool, err
 	}
 	m.sent = m.acked // what the server did not get is written again or forgotten
 	n.management, n.resumed, n.jid = &m, true, r.jid
-	return true, st.skip()
+	return true, nil
 }
 
 // acknowledge drops what the server says that it has. Counters wrap (XEP-0198 4).
 func (m *management) acknowledge(st *stanza) error {
-	h, err := strconv.ParseUint(attr(st.root, "h"), 10, 32)
+	h, err := strconv.ParseUint(st.attr("h"), 10, 32)
 	if err != nil {
 		return malformed("bad count of handled stanzas")
 	}
@@ -175,29 +170,22 @@ func (m *management) written(o outgoing) {
 
 // receiveManagement handles an element of XEP-0198. What comes out of turn is ignored.
 func (s *Session) receiveManagement(st *stanza) error {
-	known, err := s.manage(st.root.Name.Local, st)
-	if err != nil {
-		return err
-	}
+	known, err := s.manage(st)
 	if !known {
-		return s.ignore(st, "stream management out of turn")
+		s.ignore(st, "stream management out of turn")
 	}
-	return st.skip()
+	return err
 }
 
-func (s *Session) manage(name string, st *stanza) (known bool, err error) {
+func (s *Session) manage(st *stanza) (known bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.sm == nil || !s.sm.counting || s.sm.enabled != (name == "r" || name == "a") {
+	if s.sm == nil || !s.sm.counting || s.sm.enabled != (st.local == "r" || st.local == "a") {
 		return false, nil
 	}
-	switch name {
+	switch st.local {
 	case "r":
-		frame, err := encode(&smAnswer{Handled: s.sm.received})
-		if err != nil {
-			return true, err
-		}
-		return true, s.answerLocked(frame)
+		return true, s.answerLocked(smAnswer(s.sm.received).frame())
 	case "a":
 		return true, s.sm.acknowledge(st)
 	case "enabled":
@@ -227,10 +215,10 @@ func (s *Session) answerLocked(frame []byte) error {
 // opened at here. A place that is no better than a wish is left out.
 func (m *management) start(st *stanza, here Address) {
 	m.enabled = true
-	if resume := attr(st.root, "resume"); resume == "true" || resume == "1" {
-		m.id = attr(st.root, "id")
+	if resume := st.attr("resume"); resume == "true" || resume == "1" {
+		m.id = strings.Clone(st.attr("id"))
 	}
-	if to := attr(st.root, "location"); to != "" {
+	if to := st.attr("location"); to != "" {
 		if at, err := (&redirect{to}).from(here); err == nil {
 			m.at = &at
 		}

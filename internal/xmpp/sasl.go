@@ -3,7 +3,6 @@ package xmpp
 import (
 	"context"
 	"encoding/base64"
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"slices"
@@ -19,12 +18,6 @@ const (
 	minIterations = 4096
 	maxIterations = 1_000_000
 )
-
-type saslElement struct {
-	XMLName   xml.Name
-	Mechanism string `xml:"mechanism,attr,omitempty"`
-	Data      string `xml:",chardata"`
-}
 
 // authenticate logs in with the best mechanism that the server offers:
 // SCRAM-SHA-256, SCRAM-SHA-1, PLAIN; without channel binding (protocol.md 4.3).
@@ -150,33 +143,21 @@ func checkServerFirst(msg, nonce string) error {
 func saslData(st *stanza) (done bool, data []byte, err error) {
 	switch {
 	case st.is(nsSASL, "challenge"), st.is(nsSASL, "success"):
-		var e struct {
-			Data string `xml:",chardata"`
-		}
-		if err := st.decode(&e); err != nil {
-			return false, nil, err
-		}
-		if text := strings.TrimSpace(e.Data); text != "=" { // "=" is no data, spelt out
+		if text := strings.TrimSpace(st.text()); text != "=" { // "=" is no data, spelt out
 			if data, err = base64.StdEncoding.DecodeString(text); err != nil {
 				return false, nil, &AuthError{Step: "sasl", Err: errors.New("server's data is not base64")}
 			}
 		}
 		return st.is(nsSASL, "success"), data, nil
 	case st.is(nsSASL, "failure"):
-		var c condition
-		if err := st.decode(&c); err != nil {
-			return false, nil, err
-		}
-		name, _ := c.in(nsSASL)
-		return false, nil, &AuthError{Step: "sasl", Condition: name, Text: clip(c.Text)}
+		c := conditionIn(st.element, nsSASL)
+		return false, nil, &AuthError{Step: "sasl", Condition: c.name, Text: c.text}
 	}
-	return false, nil, fmt.Errorf("sasl: got <%s> instead of an answer", clip(st.root.Name.Local))
+	return false, nil, fmt.Errorf("sasl: got <%s> instead of an answer", clip(st.local))
 }
 
 func (n *negotiation) sendSASL(ctx context.Context, name, mechanism string, data []byte) error {
-	return n.send(ctx, &saslElement{
-		XMLName:   xml.Name{Space: nsSASL, Local: name},
-		Mechanism: mechanism,
-		Data:      base64.StdEncoding.EncodeToString(data),
-	})
+	return n.send(ctx, markup{
+		space: nsSASL, name: name, attrs: []string{"mechanism", mechanism}, text: base64.StdEncoding.EncodeToString(data),
+	}.frame())
 }

@@ -1,9 +1,6 @@
 package xmpp
 
-import (
-	"fmt"
-	"unicode/utf8"
-)
+import "fmt"
 
 const (
 	maxFrame = 1 << 20 // bytes of one stanza
@@ -36,9 +33,8 @@ const (
 const cdataStart = "[CDATA["
 
 // scanner follows the tags of a stream, byte by byte, to know where a stanza
-// begins and ends and how deep it is before an XML decoder sees it. It refuses
-// what XMPP forbids (RFC 6120 11.1: comments, processing instructions, DTDs); whether
-// the rest is well-formed is the decoder's business.
+// begins and ends before it has been read whole. It refuses what XMPP forbids (RFC 6120
+// 11.1: comments, processing instructions, DTDs); whether the rest is well-formed is the business of check.
 type scanner struct {
 	depth       int  // elements open now
 	floor       int  // elements open between two stanzas: 0, or 1 inside a TCP stream
@@ -143,32 +139,6 @@ func (s *scanner) tag(c byte) (edge, error) {
 		return edgeOpen, nil
 	}
 	return edgeNone, nil
-}
-
-// checkFrame makes sure that a frame is UTF-8 and one single element, of
-// bounded depth and without anything that XMPP forbids.
-func checkFrame(frame []byte) error {
-	if !utf8.Valid(frame) {
-		return malformed("not UTF-8")
-	}
-	var s scanner
-	roots := 0
-	for _, c := range frame {
-		e, err := s.next(c)
-		if err != nil {
-			return err
-		}
-		if s.depth == 0 && (e == edgeClose || e == edgeEmpty) {
-			roots++
-		}
-	}
-	switch {
-	case s.depth != 0 || s.state != inText:
-		return malformed("stanza cut short")
-	case roots != 1:
-		return malformed("%d elements in one frame", roots)
-	}
-	return nil
 }
 
 func malformed(format string, args ...any) error {

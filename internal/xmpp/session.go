@@ -123,22 +123,15 @@ func (s *Session) Start(ctx context.Context) error {
 
 func (s *Session) announce() error {
 	if s.sm != nil {
-		frame, err := encode(&smEnable{Resume: true})
-		if err == nil {
-			err = s.post(outgoing{frame: frame, enable: true}, nil)
-		}
-		if err != nil {
+		if err := s.post(outgoing{frame: smEnable().frame(), enable: true}, nil); err != nil {
 			return err
 		}
 	}
-	frame, err := encode(&presence{Priority: "1"})
-	if err == nil {
-		err = s.post(outgoing{frame: frame, stanza: true, again: true}, nil)
-	}
-	if err != nil {
+	presence := markup{space: nsClient, name: "presence", children: []markup{{name: "priority", text: "1"}}}
+	if err := s.post(outgoing{frame: presence.frame(), stanza: true, again: true}, nil); err != nil {
 		return err
 	}
-	return s.tell(&iq{Type: kindSet, Payload: empty(nsCarbons, "enable")}, true)
+	return s.tell(&iq{kind: kindSet, payload: empty(nsCarbons, "enable")}, true)
 }
 
 // Serve is the read loop. It runs in the caller's goroutine until the session
@@ -190,13 +183,10 @@ func (s *Session) Close(ctx context.Context) error {
 	first := s.err == nil && !s.ending
 	s.ending = s.ending || s.err == nil
 	if first && ctx.Err() == nil {
-		if frame, err := encode(&presence{Type: "unavailable"}); err == nil {
-			s.enqueueLocked(outgoing{frame: frame, stanza: true})
-		}
+		unavailable := markup{space: nsClient, name: "presence", attrs: []string{"type", "unavailable"}}
+		s.enqueueLocked(outgoing{frame: unavailable.frame(), stanza: true})
 		if s.sm != nil && s.sm.enabled { // else the server counts as lost what we have (XEP-0198 7)
-			if frame, err := encode(&smAnswer{Handled: s.sm.received}); err == nil {
-				s.enqueueLocked(outgoing{frame: frame})
-			}
+			s.enqueueLocked(outgoing{frame: smAnswer(s.sm.received).frame()})
 		}
 		s.enqueueLocked(outgoing{})
 	}
@@ -434,26 +424,27 @@ func (s *Session) receive(frame []byte) error {
 		}
 		return err
 	}
-	if st.root.Name.Space == nsManagement {
+	if st.space == nsManagement {
 		return s.receiveManagement(st)
 	}
 	s.count(st)
-	switch st.root.Name.Local {
+	switch st.local {
 	case "iq":
-		return s.receiveIQ(st)
+		s.receiveIQ(st)
 	case "presence":
-		return s.receivePresence(st)
+		s.receivePresence(st)
 	case "message":
-		return s.receiveMessage(st)
+		s.receiveMessage(st)
+	default:
+		s.ignore(st, "unknown element")
 	}
-	return s.ignore(st, "unknown element")
+	return nil
 }
 
 // ignore drops a stanza.
-func (s *Session) ignore(st *stanza, why string) error {
+func (s *Session) ignore(st *stanza, why string) {
 	s.ignored.Add(1)
-	s.log.Debug("stanza ignored", "op", "receive", "why", why, "stanza", clip(st.root.Name.Local), "jid", clip(st.from))
-	return st.skip()
+	s.log.Debug("stanza ignored", "op", "receive", "why", why, "stanza", clip(st.local), "jid", clip(st.from))
 }
 
 func (s *Session) emit(e Event) {

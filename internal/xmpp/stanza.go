@@ -1,11 +1,6 @@
 package xmpp
 
-import (
-	"bytes"
-	"encoding/xml"
-	"io"
-	"sync"
-)
+import "strings"
 
 const (
 	nsClient     = "jabber:client"
@@ -24,6 +19,7 @@ const (
 	nsBlocking   = "urn:xmpp:blocking"
 	nsLast       = "jabber:iq:last"
 	nsActivities = "jabber:iq:user_activities"
+	nsVCard      = "vcard-temp"
 )
 
 const closeFrame = `<close xmlns="` + nsFraming + `"/>`
@@ -36,202 +32,97 @@ const (
 	kindError  = "error"
 )
 
-// What we send. The order of fields is the order on the wire; RFC 7395 wants
-// every stanza to carry its namespace, and TCP does not mind.
-
-type openElement struct {
-	XMLName xml.Name `xml:"urn:ietf:params:xml:ns:xmpp-framing open"`
-	From    string   `xml:"from,attr,omitempty"`
-	ID      string   `xml:"id,attr,omitempty"`
-	To      string   `xml:"to,attr,omitempty"`
-	Version string   `xml:"version,attr,omitempty"`
-}
-
+// iq is one that we send. The order of attributes is the one on the wire; RFC 7395
+// wants every stanza to carry its namespace, and TCP does not mind.
 type iq struct {
-	XMLName xml.Name `xml:"jabber:client iq"`
-	From    string   `xml:"from,attr,omitempty"`
-	ID      string   `xml:"id,attr"`
-	To      string   `xml:"to,attr,omitempty"`
-	Type    string   `xml:"type,attr"`
-	Payload any      // names itself; nil: none
+	from, id, to, kind string
+	payload            markup
 }
 
-type presence struct {
-	XMLName  xml.Name `xml:"jabber:client presence"`
-	Type     string   `xml:"type,attr,omitempty"`
-	Priority string   `xml:"priority,omitempty"`
+func (q *iq) frame() []byte {
+	return markup{
+		space: nsClient, name: "iq",
+		attrs:    []string{"from", q.from, "id", q.id, "to", q.to, "type", q.kind},
+		children: []markup{q.payload},
+	}.frame()
 }
-
-// element is an empty element.
-type element struct{ XMLName xml.Name }
-
-func empty(space, local string) element { return element{xml.Name{Space: space, Local: local}} }
 
 // activity is a query of the service's own (protocol.md 5.6, 5.11).
-type activity struct {
-	XMLName  xml.Name `xml:"jabber:iq:user_activities query"`
-	Status   string   `xml:"status,attr"`
-	SocketID string   `xml:"socket_id,attr,omitempty"`
+func activity(status, socketID string) markup {
+	return markup{space: nsActivities, name: "query", attrs: []string{"status", status, "socket_id", socketID}}
 }
 
-// blocking is a block, an unblock or a blocklist, sent and received (XEP-0191).
-type blocking struct {
-	XMLName xml.Name
-	Items   []blockItem `xml:"item"`
-}
+// empty is an element with nothing in it.
+func empty(space, name string) markup { return markup{space: space, name: name} }
 
-type blockItem struct {
-	JID string `xml:"jid,attr"`
-}
-
-func (b *blocking) jids() []string {
-	jids := make([]string, 0, len(b.Items))
-	for _, item := range b.Items {
-		if item.JID != "" {
-			jids = append(jids, item.JID)
-		}
-	}
-	return jids
-}
-
-// errorPayload is an <error/> that we send.
-type errorPayload struct {
-	XMLName   xml.Name `xml:"error"`
-	Type      string   `xml:"type,attr"`
-	Condition element
-}
-
-// encoder is an xml.Encoder that is used again, since each brings a 4 KiB buffer.
-type encoder struct {
-	buf bytes.Buffer
-	xml *xml.Encoder
-}
-
-// encoders is a free list and nothing else: what comes out of it is empty.
-var encoders = sync.Pool{New: func() any {
-	e := new(encoder)
-	e.xml = xml.NewEncoder(&e.buf)
-	return e
-}}
-
-func encode(v any) ([]byte, error) {
-	e := encoders.Get().(*encoder)
-	if err := e.xml.Encode(v); err != nil {
-		return nil, err // and e is not used again: it may be inside an element
-	}
-	frame := bytes.Clone(e.buf.Bytes())
-	e.buf.Reset()
-	if e.buf.Cap() <= keptBuffer {
-		encoders.Put(e)
-	}
-	return frame, nil
-}
-
-// stanza is a received element whose start tag has been read. Its rest must be
-// read too, by decode, skip or eachChild: only then is it known to be well-formed.
+// stanza is a received element with what nearly every kind of it has.
 type stanza struct {
-	dec  *xml.Decoder
-	root xml.StartElement
-
+	element
 	id, kind, from, to string // the attributes id, type, from and to
 }
 
 // parse checks a frame and reads its start tag.
 func parse(frame []byte) (*stanza, error) {
-	if err := checkFrame(frame); err != nil {
+	text := string(frame) // what is kept of the stanza outlives the frame
+	if err := check(text); err != nil {
 		return nil, err
 	}
-	st := &stanza{dec: xml.NewDecoder(bytes.NewReader(frame))}
-	st.dec.DefaultSpace = nsClient
-	var err error
-	if st.root, err = firstElement(st.dec); err != nil {
-		return nil, err
-	}
-	for _, a := range st.root.Attr {
-		if a.Name.Space != "" {
-			continue
-		}
-		switch a.Name.Local {
+	st := &stanza{element: newElement(strings.TrimSpace(text), scope{unprefixed: nsClient})}
+	for name, value := range attributes(st.tag) {
+		switch name {
 		case "id":
-			st.id = a.Value
+			st.id = unescape(value)
 		case "type":
-			st.kind = a.Value
+			st.kind = unescape(value)
 		case "from":
-			st.from = a.Value
+			st.from = unescape(value)
 		case "to":
-			st.to = a.Value
+			st.to = unescape(value)
 		}
 	}
 	return st, nil
 }
 
-// firstElement reads up to the first start tag.
-func firstElement(dec *xml.Decoder) (xml.StartElement, error) {
-	for {
-		tok, err := dec.Token()
-		if err != nil {
-			return xml.StartElement{}, badXML(err)
+// jidsIn are the JIDs of a block, an unblock or a blocklist (XEP-0191), and how many items there are.
+func jidsIn(list element) (jids []string, items int) {
+	jids = []string{}
+	for item := range list.children() {
+		if item.local != "item" {
+			continue
 		}
-		if start, ok := tok.(xml.StartElement); ok {
-			return start, nil
-		}
-	}
-}
-
-func (st *stanza) is(space, local string) bool {
-	return st.root.Name == xml.Name{Space: space, Local: local}
-}
-
-// decode reads the rest into v, whose fields must all be strings: then nothing
-// but malformed XML is an error.
-func (st *stanza) decode(v any) error { return badXML(st.dec.DecodeElement(v, &st.root)) }
-
-// skip reads the rest for nothing.
-func (st *stanza) skip() error { return badXML(st.dec.Skip()) }
-
-// badXML marks what the decoder found as the end of the stream.
-func badXML(err error) error {
-	switch err {
-	case nil:
-		return nil
-	case io.EOF:
-		err = io.ErrUnexpectedEOF
-	}
-	return malformed("%s", clip(err.Error()))
-}
-
-// attr returns an attribute of an element, or "".
-func attr(start xml.StartElement, name string) string {
-	for _, a := range start.Attr {
-		if a.Name.Space == "" && a.Name.Local == name {
-			return a.Value
+		items++
+		if jid := item.attr("jid"); jid != "" {
+			jids = append(jids, strings.Clone(jid))
 		}
 	}
-	return ""
+	return jids, items
 }
 
-// condition is the content of an error element: a first child that names what
-// went wrong, and perhaps a text (RFC 6120 4.9.2, 6.5, 8.3.2).
+// condition is the content of an error element: a first child of the namespace space that
+// names what went wrong, and perhaps a text (RFC 6120 4.9.2, 6.5, 8.3.2).
 type condition struct {
-	Type     string `xml:"type,attr"`
-	Text     string `xml:"text"`
-	Children []struct {
-		XMLName xml.Name
-		Content string `xml:",chardata"`
-	} `xml:",any"`
+	name    string // clipped; "undefined-condition" when there is none
+	content string
+	text    string // clipped
 }
 
-// in returns the first child of a namespace and its content.
-func (c *condition) in(space string) (name, content string) {
-	for _, child := range c.Children {
-		if child.XMLName.Space == space {
-			return clip(child.XMLName.Local), child.Content
+func conditionIn(e element, space string) condition {
+	c := condition{name: "undefined-condition"}
+	named := false
+	for child := range e.children() {
+		switch {
+		case child.local == "text":
+			c.text = clip(child.text())
+		case child.space == space && !named:
+			c.name, c.content, named = clip(child.local), child.text(), true
 		}
 	}
-	return "undefined-condition", ""
+	return c
 }
 
-func (c *condition) stanzaError() *StanzaError {
-	name, _ := c.in(nsStanzas)
-	return &StanzaError{Type: clip(c.Type), Condition: name, Text: clip(c.Text)}
+// refusal is what an iq of type error says.
+func (st *stanza) refusal() *StanzaError {
+	e, _ := st.child("", "error")
+	c := conditionIn(e, nsStanzas)
+	return &StanzaError{Type: clip(e.attr("type")), Condition: c.name, Text: c.text}
 }

@@ -5,11 +5,11 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"strings"
 
 	"github.com/mirrorfly-go/sdk/internal/plain"
 )
@@ -95,13 +95,9 @@ func (t *tcpFramer) startTLS(ctx context.Context, cfg *Config) error {
 func (t *tcpFramer) Open(ctx context.Context, to string) error {
 	t.scan = scanner{declaration: true}
 	t.scope = nil
-	var header bytes.Buffer
-	header.WriteString(`<?xml version="1.0"?><stream:stream to="`)
-	if err := xml.EscapeText(&header, []byte(to)); err != nil {
-		return err
-	}
-	header.WriteString(`" version="1.0" xmlns="` + nsClient + `" xmlns:stream="` + nsStream + `">`)
-	return t.WriteFrame(ctx, header.Bytes())
+	header := appendAttribute([]byte(`<?xml version="1.0"?><stream:stream`), "to", to)
+	header = append(header, ` version="1.0" xmlns="`+nsClient+`" xmlns:stream="`+nsStream+`">`...)
+	return t.WriteFrame(ctx, header)
 }
 
 func (t *tcpFramer) ReadFrame(ctx context.Context) ([]byte, error) {
@@ -163,44 +159,50 @@ func (t *tcpFramer) openStream(e edge) ([]byte, error) {
 	if e != edgeOpen {
 		return nil, malformed("stream closed by its header")
 	}
-	if bytes.HasPrefix(t.buf, []byte("<?")) && !bytes.HasPrefix(t.buf, []byte("<?xml ")) {
-		return nil, malformed("processing instruction")
-	}
-	start, err := firstElement(xml.NewDecoder(bytes.NewReader(t.buf)))
+	header, err := withoutDeclaration(string(t.buf))
 	if err != nil {
 		return nil, err
 	}
-	if (start.Name != xml.Name{Space: nsStream, Local: "stream"}) {
+	header += "</" + header[1:nameEnd(header, 1)] + ">" // so that it is an element
+	if err := check(header); err != nil {
+		return nil, err
+	}
+	stream := newElement(header, scope{})
+	if !stream.is(nsStream, "stream") {
 		return nil, malformed("no stream header")
 	}
-	open := openElement{}
-	for _, a := range start.Attr {
-		switch {
-		case a.Name == xml.Name{Local: "xmlns"}:
-			t.declare("xmlns", a.Value)
-		case a.Name.Space == "xmlns":
-			t.declare("xmlns:"+a.Name.Local, a.Value)
-		case a.Name == xml.Name{Local: "from"}:
-			open.From = a.Value
-		case a.Name == xml.Name{Local: "id"}:
-			open.ID = a.Value
-		case a.Name == xml.Name{Local: "version"}:
-			open.Version = a.Value
+	for name, value := range attributes(stream.tag) {
+		if name == "xmlns" || strings.HasPrefix(name, "xmlns:") {
+			t.scope = append(t.scope, declaration{name, appendAttribute(nil, name, unescape(value))})
 		}
 	}
 	if len(t.scope) > maxScope {
 		return nil, malformed("%d namespaces in the stream header", len(t.scope))
 	}
 	t.scan.floor = 1
-	return encode(&open)
+	return markup{space: nsFraming, name: "open", attrs: []string{
+		"from", stream.attr("from"), "id", stream.attr("id"), "version", stream.attr("version"),
+	}}.frame(), nil
 }
 
-func (t *tcpFramer) declare(name, uri string) {
-	var text bytes.Buffer
-	text.WriteString(" " + name + `="`)
-	_ = xml.EscapeText(&text, []byte(uri)) // a buffer takes everything
-	text.WriteByte('"')
-	t.scope = append(t.scope, declaration{name, text.Bytes()})
+// withoutDeclaration takes the XML declaration off the stream header. XMPP is UTF-8 (RFC 6120 11.6).
+func withoutDeclaration(header string) (string, error) {
+	after, some := strings.CutPrefix(header, "<?")
+	if !some {
+		return header, nil
+	}
+	declaration, rest, ends := strings.Cut(after, "?>")
+	declaration = "<" + declaration + "/>" // so that it is an element
+	rest = strings.TrimSpace(rest)
+	if check(declaration) != nil || !ends || rest == "" {
+		return "", malformed("bad XML declaration")
+	}
+	e := newElement(declaration, scope{})
+	version, encoding := e.attr("version"), e.attr("encoding")
+	if e.local != "xml" || version != "1.0" || encoding != "" && !strings.EqualFold(encoding, "utf-8") {
+		return "", malformed("bad XML declaration")
+	}
+	return rest, nil
 }
 
 // inherit adds to the start tag in t.buf the namespaces that are in scope.

@@ -93,11 +93,7 @@ func (u *upgrade) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 func (w *wsFramer) Open(ctx context.Context, to string) error {
-	frame, err := encode(&openElement{To: to, Version: "1.0"})
-	if err != nil {
-		return err
-	}
-	return w.WriteFrame(ctx, frame)
+	return w.WriteFrame(ctx, markup{space: nsFraming, name: "open", attrs: []string{"to", to, "version", "1.0"}}.frame())
 }
 
 func (w *wsFramer) ReadFrame(ctx context.Context) ([]byte, error) {
