@@ -16,7 +16,7 @@ func TestAcrossNodes(t *testing.T) {
 	overEach(t, a, b, func(t *testing.T, s *service) {
 		anna, _ := s.loginAt(t, a, "anna")
 		ben, _ := s.loginAt(t, b, "ben")
-		s.befriend(anna, ben)
+		s.befriend(t, anna, ben)
 		anna.AwaitPresence(t, ben, "online")
 		ben.AwaitPresence(t, anna, "online")
 		anna.RequireOnline(t, ben)
@@ -31,23 +31,20 @@ func TestAcrossNodes(t *testing.T) {
 			require.Equal(c, want, sdk.ProfileUpdate{Name: seen.Data.NickName, Email: seen.Data.Email, Status: seen.Data.Status})
 		})
 
-		_, err = anna.BlockUser(t.Context(), ben.JID())
-		require.NoError(t, err)
+		anna.Block(t, ben)
 		anna.AwaitMyBlock(t, ben, true)
 		ben.AwaitBlockedBy(t, anna, true)
 		requireBlockers(t, ben, anna)
 		anna.RequireIBlocked(t, ben)
-		_, err = anna.UnblockUser(t.Context(), ben.JID())
-		require.NoError(t, err)
+		anna.Unblock(t, ben)
 		ben.AwaitBlockedBy(t, anna, false)
 		requireBlockers(t, ben)
 
 		// A second device, on the other node, is told of what the first does.
 		desk, _ := s.loginAt(t, a, "carl")
-		phone := desk.Again(t, atOnly(s, b))
+		phone := s.againAt(t, b, desk)
 		s.requireAt(t, desk, a, b)
-		_, err = desk.BlockUser(t.Context(), anna.JID())
-		require.NoError(t, err)
+		desk.Block(t, anna)
 		phone.AwaitMyBlock(t, anna, true)
 		eventually(t, func(c require.TestingT) {
 			list, err := phone.GetUsersIBlocked(t.Context())
@@ -72,11 +69,4 @@ func requireBlockers(t *testing.T, of *users.User, want ...*users.User) {
 		require.NoError(c, err)
 		require.Equal(c, jids, list.Data)
 	})
-}
-
-// atOnly is a configuration that knows one node only.
-func atOnly(s *service, node *xmppserver.Server) sdk.Config {
-	cfg := s.rest.Config()
-	cfg.XMPPAddress = s.way.addresses(s.way.host(node))
-	return cfg
 }

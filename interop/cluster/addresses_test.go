@@ -20,7 +20,7 @@ func TestAddresses(t *testing.T) {
 	a, b := xmppserver.Cluster(t, xmppserver.Options{Passwords: "plain"})
 	overEach(t, a, b, func(t *testing.T, s *service) {
 		t.Run("both nodes are used", func(t *testing.T) {
-			s.requireSpread(t, "list", s.rest.Config())
+			s.requireSpread(t, "list", s.Config())
 		})
 		t.Run("both records of a name are used", func(t *testing.T) {
 			s.requireSpread(t, "name", s.configFor("both.xmpp.mirrorfly.test"))
@@ -28,7 +28,7 @@ func TestAddresses(t *testing.T) {
 		t.Run("dead address", func(t *testing.T) { testDeadAddress(t, s) })
 		t.Run("dead record", func(t *testing.T) {
 			s.blackHole(t, "127.0.0.3")
-			u := users.Login(t, s.configFor("half-dead.xmpp.mirrorfly.test"), s.name("dead-record"))
+			u := users.Login(t, s.configFor("half-dead.xmpp.mirrorfly.test"), s.Name("dead-record"))
 			s.requireAt(t, u, a)
 		})
 	})
@@ -36,9 +36,9 @@ func TestAddresses(t *testing.T) {
 
 // configFor reaches the service by a name, which the library looks up.
 func (s *service) configFor(name string) sdk.Config {
-	cfg := s.rest.Config()
-	_, port, _ := net.SplitHostPort(s.way.host(s.node))
-	cfg.XMPPAddress = s.way.addresses(net.JoinHostPort(name, port))
+	cfg := s.Config()
+	_, port, _ := net.SplitHostPort(s.Way.Host(s.Node))
+	cfg.XMPPAddress = s.Way.Addresses(net.JoinHostPort(name, port))
 	cfg.DialContext = nil
 	return cfg
 }
@@ -46,13 +46,13 @@ func (s *service) configFor(name string) sdk.Config {
 // requireSpread checks that clients with the same configuration do not all go to one node.
 func (s *service) requireSpread(t *testing.T, short string, cfg sdk.Config) {
 	t.Helper()
-	account := users.Register(t, cfg, s.name(short)).Account
+	account := users.Register(t, cfg, s.Name(short)).Account
 	const clients = 24 // all at one of two nodes by chance: once in eight million runs
 	used := map[string]int{}
 	for n := 0; n < clients && len(used) < 2; n++ {
 		u := users.New(t, cfg)
 		u.Account = account
-		u.Login(t)
+		connectWhenKnown(t, u)
 		used[s.awaitNode(t, u)]++
 		require.NoError(t, u.Close())
 		s.requireAt(t, u) // nowhere
@@ -78,8 +78,8 @@ const dialTimeout = 2 * 5 * time.Second
 func testDeadAddress(t *testing.T, s *service) {
 	const dead = "192.0.2.1:443" // RFC 5737: nobody's
 	stuck := make(chan time.Duration, 1)
-	cfg := s.rest.Config()
-	cfg.XMPPAddress = s.way.addresses(dead, s.way.host(s.node))
+	cfg := s.Config()
+	cfg.XMPPAddress = s.Way.Addresses(dead, s.Way.Host(s.Node))
 	cfg.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
 		if address != dead {
 			return new(net.Dialer).DialContext(ctx, network, address)
@@ -89,12 +89,12 @@ func testDeadAddress(t *testing.T, s *service) {
 		stuck <- time.Since(start)
 		return nil, ctx.Err()
 	}
-	account := users.Register(t, cfg, s.name("dead-address")).Account
+	account := users.Register(t, cfg, s.Name("dead-address")).Account
 	for range 64 { // which address is first is left to chance
 		u := users.New(t, cfg)
 		u.Account = account
 		u.Login(t)
-		s.requireAt(t, u, s.node)
+		s.requireAt(t, u, s.Node)
 		if len(stuck) > 0 {
 			require.Less(t, <-stuck, dialTimeout)
 			return
@@ -108,7 +108,7 @@ func testDeadAddress(t *testing.T, s *service) {
 // connect: somebody listens there, never takes a connection, and has no room for more.
 func (s *service) blackHole(t *testing.T, ip string) {
 	t.Helper()
-	_, text, _ := net.SplitHostPort(s.way.host(s.node))
+	_, text, _ := net.SplitHostPort(s.Way.Host(s.Node))
 	port, err := strconv.Atoi(text)
 	require.NoError(t, err)
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)

@@ -9,15 +9,14 @@ import (
 	"encoding/json"
 	"errors"
 	"net"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	sdk "github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/interop/internal/tour"
 	"github.com/mirrorfly-go/sdk/interop/internal/users"
 	"github.com/mirrorfly-go/sdk/interop/internal/xmppserver"
-	"github.com/mirrorfly-go/sdk/sdktest"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -28,82 +27,57 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// transport is one way to a node.
-type transport struct {
-	name         string
-	suffix       string // of the user names, since the transports share the accounts
-	scheme, path string
-	host         func(*xmppserver.Server) string // and port
-}
-
-var transports = []transport{
-	{"WebSocket", "ws", "wss://", "/websocket", func(s *xmppserver.Server) string { return s.HTTPS }},
-	{"STARTTLS", "tcp", "xmpp://", "", func(s *xmppserver.Server) string { return s.C2S }},
-	{"direct TLS", "tls", "xmpps://", "", func(s *xmppserver.Server) string { return s.C2STLS }},
-}
-
-// addresses is a value for sdk.Config.XMPPAddress.
-func (w transport) addresses(hosts ...string) string {
-	var list []string
-	for _, host := range hosts {
-		list = append(list, w.scheme+host+w.path)
-	}
-	return strings.Join(list, ",")
-}
-
 // service is MirrorFly as a test sees it: REST by sdktest, XMPP by both nodes over one transport.
 type service struct {
-	node, other *xmppserver.Server // the REST half works with the first
-	rest        *sdktest.Server
-	way         transport
+	*tour.Service
+	other *xmppserver.Server
 }
 
-func newService(t *testing.T, way transport, node, other *xmppserver.Server) *service {
+func newService(t *testing.T, way tour.Way, node, other *xmppserver.Server) *service {
 	t.Helper()
-	return &service{node: node, other: other, way: way, rest: sdktest.New(t, sdktest.Options{Trial: true, XMPP: &sdktest.XMPP{
-		Domain: node.Domain, APIURL: node.APIURL, Address: way.addresses(way.host(node), way.host(other)), CAFile: node.CAFile,
-	}})}
+	return &service{Service: tour.New(t, way, node, other), other: other}
 }
 
 // overEach runs f once for each transport, all against the same nodes.
 func overEach(t *testing.T, node, other *xmppserver.Server, f func(*testing.T, *service)) {
 	t.Helper()
-	for _, way := range transports {
-		t.Run(way.name, func(t *testing.T) { f(t, newService(t, way, node, other)) })
+	for _, way := range tour.Ways() {
+		t.Run(way.Name, func(t *testing.T) { f(t, newService(t, way, node, other)) })
 	}
 }
-
-func (s *service) name(short string) string { return short + "-" + s.way.suffix }
 
 // loginAt logs a user in at one node, one of the two that the client knows. Where it may go
 // later is for the gate to say.
 func (s *service) loginAt(t *testing.T, home *xmppserver.Server, short string, change ...func(*sdk.Config)) (*users.User, *gate) {
 	t.Helper()
-	away := s.node
-	if home == s.node {
+	away := s.Node
+	if home == s.Node {
 		away = s.other
 	}
-	g := &gate{barred: s.way.host(away)}
-	cfg := s.rest.Config()
-	cfg.DialContext = g.dial
-	for _, c := range change {
-		c(&cfg)
-	}
-	u := s.loginWhenKnown(t, cfg, short)
+	g := &gate{barred: s.Way.Host(away)}
+	u := s.Register(t, short, append(change, func(cfg *sdk.Config) { cfg.DialContext = g.dial })...)
+	connectWhenKnown(t, u)
 	s.requireAt(t, u, home)
 	return u, g
 }
 
-// loginWhenKnown registers and connects: a node learns of an account that was made at the other a moment later.
-func (s *service) loginWhenKnown(t *testing.T, cfg sdk.Config, short string) *users.User {
+// againAt connects the account of u from another device, which knows one node only.
+func (s *service) againAt(t *testing.T, node *xmppserver.Server, u *users.User) *users.User {
 	t.Helper()
-	u := users.Register(t, cfg, s.name(short))
+	other := users.New(t, s.Config(func(cfg *sdk.Config) { cfg.XMPPAddress = s.Way.Addresses(s.Way.Host(node)) }))
+	other.Account = u.Account
+	connectWhenKnown(t, other)
+	return other
+}
+
+// connectWhenKnown connects: a node learns of an account that was made at the other a moment later.
+func connectWhenKnown(t *testing.T, u *users.User) {
+	t.Helper()
 	require.Eventually(t, func() bool {
 		_, err := u.Connect(t.Context(), u.ID(), u.Account.Password)
 		return err == nil
 	}, users.Patience, 50*time.Millisecond)
 	u.AwaitStatus(t, sdk.StatusConnected)
-	return u
 }
 
 // gate keeps a client away from one address until it is open.
@@ -138,14 +112,23 @@ func (s *service) requireAt(t *testing.T, u *users.User, at ...*xmppserver.Serve
 
 // nodesOf asks the service where the sessions of a user are.
 func (s *service) nodesOf(t require.TestingT, u *users.User) []string {
-	var sessions []struct{ Node string }
-	answer := s.node.API("user_sessions_info", map[string]any{"user": u.ID(), "host": s.node.Domain})
-	require.NoError(t, json.Unmarshal([]byte(answer), &sessions), answer)
 	var nodes []string
-	for _, session := range sessions {
+	for _, session := range sessionsOf(t, s.Node, u) {
 		nodes = append(nodes, session.Node)
 	}
 	return nodes
+}
+
+type session struct {
+	Node     string
+	Priority int // below zero before the initial presence
+}
+
+// sessionsOf are those that a node knows of.
+func sessionsOf(t require.TestingT, node *xmppserver.Server, u *users.User) (sessions []session) {
+	answer := node.API("user_sessions_info", map[string]any{"user": u.ID(), "host": node.Domain})
+	require.NoError(t, json.Unmarshal([]byte(answer), &sessions), answer)
+	return sessions
 }
 
 // eventually repeats checks of what a node knows from the other.
@@ -154,13 +137,18 @@ func eventually(t *testing.T, check func(require.TestingT)) {
 	require.EventuallyWithT(t, func(c *assert.CollectT) { check(c) }, users.Patience, 20*time.Millisecond)
 }
 
-// befriend makes two users each other's contacts, which tells each that the other is there.
-func (s *service) befriend(a, b *users.User) {
-	for _, pair := range [][2]*users.User{{a, b}, {b, a}} {
-		s.node.API("add_rosteritem", map[string]any{
-			"localuser": pair[0].ID(), "localhost": s.node.Domain,
-			"user": pair[1].ID(), "host": s.node.Domain,
-			"nick": pair[1].ID(), "group": "", "subs": "both",
-		})
+// befriend makes two users each other's contacts, which tells each that the other is there. A node
+// drops presence for whom it does not know to be present, so both are, at both nodes, before.
+func (s *service) befriend(t *testing.T, a, b *users.User) {
+	t.Helper()
+	for _, node := range []*xmppserver.Server{s.Node, s.other} {
+		for _, u := range []*users.User{a, b} {
+			eventually(t, func(t require.TestingT) {
+				known := sessionsOf(t, node, u)
+				require.Len(t, known, 1)
+				require.GreaterOrEqual(t, known[0].Priority, 0)
+			})
+		}
 	}
+	tour.Befriend(s.Node, a, b)
 }

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	sdk "github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/interop/internal/tour"
 	"github.com/mirrorfly-go/sdk/interop/internal/users"
 	"github.com/mirrorfly-go/sdk/interop/internal/xmppserver"
 	"github.com/stretchr/testify/require"
@@ -45,13 +46,13 @@ func TestNodeGone(t *testing.T) {
 func testNodeGone(t *testing.T, doomed, left *xmppserver.Server, end func(*xmppserver.Server)) {
 	var crowd []*worker
 	var bystanders []*users.User
-	for _, way := range transports {
+	for _, way := range tour.Ways() {
 		s := newService(t, way, left, doomed)
 		for _, name := range []string{"anna", "ben"} {
 			stays, _ := s.loginAt(t, left, "friend-of-"+name)
 			bystanders = append(bystanders, stays)
 			u, g := s.loginAt(t, doomed, name, withPolicy)
-			s.befriend(u, stays)
+			s.befriend(t, u, stays)
 			stays.AwaitPresence(t, u, "online")
 			g.open.Store(true)
 			crowd = append(crowd, &worker{User: u, service: s, contact: stays, busy: make(chan struct{}), back: make(chan struct{})})
@@ -80,7 +81,7 @@ func testNodeGone(t *testing.T, doomed, left *xmppserver.Server, end func(*xmpps
 	}
 	doomed.Start()
 	for _, w := range crowd {
-		w.requireKept(t, w.Again(t, atOnly(w.service, doomed)), doomed) // nor undone by what the node remembers
+		w.requireKept(t, w.service.againAt(t, doomed, w.User), doomed) // nor undone by what the node remembers
 	}
 }
 
@@ -133,7 +134,7 @@ func (w *worker) setBlocked(ctx context.Context, block bool) error {
 	if block {
 		call = w.BlockUser
 	}
-	_, err := call(ctx, "stranger@"+w.service.node.Domain)
+	_, err := call(ctx, "stranger@"+w.service.Node.Domain)
 	if err == nil {
 		clear(w.blocked)
 	}
@@ -172,7 +173,7 @@ func (w *worker) requireBack(t *testing.T) {
 		}
 		return e.Status == sdk.StatusConnected
 	})
-	w.service.requireAt(t, w.User, w.service.node)
+	w.service.requireAt(t, w.User, w.service.Node)
 }
 
 // requireKept checks that nothing is undone that a call had said was done, as the user's

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	sdk "github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/interop/internal/tour"
 	"github.com/mirrorfly-go/sdk/interop/internal/users"
 	"github.com/mirrorfly-go/sdk/interop/internal/xmppserver"
 	"github.com/stretchr/testify/require"
@@ -15,7 +16,7 @@ func TestResumeAtTheOtherNode(t *testing.T) {
 	t.Parallel()
 	doomed, left := xmppserver.Cluster(t, xmppserver.Options{})
 	var stranded []*users.User
-	for _, way := range transports {
+	for _, way := range tour.Ways() {
 		s := newService(t, way, left, doomed)
 		u, line := s.loginOver(t, "carl", doomed, left)
 		u.RequireIBlocked(t) // the stream counts by now
@@ -24,8 +25,8 @@ func TestResumeAtTheOtherNode(t *testing.T) {
 	}
 	overEach(t, left, doomed, func(t *testing.T, s *service) {
 		u, line := s.loginOver(t, "anna", doomed, left)
-		device, ben := u.Again(t, atOnly(s, left)), users.Register(t, s.rest.Config(), s.name("ben"))
-		line.Avoid(s.way.host(doomed))
+		device, ben := s.againAt(t, left, u), s.Register(t, "ben")
+		line.Avoid(s.Way.Host(doomed))
 		u.RequireResumed(t, line, device, ben)
 		s.requireAt(t, u, left, left)
 	})
@@ -40,11 +41,9 @@ func TestResumeAtTheOtherNode(t *testing.T) {
 func (s *service) loginOver(t *testing.T, short string, at, away *xmppserver.Server) (*users.User, *users.Line) {
 	t.Helper()
 	line := new(users.Line)
-	line.Avoid(s.way.host(away))
-	cfg := s.rest.Config()
-	withPolicy(&cfg)
-	cfg.DialContext = line.Dial
-	u := s.loginWhenKnown(t, cfg, short)
+	line.Avoid(s.Way.Host(away))
+	u := s.Register(t, short, withPolicy, func(cfg *sdk.Config) { cfg.DialContext = line.Dial })
+	connectWhenKnown(t, u)
 	s.requireAt(t, u, at)
 	return u, line
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	sdk "github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/interop/internal/tour"
 	"github.com/mirrorfly-go/sdk/interop/internal/users"
 	"github.com/mirrorfly-go/sdk/interop/internal/xmppserver"
 	"github.com/mirrorfly-go/sdk/sdktest"
@@ -32,7 +33,7 @@ type place struct {
 	scram    string                     // mechanism for the stock client; empty: the one it chooses
 	blocked  string                     // condition that somebody who is blocked meets
 	blocking string                     // condition that somebody who blocks meets
-	befriend func(a, b sdk.Credentials) // makes them each other's contacts
+	befriend func(a, b *users.User)     // makes them each other's contacts
 	expel    func(user sdk.Credentials) // ends the user's connections
 }
 
@@ -42,7 +43,7 @@ func inTheBox(t *testing.T) *place {
 	return &place{
 		config: srv.Config(), rest: srv, starttls: srv.XMPPAddress(),
 		blocked: "service-unavailable", blocking: "not-acceptable",
-		befriend: func(sdk.Credentials, sdk.Credentials) {}, // everybody is everybody's contact
+		befriend: func(_, _ *users.User) {}, // everybody is everybody's contact
 		expel:    func(sdk.Credentials) { srv.DropConnections() },
 	}
 }
@@ -57,14 +58,7 @@ func onEjabberd(t *testing.T) *place {
 		config: srv.Config(), rest: srv, starttls: node.C2S,
 		scram:   "SCRAM-SHA-256", // left to itself it takes one with channel binding, and fails: "Invalid channel binding"
 		blocked: "forbidden", blocking: "not-acceptable",
-		befriend: func(a, b sdk.Credentials) {
-			for _, pair := range [][2]sdk.Credentials{{a, b}, {b, a}} {
-				node.API("add_rosteritem", map[string]any{
-					"localuser": pair[0].Username, "localhost": node.Domain, "user": pair[1].Username, "host": node.Domain,
-					"nick": pair[1].Username, "group": "", "subs": "both",
-				})
-			}
-		},
+		befriend: func(a, b *users.User) { tour.Befriend(node, a, b) },
 		expel: func(c sdk.Credentials) {
 			node.API("kick_user", map[string]any{"user": c.Username, "host": node.Domain})
 		},

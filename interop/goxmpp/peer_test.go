@@ -14,9 +14,9 @@ import (
 func (p *place) pair(t *testing.T) (*users.User, *stock) {
 	t.Helper()
 	ours, theirs := users.Register(t, p.config, "ours"), users.Register(t, p.config, "theirs")
+	p.befriend(ours, theirs)
 	ours.Login(t)
 	x := p.login(t, theirs.Account)
-	p.befriend(ours.Account, theirs.Account)
 	x.awaitPresence(t, ours, "")
 	awaitStatus(t, ours, x, "online")
 	return ours, x

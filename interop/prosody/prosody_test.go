@@ -15,18 +15,16 @@ import (
 	"testing"
 
 	sdk "github.com/mirrorfly-go/sdk"
-	"github.com/mirrorfly-go/sdk/interop/internal/users"
+	"github.com/mirrorfly-go/sdk/interop/internal/tour"
 	"github.com/mirrorfly-go/sdk/interop/internal/xmppserver"
-	"github.com/mirrorfly-go/sdk/sdktest"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// start starts a Prosody that also answers the commands of ejabberd's HTTP API. env are
-// further variables of the start script.
-func start(t *testing.T, o xmppserver.Options) *xmppserver.Server {
+// start starts a Prosody that also answers the commands of ejabberd's HTTP API.
+func start(t testing.TB, o xmppserver.Options) *xmppserver.Server {
 	t.Helper()
 	shared, err := filepath.Abs("../servers/prosody/modules")
 	require.NoError(t, err)
@@ -43,88 +41,38 @@ func start(t *testing.T, o xmppserver.Options) *xmppserver.Server {
 	return node
 }
 
-// transport is one way to the server.
-type transport struct {
-	name    string
-	suffix  string // of the user names, since the transports share a server and its accounts
-	address func(*xmppserver.Server) string
+func TestTour(t *testing.T) {
+	t.Parallel()
+	tour.OverEach(t, start(t, xmppserver.Options{}), tour.Profile)
 }
 
-var transports = []transport{
-	{"WebSocket", "ws", func(s *xmppserver.Server) string { return "wss://" + s.HTTPS + "/websocket" }},
-	{"STARTTLS", "tcp", func(s *xmppserver.Server) string { return "xmpp://" + s.C2S }},
-	{"direct TLS", "tls", func(s *xmppserver.Server) string { return "xmpps://" + s.C2STLS }},
+// TestLegacyVCards: as Debian ships it, Prosody turns a card into what it knows of, and the
+// service's own children of it are lost. The set succeeds all the same.
+func TestLegacyVCards(t *testing.T) {
+	t.Parallel()
+	node := start(t, xmppserver.Options{Env: map[string]string{"VCARD": "vcard_legacy"}})
+	tour.OverEach(t, node, func(t *testing.T, s *tour.Service) {
+		anna := s.Login(t, "anna")
+		_, err := anna.SetUserProfile(t.Context(), sdk.ProfileUpdate{Name: "Anna", Status: "here", Email: "anna@example.com"})
+		require.NoError(t, err)
+		anna.RequireProfile(t, anna, sdk.ProfileUpdate{}, sdk.ProfileImage{})
+	})
 }
 
-// service is MirrorFly as a test sees it: REST by sdktest, XMPP by Prosody over one transport.
-type service struct {
-	node *xmppserver.Server
-	rest *sdktest.Server
-	way  transport
+func TestTwoResources(t *testing.T) {
+	t.Parallel()
+	tour.OverEach(t, start(t, xmppserver.Options{}), tour.TwoResources)
 }
 
-// overEach runs f once for each transport, all against the same server, each with a REST
-// half of its own.
-func overEach(t *testing.T, node *xmppserver.Server, f func(*testing.T, *service)) {
-	t.Helper()
-	for _, way := range transports {
-		t.Run(way.name, func(t *testing.T) { f(t, newService(t, node, way)) })
-	}
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	tour.Refusals(t, start)
 }
 
-func newService(t *testing.T, node *xmppserver.Server, way transport) *service {
-	t.Helper()
-	return &service{node: node, way: way, rest: sdktest.New(t, sdktest.Options{Trial: true, XMPP: &sdktest.XMPP{
-		Domain: node.Domain, APIURL: node.APIURL, Address: way.address(node), CAFile: node.CAFile,
-	}})}
-}
-
-func (s *service) config(change ...func(*sdk.Config)) sdk.Config {
-	cfg := s.rest.Config()
-	for _, c := range change {
-		c(&cfg)
-	}
-	return cfg
-}
-
-func (s *service) register(t *testing.T, name string, change ...func(*sdk.Config)) *users.User {
-	t.Helper()
-	return users.Register(t, s.config(change...), name+"-"+s.way.suffix)
-}
-
-func (s *service) login(t *testing.T, name string, change ...func(*sdk.Config)) *users.User {
-	t.Helper()
-	return users.Login(t, s.config(change...), name+"-"+s.way.suffix)
-}
-
-// account names a user to the API, with further arguments as key, value.
-func (s *service) account(u *users.User, more ...string) map[string]any {
-	args := map[string]any{"user": u.ID(), "host": s.node.Domain}
-	for i := 0; i < len(more); i += 2 {
-		args[more[i]] = more[i+1]
-	}
-	return args
-}
-
-// befriend makes two users each other's contacts. Who logs in afterwards sees the other.
-func (s *service) befriend(a, b *users.User) {
-	for _, pair := range [][2]*users.User{{a, b}, {b, a}} {
-		s.node.API("add_rosteritem", map[string]any{
-			"localuser": pair[0].ID(), "localhost": s.node.Domain,
-			"user": pair[1].ID(), "host": s.node.Domain,
-			"nick": pair[1].ID(), "group": "", "subs": "both",
-		})
-	}
-}
-
-// friends are two users, logged in, who see each other.
-func (s *service) friends(t *testing.T) (anna, ben *users.User) {
-	t.Helper()
-	anna, ben = s.register(t, "anna"), s.register(t, "ben")
-	s.befriend(anna, ben)
-	anna.Login(t)
-	ben.Login(t)
-	anna.AwaitPresence(t, ben, "online")
-	ben.AwaitPresence(t, anna, "online")
-	return anna, ben
+// TestUnknownHost: over direct TLS it refuses the name before there is a stream.
+func TestUnknownHost(t *testing.T) {
+	t.Parallel()
+	tour.OverEach(t, start(t, xmppserver.Options{}), func(t *testing.T, s *tour.Service) {
+		tour.UnknownHost(t, s, func(err error) { require.ErrorContains(t, err, "unrecognized name") })
+	})
 }

@@ -74,13 +74,16 @@ func (u *User) Again(t testing.TB, cfg sdk.Config) *User {
 	return other
 }
 
-// Login connects, and takes the event that tells so.
+// Login connects, takes the event that tells so, and waits until the server has taken in the
+// initial presence: Connect returns when that was sent.
 func (u *User) Login(t testing.TB) {
 	t.Helper()
 	res, err := u.Connect(t.Context(), u.Account.Username, u.Account.Password)
 	require.NoError(t, err)
 	require.Equal(t, "Login Success", res.Message)
 	u.AwaitStatus(t, sdk.StatusConnected)
+	_, err = u.GetLastSeen(t.Context(), u.JID()) // a session's stanzas are handled in order, so any answer will do
+	require.NoError(t, err)
 }
 
 // JID is the bare JID.
@@ -115,6 +118,20 @@ func (u *User) AwaitBlockedBy(t testing.TB, by *User, blocked bool) {
 	Await(t, u.Blocks, func(e sdk.BlockEvent) bool { return e == want })
 }
 
+// Block blocks another user.
+func (u *User) Block(t testing.TB, whom *User) {
+	t.Helper()
+	_, err := u.BlockUser(t.Context(), whom.JID())
+	require.NoError(t, err)
+}
+
+// Unblock undoes [User.Block].
+func (u *User) Unblock(t testing.TB, whom *User) {
+	t.Helper()
+	_, err := u.UnblockUser(t.Context(), whom.JID())
+	require.NoError(t, err)
+}
+
 // RequireIBlocked checks the own block list.
 func (u *User) RequireIBlocked(t testing.TB, want ...*User) {
 	t.Helper()
@@ -147,17 +164,27 @@ func (u *User) RequireOnline(t testing.TB, other *User) {
 	require.Equal(t, sdk.LastSeen{FromUserJID: other.JID(), Seconds: 0}, res.Data)
 }
 
-// RequireProfile checks what reading the profile of owner gives, and that the listener was told the same.
+// RequireProfile checks what reading the profile of owner gives, by JID and by ID, and that the listener was told the same.
 func (u *User) RequireProfile(t testing.TB, owner *User, want sdk.ProfileUpdate, picture sdk.ProfileImage) {
 	t.Helper()
-	res, err := u.GetUserProfile(t.Context(), owner.JID())
+	for _, id := range []string{owner.JID(), owner.ID()} {
+		res, err := u.GetUserProfile(t.Context(), id)
+		require.NoError(t, err)
+		require.Equal(t, sdk.Profile{
+			UserID: owner.ID(), UserJID: owner.JID(), FromUser: owner.ID(),
+			NickName: want.Name, Email: want.Email, MobileNumber: want.MobileNumber, Status: want.Status,
+			Image: picture.FileToken, ThumbImage: picture.FileTokenThumb,
+		}, res.Data)
+		Await(t, u.Profiles, func(p sdk.Profile) bool { return p == res.Data })
+	}
+}
+
+// RequireBack waits until a lost connection has been made again, and uses it.
+func (u *User) RequireBack(t testing.TB) {
+	t.Helper()
+	u.AwaitStatus(t, sdk.StatusConnected)
+	_, err := u.SetUserProfile(t.Context(), sdk.ProfileUpdate{Email: "a@example.com"})
 	require.NoError(t, err)
-	require.Equal(t, sdk.Profile{
-		UserID: owner.ID(), UserJID: owner.JID(), FromUser: owner.ID(),
-		NickName: want.Name, Email: want.Email, MobileNumber: want.MobileNumber, Status: want.Status,
-		Image: picture.FileToken, ThumbImage: picture.FileTokenThumb,
-	}, res.Data)
-	Await(t, u.Profiles, func(p sdk.Profile) bool { return p == res.Data })
 }
 
 // RequireResumed cuts the line of u, has its other device block and unblock whom meanwhile, and checks that u is told all
@@ -170,10 +197,8 @@ func (u *User) RequireResumed(t testing.TB, line *Line, device, whom *User) {
 	u.AwaitStatus(t, sdk.StatusDisconnected)
 	const times = 10
 	for range times {
-		_, err := device.BlockUser(t.Context(), whom.JID())
-		require.NoError(t, err)
-		_, err = device.UnblockUser(t.Context(), whom.JID())
-		require.NoError(t, err)
+		device.Block(t, whom)
+		device.Unblock(t, whom)
 	}
 	mend()
 	require.True(t, u.AwaitStatus(t, sdk.StatusConnected).Resumed)

@@ -1,0 +1,53 @@
+package tour
+
+import (
+	"testing"
+	"time"
+
+	sdk "github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/interop/internal/users"
+	"github.com/mirrorfly-go/sdk/interop/internal/xmppserver"
+)
+
+// Quickly keeps the waiting between attempts short.
+func Quickly(cfg *sdk.Config) {
+	cfg.Reconnect = sdk.ReconnectPolicy{MinDelay: 50 * time.Millisecond, MaxDelay: 500 * time.Millisecond}
+}
+
+// Restart: the sessions come back to a server that was stopped or killed. keep has it write down
+// what it must not forget.
+func Restart(t *testing.T, start Start, keep func(*xmppserver.Server)) {
+	for name, end := range map[string]func(*xmppserver.Server){
+		"stopped": (*xmppserver.Server).Stop,
+		"killed":  (*xmppserver.Server).Kill,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			node := start(t, xmppserver.Options{})
+			var all []*users.User
+			for _, way := range Ways() {
+				s := New(t, way, node)
+				all = append(all, s.Login(t, "anna", Quickly), s.Login(t, "ben", Quickly))
+			}
+			keep(node)
+			end(node)
+			for _, u := range all {
+				u.AwaitStatus(t, sdk.StatusDisconnected) // with stream management even a Prosody that stops says no more
+				u.AwaitStatus(t, sdk.StatusConnectionFailed)
+				_, err := u.SetUserProfile(t.Context(), sdk.ProfileUpdate{Email: "a@example.com"})
+				users.RequireLost(t, err)
+			}
+			node.Start()
+			for _, u := range all {
+				u.RequireBack(t)
+			}
+		})
+	}
+}
+
+// Resume: what is pushed while the connection is away arrives later.
+func Resume(t *testing.T, s *Service) {
+	var line users.Line
+	desk := s.Login(t, "anna", Quickly, func(cfg *sdk.Config) { cfg.DialContext = line.Dial })
+	desk.RequireResumed(t, &line, desk.Again(t, s.Config()), s.Register(t, "ben"))
+}
