@@ -13,8 +13,8 @@ type framer interface {
 	// ReadFrame returns the next element, valid until the next call. The end of
 	// the stream comes as a frame: <close/>. Not for concurrent use.
 	ReadFrame(ctx context.Context) ([]byte, error)
-	// WriteFrame writes one element. Safe for concurrent use.
-	WriteFrame(ctx context.Context, frame []byte) error
+	// WriteFrames writes elements, together where the transport can. Safe for concurrent use.
+	WriteFrames(ctx context.Context, frames ...[]byte) error
 	// End writes the end of the stream.
 	End(ctx context.Context) error
 	// Close closes the connection politely, but no later than ctx ends.

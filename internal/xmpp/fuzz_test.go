@@ -353,10 +353,12 @@ type keeper struct {
 	sent [][]byte
 }
 
-func (k *keeper) WriteFrame(_ context.Context, frame []byte) error {
+func (k *keeper) WriteFrames(_ context.Context, frames ...[]byte) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.sent = append(k.sent, bytes.Clone(frame))
+	for _, frame := range frames {
+		k.sent = append(k.sent, bytes.Clone(frame))
+	}
 	return nil
 }
 
@@ -376,8 +378,8 @@ type answering struct {
 	over   bool
 }
 
-func (a *answering) WriteFrame(_ context.Context, frame []byte) error {
-	n, err := parseNode(string(frame))
+func (a *answering) WriteFrames(_ context.Context, frames ...[]byte) error {
+	n, err := parseNode(string(frames[0])) // there is one request
 	if err != nil || n.attr("type") != kindGet && n.attr("type") != kindSet {
 		return err
 	}

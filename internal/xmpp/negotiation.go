@@ -195,7 +195,7 @@ func (n *negotiation) request(ctx context.Context, id, step string, payload mark
 
 func (n *negotiation) send(ctx context.Context, frame []byte) error {
 	logFrame(n.cfg.Logger, "send", frame)
-	return n.f.WriteFrame(ctx, frame)
+	return n.f.WriteFrames(ctx, frame)
 }
 
 func (n *negotiation) next(ctx context.Context) (*stanza, error) {

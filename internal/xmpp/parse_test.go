@@ -181,12 +181,12 @@ func TestCutStreamErrors(t *testing.T) {
 // nowhere is a transport that swallows everything.
 type nowhere struct{}
 
-func (nowhere) Open(context.Context, string) error        { return nil }
-func (nowhere) ReadFrame(context.Context) ([]byte, error) { return nil, io.EOF }
-func (nowhere) WriteFrame(context.Context, []byte) error  { return nil }
-func (nowhere) End(context.Context) error                 { return nil }
-func (nowhere) Close(context.Context) error               { return nil }
-func (nowhere) Cut()                                      {}
+func (nowhere) Open(context.Context, string) error           { return nil }
+func (nowhere) ReadFrame(context.Context) ([]byte, error)    { return nil, io.EOF }
+func (nowhere) WriteFrames(context.Context, ...[]byte) error { return nil }
+func (nowhere) End(context.Context) error                    { return nil }
+func (nowhere) Close(context.Context) error                  { return nil }
+func (nowhere) Cut()                                         {}
 
 func TestNewID(t *testing.T) {
 	seen := map[string]bool{}

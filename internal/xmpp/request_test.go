@@ -331,6 +331,7 @@ func TestReasonBeatsFailedWrite(t *testing.T) {
 		})
 		c := dialThrough(t, cfg, func(f framer) framer { return &failingWriter{framer: f} })
 		require.NoError(t, c.LogOutQR(t.Context(), "gets through"))
+		synctest.Wait()
 		require.NoError(t, c.LogOutQR(t.Context(), "does not"))
 		stream := (*StreamError)(nil)
 		require.ErrorAs(t, <-c.served, &stream)
@@ -354,9 +355,9 @@ type failingWriter struct {
 	after int // writes so far
 }
 
-func (f *failingWriter) WriteFrame(ctx context.Context, frame []byte) error {
+func (f *failingWriter) WriteFrames(ctx context.Context, frames ...[]byte) error {
 	if f.after++; f.after > 1 {
 		return errBroken
 	}
-	return f.framer.WriteFrame(ctx, frame)
+	return f.framer.WriteFrames(ctx, frames...)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // management counts stanzas both ways, so that a stream whose connection is lost
@@ -17,6 +18,8 @@ type management struct {
 	at       *Address
 
 	received uint32 // stanzas of the server that we have handled
+	told     uint32 // those of them that we have told the server of
+	asked    bool   // the server waits to be told
 	sent     uint32 // stanzas that we have written, or begun to
 	acked    uint32 // those of them that the server says it has handled
 	unacked  []unacked
@@ -41,6 +44,14 @@ type Resumption struct {
 // maxResumeFailures is how often a stream is asked for and neither granted nor refused. Then a fresh one takes its place:
 // a server that can't resume must not keep us away.
 const maxResumeFailures = 3
+
+// A server asks after every stanza that it writes, as long as it does not wait for an answer already. Told at once, each
+// reply would cost two more frames; told a little later, one answer does for many. Nothing hangs on it: a resumption tells
+// how much we have. But the server keeps what it is not told of, and ends a stream for which it keeps too much.
+const (
+	tellDelay = 250 * time.Millisecond
+	tellEvery = 200 // stanzas
+)
 
 // smRequest asks how many stanzas the server has handled.
 const smRequest = `<r xmlns="` + nsManagement + `"/>`
@@ -99,6 +110,7 @@ func (n *negotiation) resume(ctx context.Context, r *Resumption) (done bool, err
 		return false, errors.New("resume: got something else than an answer")
 	}
 	m := r.m
+	m.asked, m.told = false, m.received
 	if err := m.acknowledge(st); err != nil {
 		return false, err
 	}
@@ -185,7 +197,10 @@ func (s *Session) manage(st *stanza) (known bool, err error) {
 	}
 	switch st.local {
 	case "r":
-		return true, s.answerLocked(smAnswer(s.sm.received).frame())
+		if !s.sm.asked {
+			s.sm.asked = true
+			s.tellTimer.Reset(tellDelay)
+		}
 	case "a":
 		return true, s.sm.acknowledge(st)
 	case "enabled":
@@ -226,13 +241,34 @@ func (m *management) start(st *stanza, here Address) {
 }
 
 // count counts a stanza of the server, just before it is handled: one whose handling fails ends the stream for good.
-func (s *Session) count(st *stanza) {
+func (s *Session) count(st *stanza) error {
 	if !st.is(nsClient, "iq") && !st.is(nsClient, "presence") && !st.is(nsClient, "message") {
-		return
+		return nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.sm != nil && s.sm.enabled {
-		s.sm.received++
+	if s.sm == nil || !s.sm.enabled {
+		return nil
 	}
+	s.sm.received++
+	if s.sm.asked && s.sm.received-s.sm.told >= tellEvery {
+		return s.tellReceivedLocked()
+	}
+	return nil
+}
+
+// tellReceived is what the timer runs when the server has waited long enough.
+func (s *Session) tellReceived() {
+	s.mu.Lock()
+	stuck := s.sm != nil && s.sm.asked && s.tellReceivedLocked() != nil
+	s.mu.Unlock()
+	if stuck {
+		s.end(errWriteStuck)
+	}
+}
+
+func (s *Session) tellReceivedLocked() error {
+	s.sm.asked, s.sm.told = false, s.sm.received
+	s.tellTimer.Stop()
+	return s.answerLocked(smAnswer(s.sm.received).frame())
 }

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -161,6 +163,7 @@ func TestUnsentRequests(t *testing.T) {
 // A request that its caller has given up before it was written never is.
 func TestGivenUpRequestsAreNotWritten(t *testing.T) {
 	blocked, got := make(chan struct{}), make(chan string, 4)
+	unblock := sync.OnceFunc(func() { close(blocked) })
 	c := dial(t, pipeServer(t, func(p *peer) {
 		p.login()
 		<-blocked // and nothing is read
@@ -168,14 +171,29 @@ func TestGivenUpRequestsAreNotWritten(t *testing.T) {
 			got <- p.recv().String()
 		}
 	}))
+	t.Cleanup(unblock)
 	require.NoError(t, c.LogOutQR(t.Context(), "fills the pipe"))
+	awaitTaken(c.Session)
 	err := c.Block(within(t, 50*time.Millisecond), "bob@xmpp.example.com")
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.True(t, unsent.Is(err))
 	require.NoError(t, c.LogOutQR(t.Context(), "comes next"))
-	close(blocked)
+	unblock()
 	require.Contains(t, <-got, "fills the pipe")
 	require.Contains(t, <-got, "comes next")
+}
+
+// awaitTaken waits until all that is queued is being written: what comes now is not part of that.
+func awaitTaken(s *Session) {
+	for {
+		s.mu.Lock()
+		empty := len(s.queue) == 0
+		s.mu.Unlock()
+		if empty {
+			return
+		}
+		runtime.Gosched()
+	}
 }
 
 func TestWhatCannotBeResumed(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,6 +17,7 @@ const (
 	lastWords    = time.Second      // after a failed write, to read why the server hung up
 	closeTimeout = 2 * time.Second  // a polite end waits no longer for the server
 	maxQueued    = 4 * maxFrame     // bytes waiting to be written; more ends the session
+	maxBatch     = 32 << 10         // bytes after which a batch is written
 )
 
 // Session is one authenticated, bound stream. Its methods are safe for use from
@@ -57,6 +59,7 @@ type Session struct {
 	writeDog  *time.Timer
 	keepAlive *time.Timer // nil: off
 	sm        *management // nil: the server does not offer it
+	tellTimer *time.Timer // not nil when sm was not at first
 }
 
 // outgoing is something to be written.
@@ -80,6 +83,10 @@ func newSession(cfg *Config, n *negotiation) *Session {
 	defer s.mu.Unlock()
 	s.writeDog = time.AfterFunc(writeTimeout, s.writeExpired)
 	s.writeDog.Stop()
+	if s.sm != nil {
+		s.tellTimer = time.AfterFunc(tellDelay, s.tellReceived)
+		s.tellTimer.Stop()
+	}
 	if s.keepAliveInterval > 0 {
 		s.keepAlive = time.AfterFunc(s.keepAliveInterval, s.checkAlive)
 	}
@@ -280,6 +287,9 @@ func (s *Session) mark(cause error) {
 	if s.keepAlive != nil {
 		s.keepAlive.Stop()
 	}
+	if s.tellTimer != nil {
+		s.tellTimer.Stop()
+	}
 	close(s.done)
 }
 
@@ -329,10 +339,14 @@ func (s *Session) enqueueLocked(o outgoing) {
 }
 
 func (s *Session) flush() {
+	var b batch
 	for {
+		runtime.Gosched() // who is about to ask too gets into the same batch
 		s.mu.Lock()
-		o, some := s.nextLocked()
-		if !some {
+		b.reset()
+		for s.takeLocked(&b) {
+		}
+		if len(b.frames) == 0 && !b.end {
 			s.flushing = false
 			s.mu.Unlock()
 			return
@@ -340,10 +354,10 @@ func (s *Session) flush() {
 		s.writeDog.Reset(writeTimeout)
 		s.mu.Unlock()
 
-		err := s.write(o.frame)
+		err := s.write(&b)
 
 		s.mu.Lock()
-		s.queued -= len(o.frame)
+		s.queued -= b.size
 		s.writeDog.Stop()
 		if err != nil && s.err == nil {
 			// The server may have said why it hung up: leave the read loop
@@ -358,42 +372,66 @@ func (s *Session) flush() {
 	}
 }
 
-// nextLocked takes what is to be written next and notes what follows from that.
-// Requests that nobody waits for any more are left out.
-func (s *Session) nextLocked() (o outgoing, some bool) {
-	for len(s.queue) > 0 && s.err == nil {
-		o := s.queue[0]
-		s.queue[0] = outgoing{}
-		if s.queue = s.queue[1:]; len(s.queue) == 0 {
-			s.queue = nil
-		}
-		if o.id != "" {
-			w := s.waiters[o.id]
-			if w == nil {
-				s.queued -= len(o.frame)
-				continue
-			}
-			w.written = true
-		}
-		s.endTaken = s.endTaken || o.frame == nil
-		if s.sm != nil {
-			s.sm.written(o)
-		}
-		return o, true
-	}
-	return outgoing{}, false
+// batch is what is written at once.
+type batch struct {
+	frames [][]byte
+	size   int  // bytes
+	end    bool // the end of the stream comes after the frames
 }
 
-func (s *Session) write(frame []byte) error {
-	if frame == nil {
-		err := s.f.End(context.Background())
-		if err == nil {
-			close(s.flushed)
-		}
-		return err
+func (b *batch) reset() {
+	clear(b.frames)
+	*b = batch{frames: b.frames[:0]}
+}
+
+// takeLocked takes what is to be written next into b and notes what follows from that; false: there is nothing, or b is full.
+// Requests that nobody waits for any more are left out.
+func (s *Session) takeLocked(b *batch) bool {
+	if len(s.queue) == 0 || s.err != nil || b.end || b.size >= maxBatch {
+		return false
 	}
-	logFrame(s.log, "send", frame)
-	return s.f.WriteFrame(context.Background(), frame)
+	o := s.queue[0]
+	s.queue[0] = outgoing{}
+	if s.queue = s.queue[1:]; len(s.queue) == 0 {
+		s.queue = nil
+	}
+	if o.id != "" {
+		w := s.waiters[o.id]
+		if w == nil {
+			s.queued -= len(o.frame)
+			return true
+		}
+		w.written = true
+	}
+	if s.sm != nil {
+		s.sm.written(o)
+	}
+	if o.frame == nil {
+		s.endTaken, b.end = true, true
+		return true
+	}
+	b.frames = append(b.frames, o.frame)
+	b.size += len(o.frame)
+	return true
+}
+
+func (s *Session) write(b *batch) error {
+	for _, frame := range b.frames {
+		logFrame(s.log, "send", frame)
+	}
+	if len(b.frames) > 0 {
+		if err := s.f.WriteFrames(context.Background(), b.frames...); err != nil {
+			return err
+		}
+	}
+	if !b.end {
+		return nil
+	}
+	err := s.f.End(context.Background())
+	if err == nil {
+		close(s.flushed)
+	}
+	return err
 }
 
 // writeExpired is the write watchdog: a write takes too long, or has failed and
@@ -427,7 +465,9 @@ func (s *Session) receive(frame []byte) error {
 	if st.space == nsManagement {
 		return s.receiveManagement(st)
 	}
-	s.count(st)
+	if err := s.count(st); err != nil {
+		return err
+	}
 	switch st.local {
 	case "iq":
 		s.receiveIQ(st)

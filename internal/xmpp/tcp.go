@@ -97,7 +97,7 @@ func (t *tcpFramer) Open(ctx context.Context, to string) error {
 	t.scope = nil
 	header := appendAttribute([]byte(`<?xml version="1.0"?><stream:stream`), "to", to)
 	header = append(header, ` version="1.0" xmlns="`+nsClient+`" xmlns:stream="`+nsStream+`">`...)
-	return t.WriteFrame(ctx, header)
+	return t.WriteFrames(ctx, header)
 }
 
 func (t *tcpFramer) ReadFrame(ctx context.Context) ([]byte, error) {
@@ -240,9 +240,13 @@ func hasAttribute(tag []byte, name string) bool {
 	return false
 }
 
-func (t *tcpFramer) WriteFrame(ctx context.Context, frame []byte) error {
+func (t *tcpFramer) WriteFrames(ctx context.Context, frames ...[]byte) error {
 	defer t.cutAfter(ctx)()
-	_, err := t.conn.Write(frame)
+	all := frames[0]
+	if len(frames) > 1 {
+		all = bytes.Join(frames, nil)
+	}
+	_, err := t.conn.Write(all)
 	switch {
 	case err == nil:
 		return nil
@@ -262,7 +266,7 @@ func (t *tcpFramer) cutAfter(ctx context.Context) (stop func() bool) {
 }
 
 func (t *tcpFramer) End(ctx context.Context) error {
-	return t.WriteFrame(ctx, []byte("</stream:stream>"))
+	return t.WriteFrames(ctx, []byte("</stream:stream>"))
 }
 
 func (t *tcpFramer) Close(ctx context.Context) error {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	"github.com/coder/websocket"
@@ -21,7 +22,7 @@ const keptBuffer = 8 << 10
 // wsFramer carries frames as WebSocket text messages (RFC 7395).
 type wsFramer struct {
 	conn   *websocket.Conn
-	socket io.Closer // what conn runs on; closing it wakes conn at once
+	socket *socket // what conn runs on; closing it wakes conn at once
 	buf    bytes.Buffer
 }
 
@@ -81,19 +82,56 @@ func boundTLS(rt http.RoundTripper, timeout time.Duration) (_ http.RoundTripper,
 // offers no way to break a close handshake off, but its connection does.
 type upgrade struct {
 	base   http.RoundTripper
-	socket io.Closer
+	socket *socket
 }
 
 func (u *upgrade) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := u.base.RoundTrip(req)
-	if err == nil {
-		u.socket = resp.Body
+	if err != nil {
+		return nil, err
 	}
-	return resp, err
+	if rw, ok := resp.Body.(io.ReadWriteCloser); ok { // it is one when the server has agreed
+		u.socket = &socket{ReadWriteCloser: rw}
+		resp.Body = u.socket
+	}
+	return resp, nil
+}
+
+// socket is a connection that can hold back what is written to it: WebSocket messages that are written together
+// go out together, which costs a system call and a TLS record instead of one for each.
+type socket struct {
+	io.ReadWriteCloser
+	mu   sync.Mutex
+	held *bytes.Buffer // nil: nothing is held back
+}
+
+func (s *socket) hold() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held = new(bytes.Buffer)
+}
+
+func (s *socket) release() error {
+	s.mu.Lock()
+	held := s.held.Bytes()
+	s.held = nil
+	s.mu.Unlock()
+	_, err := s.ReadWriteCloser.Write(held)
+	return err
+}
+
+func (s *socket) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	if s.held != nil {
+		defer s.mu.Unlock()
+		return s.held.Write(p)
+	}
+	s.mu.Unlock()
+	return s.ReadWriteCloser.Write(p)
 }
 
 func (w *wsFramer) Open(ctx context.Context, to string) error {
-	return w.WriteFrame(ctx, markup{space: nsFraming, name: "open", attrs: []string{"to", to, "version", "1.0"}}.frame())
+	return w.WriteFrames(ctx, markup{space: nsFraming, name: "open", attrs: []string{"to", to, "version", "1.0"}}.frame())
 }
 
 func (w *wsFramer) ReadFrame(ctx context.Context) ([]byte, error) {
@@ -118,14 +156,24 @@ func (w *wsFramer) ReadFrame(ctx context.Context) ([]byte, error) {
 	}
 }
 
-func (w *wsFramer) WriteFrame(ctx context.Context, frame []byte) error {
-	if err := w.conn.Write(ctx, websocket.MessageText, frame); err != nil {
-		return fmt.Errorf("connection lost: %w", err)
+func (w *wsFramer) WriteFrames(ctx context.Context, frames ...[]byte) (err error) {
+	if len(frames) > 1 {
+		w.socket.hold()
+		defer func() {
+			if failed := w.socket.release(); failed != nil && err == nil {
+				err = fmt.Errorf("connection lost: %w", failed)
+			}
+		}()
+	}
+	for _, frame := range frames {
+		if err := w.conn.Write(ctx, websocket.MessageText, frame); err != nil {
+			return fmt.Errorf("connection lost: %w", err)
+		}
 	}
 	return nil
 }
 
-func (w *wsFramer) End(ctx context.Context) error { return w.WriteFrame(ctx, []byte(closeFrame)) }
+func (w *wsFramer) End(ctx context.Context) error { return w.WriteFrames(ctx, []byte(closeFrame)) }
 
 func (w *wsFramer) Close(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { _ = w.socket.Close() })
