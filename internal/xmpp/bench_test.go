@@ -49,7 +49,7 @@ func BenchmarkReceivePresence(b *testing.B) {
 	cfg.setDefaults()
 	s := newSession(&cfg, &negotiation{cfg: &cfg, f: nowhere{}, jid: JID{testUser, testDomain, testResource}})
 	defer s.end(ErrClosed)
-	frame := []byte(`<presence xmlns='jabber:client' xml:lang='en' to='` + testFull + `' from='bob@xmpp.example.com/x'><priority>1</priority></presence>`)
+	frame := (`<presence xmlns='jabber:client' xml:lang='en' to='` + testFull + `' from='bob@xmpp.example.com/x'><priority>1</priority></presence>`)
 	b.ReportAllocs()
 	for b.Loop() {
 		if err := s.receive(frame); err != nil {

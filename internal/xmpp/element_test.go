@@ -119,7 +119,7 @@ func FuzzElement(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, frame []byte) {
 		want, oracle := decodeFrame(frame)
-		got, err := wholeElement(frame)
+		got, err := wholeElement(string(frame))
 		switch {
 		case err != nil:
 			require.ErrorIs(t, err, errMalformed)

@@ -2,6 +2,7 @@ package xmpp
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/mirrorfly-go/sdk/internal/plain"
 )
@@ -93,4 +94,4 @@ func describe(what, text string) string {
 }
 
 // clip makes what the server wrote fit for a log line.
-func clip(text string) string { return plain.Clip(text, maxErrorText) }
+func clip(text string) string { return strings.Clone(plain.Clip(text, maxErrorText)) }

@@ -1,6 +1,10 @@
 package xmpp
 
-import "context"
+import (
+	"bytes"
+	"context"
+	"sync"
+)
 
 // framer is the seam between a session and its transport: whole elements, one
 // per frame, in the form that RFC 7395 gives them on either transport.
@@ -10,9 +14,9 @@ import "context"
 type framer interface {
 	// Open starts a stream, anew after SASL. The answer comes as a frame: <open/>.
 	Open(ctx context.Context, to string) error
-	// ReadFrame returns the next element, valid until the next call. The end of
-	// the stream comes as a frame: <close/>. Not for concurrent use.
-	ReadFrame(ctx context.Context) ([]byte, error)
+	// ReadFrame returns the next element. The end of the stream comes as a frame:
+	// <close/>. Not for concurrent use.
+	ReadFrame(ctx context.Context) (string, error)
 	// WriteFrames writes elements, together where the transport can. Safe for concurrent use.
 	WriteFrames(ctx context.Context, frames ...[]byte) error
 	// End writes the end of the stream.
@@ -21,4 +25,20 @@ type framer interface {
 	Close(ctx context.Context) error
 	// Cut breaks the connection at once and wakes who waits for it. Idempotent.
 	Cut()
+}
+
+// buffers are what frames are gathered in: a connection holds one only while a frame is on its way.
+// It is a free list and nothing else: what comes out of it is empty.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// keptBuffer is the largest buffer, in bytes, that is used again.
+const keptBuffer = 64 << 10
+
+func newBuffer() *bytes.Buffer { return buffers.Get().(*bytes.Buffer) }
+
+func release(buf *bytes.Buffer) {
+	if buf.Cap() <= keptBuffer {
+		buf.Reset()
+		buffers.Put(buf)
+	}
 }

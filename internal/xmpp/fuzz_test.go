@@ -150,7 +150,7 @@ func requireSameElements(t *testing.T, stream []byte, frames []string) {
 		if frame == closeFrame {
 			return
 		}
-		got, broken := wholeElement([]byte(frame))
+		got, broken := wholeElement(frame)
 		start, err := nextElement(dec)
 		var want node
 		if err == nil {
@@ -183,7 +183,7 @@ func nextElement(dec *xml.Decoder) (xml.StartElement, error) {
 }
 
 // wholeElement reads a frame as a session does.
-func wholeElement(frame []byte) (node, error) {
+func wholeElement(frame string) (node, error) {
 	st, err := parse(frame)
 	if err != nil {
 		return node{}, err
@@ -224,7 +224,7 @@ func FuzzReceive(f *testing.F) {
 		s.waiters["w"] = w
 		var err error
 		fuzz.Bounded(t, len(frame), maxFrame, func() {
-			err = s.receive(frame)
+			err = s.receive(string(frame))
 			s.flushers.Wait()
 		})
 		s.end(ErrClosed)
@@ -236,7 +236,7 @@ func FuzzReceive(f *testing.F) {
 			return
 		}
 		if requireOneElement(t, frame, err == nil) {
-			root, err := wholeElement(frame)
+			root, err := wholeElement(string(frame))
 			require.NoError(t, err)
 			requireEntitled(t, root, events)
 			requireAnswers(t, root, sink.frames())
@@ -333,7 +333,7 @@ func (n node) all(name string) []node {
 func requireAnswers(t *testing.T, asked node, frames [][]byte) {
 	for _, frame := range frames {
 		require.NoError(t, check(string(frame)))
-		n, err := wholeElement(frame)
+		n, err := wholeElement(string(frame))
 		require.NoError(t, err)
 		require.Equal(t, "iq", n.name.Local)
 		require.Contains(t, []string{kindResult, kindError}, n.attr("type"))
@@ -372,7 +372,7 @@ func (k *keeper) frames() [][]byte {
 type answering struct {
 	nowhere
 	reply  string
-	frames chan []byte
+	frames chan string
 	done   chan struct{}
 	once   sync.Once
 	over   bool
@@ -384,22 +384,22 @@ func (a *answering) WriteFrames(_ context.Context, frames ...[]byte) error {
 		return err
 	}
 	select {
-	case a.frames <- []byte(strings.ReplaceAll(a.reply, "ID", n.attr("id"))):
+	case a.frames <- strings.ReplaceAll(a.reply, "ID", n.attr("id")):
 	case <-a.done:
 	}
 	return nil
 }
 
-func (a *answering) ReadFrame(context.Context) ([]byte, error) {
+func (a *answering) ReadFrame(context.Context) (string, error) {
 	if a.over {
-		return nil, io.EOF
+		return "", io.EOF
 	}
 	select {
 	case frame := <-a.frames:
 		a.over = true
 		return frame, nil
 	case <-a.done:
-		return nil, io.EOF
+		return "", io.EOF
 	}
 }
 
@@ -421,7 +421,7 @@ func FuzzReply(f *testing.F) {
 		reply := `<iq xmlns="jabber:client" id="ID" ` + attrs + `>` + inner + `</iq>`
 		cfg := Config{}
 		cfg.setDefaults()
-		end := &answering{reply: reply, frames: make(chan []byte, 1), done: make(chan struct{})}
+		end := &answering{reply: reply, frames: make(chan string, 1), done: make(chan struct{})}
 		s := newSession(&cfg, &negotiation{cfg: &cfg, f: end, jid: jid})
 		served := make(chan struct{})
 		go func() { // ends with the session
@@ -437,7 +437,7 @@ func FuzzReply(f *testing.F) {
 			require.Less(t, len(err.Error()), 2000)
 			return
 		}
-		root, err := wholeElement([]byte(reply))
+		root, err := wholeElement(reply)
 		require.NoError(t, err, "it was taken for a reply")
 		require.Equal(t, kindResult, root.attr("type"))
 		for _, s := range returned {

@@ -3,7 +3,6 @@ package xmpp
 import (
 	"bytes"
 	"encoding/xml"
-	"strings"
 )
 
 // markup is an element that we send.
@@ -45,14 +44,13 @@ func appendAttribute(b []byte, name, value string) []byte {
 
 // appendEscaped appends text so that it cannot be taken for markup. What XML cannot carry becomes U+FFFD.
 func appendEscaped(b []byte, text string) []byte {
-	if strings.IndexFunc(text, needsEscape) < 0 {
-		return append(b, text...)
+	for i := range len(text) {
+		switch c := text[i]; {
+		case c < ' ', c > '~', c == '"', c == '\'', c == '&', c == '<', c == '>':
+			buf := bytes.NewBuffer(b)
+			_ = xml.EscapeText(buf, []byte(text)) // a buffer takes everything
+			return buf.Bytes()
+		}
 	}
-	buf := bytes.NewBuffer(b)
-	_ = xml.EscapeText(buf, []byte(text)) // a buffer takes everything
-	return buf.Bytes()
-}
-
-func needsEscape(r rune) bool {
-	return r < ' ' || r > '~' || strings.ContainsRune(`"'&<>`, r)
+	return append(b, text...)
 }

@@ -2,6 +2,7 @@ package xmpp
 
 import (
 	"errors"
+	"slices"
 	"sync"
 )
 
@@ -13,9 +14,24 @@ var errDowngrade = errors.New("server offers a weaker login than before")
 // a later one is never taken in by less. The zero value is ready; it is safe for
 // concurrent use. It lasts as long as the program: whoever really weakens a server restarts its clients.
 type Memory struct {
-	mu       sync.Mutex
-	strength map[string]int  // by domain: index in mechanisms of what a login was made with, from the end
-	startTLS map[string]bool // by domain: it has offered STARTTLS
+	mu    sync.Mutex
+	known []knownDomain // hardly ever more than one
+}
+
+type knownDomain struct {
+	name     string
+	strength int  // index in mechanisms of what a login was made with, from the end; 0: none
+	startTLS bool // it has offered STARTTLS
+}
+
+// ofLocked returns what is known of a domain, to be changed.
+func (m *Memory) ofLocked(domain string) *knownDomain {
+	i := slices.IndexFunc(m.known, func(k knownDomain) bool { return k.name == domain })
+	if i < 0 {
+		i = len(m.known)
+		m.known = append(m.known, knownDomain{name: domain})
+	}
+	return &m.known[i]
 }
 
 // weaker reports whether logging in to domain with mechanism i would be less than before.
@@ -25,7 +41,7 @@ func (m *Memory) weaker(domain string, i int) bool {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return len(mechanisms)-i < m.strength[domain]
+	return len(mechanisms)-i < m.ofLocked(domain).strength
 }
 
 // loggedIn notes that mechanism i has worked.
@@ -35,10 +51,8 @@ func (m *Memory) loggedIn(domain string, i int) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.strength == nil {
-		m.strength = make(map[string]int)
-	}
-	m.strength[domain] = max(m.strength[domain], len(mechanisms)-i)
+	k := m.ofLocked(domain)
+	k.strength = max(k.strength, len(mechanisms)-i)
 }
 
 // hasTLS reports whether domain has offered STARTTLS before.
@@ -48,7 +62,7 @@ func (m *Memory) hasTLS(domain string) bool {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.startTLS[domain]
+	return m.ofLocked(domain).startTLS
 }
 
 // sawTLS notes that a TLS handshake after STARTTLS has worked.
@@ -58,8 +72,5 @@ func (m *Memory) sawTLS(domain string) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.startTLS == nil {
-		m.startTLS = make(map[string]bool)
-	}
-	m.startTLS[domain] = true
+	m.ofLocked(domain).startTLS = true
 }

@@ -1,7 +1,6 @@
 package xmpp
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -24,7 +23,7 @@ type negotiation struct {
 
 	secure bool     // TLS is in place
 	jid    JID      // what the server bound
-	early  [][]byte // stanzas that came before their time
+	early  []string // stanzas that came before their time
 
 	management *management // nil: not offered
 	resumed    bool        // the stream goes on where the old one broke
@@ -183,7 +182,7 @@ func (n *negotiation) request(ctx context.Context, id, step string, payload mark
 			if len(n.early) == maxEarly {
 				return nil, fmt.Errorf("%s: no answer among %d stanzas", step, maxEarly)
 			}
-			n.early = append(n.early, bytes.Clone(frame))
+			n.early = append(n.early, frame)
 		case st.kind == kindError:
 			e := st.refusal()
 			return nil, &AuthError{Step: step, Condition: e.Condition, Text: e.Text, wait: e.Type == "wait"}
@@ -204,24 +203,24 @@ func (n *negotiation) next(ctx context.Context) (*stanza, error) {
 }
 
 // nextFrame reads one element; the end of the stream, in either form, is an error.
-func (n *negotiation) nextFrame(ctx context.Context) ([]byte, *stanza, error) {
+func (n *negotiation) nextFrame(ctx context.Context) (string, *stanza, error) {
 	frame, err := n.f.ReadFrame(ctx)
 	if err != nil {
-		return nil, nil, err
+		return "", nil, err
 	}
 	logFrame(n.cfg.Logger, "receive", frame)
 	st, err := parse(frame)
 	if err != nil {
-		return nil, nil, err
+		return "", nil, err
 	}
 	switch {
 	case st.is(nsFraming, "close"):
 		if uri := st.attr("see-other-uri"); uri != "" {
-			return nil, nil, &redirect{to: uri}
+			return "", nil, &redirect{to: uri}
 		}
-		return nil, nil, errServerClosed
+		return "", nil, errServerClosed
 	case st.is(nsStream, "error"):
-		return nil, nil, streamError(st)
+		return "", nil, streamError(st)
 	}
 	return frame, st, nil
 }

@@ -103,8 +103,8 @@ func cut(r io.Reader) (frames []string, err error) {
 		if err != nil {
 			return frames, err
 		}
-		frames = append(frames, string(frame))
-		if string(frame) == closeFrame {
+		frames = append(frames, frame)
+		if frame == closeFrame {
 			return frames, nil
 		}
 	}
@@ -133,11 +133,10 @@ func TestCutStream(t *testing.T) {
 		require.NoError(t, err, name)
 		require.Len(t, frames, len(want))
 		for i, f := range frames {
-			require.NoError(t, check(f), f)
 			if i == 0 {
 				continue // without xml:lang
 			}
-			require.Equal(t, canon(t, want[i]), canon(t, f))
+			require.Equal(t, canon(t, want[i]), asSession(t, f))
 		}
 		n, err := parseNode(frames[0])
 		require.NoError(t, err)
@@ -149,8 +148,16 @@ func TestCutStream(t *testing.T) {
 	frames, err := cut(strings.NewReader(`<s:stream xmlns:s="http://etherx.jabber.org/streams" xmlns:c="jabber:client" xmlns:b="urn:xmpp:blocking" version="1.0" xmlns="a&amp;b">` +
 		`<c:iq><b:block c:x="1"/></c:iq><y/></s:stream>`))
 	require.NoError(t, err)
-	require.Equal(t, canon(t, `<iq xmlns="jabber:client"><block xmlns="urn:xmpp:blocking" c:x="1" xmlns:c="jabber:client"/></iq>`), canon(t, frames[1]))
-	require.Equal(t, canon(t, `<y xmlns="a&amp;b"/>`), canon(t, frames[2]))
+	require.Equal(t, canon(t, `<iq xmlns="jabber:client"><block xmlns="urn:xmpp:blocking" c:x="1" xmlns:c="jabber:client"/></iq>`), asSession(t, frames[1]))
+	require.Equal(t, canon(t, `<y xmlns="a&amp;b"/>`), asSession(t, frames[2]))
+}
+
+// asSession is what a session reads in a frame.
+func asSession(t *testing.T, frame string) string {
+	t.Helper()
+	n, err := wholeElement(frame)
+	require.NoError(t, err, frame)
+	return n.String()
 }
 
 func TestCutStreamErrors(t *testing.T) {
@@ -182,7 +189,7 @@ func TestCutStreamErrors(t *testing.T) {
 type nowhere struct{}
 
 func (nowhere) Open(context.Context, string) error           { return nil }
-func (nowhere) ReadFrame(context.Context) ([]byte, error)    { return nil, io.EOF }
+func (nowhere) ReadFrame(context.Context) (string, error)    { return "", io.EOF }
 func (nowhere) WriteFrames(context.Context, ...[]byte) error { return nil }
 func (nowhere) End(context.Context) error                    { return nil }
 func (nowhere) Close(context.Context) error                  { return nil }

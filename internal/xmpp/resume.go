@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -133,8 +134,11 @@ func (m *management) acknowledge(st *stanza) error {
 		return malformed("server takes back that it has handled stanzas")
 	}
 	m.acked = handled
-	for len(m.unacked) > 0 && int32(handled-m.unacked[0].number) >= 0 {
-		m.unacked = m.unacked[1:]
+	had := slices.IndexFunc(m.unacked, func(u unacked) bool { return int32(handled-u.number) < 0 })
+	if had < 0 {
+		m.unacked = nil
+	} else {
+		m.unacked = m.unacked[had:]
 	}
 	return nil
 }

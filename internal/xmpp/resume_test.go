@@ -303,7 +303,7 @@ func TestResumeAnswers(t *testing.T) {
 
 func TestCountersWrap(t *testing.T) {
 	acknowledgement := func(h uint32) *stanza {
-		st, err := parse(fmt.Appendf(nil, `<a h="%d" xmlns="urn:xmpp:sm:3"/>`, h))
+		st, err := parse(fmt.Sprintf(`<a h="%d" xmlns="urn:xmpp:sm:3"/>`, h))
 		require.NoError(t, err)
 		return st
 	}
@@ -338,7 +338,7 @@ func TestResumeLocation(t *testing.T) {
 		t.Run(clip(tc.here+" "+tc.location), func(t *testing.T) {
 			here, err := ParseAddresses(tc.here, true)
 			require.NoError(t, err)
-			st, err := parse(fmt.Appendf(nil, `<enabled id="x" resume="1" location=%q xmlns="urn:xmpp:sm:3"/>`, tc.location))
+			st, err := parse(fmt.Sprintf(`<enabled id="x" resume="1" location=%q xmlns="urn:xmpp:sm:3"/>`, tc.location))
 			require.NoError(t, err)
 			var m management
 			m.start(st, here[0])
@@ -374,7 +374,7 @@ func TestNeverWeakerThanBefore(t *testing.T) {
 		cfg := directTLSServer(t, func(p *peer) { p.login(); p.drain() })
 		cfg.Memory = m
 		dial(t, cfg)
-		require.Equal(t, map[string]int{testDomain: 1}, m.strength)
+		require.Equal(t, []knownDomain{{name: testDomain, strength: 1}}, m.known)
 		dial(t, cfg)
 		m.loggedIn(testDomain, 1)
 		m.loggedIn(testDomain, 2)

@@ -1,12 +1,12 @@
 package xmpp
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,7 +30,7 @@ type Session struct {
 	resumed bool
 	handle  func(Event)
 	log     *slog.Logger
-	early   [][]byte      // what came before Serve
+	early   []string      // what came before Serve
 	done    chan struct{} // closed when the session has ended
 	parted  chan struct{} // closed when the connection is closed too
 	flushed chan struct{} // closed when our end of the stream is written
@@ -161,7 +161,7 @@ func (s *Session) Serve() error {
 }
 
 // serveFrame takes what was read and reports whether the session is over.
-func (s *Session) serveFrame(frame []byte, err error) (over bool) {
+func (s *Session) serveFrame(frame string, err error) (over bool) {
 	if err == nil {
 		s.lastRead.Store(int64(time.Since(s.started)))
 		logFrame(s.log, "receive", frame)
@@ -447,7 +447,7 @@ func (s *Session) writeExpired() {
 }
 
 // receive handles one stanza. An error ends the session.
-func (s *Session) receive(frame []byte) error {
+func (s *Session) receive(frame string) error {
 	st, err := parse(frame)
 	if err != nil {
 		return err
@@ -495,11 +495,11 @@ func (s *Session) emit(e Event) {
 
 // logFrame logs the first tag of a frame: stanzas show what they are and whose,
 // but neither content nor, in SASL elements, credentials.
-func logFrame(log *slog.Logger, op string, frame []byte) {
+func logFrame[F string | []byte](log *slog.Logger, op string, frame F) {
 	ctx := context.Background()
 	if !log.Enabled(ctx, slog.LevelDebug) {
 		return
 	}
-	tag := frame[:bytes.IndexByte(frame, '>')+1]
-	log.DebugContext(ctx, "xmpp frame", "op", op, "tag", clip(string(tag)), "size", len(frame))
+	tag, _, _ := strings.Cut(string(frame), ">")
+	log.DebugContext(ctx, "xmpp frame", "op", op, "tag", clip(tag+">"), "size", len(frame))
 }

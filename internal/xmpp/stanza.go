@@ -62,12 +62,11 @@ type stanza struct {
 }
 
 // parse checks a frame and reads its start tag.
-func parse(frame []byte) (*stanza, error) {
-	text := string(frame) // what is kept of the stanza outlives the frame
-	if err := check(text); err != nil {
+func parse(frame string) (*stanza, error) {
+	if err := check(frame); err != nil {
 		return nil, err
 	}
-	st := &stanza{element: newElement(strings.TrimSpace(text), scope{unprefixed: nsClient})}
+	st := &stanza{element: newElement(strings.TrimSpace(frame), scope{unprefixed: nsClient})}
 	for name, value := range attributes(st.tag) {
 		switch name {
 		case "id":

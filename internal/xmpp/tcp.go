@@ -16,7 +16,7 @@ import (
 
 // tcpFramer cuts the byte stream of RFC 6120 into frames as RFC 7395 has them:
 // the stream header becomes <open/>, its end <close/>, and every element carries
-// the namespaces that it inherited from the header.
+// the namespaces that it has from the header, but for jabber:client, which parse takes for granted.
 type tcpFramer struct {
 	raw  net.Conn // the TCP connection
 	conn net.Conn // the same, or TLS over it
@@ -24,13 +24,13 @@ type tcpFramer struct {
 
 	scan  scanner
 	scope []declaration // of the stream header
-	buf   []byte
 }
 
 // declaration is a namespace declaration of the stream header.
 type declaration struct {
-	name string // "xmlns" or "xmlns:prefix"
-	text []byte // ready to insert into a start tag
+	name   string // "xmlns" or "xmlns:prefix"
+	prefix string // as it stands in a name, with its colon
+	text   string // ready to insert into a start tag
 }
 
 // maxScope is how many namespaces a stream header may declare: every frame
@@ -100,12 +100,8 @@ func (t *tcpFramer) Open(ctx context.Context, to string) error {
 	return t.WriteFrames(ctx, header)
 }
 
-func (t *tcpFramer) ReadFrame(ctx context.Context) ([]byte, error) {
+func (t *tcpFramer) ReadFrame(ctx context.Context) (string, error) {
 	defer t.cutAfter(ctx)()
-	if cap(t.buf) > keptBuffer {
-		t.buf = nil
-	}
-	t.buf = t.buf[:0]
 	frame, err := t.cutFrame()
 	if err != nil && ctx.Err() != nil {
 		err = ctx.Err()
@@ -115,74 +111,74 @@ func (t *tcpFramer) ReadFrame(ctx context.Context) ([]byte, error) {
 
 // cutFrame reads up to the end of the next element. White space between
 // elements is a keepalive (RFC 6120 4.6.1) and skipped.
-func (t *tcpFramer) cutFrame() ([]byte, error) {
+func (t *tcpFramer) cutFrame() (string, error) {
+	var buf *bytes.Buffer // nil: the element has not begun
 	for {
 		c, err := t.in.ReadByte()
 		if err != nil {
-			if err == io.EOF && len(t.buf) > 0 {
+			if err == io.EOF && buf != nil {
 				err = io.ErrUnexpectedEOF
 			}
-			return nil, fmt.Errorf("connection lost: %w", err)
+			return "", fmt.Errorf("connection lost: %w", err)
 		}
 		e, err := t.scan.next(c)
 		if err != nil {
-			return nil, err
+			return "", err
 		}
-		if len(t.buf) == 0 && t.scan.state == inText {
-			continue
+		if buf == nil {
+			if t.scan.state == inText {
+				continue
+			}
+			buf = newBuffer()
+			defer release(buf)
 		}
-		if len(t.buf) == maxFrame {
-			return nil, errTooLarge
+		if buf.Len() == maxFrame {
+			return "", errTooLarge
 		}
-		t.buf = append(t.buf, c)
-		if e == edgeNone {
-			continue
-		}
-		if t.scan.floor == 0 {
-			return t.openStream(e)
-		}
-		if t.scan.depth == 0 {
-			return []byte(closeFrame), nil
-		}
-		if e == edgeOpen && t.scan.depth == 2 || e == edgeEmpty && t.scan.depth == 1 {
-			t.inherit()
-		}
-		if e != edgeOpen && t.scan.depth == 1 {
-			return t.buf, nil
+		buf.WriteByte(c)
+		switch {
+		case e == edgeNone:
+		case t.scan.floor == 0:
+			return t.openStream(e, buf.String())
+		case t.scan.depth == 0:
+			return closeFrame, nil
+		case e != edgeOpen && t.scan.depth == 1:
+			return t.inherit(buf.String()), nil
 		}
 	}
 }
 
-// openStream makes the <open/> of the stream header in t.buf and remembers the
+// openStream makes the <open/> of the stream header and remembers the
 // namespaces that it declares.
-func (t *tcpFramer) openStream(e edge) ([]byte, error) {
+func (t *tcpFramer) openStream(e edge, header string) (string, error) {
 	if e != edgeOpen {
-		return nil, malformed("stream closed by its header")
+		return "", malformed("stream closed by its header")
 	}
-	header, err := withoutDeclaration(string(t.buf))
+	header, err := withoutDeclaration(header)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	header += "</" + header[1:nameEnd(header, 1)] + ">" // so that it is an element
 	if err := check(header); err != nil {
-		return nil, err
+		return "", err
 	}
 	stream := newElement(header, scope{})
 	if !stream.is(nsStream, "stream") {
-		return nil, malformed("no stream header")
+		return "", malformed("no stream header")
 	}
 	for name, value := range attributes(stream.tag) {
-		if name == "xmlns" || strings.HasPrefix(name, "xmlns:") {
-			t.scope = append(t.scope, declaration{name, appendAttribute(nil, name, unescape(value))})
+		prefix, some := strings.CutPrefix(name, "xmlns:")
+		if some && prefix != "" || name == "xmlns" && value != nsClient { // which parse takes for granted
+			t.scope = append(t.scope, declaration{name, prefix + ":", string(appendAttribute(nil, name, unescape(value)))})
 		}
 	}
 	if len(t.scope) > maxScope {
-		return nil, malformed("%d namespaces in the stream header", len(t.scope))
+		return "", malformed("%d namespaces in the stream header", len(t.scope))
 	}
 	t.scan.floor = 1
-	return markup{space: nsFraming, name: "open", attrs: []string{
+	return string(markup{space: nsFraming, name: "open", attrs: []string{
 		"from", stream.attr("from"), "id", stream.attr("id"), "version", stream.attr("version"),
-	}}.frame(), nil
+	}}.frame()), nil
 }
 
 // withoutDeclaration takes the XML declaration off the stream header. XMPP is UTF-8 (RFC 6120 11.6).
@@ -205,39 +201,36 @@ func withoutDeclaration(header string) (string, error) {
 	return rest, nil
 }
 
-// inherit adds to the start tag in t.buf the namespaces that are in scope.
-// They come first: where the tag declares its own, the decoder takes the last.
-func (t *tcpFramer) inherit() {
-	name := bytes.IndexAny(t.buf, " \t\r\n/>")
-	var add []byte
+// inherit adds to the start tag of a frame the namespaces that are in scope, but for
+// prefixes that occur nowhere in it.
+func (t *tcpFramer) inherit(frame string) string {
+	var add strings.Builder
 	for _, d := range t.scope {
-		if !hasAttribute(t.buf, d.name) {
-			add = append(add, d.text...)
+		if (d.name == "xmlns" || strings.Contains(frame, d.prefix)) && !declares(frame, d.name) {
+			add.WriteString(d.text)
 		}
 	}
-	t.buf = append(t.buf, add...) // make room
-	copy(t.buf[name+len(add):], t.buf[name:])
-	copy(t.buf[name:], add)
+	if add.Len() == 0 {
+		return frame
+	}
+	name := nameEnd(frame, 1)
+	return frame[:name] + add.String() + frame[name:]
 }
 
-// hasAttribute reports whether a start tag has an attribute of that name, and not only a value that looks like one.
-func hasAttribute(tag []byte, name string) bool {
-	var quote byte // of the value we are in
-	begins := false
-	for i, c := range tag {
-		switch {
-		case quote == 0 && begins && bytes.HasPrefix(tag[i:], []byte(name)) &&
-			bytes.HasPrefix(bytes.TrimLeft(tag[i+len(name):], " \t\r\n"), []byte("=")):
+// declares reports whether the start tag of a frame, which has not been checked yet, has an attribute of that name.
+func declares(frame, name string) bool {
+	at := nameEnd(frame, 1)
+	for {
+		at = skipSpace(frame, at)
+		end := nameEnd(frame, at)
+		if frame[at:end] == name {
 			return true
-		case quote != 0 && c == quote:
-			quote, begins = 0, true
-		case quote == 0 && (c == '"' || c == '\''):
-			quote = c
-		case quote == 0:
-			begins = isSpace(c)
+		}
+		var err error
+		if at, err = checkAttribute(frame, at); err != nil {
+			return false
 		}
 	}
-	return false
 }
 
 func (t *tcpFramer) WriteFrames(ctx context.Context, frames ...[]byte) error {

@@ -16,14 +16,10 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/plain"
 )
 
-// keptBuffer is the largest read buffer, in bytes, that an idle connection keeps.
-const keptBuffer = 8 << 10
-
 // wsFramer carries frames as WebSocket text messages (RFC 7395).
 type wsFramer struct {
 	conn   *websocket.Conn
 	socket *socket // what conn runs on; closing it wakes conn at once
-	buf    bytes.Buffer
 }
 
 // dialWebSocket does the upgrade; ctx bounds only that.
@@ -134,25 +130,23 @@ func (w *wsFramer) Open(ctx context.Context, to string) error {
 	return w.WriteFrames(ctx, markup{space: nsFraming, name: "open", attrs: []string{"to", to, "version", "1.0"}}.frame())
 }
 
-func (w *wsFramer) ReadFrame(ctx context.Context) ([]byte, error) {
-	if w.buf.Cap() > keptBuffer {
-		w.buf = bytes.Buffer{}
-	}
-	w.buf.Reset()
+func (w *wsFramer) ReadFrame(ctx context.Context) (string, error) {
 	kind, r, err := w.conn.Reader(ctx)
 	if err == nil && kind != websocket.MessageText {
-		return nil, malformed("binary WebSocket message")
+		return "", malformed("binary WebSocket message")
 	}
+	buf := newBuffer()
+	defer release(buf)
 	if err == nil {
-		_, err = w.buf.ReadFrom(r)
+		_, err = buf.ReadFrom(r)
 	}
 	switch {
 	case err == nil:
-		return w.buf.Bytes(), nil
+		return buf.String(), nil
 	case errors.Is(err, websocket.ErrMessageTooBig):
-		return nil, errTooLarge
+		return "", errTooLarge
 	default:
-		return nil, fmt.Errorf("connection lost: %w", err)
+		return "", fmt.Errorf("connection lost: %w", err)
 	}
 }
 
