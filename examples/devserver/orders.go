@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -94,12 +95,21 @@ func (p *page) order(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	reply(w, http.StatusOK, answer{Said: said})
+	if req.PathValue("order") == "restart" {
+		p.wishRestart() // it ends this connection too: the answer goes first
+	}
 }
 
 func reply(w http.ResponseWriter, status int, a answer) {
+	raw, err := json.Marshal(a)
+	if err != nil {
+		panic(err) // two strings
+	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(raw))) // so that it is whole once it is flushed
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(a) // the page is gone otherwise
+	_, _ = w.Write(raw) // it fails when the page is gone
+	_ = http.NewResponseController(w).Flush()
 }
 
 func (p *page) drop(context.Context, order) (string, error) {
@@ -108,11 +118,14 @@ func (p *page) drop(context.Context, order) (string, error) {
 }
 
 func (p *page) restartServer(context.Context, order) (string, error) {
+	return "The service restarts. This page comes back by itself.", nil
+}
+
+func (p *page) wishRestart() {
 	select {
 	case p.restart <- struct{}{}:
 	default: // one is due already
 	}
-	return "The service restarts. This page comes back by itself.", nil
 }
 
 func (p *page) expireTokens(context.Context, order) (string, error) {

@@ -417,11 +417,11 @@ func directTLSServer(t testing.TB, s script) Config {
 func startTLSServer(t testing.TB, s script) Config {
 	cert, pool := testCA(t, testDomain)
 	addr := listen(t, func(conn net.Conn) {
-		p := &peer{t: t, conn: conn}
+		p := &peer{t: t, conn: conn, impatient: true}
 		p.open(tlsFeatures)
 		p.expect(`<starttls xmlns="urn:ietf:params:xml:ns:xmpp-tls"/>`)
 		p.send(`<proceed xmlns="urn:ietf:params:xml:ns:xmpp-tls"/>`)
-		p.conn = tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{cert}})
+		p.conn, p.impatient = tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{cert}}), false
 		s(p)
 	})
 	cfg := testConfig("xmpp://" + addr)
