@@ -4,7 +4,7 @@ GOFUMPT     = go run mvdan.cc/gofumpt@v0.12.0
 STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOTEST      = go test -race -shuffle=on -timeout 10m
 
-# interop (and bench, once it is there): modules of their own, so that what they need never reaches importers.
+# interop and bench: modules of their own, so that what they need never reaches importers.
 SUBMODULES = $(patsubst %/go.mod,%,$(wildcard */go.mod))
 MODULES    = . $(SUBMODULES)
 
@@ -15,7 +15,7 @@ export PATH := $(PATH):/usr/sbin:/sbin
 SYSTEMS = windows/amd64 darwin/arm64
 PORTABLE = $(filter-out interop bench,$(MODULES))
 
-.PHONY: test check deps go-version fmt vet staticcheck build cross test-unit fuzz interop soak clean
+.PHONY: test check deps go-version fmt vet staticcheck build cross test-unit fuzz interop soak bench clean
 
 test: deps check test-unit fuzz interop
 	@echo "== all passed"
@@ -66,6 +66,10 @@ fuzz:
 soak: T = 5m
 soak:
 	@cd interop && go run -race ./soak -t $(T) $(if $(SEED),-seed $(SEED))
+
+# The client against its peers and the limit, as ratios (docs/performance.md). `make bench BENCH="-run requests -rounds 9"` for a part of it.
+bench:
+	@cd bench && go run . $(BENCH)
 
 # Here a server that is not installed is a failure, not a reason to skip.
 interop:

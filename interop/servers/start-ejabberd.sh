@@ -10,9 +10,10 @@
 #   HTTPS_PORT (BASE+43) DIST_PORT (BASE+10)
 #   NODE (ejabberd@$XMPP_IP)   COOKIE (mirrorflytest)
 #   PASSWORDS (scram | plain)  plain = stored in clear: PLAIN logins 4x cheaper, SCRAM-SHA-1/256/512 offered
-#   STARTTLS (required | optional)     MAX_STANZA (262144)
+#   STARTTLS (required | optional | off)     MAX_STANZA (262144)
 #   MAX_SESSIONS (10)          sessions per user before the oldest is replaced
 #   FAIL2BAN (0 = off, else failures before a ban)   FAIL2BAN_LIFETIME (60) seconds
+#   BACKLOG (5)                connections that may wait to be accepted; with more at once some take a second or longer
 #   PING (false)  PING_INTERVAL (60)  PING_ACK (32)   XEP-0199 from the server
 #   WS_PING (60)  WS_TIMEOUT (300)    RESUME (300)    seconds
 #   LOGLEVEL (info)
@@ -32,7 +33,7 @@ DIR=$(cd "$1" && pwd)
 : "${DIST_PORT:=$((PORT_BASE + 10))}" "${NODE:=ejabberd@$XMPP_IP}" "${COOKIE:=mirrorflytest}"
 : "${STARTTLS:=required}" "${PASSWORDS:=scram}"
 : "${MAX_STANZA:=262144}" "${MAX_SESSIONS:=10}" "${FAIL2BAN:=0}" "${FAIL2BAN_LIFETIME:=60}"
-: "${PING:=false}" "${PING_INTERVAL:=60}" "${PING_ACK:=32}"
+: "${BACKLOG:=5}" "${PING:=false}" "${PING_INTERVAL:=60}" "${PING_ACK:=32}"
 : "${WS_PING:=60}" "${WS_TIMEOUT:=300}" "${RESUME:=300}" "${LOGLEVEL:=info}" "${MIRRORFLY:=0}"
 
 case $XMPP_IP in 127.*) ;; *) die "XMPP_IP must be a loopback address" ;; esac
@@ -56,8 +57,12 @@ if [ "$MIRRORFLY" = 1 ]; then
         die "erlc failed: $(cat "$DIR/log/erlc.log")"
     pa=(-pa "$DIR/ebin") mf="  mod_mirrorfly: {}"
 fi
-starttls=starttls_required
-[ "$STARTTLS" = optional ] && starttls=starttls
+case $STARTTLS in
+required) starttls='starttls_required: true' ;;
+optional) starttls='starttls: true' ;;
+off) starttls='starttls: false' ;;
+*) die "STARTTLS is required, optional or off" ;;
+esac
 
 tpl=$(cat "$HERE/ejabberd/ejabberd.yml.in")
 fill() { tpl=${tpl//"@$1@"/"$2"}; }
@@ -65,7 +70,7 @@ fill DIR "$DIR"; fill XMPP_HOST "$XMPP_HOST"; fill XMPP_IP "$XMPP_IP"; fill LOGL
 fill C2S_PORT "$C2S_PORT"; fill C2S_TLS_PORT "$C2S_TLS_PORT"; fill HTTP_PORT "$HTTP_PORT"
 fill HTTPS_PORT "$HTTPS_PORT"; fill MAX_STANZA "$MAX_STANZA"; fill MAX_SESSIONS "$MAX_SESSIONS"
 fill STARTTLS "$starttls"; fill PASSWORDS "$PASSWORDS"; fill FAIL2BAN "$f2b"
-fill MIRRORFLY "$mf"
+fill MIRRORFLY "$mf"; fill BACKLOG "$BACKLOG"
 fill PING "$PING"; fill PING_INTERVAL "$PING_INTERVAL"; fill PING_ACK "$PING_ACK"
 fill WS_PING "$WS_PING"; fill WS_TIMEOUT "$WS_TIMEOUT"; fill RESUME "$RESUME"
 printf '%s\n' "$tpl" >"$DIR/ejabberd.yml"

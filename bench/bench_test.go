@@ -1,0 +1,242 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mirrorfly-go/sdk/sdktest"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+// TestMain makes the test binary a worker too, as the program itself is.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 2 && os.Args[1] == workerFlag {
+		if err := work(os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	// With -race each of the many processes would stay for a second at its end.
+	if err := os.Setenv("GORACE", os.Getenv("GORACE")+" atexit_sleep_ms=0"); err != nil {
+		panic(err)
+	}
+	// go-xmpp's Close leaves a goroutine that sleeps 10 s.
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/xmppo/go-xmpp.(*Client).Close.func1"))
+}
+
+// TestPeers has every peer log in and ask by every transport that sdktest has.
+func TestPeers(t *testing.T) {
+	at, err := inTheBox(sdktest.New(t, sdktest.Options{Trial: true, NoContacts: true}))
+	require.NoError(t, err)
+	accounts, err := at.register(t.Context(), len(peers()))
+	require.NoError(t, err)
+	for i, p := range peers() {
+		for _, transport := range p.transports {
+			if at.Addresses[transport] == "" {
+				continue
+			}
+			t.Run(p.name+" over "+transport, func(t *testing.T) {
+				where, err := at.by(transport)
+				require.NoError(t, err)
+				t.Cleanup(where.http.CloseIdleConnections)
+				s, err := p.dial(t.Context(), where, accounts[i])
+				require.NoError(t, err)
+				for _, inFlight := range []int{1, 8} {
+					r, err := measure(t.Context(), s, 40, inFlight)
+					require.NoError(t, err)
+					require.Positive(t, r.Wall)
+				}
+				require.NoError(t, s.Close())
+				late, cancel := context.WithTimeout(t.Context(), time.Second) // mellium notices nothing
+				defer cancel()
+				require.Error(t, ask(late, s, 1, 1), "answered although it was closed")
+			})
+		}
+	}
+}
+
+// TestWrongPassword: a peer that does not really log in would be no peer.
+func TestWrongPassword(t *testing.T) {
+	at, err := inTheBox(sdktest.New(t, sdktest.Options{Trial: true}))
+	require.NoError(t, err)
+	accounts, err := at.register(t.Context(), 1)
+	require.NoError(t, err)
+	accounts[0].Password = "wrong"
+	for _, p := range peers() {
+		for _, transport := range p.transports {
+			if at.Addresses[transport] == "" {
+				continue
+			}
+			where, err := at.by(transport)
+			require.NoError(t, err)
+			_, err = p.dial(t.Context(), where, accounts[0])
+			require.Error(t, err, "%s over %s", p.name, transport)
+			where.http.CloseIdleConnections()
+		}
+	}
+}
+
+// TestScenarios runs the whole program small, its processes included.
+func TestScenarios(t *testing.T) {
+	t.Parallel()
+	out := small(t, "-server", "sdktest")
+	for _, title := range []string{
+		"sdktest, requests over wss, 32 in flight", "sdktest, requests over tls, 1 in flight",
+		"sdktest, 2 idle sessions over wss", "sdktest, 20 sessions in one process, each of them against each of 2",
+	} {
+		require.Contains(t, out, title)
+	}
+	for name, tables := range map[string]int{"limit": 8, "sdk": 6, "go-xmpp": 3, "mellium": 6} {
+		require.Equal(t, tables, rows(out, name), "%s in\n%s", name, out)
+	}
+	require.NotContains(t, out, "/s ", "a time without -v")
+	require.NotContains(t, out, " us ")
+}
+
+// TestEjabberd checks how the real server is started: without TLS, and with room for many.
+func TestEjabberd(t *testing.T) {
+	t.Parallel()
+	needEjabberd(t)
+	out := small(t, "-server", "ejabberd", "-run", "idle", "-transports", "ws,tcp")
+	for name, tables := range map[string]int{"limit": 2, "sdk": 2, "go-xmpp": 1, "mellium": 2} {
+		require.Equal(t, tables, rows(out, name), "%s in\n%s", name, out)
+	}
+}
+
+// needEjabberd ends the test where ejabberd is not installed: with a failure where it has to be.
+func needEjabberd(t *testing.T) {
+	t.Helper()
+	for _, program := range []string{"ejabberdctl", "/usr/sbin/ejabberdctl"} { // that folder is not in everybody's PATH
+		if _, err := exec.LookPath(program); err == nil {
+			return
+		}
+	}
+	if os.Getenv("MIRRORFLY_INTEROP") == "required" {
+		t.Fatal("ejabberd is not installed (interop/install.sh does it), and MIRRORFLY_INTEROP=required")
+	}
+	t.Skip("ejabberd is not installed; `make test` installs it and runs this")
+}
+
+func small(t *testing.T, args ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var out bytes.Buffer
+	args = append(args, "-calls", "40", "-rounds", "1", "-sessions", "20", "-stay", "100ms")
+	require.NoError(t, run(ctx, args, &out, os.Stderr), out.String())
+	return out.String()
+}
+
+// rows counts the lines of tables that are about a peer.
+func rows(out, peer string) (n int) {
+	for line := range strings.Lines(out) {
+		if f := strings.Fields(line); len(f) > 4 && f[0] == peer {
+			n++
+		}
+	}
+	return n
+}
+
+func TestUnknownNames(t *testing.T) {
+	for _, args := range [][]string{
+		{"-server", "nobody"}, {"-run", "nothing"}, {"-peers", "nobody"}, {"-transports", "pigeon"}, {"-run", "idle,"}, {"extra"}, {"-calls", "0"}, {"-sessions", "9"}, {"-rounds", "0"},
+	} {
+		require.Error(t, run(t.Context(), args, &bytes.Buffer{}, &bytes.Buffer{}), "%v", args)
+	}
+}
+
+// TestWorkerEnds when whoever started it has gone, whatever it is doing.
+func TestWorkerEnds(t *testing.T) {
+	server, err := startSDKTest(t.Context(), serveJob{})
+	require.NoError(t, err)
+	conn, err := net.Dial("tcp", server.Addresses[overTLS])
+	require.NoError(t, err)
+	require.NoError(t, conn.Close())
+	require.NoError(t, server.stop())
+	_, err = net.Dial("tcp", server.Addresses[overTLS])
+	require.Error(t, err)
+
+	_, err = have[[]requestsResult](t.Context(), job{})
+	require.Error(t, err, "no job")
+}
+
+// TestLimitCounts: however TCP cuts the answers, each counts once.
+func TestLimitCounts(t *testing.T) {
+	const answers = 5
+	stream := strings.Repeat(`<iq type='result' id='1'><query seconds='0' xmlns='jabber:iq:last'/></iq>`, answers)
+	for size := 1; size <= len(stream); size++ {
+		near, far := net.Pipe()
+		l := &limit{wire: &streamWire{Conn: near, buf: make([]byte, 64)}, answers: make(chan struct{}, 2*answers), ended: make(chan struct{})}
+		go l.count() // ends with the pipe
+		for rest := []byte(stream); len(rest) > 0; rest = rest[min(size, len(rest)):] {
+			_, err := far.Write(rest[:min(size, len(rest))])
+			require.NoError(t, err)
+		}
+		require.NoError(t, far.Close())
+		<-l.ended
+		require.Len(t, l.answers, answers, "in pieces of %d", size)
+	}
+}
+
+func TestLimitAnswersPings(t *testing.T) {
+	near, far := net.Pipe()
+	l := &limit{wire: &streamWire{Conn: near, buf: make([]byte, 4096)}, domain: "example.com", ended: make(chan struct{})}
+	go l.count() // ends with the pipe
+	_, err := far.Write([]byte(`<message id='no'/><iq from='example.com' id='7&amp;' type='get'><ping xmlns='urn:xmpp:ping'/></iq>`))
+	require.NoError(t, err)
+	got := make([]byte, 200)
+	n, err := far.Read(got)
+	require.NoError(t, err)
+	require.Equal(t, `<iq xmlns="jabber:client" type="result" to="example.com" id="7&amp;"/>`, string(got[:n]))
+	require.NoError(t, far.Close())
+	<-l.ended
+}
+
+func TestTable(t *testing.T) {
+	table := newTable("rate", "allocs")
+	table.add(peer{name: "limit", ours: true}, rate(time.Millisecond), count(10))
+	table.add(peer{name: "sdk", ours: true}, rate(2*time.Millisecond), count(30))
+	table.add(peer{name: "slow"}, rate(8*time.Millisecond), count(20))
+	table.add(peer{name: "fast"}, rate(4*time.Millisecond), count(40))
+	var brief, long strings.Builder
+	table.print(&brief, false)
+	table.print(&long, true)
+	require.Equal(t, [][]string{
+		{"peer", "rate/limit", "/best", "allocs", "allocs/limit", "/best"},
+		{"limit", "1.00", "4.00", "10.0", "1.00", "0.50"},
+		{"sdk", "0.50", "2.00", "30.0", "3.00", "1.50"},
+		{"slow", "0.12", "0.50", "20.0", "2.00", "1.00"},
+		{"fast", "0.25", "1.00", "40.0", "4.00", "2.00"},
+	}, fields(brief.String()))
+	require.Equal(t, []string{"limit", "1000/s", "1.00", "4.00", "10.0", "1.00", "0.50"}, fields(long.String())[1])
+
+	alone := newTable("allocs")
+	alone.add(peer{name: "sdk", ours: true}, count(30))
+	brief.Reset()
+	alone.print(&brief, false)
+	require.Equal(t, []string{"sdk", "30.0", "-", "-"}, fields(brief.String())[1], "nobody to compare with")
+}
+
+func fields(text string) (lines [][]string) {
+	for line := range strings.Lines(text) {
+		lines = append(lines, strings.Fields(line))
+	}
+	return lines
+}
+
+func TestMedian(t *testing.T) {
+	var r runner
+	for _, n := range []int{5, 1, 100, 2, 3} {
+		r.rounds = append(r.rounds, []requestsResult{{Wall: time.Duration(n), CPU: time.Duration(2 * n), Allocs: float64(-n), Bytes: 7}})
+	}
+	require.Equal(t, requestsResult{Wall: 3, CPU: 6, Allocs: -3, Bytes: 7}, r.median(0))
+}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// scenario is what is measured, and where.
+type scenario struct {
+	name     string
+	servers  []string
+	without  []string // transports that are left out unless asked for by name
+	accounts int
+	ping     time.Duration // how often the server pings an idle client
+	play     func(ctx context.Context, st *stage) error
+}
+
+func (b *bench) all() []scenario {
+	const never = time.Hour
+	return []scenario{
+		{name: "requests", servers: []string{"ejabberd", "sdktest"}, without: []string{"ejabberd wss", "ejabberd tls"}, accounts: 1, ping: never, play: b.requests},
+		{name: "idle", servers: []string{"ejabberd"}, accounts: b.sessions/10 + 1, ping: never, play: b.idle},
+		{name: "many", servers: []string{"sdktest"}, accounts: b.sessions + 1, ping: 5 * time.Second, play: b.many},
+	}
+}
+
+// stage is a scenario at one server that runs.
+type stage struct {
+	service
+	scenario
+	accounts   []account
+	transports []string
+	peers      string // as the command line has them
+}
+
+func (b *bench) perform(ctx context.Context) error {
+	for _, s := range b.all() {
+		if !chosen(b.scenarios, s.name) {
+			continue
+		}
+		servers := s.servers
+		if b.servers != "" {
+			servers = strings.Split(b.servers, ",")
+		}
+		for _, server := range servers {
+			if err := b.at(ctx, server, s); err != nil {
+				return fmt.Errorf("%s at %s: %w", s.name, server, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (b *bench) at(ctx context.Context, server string, s scenario) (err error) {
+	var running *running
+	switch server {
+	case "ejabberd":
+		running, err = startEjabberd(ctx, b.scripts, s.ping)
+	case "sdktest":
+		running, err = startSDKTest(ctx, serveJob{Ping: s.ping})
+	default:
+		return errors.New("no such server")
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, running.stop()) }()
+	accounts, err := running.register(ctx, s.accounts)
+	if err != nil {
+		return err
+	}
+	return s.play(ctx, &stage{service: running.service, scenario: s, accounts: accounts, transports: b.transportsAt(running.service, s), peers: b.peers})
+}
+
+func (b *bench) transportsAt(at service, s scenario) []string {
+	return slices.DeleteFunc(slices.Clone(transports), func(t string) bool {
+		return at.Addresses[t] == "" || !chosen(b.transports, t) || b.transports == "" && slices.Contains(s.without, at.Name+" "+t)
+	})
+}
+
+// peersOver are those that know the transport: the named ones, or those of the scenario.
+func (st *stage) peersOver(transport string) []peer {
+	return slices.DeleteFunc(peers(), func(p peer) bool {
+		named := st.peers != "" && chosen(st.peers, p.name) || st.peers == "" && slices.Contains(p.in, st.scenario.name)
+		return !named || !slices.Contains(p.transports, transport)
+	})
+}
+
+func chosen(list, name string) bool {
+	return list == "" || slices.Contains(strings.Split(list, ","), name)
+}

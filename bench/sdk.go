@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	sdk "github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/internal/xmpp"
+)
+
+// sdkSession is a client of package sdk.
+type sdkSession struct {
+	*sdk.Client
+	jid string
+}
+
+// dialSDK is package sdk as it comes: each client has HTTP connections of its own.
+func dialSDK(ctx context.Context, at *place, who account) (session, error) {
+	return connectSDK(ctx, at, who, at.sdkConfig())
+}
+
+// dialSDKShared is package sdk in a program whose clients share one HTTPClient.
+func dialSDKShared(ctx context.Context, at *place, who account) (session, error) {
+	cfg := at.sdkConfig()
+	cfg.HTTPClient = at.http
+	return connectSDK(ctx, at, who, cfg)
+}
+
+func connectSDK(ctx context.Context, at *place, who account, cfg sdk.Config) (session, error) {
+	client, err := sdk.New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := client.Connect(ctx, who.Username, who.Password); err != nil {
+		return nil, errors.Join(err, client.Close())
+	}
+	return sdkSession{client, at.jid(who)}, nil
+}
+
+// sdkConfig is what a user of a service of their own would write.
+func (p *place) sdkConfig() sdk.Config {
+	cfg := sdk.Config{
+		LicenseKey: p.LicenseKey, APIBaseURL: p.APIBaseURL, TrialLicense: true,
+		XMPPHost: p.Domain, XMPPAddress: p.xmppAddress(),
+		TLSConfig: p.tls, AllowInsecure: p.transport == overWS || p.transport == overTCP,
+	}
+	if !p.webSocket() {
+		cfg.Transport = sdk.TransportTCP
+	}
+	return cfg
+}
+
+// xmppAddress is the address in the words of package sdk.
+func (p *place) xmppAddress() string {
+	switch p.transport {
+	case overTCP:
+		return "xmpp://" + p.address()
+	case overTLS:
+		return "xmpps://" + p.address()
+	}
+	return p.address()
+}
+
+func (s sdkSession) Ask(ctx context.Context) error {
+	_, err := s.GetLastSeen(ctx, s.jid)
+	return err
+}
+
+// transportSession is internal/xmpp alone: what package sdk adds to it is the difference between the two.
+type transportSession struct {
+	*xmpp.Session
+	jid string
+}
+
+func dialTransport(ctx context.Context, at *place, who account) (session, error) {
+	addresses, err := xmpp.ParseAddresses(at.xmppAddress(), !at.webSocket())
+	if err != nil {
+		return nil, err
+	}
+	s, err := xmpp.Dial(ctx, xmpp.Config{
+		Addresses: addresses, Domain: at.Domain, Username: who.Username, Password: who.Password, Resource: "bench",
+		AllowInsecure: true, HTTPClient: at.http, TLSConfig: at.tls,
+	})
+	if err != nil {
+		return nil, err
+	}
+	go func() { _ = s.Serve() }() // ends with the session
+	return transportSession{s, at.jid(who)}, nil
+}
+
+func (t transportSession) Ask(ctx context.Context) error {
+	_, _, err := t.LastActivity(ctx, t.jid)
+	return err
+}
+
+func (t transportSession) Close() error { return t.Session.Close(context.Background()) }

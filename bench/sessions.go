@@ -1,0 +1,180 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"text/tabwriter"
+	"time"
+)
+
+// sessionsJob connects one session for each account and lets them idle.
+type sessionsJob struct {
+	Peer      string
+	Transport string
+	Service   service
+	Accounts  []account
+	Settle    time.Duration // left alone before it is measured what they hold: the last answers of the login come
+	Watch     time.Duration // then their CPU time is watched
+}
+
+// sessionsResult is what one session costs.
+type sessionsResult struct {
+	InUse      float64 // bytes of heap and stacks
+	Resident   float64 // bytes that the system counts for the process
+	Goroutines float64
+	Idle       time.Duration // CPU time a second, pings included
+	Connect    time.Duration // CPU time of connecting
+	Repeated   int           // connects that failed at first, of all sessions together
+}
+
+// dialers are how many sessions are connected at a time.
+const dialers = 32
+
+func (j *sessionsJob) run(ctx context.Context) (sessionsResult, error) {
+	res, err := j.measure(ctx)
+	if err != nil {
+		err = fmt.Errorf("%d sessions of %s over %s: %w", len(j.Accounts), j.Peer, j.Transport, err)
+	}
+	return res, err
+}
+
+func (j *sessionsJob) measure(ctx context.Context) (r sessionsResult, err error) {
+	p, err := findPeer(j.Peer)
+	if err != nil {
+		return r, err
+	}
+	at, err := j.Service.by(j.Transport)
+	if err != nil {
+		return r, err
+	}
+	if _, err := p.dial(ctx, at, j.Accounts[0]); err != nil { // what a process needs once, however many sessions it has
+		return r, err
+	}
+	before, err := held()
+	if err != nil {
+		return r, err
+	}
+	sessions := make([]session, len(j.Accounts)-1)
+	var repeated atomic.Int64
+	start := used()
+	if err := each(ctx, len(sessions), dialers, func(ctx context.Context, i int) error {
+		s, err := p.dial(ctx, at, j.Accounts[i+1])
+		if err != nil {
+			repeated.Add(1) // a server that is busy refuses now and then
+			s, err = p.dial(ctx, at, j.Accounts[i+1])
+		}
+		sessions[i] = s
+		return err
+	}); err != nil {
+		return r, err
+	}
+	connected := used()
+	if err := stay(ctx, j.Settle); err != nil {
+		return r, err
+	}
+	after, err := held()
+	if err != nil {
+		return r, err
+	}
+	idle, err := idleCPU(ctx, j.Watch)
+	if err != nil {
+		return r, err
+	}
+	n := len(sessions)
+	r = sessionsResult{
+		InUse: perSession(before.inUse, after.inUse, n), Resident: perSession(before.resident, after.resident, n),
+		Goroutines: float64(after.goroutines-before.goroutines) / float64(n), Idle: idle / time.Duration(n),
+		Connect: (connected.cpu - start.cpu) / time.Duration(n), Repeated: int(repeated.Load()),
+	}
+	return r, each(ctx, n, dialers, func(ctx context.Context, i int) error {
+		err := sessions[i].Ask(ctx) // those that are still there answer
+		_ = sessions[i].Close()     // and leave, so that the server does not wait for them while the next are measured
+		return err
+	})
+}
+
+func perSession(before, after uint64, n int) float64 {
+	return (float64(after) - float64(before)) / float64(n)
+}
+
+// idleCPU is the CPU time that this process uses in one second, measured over d.
+func idleCPU(ctx context.Context, d time.Duration) (time.Duration, error) {
+	if d == 0 {
+		return 0, nil
+	}
+	before := used()
+	err := stay(ctx, d)
+	after := used()
+	return time.Duration(float64(after.cpu-before.cpu) / after.at.Sub(before.at).Seconds()), err
+}
+
+func stay(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// settling is how long sessions are left alone, if they are not watched for less.
+const settling = 2 * time.Second
+
+func (b *bench) measureSessions(ctx context.Context, j sessionsJob) (sessionsResult, error) {
+	j.Settle = min(settling, b.stay)
+	return have[sessionsResult](ctx, job{Sessions: &j})
+}
+
+// idle prints what an idle session costs with each peer.
+func (b *bench) idle(ctx context.Context, st *stage) error {
+	for _, transport := range st.transports {
+		fmt.Fprintf(b.out, "\n%s, %d idle sessions over %s\n\n", st.service.Name, len(st.accounts)-1, transport)
+		t := newTable("heap+stack", "RSS", "goroutines")
+		for _, p := range st.peersOver(transport) {
+			r, err := b.measureSessions(ctx, sessionsJob{Peer: p.name, Transport: transport, Service: st.service, Accounts: st.accounts})
+			if err != nil {
+				return err
+			}
+			t.add(p, kibibytes(r.InUse), kibibytes(r.Resident), count(r.Goroutines))
+			b.note(p, transport, r.Repeated)
+		}
+		t.print(b.out, b.verbose)
+	}
+	return nil
+}
+
+// many prints what each of many sessions costs against each of a tenth as many.
+func (b *bench) many(ctx context.Context, st *stage) error {
+	few := len(st.accounts) / 10
+	fmt.Fprintf(b.out, "\n%s, %d sessions in one process, each of them against each of %d\n\n", st.service.Name, len(st.accounts)-1, few)
+	w := tabwriter.NewWriter(b.out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	defer w.Flush()
+	fmt.Fprintln(w, "peer\ttransport\theap+stack\tratio\tRSS\tratio\tgoroutines\tratio\tidle CPU ratio\tconnect CPU ratio\t")
+	for _, transport := range st.transports {
+		for _, p := range st.peersOver(transport) {
+			j := sessionsJob{Peer: p.name, Transport: transport, Service: st.service, Accounts: st.accounts[:few+1], Watch: b.stay}
+			less, err := b.measureSessions(ctx, j)
+			if err != nil {
+				return err
+			}
+			j.Accounts = st.accounts
+			more, err := b.measureSessions(ctx, j)
+			if err != nil {
+				return err
+			}
+			b.note(p, transport, less.Repeated+more.Repeated)
+			fmt.Fprintf(w, "%s\t%s\t%s\t%.2f\t%s\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t\n", p.name, transport,
+				kibibytes(more.InUse).text, more.InUse/less.InUse, kibibytes(more.Resident).text, more.Resident/less.Resident,
+				more.Goroutines, more.Goroutines/less.Goroutines, float64(more.Idle)/float64(less.Idle), float64(more.Connect)/float64(less.Connect))
+		}
+	}
+	return nil
+}
+
+// note tells of connects that did not succeed at once.
+func (b *bench) note(p peer, transport string, repeated int) {
+	if repeated > 0 {
+		fmt.Fprintf(b.out, "(%s over %s: %d connects had to be repeated)\n", p.name, transport, repeated)
+	}
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"syscall"
+	"time"
+)
+
+// workerFlag makes this program one of the processes that it starts: each peer is measured in one of its own, so that
+// CPU time and memory are the peer's alone, and sdktest runs in another.
+const workerFlag = "-worker"
+
+// job is what a worker reads from its standard input: one of these, as JSON. Its standard output gets the answer.
+type job struct {
+	Requests *requestsJob `json:",omitempty"`
+	Sessions *sessionsJob `json:",omitempty"`
+	Serve    *serveJob    `json:",omitempty"`
+}
+
+// work is the life of a worker. It ends early when its standard input does: then whoever started it has gone.
+func work(stdin io.Reader, stdout io.Writer) error {
+	var j job
+	if err := json.NewDecoder(stdin).Decode(&j); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	go func() { // ends with standard input, at the latest with the process
+		_, _ = io.Copy(io.Discard, stdin)
+		cancel(errors.New("nobody waits for the answer"))
+	}()
+	var result any
+	err := errors.New("no job")
+	out := json.NewEncoder(stdout)
+	switch {
+	case j.Requests != nil:
+		result, err = j.Requests.run(ctx)
+	case j.Sessions != nil:
+		result, err = j.Sessions.run(ctx)
+	case j.Serve != nil:
+		return j.Serve.run(ctx, func(s service) error { return out.Encode(s) })
+	}
+	if err != nil {
+		return err
+	}
+	return out.Encode(result)
+}
+
+// worker is a started process.
+type worker struct {
+	cmd   *exec.Cmd
+	stdin io.Closer
+	out   *json.Decoder
+}
+
+// hire starts a worker. Who ends ctx kills it.
+func hire(ctx context.Context, j job) (*worker, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, self, workerFlag)
+	cmd.Stderr = os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl+C is for us; a worker ends with its standard input
+	cmd.WaitDelay = time.Second
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	w := &worker{cmd, stdin, json.NewDecoder(stdout)}
+	if err := json.NewEncoder(stdin).Encode(j); err != nil {
+		return nil, errors.Join(err, w.end())
+	}
+	return w, nil
+}
+
+// end lets the worker go and waits until it has.
+func (w *worker) end() error { return errors.Join(w.stdin.Close(), w.cmd.Wait()) }
+
+// patience is how long a job may take: not every peer notices that its server has gone.
+const patience = 15 * time.Minute
+
+// have has a worker do a job and returns its answer.
+func have[T any](ctx context.Context, j job) (answer T, err error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	w, err := hire(ctx, j)
+	if err != nil {
+		return answer, err
+	}
+	if err := w.out.Decode(&answer); err != nil {
+		return answer, fmt.Errorf("worker: %w", errors.Join(err, w.end()))
+	}
+	return answer, w.end()
+}
