@@ -343,6 +343,7 @@ func backoff(p ReconnectPolicy, failures int) time.Duration {
 // handle maps what the server pushes to the events of the JavaScript SDK (protocol.md 6).
 func (n *connection) handle(event xmpp.Event) {
 	l := n.client.listeners
+	l.queue.AwaitRoom()
 	switch e := event.(type) {
 	case xmpp.Presence:
 		l.presence.Emit(PresenceEvent{FromUserJID: e.From.Bare().String(), Status: cmp.Or(e.Type, "online")})
@@ -366,6 +367,7 @@ func (n *connection) handleBlockPush(e xmpp.BlockPush) {
 		n.client.listeners.block.Emit(BlockEvent{Blocked: e.Blocked, ByMe: true})
 	}
 	for _, jid := range e.JIDs {
+		n.client.listeners.queue.AwaitRoom()
 		n.client.listeners.block.Emit(BlockEvent{UserID: localPart(jid), UserJID: jid, Blocked: e.Blocked, ByMe: true})
 	}
 }

@@ -100,8 +100,9 @@ func newListeners(cfg Config) *listeners {
 //
 // This and what follows holds for every On method: listeners run one at a time, in
 // the order of the events, never in a goroutine that the library needs. A listener may call
-// any method of the Client, also Close, and may stop itself. While it runs later events wait; at most
-// 1024 wait, then the oldest are dropped and told to OnMissed. A panic in a listener is
+// any method of the Client, also Close, and may stop itself. While it runs later events wait, at most
+// 1024. What comes when so many wait is left in the connection for up to 100 ms, so that listeners which free half of the
+// queue in that time lose nothing of a burst; then the oldest are dropped and told to OnMissed. A panic in a listener is
 // logged and ends nothing else. The returned function removes the listener: no new call
 // starts after it has returned.
 func (c *Client) OnConnection(f func(ConnectionEvent)) (stop func()) {

@@ -89,7 +89,7 @@ type ProfileImage struct {
 }
 
 // GetUserProfile reads a user's profile (protocol.md 5.1). userJID is a JID or the bare user id. It also
-// goes to OnUserProfile.
+// goes to OnUserProfile. The service has no call for many: read them at the same time, up to 32 calls reuse their connections.
 //
 // Errors: 400 ErrInvalidArgument for an empty userJID; 400 ErrUserNotFound; 400 ErrNotRegistered before
 // Connect; 500 with the service's text; ErrNetwork.

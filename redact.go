@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"regexp"
+	"strings"
 )
 
 // What fmt, slog and a panic show of the types that hold a secret: everything else, in every format. JSON is left alone, as
@@ -20,15 +20,39 @@ func hide(secret *string) {
 	}
 }
 
-// addressSecret is what may be secret in an address: its query, and a user that does not belong there.
-var addressSecret = regexp.MustCompile(`\?[^,\s]*|[^/,\s]*@`)
+// withoutSecrets writes "..." for what may be secret in addresses: a query, and a user that does not belong there.
+func withoutSecrets(addresses string) string {
+	var out strings.Builder
+	for len(addresses) > 0 {
+		end := strings.IndexAny(addresses, "/, \t\r\n\f")
+		if end < 0 {
+			end = len(addresses)
+		}
+		user := strings.LastIndexByte(addresses[:end], '@')
+		switch {
+		case addresses[0] == '?':
+			if end = strings.IndexAny(addresses, ", \t\r\n\f"); end < 0 {
+				end = len(addresses)
+			}
+			out.WriteString("...")
+			addresses = addresses[end:]
+		case user >= 0:
+			out.WriteString("...")
+			addresses = addresses[user+1:]
+		default:
+			out.WriteByte(addresses[0])
+			addresses = addresses[1:]
+		}
+	}
+	return out.String()
+}
 
 // Format writes c without the licence key and without the queries of addresses.
 func (c Config) Format(s fmt.State, verb rune) {
 	type config Config // has no methods
 	hide(&c.LicenseKey)
 	for _, address := range []*string{&c.APIBaseURL, &c.XMPPAddress, &c.APIConfigURL} {
-		*address = addressSecret.ReplaceAllString(*address, "...")
+		*address = withoutSecrets(*address)
 	}
 	_, _ = fmt.Fprintf(s, fmt.FormatString(s, verb), config(c)) // fmt reports what is wrong with s
 }

@@ -304,7 +304,7 @@ func (cfg *Config) httpClient(proxy func(*http.Request) (*url.URL, error)) *http
 		TLSClientConfig:        cfg.TLSConfig.Clone(),
 		ForceAttemptHTTP2:      true,
 		MaxResponseHeaderBytes: maxResponseHeader,
-		MaxIdleConnsPerHost:    4,
+		MaxIdleConnsPerHost:    32, // over HTTP/1.1 so many calls at a time find a connection that is up
 		IdleConnTimeout:        90 * time.Second,
 		TLSHandshakeTimeout:    10 * time.Second,
 		ExpectContinueTimeout:  time.Second,

@@ -2,7 +2,6 @@ package sdk
 
 import (
 	"math"
-	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -54,12 +53,39 @@ func groupJIDFormat(key, value string) rule {
 	}
 }
 
-// The JavaScript SDK's own pattern: it decides what the service has ever stored.
-var emailPattern = regexp.MustCompile(`^([_a-zA-Z0-9\-!#$%&+]+(\.[_a-zA-Z0-9\-!#$%&+]+)*@[a-zA-Z0-9\-]+(\.[a-zA-Z]{2,6})+)$`)
+const (
+	lowerLetters = "abcdefghijklmnopqrstuvwxyz"
+	letters      = lowerLetters + "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	digits       = "0123456789"
+)
+
+// made reports whether s has characters, and none but those of set.
+func made(s, set string) bool { return s != "" && strings.Trim(s, set) == "" }
+
+// isEmail is the JavaScript SDK's own pattern, which decides what the service has ever stored:
+// ^[_a-zA-Z0-9\-!#$%&+]+(\.[_a-zA-Z0-9\-!#$%&+]+)*@[a-zA-Z0-9\-]+(\.[a-zA-Z]{2,6})+$
+func isEmail(s string) bool {
+	local, host, _ := strings.Cut(s, "@")
+	for part := range strings.SplitSeq(local, ".") {
+		if !made(part, letters+digits+"_-!#$%&+") {
+			return false
+		}
+	}
+	first, rest, dotted := strings.Cut(host, ".")
+	if !dotted || !made(first, letters+digits+"-") {
+		return false
+	}
+	for label := range strings.SplitSeq(rest, ".") {
+		if len(label) < 2 || len(label) > 6 || !made(label, letters) {
+			return false
+		}
+	}
+	return true
+}
 
 func emailFormat(key, value string) rule {
 	return func() string {
-		if value != "" && !emailPattern.MatchString(value) {
+		if value != "" && !isEmail(value) {
 			return key + " is not valid or required"
 		}
 		return ""
@@ -97,8 +123,6 @@ func isJIDPart(part string) bool {
 		})
 }
 
-var identifierPattern = regexp.MustCompile(`^[a-z0-9_-]+$`)
-
 // checkIdentifier has the texts of protocol.md 3.
 func checkIdentifier(id string) error {
 	switch {
@@ -106,7 +130,7 @@ func checkIdentifier(id string) error {
 		return invalid("User identifier is empty, Please pass valid user identifier")
 	case strings.ContainsFunc(id, unicode.IsSpace):
 		return invalid("User identifier should not contain the whitespaces")
-	case !identifierPattern.MatchString(id):
+	case !made(id, lowerLetters+digits+"_-"):
 		return invalid("User identifiers can only contain lowercase alphanumeric characters, hyphens (-), and underscores (_).")
 	}
 	return nil

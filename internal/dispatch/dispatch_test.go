@@ -205,21 +205,117 @@ func TestSlowListenerIsLogged(t *testing.T) {
 	})
 }
 
-func BenchmarkDispatchTo10Listeners(b *testing.B) {
-	const burst = 1000 // fits the queue: nothing is dropped
-	q := newQueue(burst)
-	numbers := NewListeners[int](q, false)
-	var done sync.WaitGroup
-	for range 10 {
-		numbers.Add(func(int) { done.Done() })
-	}
-	b.ReportAllocs()
-	for n := 0; b.Loop(); n++ {
-		done.Add(10)
-		numbers.Emit(n)
-		if n%burst == burst-1 {
-			done.Wait()
+// Who waits for room before each event loses nothing to listeners that are only slower than the events come.
+func TestAwaitRoomLosesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := NewQueue(4, slog.New(slog.DiscardHandler), func(int) { t.Error("told a loss") })
+		numbers := NewListeners[int](q, false)
+		var got []int
+		numbers.Add(func(n int) { time.Sleep(patience/2 - 1); got = append(got, n) })
+		for n := range 100 {
+			q.AwaitRoom()
+			numbers.Emit(n)
 		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		require.Len(t, got, 100)
+		require.IsIncreasing(t, got)
+	})
+}
+
+func TestAwaitRoomWaitsForAStuckListenerOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lost := 0
+		q := NewQueue(4, slog.New(slog.DiscardHandler), func(n int) { lost += n })
+		numbers := NewListeners[int](q, false)
+		release := make(chan struct{})
+		got := 0
+		numbers.Add(func(int) { <-release; got++ })
+		for round := 1; round <= 3; round++ {
+			start := time.Now()
+			for n := range 100 {
+				q.AwaitRoom()
+				numbers.Emit(n)
+			}
+			require.Equal(t, patience, time.Since(start), "for all of them")
+			for range 5 { // the one that runs and the four that wait
+				release <- struct{}{}
+			}
+			synctest.Wait()
+			require.Equal(t, 5*round, got)
+			require.Equal(t, 95*round, lost)
+		}
+	})
+}
+
+func TestCloseEndsAwaitRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue(1)
+		numbers := NewListeners[int](q, false)
+		release := make(chan struct{})
+		numbers.Add(func(int) { <-release })
+		numbers.Emit(1)
+		synctest.Wait() // 1 is stuck, one may wait
+		numbers.Emit(2)
+		time.AfterFunc(patience/2, q.Close)
+		start := time.Now()
+		q.AwaitRoom()
+		require.Equal(t, patience/2, time.Since(start))
+		q.AwaitRoom()
+		require.Equal(t, patience/2, time.Since(start))
+		close(release)
+	})
+}
+
+// Slots are used again while the queue is busy, and forgotten when it is idle.
+func TestQueueKeepsNoMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue(8)
+		numbers := NewListeners[int](q, false)
+		took := make(chan struct{})
+		numbers.Add(func(int) { <-took })
+		numbers.Emit(0)
+		for n := range 10_000 { // never idle
+			numbers.Emit(n)
+			took <- struct{}{}
+		}
+		q.mu.Lock()
+		require.LessOrEqual(t, cap(q.slots), 4)
+		q.mu.Unlock()
+		for n := range 1000 {
+			numbers.Emit(n)
+		}
+		q.mu.Lock()
+		require.LessOrEqual(t, cap(q.slots), 4*8)
+		q.mu.Unlock()
+		close(took)
+		synctest.Wait()
+		require.Equal(t, [2]call{}, q.few)
+		require.Equal(t, 2, cap(q.slots))
+	})
+}
+
+// An event costs one allocation from Emit to the listeners, whatever its type.
+func TestAllocations(t *testing.T) {
+	const burst = 500
+	q := newQueue(0)
+	numbers, profiles := NewListeners[int](q, true), NewListeners[profile](q, false)
+	count, done := 0, make(chan struct{})
+	for range 3 {
+		profiles.Add(func(profile) { count++ })
 	}
-	done.Wait()
+	numbers.Add(func(int) {
+		if count++; count == 4*burst {
+			count = 0
+			done <- struct{}{}
+		}
+	})
+	each := testing.AllocsPerRun(20, func() {
+		for n := range burst {
+			profiles.Emit(profile{"bob"})
+			numbers.Emit(1000 + n)
+		}
+		<-done
+	}) / (2 * burst)
+	require.LessOrEqual(t, each, 1.1, "the queue grows now and then")
 }

@@ -61,15 +61,23 @@ func (l *Listeners[T]) Emit(event T) {
 	if len(l.load()) == 0 {
 		return
 	}
-	l.queue.push(call{keep: l.keep, run: func() { l.Deliver(event) }})
+	l.queue.push(call{deliverer: &delivery[T]{l, event}, keep: l.keep})
+}
+
+// delivery is an event and whom it is for, in one piece of memory.
+type delivery[T any] struct {
+	to    *Listeners[T]
+	event T
+}
+
+func (d *delivery[T]) deliver() {
+	for _, each := range d.to.load() {
+		if !each.stopped.Load() {
+			d.to.queue.protect(func() { each.f(d.event) })
+		}
+	}
 }
 
 // Deliver calls the listeners at once. Only for what runs in the queue already, such as onLoss: telling
 // a loss through a full queue would lose the next event.
-func (l *Listeners[T]) Deliver(event T) {
-	for _, each := range l.load() {
-		if !each.stopped.Load() {
-			l.queue.protect(func() { each.f(event) })
-		}
-	}
-}
+func (l *Listeners[T]) Deliver(event T) { (&delivery[T]{l, event}).deliver() }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 )
@@ -14,6 +15,7 @@ import (
 const (
 	defaultLimit = 1024
 	slowAfter    = 5 * time.Second
+	patience     = 100 * time.Millisecond // how long AwaitRoom waits for listeners
 )
 
 // Queue is a bounded, ordered queue of calls. A goroutine makes them while there
@@ -25,16 +27,23 @@ type Queue struct {
 	onLoss func(lost int) // immutable
 
 	mu      sync.Mutex
-	waiting []call // oldest first
-	running bool   // a goroutine drains the queue
-	lost    int    // dropped and not yet told
+	slots   []call // from head on those that wait, oldest first
+	head    int
+	few     [2]call // where slots begin: an event now and then needs no other memory
+	running bool    // a goroutine drains the queue
+	lost    int     // dropped and not yet told
 	closed  bool
+	room    chan struct{} // made by AwaitRoom, closed when half of the queue is free
+	stuck   bool          // AwaitRoom has waited in vain since half of the queue was free
 }
 
 type call struct {
-	run  func()
+	deliverer
 	keep bool // dropped only when nothing else is left to drop
 }
+
+// deliverer is an event on its way: one of any type, or the news that some were lost.
+type deliverer interface{ deliver() }
 
 // NewQueue returns a queue in which at most limit calls wait (0: 1024). onLoss is
 // called, in order with the other calls, with how many were dropped.
@@ -42,7 +51,9 @@ func NewQueue(limit int, log *slog.Logger, onLoss func(lost int)) *Queue {
 	if limit <= 0 {
 		limit = defaultLimit
 	}
-	return &Queue{limit: limit, log: log, onLoss: onLoss}
+	q := &Queue{limit: limit, log: log, onLoss: onLoss}
+	q.slots = q.few[:0]
+	return q
 }
 
 // push adds a call. When the queue is full the oldest call without keep goes, and
@@ -53,10 +64,15 @@ func (q *Queue) push(c call) {
 	if q.closed {
 		return
 	}
-	if len(q.waiting) >= q.limit {
+	if len(q.slots)-q.head >= q.limit {
 		q.dropOldest()
 	}
-	q.waiting = append(q.waiting, c)
+	if len(q.slots) == cap(q.slots) && q.head >= len(q.slots)/2 { // most of it is free: no need to grow
+		n := copy(q.slots, q.slots[q.head:])
+		clear(q.slots[n:])
+		q.slots, q.head = q.slots[:n], 0
+	}
+	q.slots = append(q.slots, c)
 	if !q.running {
 		q.running = true
 		go q.drain() // owner: the queue; ends when nothing waits
@@ -65,16 +81,10 @@ func (q *Queue) push(c call) {
 
 // dropOldest needs mu.
 func (q *Queue) dropOldest() {
-	oldest := 0
-	for i, c := range q.waiting {
-		if !c.keep {
-			oldest = i
-			break
-		}
-	}
-	copy(q.waiting[1:oldest+1], q.waiting[:oldest])
-	q.waiting[0] = call{}
-	q.waiting = q.waiting[1:]
+	waiting := q.slots[q.head:]
+	oldest := max(0, slices.IndexFunc(waiting, func(c call) bool { return !c.keep }))
+	copy(waiting[1:oldest+1], waiting[:oldest])
+	q.pop()
 	q.lost++
 }
 
@@ -85,35 +95,98 @@ func (q *Queue) drain() {
 			go q.drain() // a listener has called runtime.Goexit; owner and end stay the same
 		}
 	}()
-	for {
+	for start := time.Now(); ; {
 		next, ok := q.next()
 		if !ok {
 			done = true
 			return
 		}
-		next()
+		next.deliver()
+		end := time.Now() // and the start of the next
+		if d := end.Sub(start); d > slowAfter {
+			q.log.WarnContext(context.Background(), "listener is slow: later events wait for it", "dur", d)
+		}
+		start = end
+	}
+}
+
+// pop needs mu, and something that waits.
+func (q *Queue) pop() deliverer {
+	c := q.slots[q.head]
+	q.slots[q.head] = call{}
+	q.head++
+	if len(q.slots)-q.head <= q.limit/2 {
+		q.free()
+	}
+	return c.deliverer
+}
+
+// free needs mu.
+func (q *Queue) free() {
+	q.stuck = false
+	if q.room != nil {
+		close(q.room)
+		q.room = nil
 	}
 }
 
 // next tells a loss before the call that comes after the gap.
-func (q *Queue) next() (func(), bool) {
+func (q *Queue) next() (deliverer, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if lost := q.lost; lost > 0 {
+	if q.lost > 0 {
+		l := loss{queue: q, count: q.lost}
 		q.lost = 0
-		return func() {
-			q.log.WarnContext(context.Background(), "listeners too slow: events dropped", "count", lost)
-			q.onLoss(lost)
-		}, true
+		return l, true
 	}
-	if len(q.waiting) == 0 {
-		q.waiting, q.running = nil, false // an idle queue holds no memory
+	if q.head == len(q.slots) {
+		q.few = [2]call{}
+		q.slots, q.head, q.running = q.few[:0], 0, false // an idle queue holds no other memory
 		return nil, false
 	}
-	c := q.waiting[0]
-	q.waiting[0] = call{}
-	q.waiting = q.waiting[1:]
-	return c.run, true
+	return q.pop(), true
+}
+
+type loss struct {
+	queue *Queue
+	count int
+}
+
+func (l loss) deliver() {
+	l.queue.log.WarnContext(context.Background(), "listeners too slow: events dropped", "count", l.count)
+	l.queue.onLoss(l.count)
+}
+
+// AwaitRoom is for who takes events off the network, before each Emit. While the queue is full it waits until half of it is free: the
+// rest of a burst stays where it is, and listeners that keep up lose nothing of it. Listeners that take more than 100 ms for that count as
+// stuck: they are not waited for again before they have done it.
+func (q *Queue) AwaitRoom() {
+	room := q.full()
+	if room == nil {
+		return
+	}
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-room:
+	case <-timer.C:
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		q.stuck = q.room == room // else it is free by now
+	}
+}
+
+// full returns what is closed when half of the queue is free; nil: there is nothing to wait for.
+func (q *Queue) full() chan struct{} {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.slots)-q.head < q.limit || q.stuck || q.closed {
+		return nil
+	}
+	if q.room == nil {
+		q.room = make(chan struct{})
+	}
+	return q.room
 }
 
 // Close lets what waits run and takes nothing more. It waits for nothing: the
@@ -122,18 +195,15 @@ func (q *Queue) Close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.closed = true
+	q.free()
 }
 
 // protect runs one listener: a panic ends the listener, not the program.
 func (q *Queue) protect(run func()) {
-	start := time.Now()
 	defer func() {
 		if p := recover(); p != nil {
 			// As text: a handler that writes JSON would ask no value inside p what of it is secret.
 			q.log.ErrorContext(context.Background(), "listener panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-		}
-		if d := time.Since(start); d > slowAfter {
-			q.log.WarnContext(context.Background(), "listener is slow: later events wait for it", "dur", d)
 		}
 	}()
 	run()

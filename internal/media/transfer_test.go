@@ -25,9 +25,13 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/mirrorfly-go/sdk/internal/rest"
+	"github.com/mirrorfly-go/sdk/internal/versus"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	versus.Main(sink())
+	goleak.VerifyTestMain(m)
+}
 
 // service keeps one file: in parts on disk, or from a form.
 type service struct {

@@ -34,11 +34,39 @@ func (c *Code) Image() image.Image {
 
 // PNG is [Code.Image] as a PNG file.
 func (c *Code) PNG() ([]byte, error) {
+	img := c.Image()
+	if full, ok := img.(*image.RGBA); ok {
+		img = indexed(full)
+	}
+	encoder := png.Encoder{CompressionLevel: png.BestSpeed} // a code is looked at once
 	var buf bytes.Buffer
-	if err := png.Encode(&buf, c.Image()); err != nil {
+	if err := encoder.Encode(&buf, img); err != nil {
 		return nil, fmt.Errorf("qr: PNG: %w", err)
 	}
 	return buf.Bytes(), nil
+}
+
+// indexed is img with a palette, which makes a smaller PNG in less time, unless it has more colours than fit one.
+func indexed(img *image.RGBA) image.Image {
+	out := image.NewPaletted(img.Rect, nil)
+	known := make(map[color.RGBA]uint8)
+	var last color.RGBA // most pixels are like the one before; none is transparent
+	var n uint8
+	for i := range out.Pix {
+		p := color.RGBA{R: img.Pix[4*i], G: img.Pix[4*i+1], B: img.Pix[4*i+2], A: img.Pix[4*i+3]}
+		if p != last {
+			var ok bool
+			if n, ok = known[p]; !ok && len(out.Palette) == 256 {
+				return img
+			} else if !ok {
+				n = uint8(len(out.Palette))
+				known[p], out.Palette = n, append(out.Palette, p)
+			}
+			last = p
+		}
+		out.Pix[i] = n
+	}
+	return out
 }
 
 func (c *Code) drawModules(img draw.Image) {
@@ -81,12 +109,13 @@ func shrink(src image.Image, side int) *image.RGBA {
 // is the nearest pixel when it enlarges.
 func resize(src image.Image, w, h int) *image.RGBA {
 	b := src.Bounds()
+	from := rgba64(src)
 	dst := image.NewRGBA(image.Rect(0, 0, w, h))
 	for y := range h {
 		y0, y1 := b.Min.Y+y*b.Dy()/h, b.Min.Y+(y+1)*b.Dy()/h
 		for x := range w {
 			x0, x1 := b.Min.X+x*b.Dx()/w, b.Min.X+(x+1)*b.Dx()/w
-			dst.SetRGBA(x, y, mean(src, image.Rect(x0, y0, max(x1, x0+1), max(y1, y0+1))))
+			dst.SetRGBA(x, y, mean(from, image.Rect(x0, y0, max(x1, x0+1), max(y1, y0+1))))
 		}
 	}
 	return dst
@@ -94,14 +123,29 @@ func resize(src image.Image, w, h int) *image.RGBA {
 
 // mean is the mean colour of src within box, premultiplied by alpha. It samples
 // large boxes, so that the work is bounded by what is drawn.
-func mean(src image.Image, box image.Rectangle) color.RGBA {
+func mean(src image.RGBA64Image, box image.Rectangle) color.RGBA {
 	stepX, stepY := 1+(box.Dx()-1)/maxSamples, 1+(box.Dy()-1)/maxSamples
-	var r, g, b, a, n uint64
+	var r, g, b, a, n uint32 // 64 samples of 16 bits fit
 	for y := box.Min.Y; y < box.Max.Y; y += stepY {
 		for x := box.Min.X; x < box.Max.X; x += stepX {
-			pr, pg, pb, pa := src.At(x, y).RGBA()
-			r, g, b, a, n = r+uint64(pr), g+uint64(pg), b+uint64(pb), a+uint64(pa), n+1
+			p := src.RGBA64At(x, y)
+			r, g, b, a, n = r+uint32(p.R), g+uint32(p.G), b+uint32(p.B), a+uint32(p.A), n+1
 		}
 	}
 	return color.RGBA{R: uint8(r / n >> 8), G: uint8(g / n >> 8), B: uint8(b / n >> 8), A: uint8(a / n >> 8)}
+}
+
+// rgba64 reads src without an allocation for each pixel, as all pictures of the standard library can.
+func rgba64(src image.Image) image.RGBA64Image {
+	if fast, ok := src.(image.RGBA64Image); ok {
+		return fast
+	}
+	return slow{src}
+}
+
+type slow struct{ image.Image }
+
+func (s slow) RGBA64At(x, y int) color.RGBA64 {
+	r, g, b, a := s.At(x, y).RGBA()
+	return color.RGBA64{R: uint16(r), G: uint16(g), B: uint16(b), A: uint16(a)}
 }

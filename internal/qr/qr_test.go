@@ -18,7 +18,6 @@ import (
 
 	"github.com/makiuchi-d/gozxing"
 	"github.com/makiuchi-d/gozxing/qrcode"
-	skip2 "github.com/skip2/go-qrcode"
 	"github.com/stretchr/testify/require"
 )
 
@@ -55,11 +54,27 @@ func logo(w, h int) image.Image {
 	return img
 }
 
+// photo is a logo of more colours than a palette holds.
+func photo(side int) image.Image {
+	img := image.NewNRGBA(image.Rect(0, 0, side, side))
+	for i := range img.Pix {
+		img.Pix[i] = byte(i*i>>8 ^ i)
+		if i%4 == 3 {
+			img.Pix[i] = 255
+		}
+	}
+	return img
+}
+
 func TestEveryRenderingScans(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	for range 50 {
+	for n := range 50 {
 		text := content(r, 300+r.IntN(151))
-		for name, opts := range map[string]Options{"plain": {}, "logo": {Logo: logo(300, 200)}} {
+		pictures := map[string]Options{"plain": {}, "logo": {Logo: logo(300, 200)}}
+		if n%10 == 0 {
+			pictures["photo"] = Options{Logo: photo(200)}
+		}
+		for name, opts := range pictures {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				c, err := New(text, opts)
@@ -362,25 +377,4 @@ func screen(t *testing.T, text string, light bool) image.Image {
 		}
 	}
 	return img
-}
-
-func BenchmarkPNG(b *testing.B) {
-	text := content(rand.New(rand.NewPCG(11, 12)), 400)
-	b.Run("logo", func(b *testing.B) {
-		pic := logo(200, 200)
-		b.ReportAllocs()
-		for b.Loop() {
-			c, err := New(text, Options{Logo: pic})
-			require.NoError(b, err)
-			_, err = c.PNG()
-			require.NoError(b, err)
-		}
-	})
-	b.Run("skip2", func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			_, err := skip2.Encode(text, skip2.Highest, DefaultSize)
-			require.NoError(b, err)
-		}
-	})
 }

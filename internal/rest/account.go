@@ -2,7 +2,6 @@ package rest
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 
 	"github.com/mirrorfly-go/sdk/internal/seal"
@@ -23,30 +22,18 @@ type Profile struct {
 	IsAdminBlocked bool
 }
 
-// UnmarshalJSON reads the profile; a field of the wrong type counts as empty.
-func (p *Profile) UnmarshalJSON(b []byte) error {
-	var wire struct {
-		UserID         text `json:"userId"`
-		UserJID        text `json:"userJid"`
-		FromUser       text `json:"fromUser"`
-		NickName       text `json:"nickName"`
-		Email          text `json:"email"`
-		MobileNumber   text `json:"mobileNumber"`
-		Status         text `json:"status"`
-		Image          text `json:"image"`
-		ThumbImage     text `json:"thumbImage"`
-		IsAdminBlocked flag `json:"isAdminBlocked"`
-	}
-	if err := json.Unmarshal(b, &wire); err != nil {
-		return err
-	}
-	*p = Profile{
-		UserID: string(wire.UserID), UserJID: string(wire.UserJID), FromUser: string(wire.FromUser),
-		NickName: string(wire.NickName), Email: string(wire.Email), MobileNumber: string(wire.MobileNumber),
-		Status: string(wire.Status), Image: string(wire.Image), ThumbImage: string(wire.ThumbImage),
-		IsAdminBlocked: bool(wire.IsAdminBlocked),
-	}
-	return nil
+// profile is a [Profile] on the wire; a field of the wrong type counts as empty.
+type profile struct {
+	UserID         text `json:"userId"`
+	UserJID        text `json:"userJid"`
+	FromUser       text `json:"fromUser"`
+	NickName       text `json:"nickName"`
+	Email          text `json:"email"`
+	MobileNumber   text `json:"mobileNumber"`
+	Status         text `json:"status"`
+	Image          text `json:"image"`
+	ThumbImage     text `json:"thumbImage"`
+	IsAdminBlocked flag `json:"isAdminBlocked"`
 }
 
 // Profile asks for the profile of the user with this id, the local part of a JID
@@ -56,14 +43,19 @@ func (c *Client) Profile(ctx context.Context, id string) (*Profile, error) {
 		op: "profile", method: http.MethodGet, auth: true, idempotent: true,
 		path: "/contacts/vcard?userId=" + seal.EncodeURIComponent(id),
 	}
-	var p *Profile
+	var p *profile
 	if err := c.json(ctx, r, &p); err != nil {
 		return nil, err
 	}
 	if p == nil {
 		return nil, unexpected("no profile")
 	}
-	return p, nil
+	return &Profile{
+		UserID: string(p.UserID), UserJID: string(p.UserJID), FromUser: string(p.FromUser),
+		NickName: string(p.NickName), Email: string(p.Email), MobileNumber: string(p.MobileNumber),
+		Status: string(p.Status), Image: string(p.Image), ThumbImage: string(p.ThumbImage),
+		IsAdminBlocked: bool(p.IsAdminBlocked),
+	}, nil
 }
 
 // Feedback sends feedback about the service (protocol.md 5.8).

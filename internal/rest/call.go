@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"mime"
 	"net/http"
 	"net/http/httptrace"
@@ -178,7 +179,8 @@ func (c *Client) send(ctx context.Context, r *request, token string, watch *watc
 	if resp != nil {
 		code = resp.StatusCode
 	}
-	c.cfg.Logger.DebugContext(ctx, "rest: request", "op", r.op, "attempt", r.attempt, "code", code, "dur", time.Since(start))
+	c.cfg.Logger.LogAttrs(ctx, slog.LevelDebug, "rest: request",
+		slog.String("op", r.op), slog.Int("attempt", r.attempt), slog.Int("code", code), slog.Duration("dur", time.Since(start)))
 	if r.body != nil && ctx.Err() == nil {
 		if source := r.body.sourceError(); source != nil {
 			if err == nil {

@@ -9,7 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"regexp"
+	"strings"
 	"time"
 
 	"github.com/mirrorfly-go/sdk/internal/plain"
@@ -74,6 +74,9 @@ func expired(err error) bool {
 }
 
 func asError(err error) *Error {
+	if err == nil {
+		return nil
+	}
 	var e *Error
 	if errors.As(err, &e) {
 		return e
@@ -156,13 +159,27 @@ func reach(err error) failure {
 	return failedBroken
 }
 
-var query = regexp.MustCompile(`\?[^\s"']*`)
+// withoutQueries writes "?..." for each query in text.
+func withoutQueries(text string) string {
+	var out strings.Builder
+	for {
+		before, query, found := strings.Cut(text, "?")
+		out.WriteString(before)
+		if !found {
+			return out.String()
+		}
+		out.WriteString("?...")
+		text = strings.TrimLeftFunc(query, inQuery)
+	}
+}
+
+func inQuery(r rune) bool { return !strings.ContainsRune(" \t\r\n\f\"'", r) }
 
 // shown hides URL queries in the text of err, as the licence travels in one, and makes one printable line of it:
 // the names in a certificate are in there, which anybody on the way can make.
 func shown(err error) error {
 	text := err.Error()
-	if fit := plain.Clip(query.ReplaceAllString(text, "?..."), maxText); fit != text {
+	if fit := plain.Clip(withoutQueries(text), maxText); fit != text {
 		return &hiddenError{text: fit, err: err}
 	}
 	return err

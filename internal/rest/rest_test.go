@@ -14,9 +14,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/mirrorfly-go/sdk/internal/versus"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	versus.Main(benchService())
+	goleak.VerifyTestMain(m)
+}
 
 const license = "LicKey0123456789abcdefABCDEF"
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"strconv"
+	"unicode/utf8"
 )
 
 // The types here read what a field may hold on the wire, and never fail: a field
@@ -15,6 +16,10 @@ type text string
 func (t *text) UnmarshalJSON(b []byte) error {
 	*t = ""
 	if b[0] == '"' {
+		if inner := b[1 : len(b)-1]; bytes.IndexByte(inner, '\\') < 0 && utf8.Valid(inner) { // nearly always
+			*t = text(inner)
+			return nil
+		}
 		return json.Unmarshal(b, (*string)(t))
 	}
 	if b[0] == '-' || '0' <= b[0] && b[0] <= '9' {

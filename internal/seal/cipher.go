@@ -100,12 +100,12 @@ func encrypt(text string, literal *byteSet, keyString, iv string) (string, error
 
 // decrypt undoes AES and the padding of whole blocks, in place.
 func decrypt(data []byte, keyString, iv string) ([]byte, error) {
+	if len(data) == 0 || len(data)%aes.BlockSize != 0 { // first: most texts that are not sealed end here
+		return nil, errCiphertext
+	}
 	block, vector, err := keyAndIV(keyString, iv)
 	if err != nil {
 		return nil, err
-	}
-	if len(data) == 0 || len(data)%aes.BlockSize != 0 {
-		return nil, errCiphertext
 	}
 	cipher.NewCBCDecrypter(block, vector).CryptBlocks(data, data)
 	pad := int(data[len(data)-1])

@@ -1,0 +1,68 @@
+package dispatch
+
+import (
+	"sync"
+	"testing"
+
+	"github.com/mirrorfly-go/sdk/internal/versus"
+)
+
+// profile is as large as the largest event of package sdk.
+type profile [10]string
+
+// BenchmarkDispatch is an event from Emit to a listener. The goal is at most 300 ns and 1 allocation.
+func BenchmarkDispatch(b *testing.B) {
+	b.Run("burst", func(b *testing.B) { // 1000 at once, which fit the queue
+		const burst = 1000
+		q := newQueue(0)
+		events := NewListeners[profile](q, false)
+		done := make(chan struct{}, 1)
+		n := 0
+		events.Add(func(profile) {
+			if n++; n%burst == 0 {
+				done <- struct{}{}
+			}
+		})
+		b.ReportAllocs()
+		before := versus.Used(b)
+		for b.Loop() {
+			for range burst {
+				events.Emit(profile{"bob"})
+			}
+			<-done
+		}
+		b.ReportMetric(float64((versus.Used(b)-before).Nanoseconds())/float64(b.N*burst), "cpu-ns/event")
+	})
+	b.Run("one by one", func(b *testing.B) {
+		q := newQueue(0)
+		events := NewListeners[profile](q, false)
+		done := make(chan struct{}, 1)
+		events.Add(func(profile) { done <- struct{}{} })
+		b.ReportAllocs()
+		before := versus.Used(b)
+		for b.Loop() {
+			events.Emit(profile{"bob"})
+			<-done
+		}
+		b.ReportMetric(float64((versus.Used(b)-before).Nanoseconds())/float64(b.N), "cpu-ns/event")
+	})
+}
+
+func BenchmarkDispatchTo10Listeners(b *testing.B) {
+	const burst = 1000 // fits the queue: nothing is dropped
+	q := newQueue(burst)
+	numbers := NewListeners[int](q, false)
+	var done sync.WaitGroup
+	for range 10 {
+		numbers.Add(func(int) { done.Done() })
+	}
+	b.ReportAllocs()
+	for n := 0; b.Loop(); n++ {
+		done.Add(10)
+		numbers.Emit(n)
+		if n%burst == burst-1 {
+			done.Wait()
+		}
+	}
+	done.Wait()
+}

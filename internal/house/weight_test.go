@@ -1,0 +1,95 @@
+package house
+
+import (
+	"encoding/json"
+	"fmt"
+	"go/token"
+	"go/types"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	maxModules = 4       // compiled into a program that imports sdk, besides sdk and the standard library
+	maxAdded   = 2 << 20 // bytes that a program which speaks HTTP grows by when it uses all of sdk
+)
+
+// A program that imports sdk compiles few modules of others.
+func TestModulesThatImportersCompile(t *testing.T) {
+	modules := make(map[string]bool)
+	for path := range strings.Lines(goCommand(t, "list", "-deps", "-f", "{{with .Module}}{{.Path}}{{end}}", module)) {
+		if path = strings.TrimSpace(path); path != "" && path != module {
+			modules[path] = true
+		}
+	}
+	require.NotEmpty(t, modules, "the dependencies were not found")
+	require.LessOrEqual(t, len(modules), maxModules, "%v", modules)
+}
+
+// A binary that has net/http already grows little, also when it calls everything there is.
+func TestBinarySize(t *testing.T) {
+	const without = `package main
+
+import (
+	"fmt"
+	"net/http"
+)
+
+func main() { fmt.Println(http.Get("https://service.example")) }
+`
+	with := strings.Replace(without, "\n)", "\n\n\t\""+module+"\"\n)", 1) + everyCall(t)
+	before, after := binarySize(t, "without", without), binarySize(t, "with", with)
+	t.Logf("%d KiB and %d KiB more", before>>10, (after-before)>>10)
+	require.Greater(t, after, before+256<<10, "the calls were not linked")
+	require.LessOrEqual(t, after-before, int64(maxAdded))
+}
+
+// everyCall is Go that keeps all exported functions and methods of sdk in a binary.
+func everyCall(t *testing.T) string {
+	t.Helper()
+	sdk, err := compiled(t, token.NewFileSet(), module).Import(module)
+	require.NoError(t, err)
+	var calls strings.Builder
+	for _, name := range sdk.Scope().Names() {
+		switch o := sdk.Scope().Lookup(name).(type) {
+		case *types.Func:
+			if o.Exported() {
+				fmt.Fprintf(&calls, "\tsdk.%s,\n", name)
+			}
+		case *types.TypeName:
+			named, ok := o.Type().(*types.Named)
+			if !ok || !o.Exported() || named.TypeParams() != nil {
+				continue
+			}
+			methods := types.NewMethodSet(types.NewPointer(named))
+			for i := range methods.Len() {
+				if m := methods.At(i).Obj(); m.Exported() {
+					fmt.Fprintf(&calls, "\t(*sdk.%s).%s,\n", name, m.Name())
+				}
+			}
+		}
+	}
+	return "\nvar calls = []any{\n" + calls.String() + "}\n\nfunc init() { fmt.Println(calls...) }\n"
+}
+
+// binarySize builds a program as one would ship it, as a package of this module that is nowhere but in an overlay.
+func binarySize(t *testing.T, name, source string) int64 {
+	t.Helper()
+	dir := t.TempDir()
+	file, overlay, binary := filepath.Join(dir, "main.go"), filepath.Join(dir, "overlay.json"), filepath.Join(dir, "program.exe")
+	require.NoError(t, os.WriteFile(file, []byte(source), 0o644))
+	at, err := filepath.Abs(filepath.Join(root, "internal", "house", "weighed", name, "main.go"))
+	require.NoError(t, err)
+	raw, err := json.Marshal(map[string]any{"Replace": map[string]string{at: file}})
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(overlay, raw, 0o644))
+	t.Setenv("CGO_ENABLED", "0")
+	goCommand(t, "build", "-overlay", overlay, "-trimpath", "-ldflags", "-s -w", "-o", binary, "./internal/house/weighed/"+name)
+	info, err := os.Stat(binary)
+	require.NoError(t, err)
+	return info.Size()
+}

@@ -1,0 +1,53 @@
+package sdk
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mirrorfly-go/sdk/internal/xmpp"
+)
+
+// From the decoded stanza to the listener an event costs one allocation, and one more where a text is to be made for it.
+func TestEventAllocations(t *testing.T) {
+	const burst = 500 // which the queue holds
+	client, err := New(Config{LicenseKey: "k", APIBaseURL: "https://service.example"})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, client.Close()) })
+	n := &connection{client: client}
+	seen, all := 0, make(chan struct{})
+	count := func() {
+		if seen++; seen == burst {
+			seen = 0
+			all <- struct{}{}
+		}
+	}
+	client.OnPresence(func(PresenceEvent) { count() })
+	client.OnUserProfile(func(Profile) { count() })
+	client.OnBlock(func(BlockEvent) { count() })
+	client.OnUserDeleted(func(UserDeletedEvent) { count() })
+	client.OnAdminBlock(func(AdminBlockEvent) { count() })
+	bob := xmpp.JID{Local: "bob", Domain: "xmpp.example.com", Resource: "phone"}
+	for name, c := range map[string]struct {
+		event xmpp.Event
+		most  float64
+	}{
+		"user deleted":       {xmpp.UserDeleted{User: "bob@xmpp.example.com"}, 1},
+		"admin block":        {xmpp.AdminBlock{JID: "bob@xmpp.example.com", ChatType: "chat"}, 1},
+		"block on my list":   {xmpp.BlockPush{JIDs: []string{"bob@xmpp.example.com"}}, 1},
+		"unblocked by other": {xmpp.UserBlocked{User: "bob"}, 2},
+		"presence":           {xmpp.Presence{From: bob}, 2},
+		"profile":            {xmpp.VCardPush{From: bob}, 7}, // what is opened, here empty, is decoding
+	} {
+		t.Run(name, func(t *testing.T) {
+			each := testing.AllocsPerRun(10, func() {
+				for range burst {
+					n.handle(c.event)
+				}
+				<-all
+			}) / burst
+			t.Logf("%.2f allocations", each)
+			require.LessOrEqual(t, each, c.most+0.1, "the queue grows now and then")
+		})
+	}
+}
