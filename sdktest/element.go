@@ -18,6 +18,7 @@ const (
 	nsSASL       = "urn:ietf:params:xml:ns:xmpp-sasl"
 	nsBind       = "urn:ietf:params:xml:ns:xmpp-bind"
 	nsSession    = "urn:ietf:params:xml:ns:xmpp-session"
+	nsPipelining = "urn:xmpp:features:pipelining"
 	nsStanzas    = "urn:ietf:params:xml:ns:xmpp-stanzas"
 	nsPing       = "urn:xmpp:ping"
 	nsCarbons    = "urn:xmpp:carbons:2"

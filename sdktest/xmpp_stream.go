@@ -32,6 +32,7 @@ type transport interface {
 	restart()                      // after SASL: the next thing is a new stream header
 	finish()                       // the orderly end: close frame, </stream:stream>
 	secure() bool
+	framed() bool // elements stay apart also where a stream begins anew: they may come ahead (XEP-0305)
 	startTLS() error
 }
 
@@ -200,7 +201,10 @@ func (st *stream) features() *element {
 		for _, name := range st.srv.ctl.offered() {
 			m.add(el(nsSASL, "mechanism").txt(name))
 		}
-		return f.add(m)
+		if f.add(m); st.t.framed() {
+			f.add(el(nsPipelining, "pipelining"))
+		}
+		return f
 	}
 	f.add(el(nsBind, "bind"), el(nsSession, "session").add(el(nsSession, "optional")))
 	if st.srv.opts.ResumeTimeout > 0 {

@@ -146,6 +146,7 @@ func (t *tcpTransport) header(id, from string) string {
 }
 
 func (t *tcpTransport) secure() bool { return t.isTLS }
+func (t *tcpTransport) framed() bool { return false }
 
 // finish ends the stream and waits a moment for the client to hang up: closing
 // a socket with unread input would take back what was just written.

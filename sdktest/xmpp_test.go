@@ -21,7 +21,7 @@ func TestHandshakeFrames(t *testing.T) {
 	x.send(openFrame, s.Domain())
 	require.Regexp(t, `^<open xmlns="urn:ietf:params:xml:ns:xmpp-framing" from="xmpp.mirrorfly.test" id="\w+" version="1.0" xml:lang="en"/>$`, x.next())
 	require.Equal(t, `<stream:features xmlns:stream="http://etherx.jabber.org/streams"><mechanisms xmlns="urn:ietf:params:xml:ns:xmpp-sasl">`+
-		`<mechanism>SCRAM-SHA-256</mechanism><mechanism>SCRAM-SHA-1</mechanism><mechanism>PLAIN</mechanism></mechanisms></stream:features>`, x.next())
+		`<mechanism>SCRAM-SHA-256</mechanism><mechanism>SCRAM-SHA-1</mechanism><mechanism>PLAIN</mechanism></mechanisms><pipelining xmlns="urn:xmpp:features:pipelining"/></stream:features>`, x.next())
 	x.send(`<auth mechanism="PLAIN" xmlns="urn:ietf:params:xml:ns:xmpp-sasl">%s</auth>`, plain("alice", c.Password))
 	require.Equal(t, `<success xmlns="urn:ietf:params:xml:ns:xmpp-sasl"/>`, x.next())
 	require.Equal(t, `<stream:features xmlns:stream="http://etherx.jabber.org/streams"><bind xmlns="urn:ietf:params:xml:ns:xmpp-bind"/>`+

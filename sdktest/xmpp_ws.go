@@ -92,6 +92,7 @@ func (t *wsTransport) header(id, from string) string {
 
 func (t *wsTransport) restart()        {}
 func (t *wsTransport) secure() bool    { return true } // there is no HTTP port without TLS
+func (t *wsTransport) framed() bool    { return true }
 func (t *wsTransport) startTLS() error { return errCut }
 
 func (t *wsTransport) finish() {

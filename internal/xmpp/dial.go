@@ -153,19 +153,20 @@ func dialFollowing(ctx context.Context, cfg *Config, addr Address) (*Session, er
 	}
 }
 
-func dialOne(ctx context.Context, cfg *Config, addr Address) (*Session, error) {
+// handshake makes a session. hasty: something was written ahead that the server may not have understood.
+func handshake(ctx context.Context, cfg *Config, addr Address, stepwise bool) (s *Session, hasty bool, err error) {
 	early, cancel := context.WithTimeout(ctx, cfg.DialTimeout)
 	defer cancel()
 	f, err := connect(early, cfg, addr)
 	if err != nil {
-		return nil, dialError(ctx, early, cfg, err)
+		return nil, false, dialError(ctx, early, cfg, err)
 	}
-	n := &negotiation{cfg: cfg, f: f, addr: addr}
+	n := &negotiation{cfg: cfg, f: f, addr: addr, stepwise: stepwise}
 	if err := n.run(ctx, early); err != nil {
 		f.Cut()
-		return nil, dialError(ctx, early, cfg, err)
+		return nil, n.hasty, dialError(ctx, early, cfg, err)
 	}
-	return newSession(cfg, n), nil
+	return newSession(cfg, n), n.hasty, nil
 }
 
 func connect(ctx context.Context, cfg *Config, addr Address) (framer, error) {

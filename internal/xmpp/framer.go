@@ -12,8 +12,9 @@ import (
 // A context that ends during a call breaks the connection: what was half read
 // or half written cannot be taken up again.
 type framer interface {
-	// Open starts a stream, anew after SASL. The answer comes as a frame: <open/>.
-	Open(ctx context.Context, to string) error
+	// Header is what starts a stream, anew after SASL, and has what is read next taken
+	// for the start of the server's. That comes as a frame: <open/>.
+	Header(to string) []byte
 	// ReadFrame returns the next element. The end of the stream comes as a frame:
 	// <close/>. Not for concurrent use.
 	ReadFrame(ctx context.Context) (string, error)

@@ -255,7 +255,7 @@ func TestHandshakeFailures(t *testing.T) {
 			p.open(plainFeatures)
 			p.recv()
 			p.send(saslSuccess)
-			p.open(`<stream:features ` + stream + `><bind xmlns="urn:ietf:params:xml:ns:xmpp-bind"/><session xmlns="urn:ietf:params:xml:ns:xmpp-session"><optional/></session></stream:features>`)
+			p.open(`<stream:features ` + stream + `><bind xmlns="urn:ietf:params:xml:ns:xmpp-bind"/><session xmlns="urn:ietf:params:xml:ns:xmpp-session"></session></stream:features>`)
 			p.recv()
 			p.send(bindResult)
 			p.expect(`<iq id="_session_auth_2" type="set" xmlns="jabber:client"><session xmlns="urn:ietf:params:xml:ns:xmpp-session"/></iq>`)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // The ids of the two requests of the handshake (protocol.md 4.3).
@@ -21,18 +22,29 @@ type negotiation struct {
 	f    framer
 	addr Address
 
-	secure bool     // TLS is in place
-	jid    JID      // what the server bound
-	early  []string // stanzas that came before their time
+	secure bool   // TLS is in place
+	login  *login // nil: not begun
+
+	stepwise      bool     // nothing is written ahead, whatever the server says
+	mayWriteAhead bool     // the server says that it takes it
+	hasty         bool     // it was done, and the server has not shown yet that it understands
+	foreseen      [][]byte // what goes out with the first header
+	ahead         [][]byte // what was written before its turn
+
+	jid   JID      // what the server bound
+	early []string // stanzas that came before their time
 
 	management *management // nil: not offered
 	resumed    bool        // the stream goes on where the old one broke
+	unheard    bool        // the answer to the session request is still to come
 }
 
 // streamFeatures is what the server offers (RFC 6120 4.3.2).
 type streamFeatures struct {
-	startTLS, bind, session, manage bool
-	mechanisms                      []string
+	startTLS, bind, manage   bool
+	session, sessionOptional bool
+	ahead                    bool // it takes what is written ahead
+	mechanisms               []string
 }
 
 func readFeatures(e element) *streamFeatures {
@@ -45,6 +57,9 @@ func readFeatures(e element) *streamFeatures {
 			f.bind = true
 		case child.is(nsSession, "session"):
 			f.session = true
+			_, f.sessionOptional = child.child("", "optional")
+		case child.is(nsPipelining, "pipelining"), child.is(nsCaps, "c") && strings.HasPrefix(child.attr("node"), ejabberd):
+			f.ahead = true
 		case child.is(nsManagement, "sm"):
 			f.manage = true
 		case child.is(nsSASL, "mechanisms"):
@@ -61,9 +76,16 @@ func readFeatures(e element) *streamFeatures {
 // run does the handshake of protocol.md 4.3. early bounds the part of it up to
 // the features of a secure stream, ctx the whole.
 func (n *negotiation) run(ctx, early context.Context) error {
+	n.secure = n.addr.Scheme == schemeWSS || n.addr.Scheme == schemeXMPPS
+	if err := n.foresee(); err != nil {
+		return err
+	}
 	features, err := n.secureStream(early)
 	if err != nil {
 		return err
+	}
+	if n.mayWriteAhead = features.ahead && n.addr.webSocket() && !n.stepwise; n.hasty && !n.mayWriteAhead {
+		return errSurprise
 	}
 	if err := n.authenticate(ctx, features.mechanisms); err != nil {
 		return err
@@ -71,10 +93,14 @@ func (n *negotiation) run(ctx, early context.Context) error {
 	if features, err = n.openStream(ctx); err != nil {
 		return err
 	}
+	if n.hasty { // and it was understood
+		n.hasty = false
+		n.cfg.Memory.writesAhead(n.cfg.Domain)
+	}
 	if features.manage {
 		n.management = new(management)
-		if r := n.cfg.Resume; r != nil {
-			if done, err := n.resume(ctx, r); done || err != nil {
+		if n.mayResume() {
+			if done, err := n.resume(ctx, n.cfg.Resume); done || err != nil {
 				return err
 			}
 		}
@@ -84,17 +110,30 @@ func (n *negotiation) run(ctx, early context.Context) error {
 	}
 	// Sent whenever it is offered, also where the server calls it optional:
 	// that is what the service's own clients do.
-	if features.session {
-		_, err = n.request(ctx, sessionID, "session", empty(nsSession, "session"))
+	switch {
+	case features.session && features.sessionOptional:
+		n.unheard = true // nothing depends on the answer
+		return n.send(ctx, sessionRequest())
+	case features.session:
+		_, err = n.request(ctx, sessionID, "session", sessionRequest())
 		return err
 	}
 	return nil
 }
 
+func sessionRequest() []byte {
+	return (&iq{id: sessionID, kind: kindSet, payload: empty(nsSession, "session")}).frame()
+}
+
+// bindRequest asks for the resource (RFC 6120 7).
+func (n *negotiation) bindRequest() []byte {
+	resource := markup{space: nsBind, name: "bind", children: []markup{{name: "resource", text: n.cfg.Resource}}}
+	return (&iq{id: bindID, kind: kindSet, payload: resource}).frame()
+}
+
 // secureStream opens a stream and puts TLS under it where that is still to do.
 func (n *negotiation) secureStream(ctx context.Context) (*streamFeatures, error) {
-	n.secure = n.addr.Scheme == schemeWSS || n.addr.Scheme == schemeXMPPS
-	features, err := n.openStream(ctx)
+	features, err := n.openStream(ctx, n.foreseen...)
 	if err != nil || n.addr.Scheme != schemeXMPP {
 		return features, err
 	}
@@ -127,8 +166,8 @@ func (n *negotiation) secureStream(ctx context.Context) (*streamFeatures, error)
 }
 
 // openStream sends our stream header and reads the server's and its features.
-func (n *negotiation) openStream(ctx context.Context) (*streamFeatures, error) {
-	if err := n.f.Open(ctx, n.cfg.Domain); err != nil {
+func (n *negotiation) openStream(ctx context.Context, following ...[]byte) (*streamFeatures, error) {
+	if err := n.send(ctx, n.f.Header(n.cfg.Domain), following...); err != nil {
 		return nil, fmt.Errorf("stream open: %w", err)
 	}
 	st, err := n.next(ctx)
@@ -147,13 +186,12 @@ func (n *negotiation) openStream(ctx context.Context) (*streamFeatures, error) {
 	return readFeatures(st.element), nil
 }
 
-// bind asks for the resource (RFC 6120 7).
+// bind gets the resource.
 func (n *negotiation) bind(ctx context.Context, features *streamFeatures) error {
 	if !features.bind {
 		return &AuthError{Step: "bind", Err: errors.New("server offers no resource binding")}
 	}
-	resource := markup{space: nsBind, name: "bind", children: []markup{{name: "resource", text: n.cfg.Resource}}}
-	reply, err := n.request(ctx, bindID, "bind", resource)
+	reply, err := n.request(ctx, bindID, "bind", n.bindRequest())
 	if err != nil {
 		return err
 	}
@@ -169,8 +207,8 @@ func (n *negotiation) bind(ctx context.Context, features *streamFeatures) error 
 
 // request does one iq set of the handshake. Other stanzas that come meanwhile
 // are kept for the session.
-func (n *negotiation) request(ctx context.Context, id, step string, payload markup) (*stanza, error) {
-	if err := n.send(ctx, (&iq{id: id, kind: kindSet, payload: payload}).frame()); err != nil {
+func (n *negotiation) request(ctx context.Context, id, step string, request []byte) (*stanza, error) {
+	if err := n.send(ctx, request); err != nil {
 		return nil, fmt.Errorf("%s: %w", step, err)
 	}
 	for {
@@ -190,11 +228,6 @@ func (n *negotiation) request(ctx context.Context, id, step string, payload mark
 			return st, nil
 		}
 	}
-}
-
-func (n *negotiation) send(ctx context.Context, frame []byte) error {
-	logFrame(n.cfg.Logger, "send", frame)
-	return n.f.WriteFrames(ctx, frame)
 }
 
 func (n *negotiation) next(ctx context.Context) (*stanza, error) {

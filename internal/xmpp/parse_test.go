@@ -188,7 +188,7 @@ func TestCutStreamErrors(t *testing.T) {
 // nowhere is a transport that swallows everything.
 type nowhere struct{}
 
-func (nowhere) Open(context.Context, string) error           { return nil }
+func (nowhere) Header(string) []byte                         { return nil }
 func (nowhere) ReadFrame(context.Context) (string, error)    { return "", io.EOF }
 func (nowhere) WriteFrames(context.Context, ...[]byte) error { return nil }
 func (nowhere) End(context.Context) error                    { return nil }

@@ -66,8 +66,9 @@ func smAnswer(handled uint32) markup {
 	return markup{space: nsManagement, name: "a", attrs: []string{"h", strconv.FormatUint(uint64(handled), 10)}}
 }
 
-func smResume(handled uint32, id string) markup {
-	return markup{space: nsManagement, name: "resume", attrs: []string{"h", strconv.FormatUint(uint64(handled), 10), "previd", id}}
+func (r *Resumption) request() []byte {
+	handled := strconv.FormatUint(uint64(r.m.received), 10)
+	return markup{space: nsManagement, name: "resume", attrs: []string{"h", handled, "previd", r.m.id}}.frame()
 }
 
 // Resumption returns what resumes the stream, or nil: when the server does not offer
@@ -87,17 +88,18 @@ func (s *Session) Resumption() *Resumption {
 // nothing that was pushed in between is lost, and there is no new presence to send.
 func (s *Session) Resumed() bool { return s.resumed }
 
+func (n *negotiation) mayResume() bool {
+	return n.cfg.Resume != nil && n.cfg.Resume.failures < maxResumeFailures
+}
+
 // resume asks for the old stream. False: it is gone, and a resource must be bound.
 func (n *negotiation) resume(ctx context.Context, r *Resumption) (done bool, err error) {
-	if r.failures >= maxResumeFailures {
-		return false, nil
-	}
 	defer func() {
 		if err != nil {
 			r.failures++
 		}
 	}()
-	if err := n.send(ctx, smResume(r.m.received, r.m.id).frame()); err != nil {
+	if err := n.send(ctx, r.request()); err != nil {
 		return false, fmt.Errorf("resume: %w", err)
 	}
 	st, err := n.next(ctx)

@@ -473,13 +473,15 @@ func TestFloodOfAckRequests(t *testing.T) {
 
 // What is to be told again and was still queued when the connection broke is not lost.
 func TestQueuedIsKept(t *testing.T) {
+	started := make(chan struct{})
 	cfg := pipeServer(t, inTurn(
 		func(p *peer) {
 			p.authenticated(smFeatures)
 			p.recv()
 			p.send(bindResult)
 			p.expect(enable)
-			p.send(enabled) // and hangs up: neither the presence nor the carbons have arrived
+			p.send(enabled)
+			<-started // and hangs up: it has taken neither the presence nor the carbons
 		},
 		func(p *peer) {
 			p.resumed()
@@ -487,7 +489,11 @@ func TestQueuedIsKept(t *testing.T) {
 			p.drain()
 		},
 	))
-	cfg.Resume = lose(t, cfg)
+	c := dial(t, cfg)
+	require.NoError(t, c.Start(t.Context()))
+	close(started)
+	require.Error(t, c.ended())
+	cfg.Resume = c.Resumption()
 	require.NotNil(t, cfg.Resume)
 	again := dial(t, cfg)
 	require.True(t, again.Resumed())

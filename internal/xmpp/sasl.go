@@ -26,19 +26,49 @@ const (
 // SASLprep, which would change nothing in the ASCII that the service hands out.
 func (n *negotiation) authenticate(ctx context.Context, offered []string) error {
 	mechanism, err := n.choose(offered)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case n.login != nil && n.login.mechanism.Name != mechanism.Name:
+		return errSurprise // it is under way with one that is worse, or gone
+	case n.login == nil:
+		if n.login, err = n.begin(mechanism); err != nil {
+			return err
+		}
 	}
-	client := sasl.NewClient(mechanism, sasl.Credentials(func() ([]byte, []byte, []byte) {
-		return []byte(n.cfg.Username), []byte(n.cfg.Password), nil
-	}))
-	unproved, data, err := client.Step(nil)
-	if err != nil {
-		return &AuthError{Step: "sasl", Err: err}
+	var following [][]byte
+	if mechanism.Name == sasl.Plain.Name {
+		following = n.afterLogin()
 	}
-	if err := n.sendSASL(ctx, "auth", mechanism.Name, data); err != nil {
+	if err := n.send(ctx, n.login.first, following...); err != nil {
 		return fmt.Errorf("sasl: %w", err)
 	}
+	return n.converse(ctx, n.login)
+}
+
+// login is one that is under way.
+type login struct {
+	mechanism sasl.Mechanism
+	client    *sasl.Negotiator
+	unproved  bool   // the server has still to show that it knows the password
+	first     []byte // the frame that begins it
+}
+
+func (n *negotiation) begin(mechanism sasl.Mechanism) (*login, error) {
+	l := &login{mechanism: mechanism, client: sasl.NewClient(mechanism, sasl.Credentials(func() ([]byte, []byte, []byte) {
+		return []byte(n.cfg.Username), []byte(n.cfg.Password), nil
+	}))}
+	var data []byte
+	var err error
+	if l.unproved, data, err = l.client.Step(nil); err != nil {
+		return nil, &AuthError{Step: "sasl", Err: err}
+	}
+	l.first = saslFrame("auth", mechanism.Name, data)
+	return l, nil
+}
+
+// converse goes from the server's first word to its last.
+func (n *negotiation) converse(ctx context.Context, l *login) error {
 	for challenges := 0; ; challenges++ {
 		st, err := n.next(ctx)
 		if err != nil {
@@ -48,20 +78,20 @@ func (n *negotiation) authenticate(ctx context.Context, offered []string) error 
 		if err != nil {
 			return err
 		}
-		if !done || unproved {
-			unproved, data, err = n.step(client, challenges, data)
+		if !done || l.unproved {
+			l.unproved, data, err = l.step(challenges, data)
 			if err != nil {
 				return &AuthError{Step: "sasl", Err: err}
 			}
 		}
 		switch {
-		case done && unproved:
+		case done && l.unproved:
 			return &AuthError{Step: "sasl", Err: errors.New("server did not prove that it knows the password")}
 		case done:
-			n.cfg.Memory.loggedIn(n.cfg.Domain, slices.IndexFunc(mechanisms[:], func(m sasl.Mechanism) bool { return m.Name == mechanism.Name }))
+			n.cfg.Memory.loggedIn(n.cfg.Domain, slices.IndexFunc(mechanisms[:], func(m sasl.Mechanism) bool { return m.Name == l.mechanism.Name }))
 			return nil
 		}
-		if err := n.sendSASL(ctx, "response", "", data); err != nil {
+		if err := n.send(ctx, saslFrame("response", "", data), n.afterLogin()...); err != nil {
 			return fmt.Errorf("sasl: %w", err)
 		}
 	}
@@ -80,28 +110,32 @@ func (n *negotiation) choose(offered []string) (sasl.Mechanism, error) {
 		if n.cfg.Memory.weaker(n.cfg.Domain, i) {
 			return m, fmt.Errorf("sasl: %w: %s", errDowngrade, m.Name)
 		}
-		if m.Name != sasl.Plain.Name {
-			return m, nil
-		}
-		if !n.secure && !n.cfg.AllowInsecure {
-			return m, fmt.Errorf("%w: PLAIN refused", ErrInsecure)
-		}
-		if strings.ContainsRune(n.cfg.Password, 0) {
-			return m, &AuthError{Step: "sasl", Err: errors.New("NUL in the password")}
-		}
-		return m, nil
+		return m, n.permit(m)
 	}
 	return sasl.Mechanism{}, fmt.Errorf("sasl: no common mechanism, server offers: %s", clip(strings.Join(offered, " ")))
 }
 
+// permit refuses PLAIN where the password could be read.
+func (n *negotiation) permit(m sasl.Mechanism) error {
+	switch {
+	case m.Name != sasl.Plain.Name:
+		return nil
+	case !n.secure && !n.cfg.AllowInsecure:
+		return fmt.Errorf("%w: PLAIN refused", ErrInsecure)
+	case strings.ContainsRune(n.cfg.Password, 0):
+		return &AuthError{Step: "sasl", Err: errors.New("NUL in the password")}
+	}
+	return nil
+}
+
 // step feeds a challenge to the mechanism, after what it leaves unchecked.
-func (n *negotiation) step(client *sasl.Negotiator, challenges int, data []byte) (more bool, resp []byte, err error) {
-	if challenges == 0 && client.State()&sasl.StepMask == sasl.AuthTextSent && len(data) > 0 {
-		if err := checkServerFirst(string(data), string(client.Nonce())); err != nil {
+func (l *login) step(challenges int, data []byte) (more bool, resp []byte, err error) {
+	if challenges == 0 && l.client.State()&sasl.StepMask == sasl.AuthTextSent && len(data) > 0 {
+		if err := checkServerFirst(string(data), string(l.client.Nonce())); err != nil {
 			return false, nil, err
 		}
 	}
-	return client.Step(data)
+	return l.client.Step(data)
 }
 
 // checkServerFirst checks the server's first SCRAM message (RFC 5802 7): the
@@ -156,8 +190,8 @@ func saslData(st *stanza) (done bool, data []byte, err error) {
 	return false, nil, fmt.Errorf("sasl: got <%s> instead of an answer", clip(st.local))
 }
 
-func (n *negotiation) sendSASL(ctx context.Context, name, mechanism string, data []byte) error {
-	return n.send(ctx, markup{
+func saslFrame(name, mechanism string, data []byte) []byte {
+	return markup{
 		space: nsSASL, name: name, attrs: []string{"mechanism", mechanism}, text: base64.StdEncoding.EncodeToString(data),
-	}.frame())
+	}.frame()
 }

@@ -79,6 +79,9 @@ func newSession(cfg *Config, n *negotiation) *Session {
 		done: make(chan struct{}), parted: make(chan struct{}), flushed: make(chan struct{}), started: time.Now(),
 		waiters: make(map[string]*waiter),
 	}
+	if n.unheard {
+		s.waiters[sessionID] = new(waiter)
+	}
 	s.mu.Lock() // the timers see a complete session
 	defer s.mu.Unlock()
 	s.writeDog = time.AfterFunc(writeTimeout, s.writeExpired)

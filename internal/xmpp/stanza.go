@@ -20,6 +20,8 @@ const (
 	nsLast       = "jabber:iq:last"
 	nsActivities = "jabber:iq:user_activities"
 	nsVCard      = "vcard-temp"
+	nsCaps       = "http://jabber.org/protocol/caps"
+	nsPipelining = "urn:xmpp:features:pipelining"
 )
 
 const closeFrame = `<close xmlns="` + nsFraming + `"/>`

@@ -92,12 +92,11 @@ func (t *tcpFramer) startTLS(ctx context.Context, cfg *Config) error {
 	return nil
 }
 
-func (t *tcpFramer) Open(ctx context.Context, to string) error {
+func (t *tcpFramer) Header(to string) []byte {
 	t.scan = scanner{declaration: true}
 	t.scope = nil
 	header := appendAttribute([]byte(`<?xml version="1.0"?><stream:stream`), "to", to)
-	header = append(header, ` version="1.0" xmlns="`+nsClient+`" xmlns:stream="`+nsStream+`">`...)
-	return t.WriteFrames(ctx, header)
+	return append(header, ` version="1.0" xmlns="`+nsClient+`" xmlns:stream="`+nsStream+`">`...)
 }
 
 func (t *tcpFramer) ReadFrame(ctx context.Context) (string, error) {

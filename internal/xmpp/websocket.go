@@ -126,8 +126,8 @@ func (s *socket) Write(p []byte) (int, error) {
 	return s.ReadWriteCloser.Write(p)
 }
 
-func (w *wsFramer) Open(ctx context.Context, to string) error {
-	return w.WriteFrames(ctx, markup{space: nsFraming, name: "open", attrs: []string{"to", to, "version", "1.0"}}.frame())
+func (w *wsFramer) Header(to string) []byte {
+	return markup{space: nsFraming, name: "open", attrs: []string{"to", to, "version", "1.0"}}.frame()
 }
 
 func (w *wsFramer) ReadFrame(ctx context.Context) (string, error) {

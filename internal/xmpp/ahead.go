@@ -1,0 +1,120 @@
+package xmpp
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+
+	"mellium.im/sasl"
+)
+
+// A step of the handshake that waits for the answer to the one before costs a round trip. Over WebSocket
+// what comes next can be written ahead (XEP-0305): frames stay apart there, also where the stream begins anew.
+// But some servers put together again what they read at once, and then find a stream inside a stream: Prosody 0.12
+// answers the bind, and breaks at the next stanza. So it is done only where the server says that it takes it, or that
+// it is ejabberd, which does and does not say so.
+//
+// To a server that is new to us, everything up to the resource goes out with the last word of the login, once it has
+// said which mechanisms it takes. To one that has taken that, it goes out with the first header. The
+// handshake itself does not know: it sends each frame in its turn, and what was written ahead is not written again.
+
+// ejabberd is how the capabilities of an ejabberd begin (XEP-0115).
+const ejabberd = "http://www.process-one.net/en/ejabberd/"
+
+// errSurprise is that the handshake takes another way than the one that was written ahead.
+var errSurprise = errors.New("server has changed since the last login")
+
+// send writes a frame, and with it those that will follow.
+func (n *negotiation) send(ctx context.Context, frame []byte, following ...[]byte) error {
+	if len(n.ahead) > 0 {
+		if !bytes.Equal(n.ahead[0], frame) {
+			return errSurprise
+		}
+		n.ahead = n.ahead[1:]
+		return nil
+	}
+	n.ahead = following
+	n.hasty = n.hasty || len(following) > 0
+	frames := append([][]byte{frame}, following...)
+	for _, frame := range frames {
+		logFrame(n.cfg.Logger, "send", frame)
+	}
+	return n.f.WriteFrames(ctx, frames...)
+}
+
+// foresee begins the login with what the server has taken before, to be written with the first header.
+func (n *negotiation) foresee() error {
+	i, known := n.cfg.Memory.takes(n.cfg.Domain)
+	if !known || n.stepwise || !n.addr.webSocket() {
+		return nil
+	}
+	n.mayWriteAhead = true
+	mechanism := mechanisms[i]
+	if err := n.permit(mechanism); err != nil {
+		return err
+	}
+	var err error
+	if n.login, err = n.begin(mechanism); err != nil {
+		return err
+	}
+	n.foreseen = [][]byte{n.login.first}
+	if mechanism.Name == sasl.Plain.Name {
+		n.foreseen = append(n.foreseen, n.afterLogin()...)
+	}
+	return nil
+}
+
+// afterLogin is what follows the last word of the login.
+func (n *negotiation) afterLogin() [][]byte {
+	if !n.mayWriteAhead {
+		return nil
+	}
+	request := n.bindRequest()
+	if n.mayResume() {
+		request = n.cfg.Resume.request()
+	}
+	return [][]byte{n.f.Header(n.cfg.Domain), request}
+}
+
+// dialOne connects to one address. When writing ahead may be why it failed, it is tried once more step by step; if
+// that works, the server is remembered for it.
+func dialOne(ctx context.Context, cfg *Config, addr Address) (*Session, error) {
+	_, known := cfg.Memory.takes(cfg.Domain)
+	s, hasty, err := handshake(ctx, cfg, addr, cfg.Memory.stepwise(cfg.Domain))
+	if err == nil {
+		return s, nil
+	}
+	surprised := errors.Is(err, errSurprise)
+	if surprised {
+		cfg.Memory.forgetAhead(cfg.Domain)
+	}
+	if !hasty || ctx.Err() != nil || !surprised && (known || !blamesHaste(err)) {
+		return nil, err
+	}
+	s, _, again := handshake(ctx, cfg, addr, true)
+	if again == nil && !surprised {
+		cfg.Memory.goStepwise(cfg.Domain)
+	}
+	return s, again
+}
+
+// blamesHaste reports whether a server that does not expect what it is not asked for yet could fail like this.
+func blamesHaste(err error) bool {
+	var auth *AuthError
+	var stream *StreamError
+	var elsewhere *redirect
+	switch {
+	case errors.As(err, &auth):
+		return slices.Contains([]string{"aborted", "invalid-mechanism", "malformed-request"}, auth.Condition) // RFC 6120 6.5
+	case errors.As(err, &stream):
+		return !slices.Contains([]string{
+			"conflict", "host-gone", "host-unknown", "internal-server-error", "remote-connection-failed",
+			"reset", "resource-constraint", "system-shutdown",
+		}, stream.Condition)
+	case errors.As(err, &elsewhere), errors.Is(err, ErrInsecure), errors.Is(err, errDowngrade),
+		errors.Is(err, errMalformed), errors.Is(err, errTooLarge), errors.Is(err, context.DeadlineExceeded):
+		return false
+	}
+	return true
+}
