@@ -43,8 +43,9 @@ func (c *Client) connection() *connection {
 	return c.conn
 }
 
-// dial makes one XMPP session: it takes up lost, or else has a fresh resource. ctx bounds the handshake only.
-func (n *connection) dial(ctx context.Context, wirePassword string, lost *xmpp.Resumption) (*xmpp.Session, error) {
+// dial makes one XMPP session: it takes up lost, or else has a fresh resource. ctx bounds the handshake only. authorize, if not nil, holds up the
+// login.
+func (n *connection) dial(ctx context.Context, wirePassword string, lost *xmpp.Resumption, authorize func(context.Context) error) (*xmpp.Session, error) {
 	c, me := n.client, n.me
 	addresses, err := c.addressesFor(me)
 	if err != nil {
@@ -55,6 +56,7 @@ func (n *connection) dial(ctx context.Context, wirePassword string, lost *xmpp.R
 		Domain:            me.service.XMPPHost,
 		Username:          me.username,
 		Password:          wirePassword,
+		Authorize:         authorize,
 		Resource:          "Web-" + uuid.New(),
 		AllowInsecure:     c.cfg.AllowInsecure,
 		HTTPClient:        c.http,
@@ -250,7 +252,7 @@ func (n *connection) redial(delay time.Duration, lost *xmpp.Resumption) (*xmpp.S
 	if err != nil {
 		return nil, err
 	}
-	s, err := n.dial(ctx, wirePassword, lost)
+	s, err := n.dial(ctx, wirePassword, lost, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -175,15 +175,30 @@ func (c *Client) connect(ctx context.Context, me account, q *QRLogin) (account, 
 		return me, err
 	}
 	defer c.endTurn()
-	wirePassword, err := c.logIn(ctx, me)
+	wirePassword, err := c.rest.WirePassword(ctx, me.password)
 	if err != nil {
 		return me, err
+	}
+	ahead := c.dialAhead(ctx, me, wirePassword)
+	if err := c.logIn(ctx, me, wirePassword); err != nil {
+		ahead.giveUp()
+		return me, err
+	}
+	if ahead != nil {
+		me, _ = c.prepare(ctx, me, q) // it fails only when it has to ask for the host
+		s, err := ahead.finish()
+		return me, c.opened(ctx, ahead.connection, s, err)
 	}
 	old := c.stopOld(me.username)
 	if me, err = c.prepare(ctx, me, q); err != nil {
 		return me, err
 	}
-	return me, c.open(ctx, me, wirePassword, old)
+	n := c.newConnection(me)
+	if old != nil {
+		n.back, n.lost = true, old.lost
+	}
+	s, err := n.dial(ctx, wirePassword, n.lost, nil)
+	return me, c.opened(ctx, n, s, err)
 }
 
 // stopOld ends a login that is still trying to come back, and returns it if it was username's: the new attempt takes its
@@ -212,26 +227,23 @@ func (c *Client) refuse() {
 
 // logIn is POST /login (protocol.md 4.1.3). The same wire password then serves SASL. A
 // session that is up stays untouched, whatever the answer.
-func (c *Client) logIn(ctx context.Context, me account) (wirePassword string, err error) {
+func (c *Client) logIn(ctx context.Context, me account, wirePassword string) (err error) {
 	c.mu.Lock()
 	connected := c.conn != nil && c.conn.session != nil
 	other := c.me.username != me.username
 	c.mu.Unlock()
-	if wirePassword, err = c.rest.WirePassword(ctx, me.password); err != nil {
-		return "", err
-	}
 	if connected && other { // the session that is up keeps its token
 		err = c.rest.CheckLogin(ctx, me.username, wirePassword)
 	} else {
 		err = c.rest.Login(ctx, me.username, me.password, wirePassword)
 	}
 	if err != nil {
-		return "", c.explainLogin(err)
+		return c.explainLogin(err)
 	}
 	if connected {
-		return "", &Error{StatusCode: http.StatusConflict, Message: "Already Logged In", Outcome: OutcomeRefused, kind: ErrAlreadyLoggedIn}
+		return &Error{StatusCode: http.StatusConflict, Message: "Already Logged In", Outcome: OutcomeRefused, kind: ErrAlreadyLoggedIn}
 	}
-	return wirePassword, nil
+	return nil
 }
 
 func (c *Client) explainLogin(err error) error {
@@ -296,16 +308,11 @@ func explainConfig(err error) error {
 	return &Error{StatusCode: errNotConnected.StatusCode, Message: errNotConnected.Message, Err: err, Outcome: outcomeOf(err), kind: ErrNotConnected}
 }
 
-// open makes the first session of a login and hands it to its keeper. With old, which was trying
-// to come back, the keeper goes on with that when it fails.
-func (c *Client) open(ctx context.Context, me account, wirePassword string, old *connection) error {
-	n := c.newConnection(me)
-	if old != nil {
-		n.back, n.lost = true, old.lost
-	}
-	s, err := n.dial(ctx, wirePassword, n.lost)
+// opened hands the first session of a login, or why there is none, to its keeper. One that goes on for a login that was trying
+// to come back goes on with that.
+func (c *Client) opened(ctx context.Context, n *connection, s *xmpp.Session, err error) error {
 	if err != nil {
-		event := c.openFailed(ctx, me, err, n.back)
+		event := c.openFailed(ctx, n.me, err, n.back)
 		if !n.back || event.Status == StatusAuthFail || !c.keep(n, nil) {
 			n.cancel()
 		}

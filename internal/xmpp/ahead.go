@@ -43,13 +43,19 @@ func (n *negotiation) send(ctx context.Context, frame []byte, following ...[]byt
 	return n.f.WriteFrames(ctx, frames...)
 }
 
+// knowsServer reports whether the login goes out with the first header.
+func (n *negotiation) knowsServer() bool {
+	_, known := n.cfg.Memory.takes(n.cfg.Domain)
+	return known && !n.stepwise && n.addr.webSocket()
+}
+
 // foresee begins the login with what the server has taken before, to be written with the first header.
 func (n *negotiation) foresee() error {
-	i, known := n.cfg.Memory.takes(n.cfg.Domain)
-	if !known || n.stepwise || !n.addr.webSocket() {
+	if !n.knowsServer() {
 		return nil
 	}
 	n.mayWriteAhead = true
+	i, _ := n.cfg.Memory.takes(n.cfg.Domain)
 	mechanism := mechanisms[i]
 	if err := n.permit(mechanism); err != nil {
 		return err

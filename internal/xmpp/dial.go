@@ -20,6 +20,10 @@ type Config struct {
 	Password  string    // as it goes over the wire (protocol.md 4.2)
 	Resource  string    // asked for; the server may bind another
 
+	// Authorize, if not nil, is called when the connection is ready for the login, and holds that up until it returns. An error ends
+	// the attempt: nothing of the credentials has been written.
+	Authorize func(context.Context) error
+
 	// AllowInsecure permits ws:// and, on TCP, a server without STARTTLS.
 	// Otherwise they fail with ErrInsecure before anything secret is sent.
 	AllowInsecure bool
@@ -162,6 +166,15 @@ func handshake(ctx context.Context, cfg *Config, addr Address, stepwise bool) (s
 		return nil, false, dialError(ctx, early, cfg, err)
 	}
 	n := &negotiation{cfg: cfg, f: f, addr: addr, stepwise: stepwise}
+	if n.knowsServer() {
+		if err := n.authorize(ctx); err != nil {
+			f.Cut()
+			return nil, false, err
+		}
+		cancel() // what was waited for is not the server's
+		early, cancel = context.WithTimeout(ctx, cfg.DialTimeout)
+		defer cancel()
+	}
 	if err := n.run(ctx, early); err != nil {
 		f.Cut()
 		return nil, n.hasty, dialError(ctx, early, cfg, err)

@@ -22,6 +22,8 @@ type negotiation struct {
 	f    framer
 	addr Address
 
+	authorized bool // Config.Authorize was asked
+
 	secure bool   // TLS is in place
 	login  *login // nil: not begun
 
@@ -87,6 +89,9 @@ func (n *negotiation) run(ctx, early context.Context) error {
 	if n.mayWriteAhead = features.ahead && n.addr.webSocket() && !n.stepwise; n.hasty && !n.mayWriteAhead {
 		return errSurprise
 	}
+	if err := n.authorize(ctx); err != nil {
+		return err
+	}
 	if err := n.authenticate(ctx, features.mechanisms); err != nil {
 		return err
 	}
@@ -119,6 +124,15 @@ func (n *negotiation) run(ctx, early context.Context) error {
 		return err
 	}
 	return nil
+}
+
+// authorize waits until the login may begin.
+func (n *negotiation) authorize(ctx context.Context) error {
+	if n.authorized || n.cfg.Authorize == nil {
+		return nil
+	}
+	n.authorized = true
+	return n.cfg.Authorize(ctx)
 }
 
 func sessionRequest() []byte {
