@@ -76,6 +76,10 @@ func TestRegisterRenewsThePasswordOfReconnection(t *testing.T) {
 	again, err := client.Register(t.Context(), "alice")
 	require.NoError(t, err)
 	require.NotEqual(t, credentials.Password, again.Data.Password)
+	told := connection.list()
+	connection.until(t, func(e sdk.ConnectionEvent) bool { // an attempt that was under way has the old one
+		return e.Status == sdk.StatusReconnecting && e.Attempt > told[len(told)-1].Attempt
+	})
 	srv.ClearFaults()
 	event := connection.until(t, func(e sdk.ConnectionEvent) bool { return isBack(e) || e.Status == sdk.StatusAuthFail })
 	require.Equal(t, sdk.StatusConnected, event.Status)
