@@ -44,7 +44,7 @@ type Config struct {
 
 	UserAgent string       // header of the WebSocket upgrade
 	Logger    *slog.Logger // nil: silent. Frames at debug level: their first tag only
-	Handle    func(Event)  // gets the pushes, in order, on the read loop: must not block. nil: they are dropped
+	Handle    func(Event)  // gets the pushes, in order, on the read loop: what it takes, the server waits. nil: they are dropped
 }
 
 const (
