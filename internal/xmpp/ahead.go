@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"mellium.im/sasl"
 )
@@ -12,8 +13,9 @@ import (
 // A step of the handshake that waits for the answer to the one before costs a round trip. Over WebSocket
 // what comes next can be written ahead (XEP-0305): frames stay apart there, also where the stream begins anew.
 // But some servers put together again what they read at once, and then find a stream inside a stream: Prosody 0.12
-// answers the bind, and breaks at the next stanza. So it is done only where the server says that it takes it, or that
-// it is ejabberd, which does and does not say so.
+// answers the bind, and breaks at the next stanza. So it is done only where the server says that it takes it, or where it is
+// ejabberd, which takes it. That it is one it says after the login only. Before, its streams are known by
+// their id, a number; who has such ids and does not say afterwards that it is ejabberd is asked again step by step.
 //
 // To a server that is new to us, everything up to the resource goes out with the last word of the login, once it has
 // said which mechanisms it takes. To one that has taken that, it goes out with the first header. The
@@ -21,6 +23,19 @@ import (
 
 // ejabberd is how the capabilities of an ejabberd begin (XEP-0115).
 const ejabberd = "http://www.process-one.net/en/ejabberd/"
+
+// isNumber reports whether a stream has such an id as ejabberd gives.
+func isNumber(id string) bool { return id != "" && strings.Trim(id, "0123456789") == "" }
+
+// errUnconfirmed is that a server has only looked like an ejabberd.
+var errUnconfirmed = errors.New("server does not say that it takes what is written ahead")
+
+func (n *negotiation) unconfirmed() error {
+	if n.foreseen != nil {
+		return errSurprise // it was another one last time
+	}
+	return errUnconfirmed
+}
 
 // errSurprise is that the handshake takes another way than the one that was written ahead.
 var errSurprise = errors.New("server has changed since the last login")

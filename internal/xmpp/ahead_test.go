@@ -30,36 +30,53 @@ func (p *peer) inOneGo(features, request, answer string) {
 	p.send(answer)
 }
 
-// foreseen takes a client that knows us all the way: everything has come before the first answer.
-func (p *peer) foreseen(request, answer string) {
-	p.t.Helper()
-	p.expect(openRequest)
-	p.expect(plainAuth)
-	p.expect(openRequest)
-	p.expect(request)
-	p.send(serverOpen)
-	p.send(aheadFeatures)
-	p.send(saslSuccess)
-	p.send(serverOpen)
-	p.send(smFeatures)
-	p.send(answer)
+const ejabberdCaps = `<c xmlns="http://jabber.org/protocol/caps" hash="sha-1" node="http://www.process-one.net/en/ejabberd/" ver="x"/>`
+
+// likeEjabberd gives a stream header the id, and the features after the login the capabilities, of an ejabberd.
+func likeEjabberd(header, features string) (numbered, capable string) {
+	return strings.Replace(header, `id="s1"`, `id="16370482391812345678"`, 1),
+		strings.Replace(features, "</stream:features>", ejabberdCaps+"</stream:features>", 1)
 }
 
 // One round trip for the mechanisms, one for the rest; and one altogether from the second time on, also to take a stream up.
 func TestWriteAhead(t *testing.T) {
-	for name, features := range map[string]string{
-		"XEP-0305": aheadFeatures,
-		"ejabberd": strings.Replace(plainFeatures, "</stream:features>", `<c xmlns="http://jabber.org/protocol/caps" node="http://www.process-one.net/en/ejabberd/"/></stream:features>`, 1),
+	numbered, capable := likeEjabberd(serverOpen, smFeatures)
+	for name, says := range map[string]struct{ open, first, second string }{
+		"XEP-0305": {serverOpen, aheadFeatures, smFeatures},
+		"ejabberd": {numbered, plainFeatures, capable},
 	} {
 		t.Run(name, func(t *testing.T) {
+			rest := func(p *peer, request, answer string) {
+				p.expect(plainAuth)
+				p.expect(openRequest)
+				p.expect(request)
+				p.send(saslSuccess)
+				p.send(says.open)
+				p.send(says.second)
+				p.send(answer)
+			}
+			foreseen := func(p *peer, request, answer string) {
+				p.expect(openRequest)
+				p.expect(plainAuth)
+				p.expect(openRequest)
+				p.expect(request)
+				p.send(says.open)
+				p.send(says.first)
+				p.send(saslSuccess)
+				p.send(says.open)
+				p.send(says.second)
+				p.send(answer)
+			}
 			cfg := webSocketServer(t, inTurn(
 				func(p *peer) {
-					p.open(features)
-					p.inOneGo(smFeatures, bindStanza, bindResult)
+					p.expect(openRequest)
+					p.send(says.open)
+					p.send(says.first)
+					rest(p, bindStanza, bindResult)
 					p.drain()
 				},
 				func(p *peer) {
-					p.foreseen(bindStanza, bindResult)
+					foreseen(p, bindStanza, bindResult)
 					p.expect(enable)
 					p.expect(hello)
 					p.expect(carbons)
@@ -67,11 +84,11 @@ func TestWriteAhead(t *testing.T) {
 					p.expect(request)
 				},
 				func(p *peer) {
-					p.foreseen(`<resume h="0" previd="one" xmlns="urn:xmpp:sm:3"/>`, `<resumed h="0" previd="one" xmlns="urn:xmpp:sm:3"/>`)
+					foreseen(p, `<resume h="0" previd="one" xmlns="urn:xmpp:sm:3"/>`, `<resumed h="0" previd="one" xmlns="urn:xmpp:sm:3"/>`)
 					p.drain()
 				},
 				func(p *peer) {
-					p.foreseen(`<resume h="0" previd="one" xmlns="urn:xmpp:sm:3"/>`, `<failed xmlns="urn:xmpp:sm:3"/>`)
+					foreseen(p, `<resume h="0" previd="one" xmlns="urn:xmpp:sm:3"/>`, `<failed xmlns="urn:xmpp:sm:3"/>`)
 					p.expect(bindStanza)
 					p.send(bindResult)
 					p.drain()
@@ -84,6 +101,33 @@ func TestWriteAhead(t *testing.T) {
 			require.False(t, dial(t, cfg).Resumed())
 		})
 	}
+}
+
+// Who has such ids and is no ejabberd might break later: it is not believed.
+func TestOnlyLikeEjabberd(t *testing.T) {
+	numbered, _ := likeEjabberd(serverOpen, "")
+	var connections atomic.Int32
+	cfg := webSocketServer(t, func(p *peer) {
+		first := connections.Add(1) == 1
+		p.impatient = first
+		p.expect(openRequest)
+		p.send(numbered)
+		p.send(plainFeatures)
+		p.expect(plainAuth)
+		p.send(saslSuccess)
+		p.expect(openRequest)
+		p.send(numbered)
+		p.send(strings.Replace(bindFeatures, "</stream:features>", `<c xmlns="http://jabber.org/protocol/caps" node="http://prosody.im"/></stream:features>`, 1))
+		p.expect(bindStanza)
+		p.send(bindResult)
+		p.drain()
+	})
+	cfg.Memory = new(Memory)
+	dial(t, cfg)
+	require.EqualValues(t, 2, connections.Load())
+	require.True(t, cfg.Memory.stepwise(testDomain))
+	dial(t, cfg)
+	require.EqualValues(t, 3, connections.Load())
 }
 
 // A server that has not said that it takes it gets nothing ahead, and nobody does over TCP, where the stream begins anew in the
@@ -228,7 +272,8 @@ func TestSurprise(t *testing.T) {
 		scram := strings.Replace(aheadFeatures, "PLAIN", "SCRAM-SHA-1", 1)
 		cfg := webSocketServer(t, func(p *peer) {
 			p.impatient = true
-			if connections.Add(1) == 1 {
+			number := connections.Add(1)
+			if number == 1 {
 				p.open(aheadFeatures)
 				p.inOneGo(bindFeatures, bindStanza, bindResult)
 				p.drain()
@@ -236,7 +281,7 @@ func TestSurprise(t *testing.T) {
 			}
 			p.open(scram)
 			n := p.recv()
-			if connections.Load() == 3 && (n.name.Local != "auth" || n.attr("mechanism") != sasl.ScramSha1.Name) {
+			if number == 3 && (n.name.Local != "auth" || n.attr("mechanism") != sasl.ScramSha1.Name) {
 				p.t.Errorf("got %s", n)
 			}
 			p.drain()

@@ -45,7 +45,8 @@ type negotiation struct {
 type streamFeatures struct {
 	startTLS, bind, manage   bool
 	session, sessionOptional bool
-	ahead                    bool // it takes what is written ahead
+	ahead                    bool // it says that it takes what is written ahead
+	numbered                 bool // it looks as if it did: the id of the stream is a number
 	mechanisms               []string
 }
 
@@ -86,7 +87,8 @@ func (n *negotiation) run(ctx, early context.Context) error {
 	if err != nil {
 		return err
 	}
-	if n.mayWriteAhead = features.ahead && n.addr.webSocket() && !n.stepwise; n.hasty && !n.mayWriteAhead {
+	said := features.ahead
+	if n.mayWriteAhead = (said || features.numbered) && n.addr.webSocket() && !n.stepwise; n.hasty && !n.mayWriteAhead {
 		return errSurprise
 	}
 	if err := n.authorize(ctx); err != nil {
@@ -99,6 +101,9 @@ func (n *negotiation) run(ctx, early context.Context) error {
 		return err
 	}
 	if n.hasty { // and it was understood
+		if !said && !features.ahead {
+			return n.unconfirmed()
+		}
 		n.hasty = false
 		n.cfg.Memory.writesAhead(n.cfg.Domain)
 	}
@@ -191,13 +196,16 @@ func (n *negotiation) openStream(ctx context.Context, following ...[]byte) (*str
 	if !st.is(nsFraming, "open") || st.attr("version") != "1.0" {
 		return nil, errors.New("stream open: not an XMPP 1.0 stream")
 	}
+	numbered := isNumber(st.attr("id"))
 	if st, err = n.next(ctx); err != nil {
 		return nil, fmt.Errorf("stream features: %w", err)
 	}
 	if !st.is(nsStream, "features") {
 		return nil, fmt.Errorf("stream features: got <%s> instead", clip(st.local))
 	}
-	return readFeatures(st.element), nil
+	features := readFeatures(st.element)
+	features.numbered = numbered
+	return features, nil
 }
 
 // bind gets the resource.

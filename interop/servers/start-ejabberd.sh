@@ -10,6 +10,7 @@
 #   HTTPS_PORT (BASE+43) DIST_PORT (BASE+10)
 #   NODE (ejabberd@$XMPP_IP)   COOKIE (mirrorflytest)
 #   PASSWORDS (scram | plain)  plain = stored in clear: PLAIN logins 4x cheaper, SCRAM-SHA-1/256/512 offered
+#   SCRAM (on | off)           off = PLAIN is all that is offered
 #   STARTTLS (required | optional | off)     MAX_STANZA (262144)
 #   MAX_SESSIONS (10)          sessions per user before the oldest is replaced
 #   FAIL2BAN (0 = off, else failures before a ban)   FAIL2BAN_LIFETIME (60) seconds
@@ -31,7 +32,7 @@ DIR=$(cd "$1" && pwd)
 : "${C2S_PORT:=$((PORT_BASE + 22))}" "${C2S_TLS_PORT:=$((PORT_BASE + 23))}"
 : "${HTTP_PORT:=$((PORT_BASE + 80))}" "${HTTPS_PORT:=$((PORT_BASE + 43))}"
 : "${DIST_PORT:=$((PORT_BASE + 10))}" "${NODE:=ejabberd@$XMPP_IP}" "${COOKIE:=mirrorflytest}"
-: "${STARTTLS:=required}" "${PASSWORDS:=scram}"
+: "${STARTTLS:=required}" "${PASSWORDS:=scram}" "${SCRAM:=on}"
 : "${MAX_STANZA:=262144}" "${MAX_SESSIONS:=10}" "${FAIL2BAN:=0}" "${FAIL2BAN_LIFETIME:=60}"
 : "${BACKLOG:=5}" "${PING:=false}" "${PING_INTERVAL:=60}" "${PING_ACK:=32}"
 : "${WS_PING:=60}" "${WS_TIMEOUT:=300}" "${RESUME:=300}" "${LOGLEVEL:=info}" "${MIRRORFLY:=0}"
@@ -49,6 +50,8 @@ f2b=''
 [ "$FAIL2BAN" != 0 ] && f2b="  mod_fail2ban:
     c2s_max_auth_failures: $FAIL2BAN
     c2s_auth_ban_lifetime: $FAIL2BAN_LIFETIME"
+no_scram=''
+[ "$SCRAM" = off ] && no_scram=$(printf '  - "scram-sha-%s"\n' 1 1-plus 256 256-plus 512 512-plus)
 mf='' pa=()
 if [ "$MIRRORFLY" = 1 ]; then
     mkdir -p "$DIR/ebin"
@@ -69,7 +72,7 @@ fill() { tpl=${tpl//"@$1@"/"$2"}; }
 fill DIR "$DIR"; fill XMPP_HOST "$XMPP_HOST"; fill XMPP_IP "$XMPP_IP"; fill LOGLEVEL "$LOGLEVEL"
 fill C2S_PORT "$C2S_PORT"; fill C2S_TLS_PORT "$C2S_TLS_PORT"; fill HTTP_PORT "$HTTP_PORT"
 fill HTTPS_PORT "$HTTPS_PORT"; fill MAX_STANZA "$MAX_STANZA"; fill MAX_SESSIONS "$MAX_SESSIONS"
-fill STARTTLS "$starttls"; fill PASSWORDS "$PASSWORDS"; fill FAIL2BAN "$f2b"
+fill STARTTLS "$starttls"; fill NO_SCRAM "$no_scram"; fill PASSWORDS "$PASSWORDS"; fill FAIL2BAN "$f2b"
 fill MIRRORFLY "$mf"; fill BACKLOG "$BACKLOG"
 fill PING "$PING"; fill PING_INTERVAL "$PING_INTERVAL"; fill PING_ACK "$PING_ACK"
 fill WS_PING "$WS_PING"; fill WS_TIMEOUT "$WS_TIMEOUT"; fill RESUME "$RESUME"
