@@ -304,7 +304,7 @@ func (cfg *Config) httpClient(proxy func(*http.Request) (*url.URL, error)) *http
 		TLSClientConfig:        cfg.TLSConfig.Clone(),
 		ForceAttemptHTTP2:      true,
 		MaxResponseHeaderBytes: maxResponseHeader,
-		MaxIdleConnsPerHost:    32, // over HTTP/1.1 so many calls at a time find a connection that is up
+		MaxIdleConnsPerHost:    32,               // over HTTP/1.1 so many calls at a time find a connection that is up
 		IdleConnTimeout:        30 * time.Second, // two goroutines and 37 KiB that a session which only waits can do without
 		TLSHandshakeTimeout:    10 * time.Second,
 		ExpectContinueTimeout:  time.Second,

@@ -218,6 +218,7 @@ var (
 	errRestricted = errors.New("comment, processing instruction or DTD")
 	errDepth      = errors.New("nested too deep")
 	errTrailing   = errors.New("more than one element")
+	errName       = errors.New("a name that is none without its prefix")
 	errAttribute  = errors.New("two attributes from foreign namespaces, or two of the same name")
 )
 
@@ -251,10 +252,22 @@ func parseElement(raw []byte) (*element, error) {
 	}
 }
 
+// isName reports whether local, which stood behind a prefix perhaps, is a name by itself: a:0 is one, 0 is not.
+func isName(local string) bool {
+	if c := local[0] | 0x20; c >= 'a' && c <= 'z' {
+		return true
+	}
+	_, err := xml.NewDecoder(strings.NewReader("<" + local + "/>")).Token()
+	return err == nil
+}
+
 // readElement reads the rest of the element that start opened.
 func readElement(d *xml.Decoder, start xml.StartElement, depth int) (*element, error) {
 	if depth > maxDepth {
 		return nil, errDepth
+	}
+	if !isName(start.Name.Local) {
+		return nil, errName
 	}
 	e := &element{name: start.Name}
 	var err error

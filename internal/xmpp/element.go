@@ -49,6 +49,9 @@ func (s scope) declare(tag string) scope {
 // resolve splits the name of an element. A prefix that was not declared stands for itself.
 func (s scope) resolve(name string) (space, local string) {
 	before, after, ok := strings.Cut(name, ":")
+	if name == "xmlns" {
+		return "", name
+	}
 	if !ok || before == "" || after == "" {
 		return s.unprefixed, name
 	}
