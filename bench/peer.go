@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"slices"
-	"time"
 )
 
 // The transports. Without TLS they go to a listener that offers none.
@@ -34,9 +33,8 @@ type session interface {
 type peer struct {
 	name       string
 	transports []string
-	ours       bool          // part of this repository, so not among whom "best peer" means
-	in         []string      // the scenarios that it is in unless peers are named
-	settle     time.Duration // a session of it is idle when it was left alone that long; 0: settling
+	ours       bool     // part of this repository, so not among whom "best peer" means
+	in         []string // the scenarios that it is in unless peers are named
 	dial       func(ctx context.Context, at *place, who account) (session, error)
 }
 
@@ -48,7 +46,7 @@ func peers() []peer {
 	all := []string{"requests", "idle", "many"}
 	return []peer{
 		{name: limitName, transports: transports, ours: true, in: all, dial: dialLimit},
-		{name: "sdk", transports: transports, ours: true, in: all[:2], settle: 35 * time.Second, dial: dialSDK}, // its REST connections are kept for 30 s
+		{name: "sdk", transports: transports, ours: true, in: all[:2], dial: dialSDK},
 		{name: "sdk-shared", transports: transports, ours: true, in: all[1:], dial: dialSDKShared},
 		{name: "transport", transports: transports, ours: true, dial: dialTransport},
 		{name: "go-xmpp", transports: tcp, in: all[:2], dial: dialGoXMPP},

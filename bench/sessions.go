@@ -122,7 +122,7 @@ func stay(ctx context.Context, d time.Duration) error {
 const settling = 2 * time.Second
 
 func (b *bench) measureSessions(ctx context.Context, j sessionsJob) (sessionsResult, error) {
-	j.Settle = max(j.Settle, min(settling, b.stay))
+	j.Settle = min(settling, b.stay)
 	return have[sessionsResult](ctx, job{Sessions: &j})
 }
 
@@ -132,8 +132,7 @@ func (b *bench) idle(ctx context.Context, st *stage) error {
 		fmt.Fprintf(b.out, "\n%s, %d idle sessions over %s\n\n", st.service.Name, len(st.accounts)-1, transport)
 		t := newTable("heap+stack", "RSS", "goroutines")
 		for _, p := range st.peersOver(transport) {
-			j := sessionsJob{Peer: p.name, Transport: transport, Service: st.service, Accounts: st.accounts, Settle: p.settle}
-			r, err := b.measureSessions(ctx, j)
+			r, err := b.measureSessions(ctx, sessionsJob{Peer: p.name, Transport: transport, Service: st.service, Accounts: st.accounts})
 			if err != nil {
 				return err
 			}
