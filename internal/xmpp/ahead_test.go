@@ -135,12 +135,7 @@ func TestOnlyLikeEjabberd(t *testing.T) {
 func TestNothingAhead(t *testing.T) {
 	patient := func(features string) script {
 		return func(p *peer) {
-			p.open(features)
-			p.expect(plainAuth)
-			p.send(saslSuccess)
-			p.open(bindFeatures)
-			p.expect(bindStanza)
-			p.send(bindResult)
+			p.loginAfter(features)
 			p.drain()
 		}
 	}
@@ -174,20 +169,16 @@ func TestFallBackToSteps(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var connections atomic.Int32
 			cfg := webSocketServer(t, func(p *peer) {
-				first := connections.Add(1) == 1
-				p.open(aheadFeatures)
-				p.expect(plainAuth)
-				if first {
-					if refusal != "" {
-						p.send(refusal)
-					}
+				if connections.Add(1) > 1 {
+					p.loginAfter(aheadFeatures)
+					p.drain()
 					return
 				}
-				p.send(saslSuccess)
-				p.open(bindFeatures)
-				p.expect(bindStanza)
-				p.send(bindResult)
-				p.drain()
+				p.open(aheadFeatures)
+				p.expect(plainAuth)
+				if refusal != "" {
+					p.send(refusal)
+				}
 			})
 			cfg.Memory = new(Memory)
 			dial(t, cfg)
@@ -244,12 +235,7 @@ func TestSurprise(t *testing.T) {
 						p.inOneGo(bindFeatures, bindStanza, bindResult)
 					}
 				default:
-					p.open(features)
-					p.expect(plainAuth)
-					p.send(saslSuccess)
-					p.open(bindFeatures)
-					p.recv()
-					p.send(bindResult)
+					p.loginAfter(features)
 				}
 				p.drain()
 			})

@@ -289,7 +289,13 @@ const plainAuth = `<auth mechanism="PLAIN" xmlns="urn:ietf:params:xml:ns:xmpp-sa
 // login takes the client to a bound resource.
 func (p *peer) login() {
 	p.t.Helper()
-	p.open(plainFeatures)
+	p.loginAfter(plainFeatures)
+}
+
+// loginAfter is login, step by step, after these features.
+func (p *peer) loginAfter(features string) {
+	p.t.Helper()
+	p.open(features)
 	p.expect(plainAuth)
 	p.send(saslSuccess)
 	p.open(bindFeatures)
