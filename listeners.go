@@ -22,9 +22,8 @@ const (
 // ConnectionEvent tells a change of the connection.
 //
 // The order is: CONNECTED; then, on a loss, DISCONNECTED, and for each attempt
-// RECONNECTING followed by CONNECTED, CONNECTIONFAILED or AUTHFAIL. Logout tells
-// DISCONNECTED whatever came before, and LOGOUT comes right before it; Close tells it while there is a connection, or attempts to
-// get it back. A Connect whose XMPP
+// RECONNECTING followed by CONNECTED, CONNECTIONFAILED or AUTHFAIL. Logout and Close tell
+// DISCONNECTED, unless that or nothing was told last; LOGOUT comes right before it. A Connect whose XMPP
 // connection fails tells CONNECTIONFAILED or AUTHFAIL; one that the service refuses before that tells nothing.
 type ConnectionEvent struct {
 	Status     ConnectionStatus `json:"status"`                 // what the connection is from now on

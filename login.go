@@ -436,9 +436,7 @@ func (c *Client) forget() {
 	if conn != nil {
 		conn.stop(closeTimeout)
 	}
-	if c.State() != StatusDisconnected {
-		c.tell(ConnectionEvent{Status: StatusDisconnected, Final: true}) // there was no session to lose
-	}
+	c.tellEnded()
 }
 
 // setQR makes q the QR login of the session, and ends the one before. It needs mu.

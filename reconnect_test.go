@@ -30,7 +30,7 @@ func legalOrder(t *testing.T, got []sdk.ConnectionStatus) {
 		sdk.StatusDisconnected:     {sdk.StatusReconnecting, sdk.StatusConnected, sdk.StatusConnectionFailed, sdk.StatusAuthFail},
 		sdk.StatusReconnecting:     {sdk.StatusConnected, sdk.StatusConnectionFailed, sdk.StatusAuthFail, sdk.StatusDisconnected},
 		sdk.StatusConnectionFailed: {sdk.StatusReconnecting, sdk.StatusConnected, sdk.StatusConnectionFailed, sdk.StatusAuthFail, sdk.StatusDisconnected},
-		sdk.StatusAuthFail:         {sdk.StatusConnected, sdk.StatusConnectionFailed, sdk.StatusAuthFail},
+		sdk.StatusAuthFail:         {sdk.StatusConnected, sdk.StatusConnectionFailed, sdk.StatusAuthFail, sdk.StatusDisconnected},
 	}
 	last := sdk.ConnectionStatus("")
 	for i, status := range got {

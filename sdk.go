@@ -428,16 +428,27 @@ func (c *Client) tell(event ConnectionEvent) {
 	c.cfg.Logger.InfoContext(c.life, "connection", "status", event.Status, "attempt", event.Attempt, "err", event.Err)
 }
 
+// tellEnded tells DISCONNECTED for what ends without a session to lose, unless that was told last. It needs the turn.
+func (c *Client) tellEnded() {
+	c.mu.Lock()
+	ended := c.status == StatusDisconnected
+	c.mu.Unlock()
+	if !ended {
+		c.tell(ConnectionEvent{Status: StatusDisconnected, Final: true})
+	}
+}
+
 // Close ends the session, every call under way and all goroutines of the library, without
 // telling the service: the login stays valid there. It is idempotent, may be called by a
 // listener, and waits for everything but listeners that are running. What is called
-// afterwards fails with ErrClosed. If there was a session, DISCONNECTED is told last.
+// afterwards fails with ErrClosed. DISCONNECTED is told last, unless nothing has been told.
 func (c *Client) Close() error {
 	c.end(errClosed)
 	if conn := c.connection(); conn != nil {
 		conn.stop(closeTimeout)
 	}
 	_ = c.takeTurn(context.Background()) // whoever has it ends with c.life
+	c.tellEnded()
 	c.endTurn()
 	c.qrLogins.Wait()
 	c.rest.Close()

@@ -96,7 +96,7 @@ func bindCases() []faultCase {
 		each(bind, both, nothing, callConnect, []faultCase{
 			{fault: refused, want: denied, begin: faulty(sdktest.StepBind, sdktest.FaultError)},
 			{fault: silent, want: timedOut, begin: faulty(sdktest.StepBind, sdktest.FaultSilent)},
-			{fault: slow, note: "from here on, 5 ms a byte", want: timedOut, begin: faulty(sdktest.StepBind, sdktest.FaultSlow)},
+			{fault: slow, note: "from here on, 5 ms a byte", want: timedOut.within(limit{request: time.Second, bound: slack * time.Second}), begin: faulty(sdktest.StepBind, sdktest.FaultSlow)},
 			{fault: cut, want: unreachable, begin: faulty(sdktest.StepBind, sdktest.FaultClose)},
 			{fault: garbage, want: unreachable, begin: faulty(sdktest.StepBind, sdktest.FaultMalformed)},
 			{fault: oversized, want: unreachable, begin: faulty(sdktest.StepBind, sdktest.FaultHuge)},

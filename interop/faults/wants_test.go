@@ -81,6 +81,12 @@ func (w want) sent(o sdk.Outcome) want {
 	return w
 }
 
+// within is w with another limit: the answer to bind is all that a client waits for there, and short.
+func (w want) within(l limit) want {
+	w.limit = l
+	return w
+}
+
 // What may come of a connection that works. kept: nothing.
 var kept = want{limit: soon, trace: "Cb"}
 
