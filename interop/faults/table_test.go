@@ -80,13 +80,18 @@ func table() []faultCase {
 // report collects what was observed.
 type report struct {
 	mu   sync.Mutex
-	rows map[string]string
+	rows map[string]row
 }
 
-func (r *report) add(name, row string) {
+type row struct {
+	text   string
+	failed bool
+}
+
+func (r *report) add(name, text string, failed bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.rows[name] = row
+	r.rows[name] = row{text, failed}
 }
 
 // TestFaults runs the table and prints it. A case is one client and one service: the fault begins, a call or the
@@ -101,7 +106,7 @@ func TestFaults(t *testing.T) {
 		require.False(t, seen[cases[i].name()], "twice: %s", cases[i].name())
 		seen[cases[i].name()] = true
 	}
-	r := &report{rows: map[string]string{}}
+	r := &report{rows: map[string]row{}}
 	t.Run("case", func(t *testing.T) {
 		for i := range cases {
 			c := &cases[i]
@@ -115,7 +120,7 @@ func TestFaults(t *testing.T) {
 }
 
 func (c *faultCase) run(t *testing.T, r *report) {
-	r.add(c.name(), c.want.String()+"\tnot met")
+	r.add(c.name(), c.want.String()+"\tnot met", true)
 	s := newSite(t, c.place, c.way, c.through, c.resume)
 	s.cfg.RequestTimeout = c.want.limit.request
 	if c.want.limit.interval > 0 {
@@ -132,7 +137,7 @@ func (c *faultCase) run(t *testing.T, r *report) {
 	took, err := c.meet(s)
 	observed := describe(err)
 	defer func() {
-		r.add(c.name(), fmt.Sprintf("%s\t%s %s\t%.2f", c.want.String(), observed, s.heard(), float64(took)/float64(c.want.limit.bound)))
+		r.add(c.name(), fmt.Sprintf("%s\t%s %s\t%.2f", c.want.String(), observed, s.heard(), float64(took)/float64(c.want.limit.bound)), t.Failed())
 	}()
 	c.check(t, err, took)
 	s.heal()
@@ -198,6 +203,7 @@ func (c *faultCase) recover(s *site) {
 	s.requireWorks()
 }
 
+// print prints the table; where cases have failed these alone, so that they are found.
 func (r *report) print(t *testing.T, cases []faultCase) {
 	var out strings.Builder
 	w := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
@@ -205,8 +211,11 @@ func (r *report) print(t *testing.T, cases []faultCase) {
 	met := 0
 	r.mu.Lock()
 	for i := range cases {
-		if row, ran := r.rows[cases[i].name()]; ran {
-			fmt.Fprintf(w, "%s\t%s\n", cases[i].name(), row)
+		row, ran := r.rows[cases[i].name()]
+		if ran && (row.failed || !t.Failed()) {
+			fmt.Fprintf(w, "%s\t%s\n", cases[i].name(), row.text)
+		}
+		if ran && !row.failed {
 			met++
 		}
 	}
