@@ -56,7 +56,7 @@ test-unit:
 	@echo "== go test: ."
 	@$(GOTEST) ./...
 
-# Every fuzz target, one after the other. `make fuzz T=10m` for longer, `make fuzz FUZZ=FuzzOpen` for one, several in quotes.
+# Every fuzz target, as many at a time as there are cores. `make fuzz T=10m` for longer, `make fuzz FUZZ=FuzzOpen` for one, several in quotes.
 T ?= 10s
 fuzz:
 	@echo "== fuzzing, $(T) a target"

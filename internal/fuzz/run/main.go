@@ -1,8 +1,8 @@
 //go:build unix
 
-// Command run fuzzes all targets of the module, one after the other, and prints what each has cost. A target fails when the
-// fuzzing engine finds an input that fails it (which it then writes to testdata/fuzz), and when a process of it has ever held
-// more than 256 MiB.
+// Command run fuzzes all targets of the module, as many at a time as there are cores, and prints what each has cost. A target
+// fails when the fuzzing engine finds an input that fails it (which it then writes to testdata/fuzz), and when a process of it
+// has ever held more than 256 MiB.
 //
 //	go run ./internal/fuzz/run [-t 10s] [-list] [target ...]
 package main
@@ -23,7 +23,9 @@ import (
 	"regexp"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -114,40 +116,64 @@ func fuzzAll(out io.Writer, duration time.Duration, targets []target) error {
 	if err != nil {
 		return err
 	}
-	program, built, failed := filepath.Join(tmp, "fuzz.test"), "", 0
+	corpus := filepath.Join(strings.TrimSpace(cache), "fuzz") // where go test -fuzz keeps it, too
 	fmt.Fprintf(out, "%-24s %-20s %12s %8s %9s\n", "PACKAGE", "TARGET", "INPUTS", "CORPUS", "MEMORY")
+	programs := map[string]string{} // by package
+	lanes := min(len(targets), runtime.NumCPU())
+	workers := runtime.NumCPU() / lanes
+	var running sync.WaitGroup
+	defer running.Wait() // also when a package can't be built
+	slots := make(chan struct{}, lanes)
+	var mu sync.Mutex // of out and failed
+	failed := 0
 	for _, t := range targets {
-		if t.pkg != built {
+		program, built := programs[t.pkg]
+		if !built {
+			program = filepath.Join(tmp, fmt.Sprint(len(programs), ".test"))
 			if _, err := goTool("test", "-c", "-fuzz", ".", "-o", program, t.pkg); err != nil {
 				return err
 			}
-			built = t.pkg
+			programs[t.pkg] = program
 		}
-		keep := filepath.Join(strings.TrimSpace(cache), "fuzz", t.pkg) // where go test -fuzz keeps it, too
-		if !fuzzOne(out, t, program, keep, duration) {
-			failed++
-		}
+		slots <- struct{}{}
+		running.Go(func() {
+			defer func() { <-slots }()
+			var said bytes.Buffer
+			good := fuzzOne(&said, t, program, filepath.Join(corpus, t.pkg), workers, duration)
+			mu.Lock()
+			defer mu.Unlock()
+			_, _ = said.WriteTo(out)
+			if !good {
+				failed++
+			}
+		})
 	}
+	running.Wait()
 	if failed > 0 {
 		return fmt.Errorf("%d of %d targets failed", failed, len(targets))
 	}
 	return nil
 }
 
-var progress = regexp.MustCompile(`execs: (\d+) .*\(total: (\d+)\)`)
+var (
+	progress = regexp.MustCompile(`execs: (\d+) .*\(total: (\d+)\)`)
+	baseline = regexp.MustCompile(`baseline coverage: (\d+)/(\d+)`) // what was found in earlier runs comes first, and may take all the time
+)
 
 // fuzzOne runs one target and prints a line about it, and all it said if it failed.
-func fuzzOne(out io.Writer, t target, program, keep string, duration time.Duration) bool {
+func fuzzOne(out io.Writer, t target, program, keep string, workers int, duration time.Duration) bool {
 	var said bytes.Buffer
 	cmd := exec.Command(program, "-test.run=^$", "-test.fuzz=^"+t.name+"$", "-test.fuzztime="+duration.String(),
 		"-test.fuzzminimizetime=200x", // making an interesting input shorter would otherwise take a minute each
-		"-test.fuzzcachedir="+keep, "-test.parallel=2")
+		"-test.fuzzcachedir="+keep, "-test.parallel="+strconv.Itoa(workers))
 	cmd.Dir, cmd.Stdout, cmd.Stderr = t.dir, &said, &said
 	cmd.Env = append(os.Environ(), "GOMEMLIMIT=128MiB") // so that what is counted is memory in use, not what is not collected yet
 	err := cmd.Run()
 	execs, corpus := "0", "0"
-	if all := progress.FindAllStringSubmatch(said.String(), -1); len(all) > 0 {
-		execs, corpus = all[len(all)-1][1], all[len(all)-1][2]
+	for _, form := range []*regexp.Regexp{baseline, progress} {
+		if all := form.FindAllStringSubmatch(said.String(), -1); len(all) > 0 {
+			execs, corpus = all[len(all)-1][1], all[len(all)-1][2]
+		}
 	}
 	resident := residentMax(cmd.ProcessState)
 	fmt.Fprintf(out, "%-24s %-20s %12s %8s %5d MiB\n", cmp.Or(strings.TrimPrefix(strings.TrimPrefix(t.pkg, module), "/"), "sdk"), t.name, execs, corpus, resident>>20)

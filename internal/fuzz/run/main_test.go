@@ -46,9 +46,9 @@ func TestResidentMax(t *testing.T) {
 // A target that does not pass is told, with what it said.
 func TestFailingTarget(t *testing.T) {
 	var out bytes.Buffer
-	require.False(t, fuzzOne(&out, target{pkg: module + "/x", dir: ".", name: "FuzzX"}, "false", t.TempDir(), time.Second))
+	require.False(t, fuzzOne(&out, target{pkg: module + "/x", dir: ".", name: "FuzzX"}, "false", t.TempDir(), 1, time.Second))
 	require.Contains(t, out.String(), "FuzzX: exit status 1")
 	out.Reset()
-	require.False(t, fuzzOne(&out, target{pkg: module, dir: ".", name: "FuzzX"}, "true", t.TempDir(), time.Second))
+	require.False(t, fuzzOne(&out, target{pkg: module, dir: ".", name: "FuzzX"}, "true", t.TempDir(), 1, time.Second))
 	require.Contains(t, out.String(), "FuzzX: nothing was tried")
 }
