@@ -17,9 +17,8 @@ import (
 )
 
 const (
-	stableAfter  = time.Minute     // a connection that held this long starts again with the shortest delay
-	closeTimeout = time.Second     // for saying goodbye to the XMPP server
-	dialTimeout  = 5 * time.Second // for one address
+	stableAfter  = time.Minute // a connection that held this long starts again with the shortest delay
+	closeTimeout = time.Second // for saying goodbye to the XMPP server
 )
 
 // connection keeps one login's XMPP session up. It outlives the sessions that carry it; its
@@ -62,7 +61,6 @@ func (n *connection) dial(ctx context.Context, wirePassword string, lost *xmpp.R
 		HTTPClient:        c.http,
 		TLSConfig:         c.cfg.TLSConfig,
 		DialContext:       c.cfg.DialContext,
-		DialTimeout:       dialTimeout,
 		KeepAliveInterval: c.cfg.KeepAlive.Interval,
 		KeepAliveTimeout:  c.cfg.KeepAlive.Timeout,
 		UserAgent:         c.cfg.userAgent(),
@@ -344,7 +342,7 @@ func backoff(p ReconnectPolicy, failures int) time.Duration {
 
 // handle maps what the server pushes to the events of the JavaScript SDK (protocol.md 6).
 func (n *connection) handle(event xmpp.Event) {
-	l := n.client.listeners
+	l := &n.client.listeners
 	l.queue.AwaitRoom()
 	switch e := event.(type) {
 	case xmpp.Presence:

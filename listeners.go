@@ -72,27 +72,26 @@ type MissedEvent struct {
 // listeners holds one set of functions for each kind of event. All kinds share one
 // queue, so that events arrive in the order in which they happened.
 type listeners struct {
-	queue       *dispatch.Queue
-	connection  *dispatch.Listeners[ConnectionEvent]
-	userProfile *dispatch.Listeners[Profile]
-	presence    *dispatch.Listeners[PresenceEvent]
-	block       *dispatch.Listeners[BlockEvent]
-	userDeleted *dispatch.Listeners[UserDeletedEvent]
-	adminBlock  *dispatch.Listeners[AdminBlockEvent]
-	missed      *dispatch.Listeners[MissedEvent]
+	queue       dispatch.Queue
+	connection  dispatch.Listeners[ConnectionEvent]
+	userProfile dispatch.Listeners[Profile]
+	presence    dispatch.Listeners[PresenceEvent]
+	block       dispatch.Listeners[BlockEvent]
+	userDeleted dispatch.Listeners[UserDeletedEvent]
+	adminBlock  dispatch.Listeners[AdminBlockEvent]
+	missed      dispatch.Listeners[MissedEvent]
 }
 
-func newListeners(cfg Config) *listeners {
-	l := &listeners{}
-	l.queue = dispatch.NewQueue(0, cfg.Logger, func(lost int) { l.missed.Deliver(MissedEvent{Dropped: lost}) })
-	l.connection = dispatch.NewListeners[ConnectionEvent](l.queue, true)
-	l.userProfile = dispatch.NewListeners[Profile](l.queue, false)
-	l.presence = dispatch.NewListeners[PresenceEvent](l.queue, false)
-	l.block = dispatch.NewListeners[BlockEvent](l.queue, false)
-	l.userDeleted = dispatch.NewListeners[UserDeletedEvent](l.queue, false)
-	l.adminBlock = dispatch.NewListeners[AdminBlockEvent](l.queue, false)
-	l.missed = dispatch.NewListeners[MissedEvent](l.queue, true)
-	return l
+func (l *listeners) init(cfg *Config) {
+	q := &l.queue
+	q.Log, q.OnLoss = cfg.Logger, func(lost int) { l.missed.Deliver(MissedEvent{Dropped: lost}) }
+	l.connection.Queue, l.connection.Keep = q, true
+	l.userProfile.Queue = q
+	l.presence.Queue = q
+	l.block.Queue = q
+	l.userDeleted.Queue = q
+	l.adminBlock.Queue = q
+	l.missed.Queue, l.missed.Keep = q, true
 }
 
 // OnConnection calls f for every change of the connection, in order.

@@ -104,7 +104,7 @@ type Client struct {
 	http      *http.Client    // immutable; REST and the WebSocket upgrade
 	rest      *rest.Client    // immutable
 	addresses []xmpp.Address  // immutable; from Config.XMPPAddress, may be empty
-	listeners *listeners      // immutable
+	listeners listeners       // immutable but for who listens
 	life      context.Context // immutable; ends with Close, with errClosed as its cause
 	end       context.CancelCauseFunc
 
@@ -155,13 +155,13 @@ func New(cfg Config) (*Client, error) {
 		cfg:       cfg,
 		http:      cfg.httpClient(proxy),
 		addresses: addresses,
-		listeners: newListeners(cfg),
 		turn:      make(chan struct{}, 1),
 		status:    StatusDisconnected,
 		life:      life,
 		end:       end,
 		me:        account{service: rest.Service{Features: rest.AllFeatures()}},
 	}
+	c.listeners.init(&c.cfg)
 	c.rest = rest.New(rest.Config{
 		LicenseKey:     cfg.LicenseKey,
 		BaseURL:        cfg.APIBaseURL,
@@ -237,7 +237,7 @@ func (cfg *Config) setDefaults() error {
 		cfg.MaxDownload = 2 << 30
 	}
 	if cfg.Logger == nil {
-		cfg.Logger = slog.New(slog.DiscardHandler)
+		cfg.Logger = silent
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -245,13 +245,9 @@ func (cfg *Config) setDefaults() error {
 	return cfg.requireTLS12()
 }
 
-// requireTLS12 raises the least version of our own connections. What the caller's HTTPClient permits is only checked, as its
-// Transport may serve others too.
+// requireTLS12 checks the caller's HTTPClient, whose Transport may serve others too. Our own connections raise the least version
+// in their copies of TLSConfig.
 func (cfg *Config) requireTLS12() error {
-	if cfg.TLSConfig = cfg.TLSConfig.Clone(); cfg.TLSConfig == nil {
-		cfg.TLSConfig = &tls.Config{}
-	}
-	cfg.TLSConfig.MinVersion = max(cfg.TLSConfig.MinVersion, tls.VersionTLS12)
 	if cfg.HTTPClient == nil || cfg.AllowInsecure {
 		return nil
 	}
@@ -278,12 +274,18 @@ func (cfg *Config) addresses() ([]xmpp.Address, error) {
 	return addresses, nil
 }
 
+// What clients that are told nothing else have in common. Nobody changes them.
+var (
+	silent    = slog.New(slog.DiscardHandler)
+	spreading = new(dial.Dialer).DialContext
+)
+
 // dialer is the caller's, or one that spreads over the machines of a name. What it does ends with life:
 // net/http goes on dialling after the request that wanted the connection has ended.
 func (cfg *Config) dialer(life context.Context) func(ctx context.Context, network, address string) (net.Conn, error) {
 	next := cfg.DialContext
 	if next == nil {
-		next = (&dial.Dialer{}).DialContext
+		next = spreading
 	}
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		ctx, cancel := context.WithCancel(ctx)
@@ -298,20 +300,31 @@ func (cfg *Config) httpClient(proxy func(*http.Request) (*url.URL, error)) *http
 	if cfg.HTTPClient != nil {
 		return cfg.HTTPClient
 	}
+	tlsConfig := cfg.TLSConfig.Clone()
+	if tlsConfig == nil {
+		tlsConfig = &tls.Config{}
+	}
+	tlsConfig.MinVersion = max(tlsConfig.MinVersion, tls.VersionTLS12)
 	return &http.Client{Transport: &http.Transport{
 		Proxy:                  proxy,
 		DialContext:            cfg.DialContext,
-		TLSClientConfig:        cfg.TLSConfig.Clone(),
+		TLSClientConfig:        tlsConfig,
 		ForceAttemptHTTP2:      true,
 		MaxResponseHeaderBytes: maxResponseHeader,
-		MaxIdleConnsPerHost:    32,               // over HTTP/1.1 so many calls at a time find a connection that is up
-		IdleConnTimeout:        30 * time.Second, // two goroutines and 37 KiB that a session which only waits can do without
+		MaxIdleConnsPerHost:    32, // over HTTP/1.1 so many calls at a time find a connection that is up
+		IdleConnTimeout:        idleConnTimeout,
 		TLSHandshakeTimeout:    10 * time.Second,
 		ExpectContinueTimeout:  time.Second,
 	}}
 }
 
-const maxResponseHeader = 256 << 10 // bytes
+const (
+	maxResponseHeader = 256 << 10 // bytes
+
+	// idleConnTimeout is short: a session that is up needs REST seldom, and a connection that waits for it costs more
+	// than the session itself, two goroutines and an open file. Calls that follow each other still share one.
+	idleConnTimeout = 30 * time.Second
+)
 
 func (cfg *Config) userAgent() string {
 	agent := "mirrorfly-go/" + Version + " (" + runtime.GOOS + "; " + runtime.GOARCH + ")"

@@ -15,7 +15,7 @@ func BenchmarkDispatch(b *testing.B) {
 	b.Run("burst", func(b *testing.B) { // 1000 at once, which fit the queue
 		const burst = 1000
 		q := newQueue(0)
-		events := NewListeners[profile](q, false)
+		events := &Listeners[profile]{Queue: q}
 		done := make(chan struct{}, 1)
 		n := 0
 		events.Add(func(profile) {
@@ -35,7 +35,7 @@ func BenchmarkDispatch(b *testing.B) {
 	})
 	b.Run("one by one", func(b *testing.B) {
 		q := newQueue(0)
-		events := NewListeners[profile](q, false)
+		events := &Listeners[profile]{Queue: q}
 		done := make(chan struct{}, 1)
 		events.Add(func(profile) { done <- struct{}{} })
 		b.ReportAllocs()
@@ -51,7 +51,7 @@ func BenchmarkDispatch(b *testing.B) {
 func BenchmarkDispatchTo10Listeners(b *testing.B) {
 	const burst = 1000 // fits the queue: nothing is dropped
 	q := newQueue(burst)
-	numbers := NewListeners[int](q, false)
+	numbers := &Listeners[int]{Queue: q}
 	var done sync.WaitGroup
 	for range 10 {
 		numbers.Add(func(int) { done.Done() })

@@ -16,13 +16,13 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func newQueue(limit int) *Queue {
-	return NewQueue(limit, slog.New(slog.DiscardHandler), func(int) {})
+	return &Queue{Limit: limit, Log: slog.New(slog.DiscardHandler), OnLoss: func(int) {}}
 }
 
 func TestEventsArriveInOrderAtEveryListener(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(0)
-		numbers := NewListeners[int](q, false)
+		numbers := &Listeners[int]{Queue: q}
 		var first, second []int
 		numbers.Add(func(n int) { first = append(first, n) })
 		numbers.Add(func(n int) { second = append(second, n) })
@@ -39,7 +39,7 @@ func TestEventsArriveInOrderAtEveryListener(t *testing.T) {
 func TestKindsOfEventsShareOneOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(0)
-		numbers, words := NewListeners[int](q, false), NewListeners[string](q, true)
+		numbers, words := &Listeners[int]{Queue: q}, &Listeners[string]{Queue: q, Keep: true}
 		var got []any
 		numbers.Add(func(n int) { got = append(got, n) })
 		words.Add(func(s string) { got = append(got, s) })
@@ -54,7 +54,7 @@ func TestKindsOfEventsShareOneOrder(t *testing.T) {
 func TestStopInsideAListener(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(0)
-		numbers := NewListeners[int](q, false)
+		numbers := &Listeners[int]{Queue: q}
 		var got []int
 		var stop func()
 		stop = numbers.Add(func(n int) {
@@ -73,7 +73,7 @@ func TestStopInsideAListener(t *testing.T) {
 func TestStopHoldsForEventsAlreadyQueued(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(0)
-		numbers := NewListeners[int](q, false)
+		numbers := &Listeners[int]{Queue: q}
 		release := make(chan struct{})
 		numbers.Add(func(int) { <-release })
 		stop := numbers.Add(func(int) { t.Error("called after stop") })
@@ -88,8 +88,8 @@ func TestStopHoldsForEventsAlreadyQueued(t *testing.T) {
 func TestPanicReachesNobodyElse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		q := NewQueue(0, slog.New(slog.NewTextHandler(&out, nil)), func(int) {})
-		numbers := NewListeners[int](q, false)
+		q := &Queue{Log: slog.New(slog.NewTextHandler(&out, nil)), OnLoss: func(int) {}}
+		numbers := &Listeners[int]{Queue: q}
 		var got []int
 		numbers.Add(func(int) { panic("boom") })
 		numbers.Add(func(n int) { got = append(got, n) })
@@ -105,7 +105,7 @@ func TestPanicReachesNobodyElse(t *testing.T) {
 func TestListenerThatEndsItsGoroutine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(0)
-		numbers := NewListeners[int](q, false)
+		numbers := &Listeners[int]{Queue: q}
 		var got []int
 		numbers.Add(nil)
 		numbers.Add(func(n int) {
@@ -127,10 +127,10 @@ func TestStuckListenerDropsOldestAndTells(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var lost []int
 		var losses *Listeners[int]
-		q := NewQueue(4, slog.New(slog.DiscardHandler), func(n int) { losses.Deliver(n) })
-		losses = NewListeners[int](q, true)
+		q := &Queue{Limit: 4, Log: slog.New(slog.DiscardHandler), OnLoss: func(n int) { losses.Deliver(n) }}
+		losses = &Listeners[int]{Queue: q, Keep: true}
 		losses.Add(func(n int) { lost = append(lost, n) })
-		numbers, states := NewListeners[int](q, false), NewListeners[string](q, true)
+		numbers, states := &Listeners[int]{Queue: q}, &Listeners[string]{Queue: q, Keep: true}
 		release := make(chan struct{})
 		var once sync.Once
 		var got []any
@@ -156,7 +156,7 @@ func TestStuckListenerDropsOldestAndTells(t *testing.T) {
 func TestOnlyKeptEventsAreBoundedToo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(3)
-		states := NewListeners[int](q, true)
+		states := &Listeners[int]{Queue: q, Keep: true}
 		release := make(chan struct{})
 		var got []int
 		states.Add(func(n int) { <-release; got = append(got, n) })
@@ -173,7 +173,7 @@ func TestOnlyKeptEventsAreBoundedToo(t *testing.T) {
 func TestCloseDeliversWhatWaitsAndTakesNoMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(0)
-		numbers := NewListeners[int](q, false)
+		numbers := &Listeners[int]{Queue: q}
 		var got []int
 		both := make(chan struct{})
 		numbers.Add(func(n int) {
@@ -193,8 +193,8 @@ func TestCloseDeliversWhatWaitsAndTakesNoMore(t *testing.T) {
 func TestSlowListenerIsLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		q := NewQueue(0, slog.New(slog.NewTextHandler(&out, nil)), func(int) {})
-		numbers := NewListeners[int](q, false)
+		q := &Queue{Log: slog.New(slog.NewTextHandler(&out, nil)), OnLoss: func(int) {}}
+		numbers := &Listeners[int]{Queue: q}
 		wait := make(chan struct{})
 		numbers.Add(func(int) { <-wait })
 		numbers.Emit(1)
@@ -208,8 +208,8 @@ func TestSlowListenerIsLogged(t *testing.T) {
 // Who waits for room before each event loses nothing to listeners that are only slower than the events come.
 func TestAwaitRoomLosesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := NewQueue(4, slog.New(slog.DiscardHandler), func(int) { t.Error("told a loss") })
-		numbers := NewListeners[int](q, false)
+		q := &Queue{Limit: 4, Log: slog.New(slog.DiscardHandler), OnLoss: func(int) { t.Error("told a loss") }}
+		numbers := &Listeners[int]{Queue: q}
 		var got []int
 		numbers.Add(func(n int) { time.Sleep(patience/2 - 1); got = append(got, n) })
 		for n := range 100 {
@@ -226,8 +226,8 @@ func TestAwaitRoomLosesNothing(t *testing.T) {
 func TestAwaitRoomWaitsForAStuckListenerOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lost := 0
-		q := NewQueue(4, slog.New(slog.DiscardHandler), func(n int) { lost += n })
-		numbers := NewListeners[int](q, false)
+		q := &Queue{Limit: 4, Log: slog.New(slog.DiscardHandler), OnLoss: func(n int) { lost += n }}
+		numbers := &Listeners[int]{Queue: q}
 		release := make(chan struct{})
 		got := 0
 		numbers.Add(func(int) { <-release; got++ })
@@ -251,7 +251,7 @@ func TestAwaitRoomWaitsForAStuckListenerOnce(t *testing.T) {
 func TestCloseEndsAwaitRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(1)
-		numbers := NewListeners[int](q, false)
+		numbers := &Listeners[int]{Queue: q}
 		release := make(chan struct{})
 		numbers.Add(func(int) { <-release })
 		numbers.Emit(1)
@@ -271,7 +271,7 @@ func TestCloseEndsAwaitRoom(t *testing.T) {
 func TestQueueKeepsNoMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(8)
-		numbers := NewListeners[int](q, false)
+		numbers := &Listeners[int]{Queue: q}
 		took := make(chan struct{})
 		numbers.Add(func(int) { <-took })
 		numbers.Emit(0)
@@ -291,7 +291,7 @@ func TestQueueKeepsNoMemory(t *testing.T) {
 		close(took)
 		synctest.Wait()
 		require.Equal(t, [2]call{}, q.few)
-		require.Equal(t, 2, cap(q.slots))
+		require.Nil(t, q.slots)
 	})
 }
 
@@ -299,7 +299,7 @@ func TestQueueKeepsNoMemory(t *testing.T) {
 func TestAllocations(t *testing.T) {
 	const burst = 500
 	q := newQueue(0)
-	numbers, profiles := NewListeners[int](q, true), NewListeners[profile](q, false)
+	numbers, profiles := &Listeners[int]{Queue: q, Keep: true}, &Listeners[profile]{Queue: q}
 	count, done := 0, make(chan struct{})
 	for range 3 {
 		profiles.Add(func(profile) { count++ })

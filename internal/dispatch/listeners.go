@@ -6,10 +6,11 @@ import (
 	"sync/atomic"
 )
 
-// Listeners are the functions that want one kind of event.
+// Listeners are the functions that want one kind of event. They are part of what has them: a client has many kinds, and most have
+// no listener.
 type Listeners[T any] struct {
-	queue *Queue
-	keep  bool
+	Queue *Queue // immutable; what their events go through
+	Keep  bool   // immutable; an event is dropped only when nothing else is left to drop
 
 	mu   sync.Mutex
 	list atomic.Pointer[[]*listener[T]] // replaced under mu, never changed in place
@@ -18,12 +19,6 @@ type Listeners[T any] struct {
 type listener[T any] struct {
 	f       func(T)
 	stopped atomic.Bool
-}
-
-// NewListeners returns an empty set whose events go through q. With keep, an event
-// is dropped only when nothing else is left to drop.
-func NewListeners[T any](q *Queue, keep bool) *Listeners[T] {
-	return &Listeners[T]{queue: q, keep: keep}
 }
 
 // Add registers f. The function that it returns removes f again: once it has
@@ -61,7 +56,7 @@ func (l *Listeners[T]) Emit(event T) {
 	if len(l.load()) == 0 {
 		return
 	}
-	l.queue.push(call{deliverer: &delivery[T]{l, event}, keep: l.keep})
+	l.Queue.push(call{deliverer: &delivery[T]{l, event}, keep: l.Keep})
 }
 
 // delivery is an event and whom it is for, in one piece of memory.
@@ -73,7 +68,7 @@ type delivery[T any] struct {
 func (d *delivery[T]) deliver() {
 	for _, each := range d.to.load() {
 		if !each.stopped.Load() {
-			d.to.queue.protect(func() { each.f(d.event) })
+			d.to.Queue.protect(func() { each.f(d.event) })
 		}
 	}
 }

@@ -3,6 +3,7 @@
 package dispatch
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -22,9 +23,9 @@ const (
 // are any and ends when there are none, so an idle queue costs no goroutine.
 // Pushing never blocks: a call that is stuck delays later calls and nothing else.
 type Queue struct {
-	limit  int            // immutable
-	log    *slog.Logger   // immutable
-	onLoss func(lost int) // immutable
+	Limit  int            // immutable; how many calls may wait; 0: 1024
+	Log    *slog.Logger   // immutable
+	OnLoss func(lost int) // immutable; called, in order with the other calls, with how many were dropped
 
 	mu      sync.Mutex
 	slots   []call // from head on those that wait, oldest first
@@ -45,16 +46,7 @@ type call struct {
 // deliverer is an event on its way: one of any type, or the news that some were lost.
 type deliverer interface{ deliver() }
 
-// NewQueue returns a queue in which at most limit calls wait (0: 1024). onLoss is
-// called, in order with the other calls, with how many were dropped.
-func NewQueue(limit int, log *slog.Logger, onLoss func(lost int)) *Queue {
-	if limit <= 0 {
-		limit = defaultLimit
-	}
-	q := &Queue{limit: limit, log: log, onLoss: onLoss}
-	q.slots = q.few[:0]
-	return q
-}
+func (q *Queue) limit() int { return cmp.Or(q.Limit, defaultLimit) }
 
 // push adds a call. When the queue is full the oldest call without keep goes, and
 // when there is none the oldest of all: what comes last is always there.
@@ -64,13 +56,16 @@ func (q *Queue) push(c call) {
 	if q.closed {
 		return
 	}
-	if len(q.slots)-q.head >= q.limit {
+	if len(q.slots)-q.head >= q.limit() {
 		q.dropOldest()
 	}
 	if len(q.slots) == cap(q.slots) && q.head >= len(q.slots)/2 { // most of it is free: no need to grow
 		n := copy(q.slots, q.slots[q.head:])
 		clear(q.slots[n:])
 		q.slots, q.head = q.slots[:n], 0
+	}
+	if q.slots == nil {
+		q.slots = q.few[:0]
 	}
 	q.slots = append(q.slots, c)
 	if !q.running {
@@ -104,7 +99,7 @@ func (q *Queue) drain() {
 		next.deliver()
 		end := time.Now() // and the start of the next
 		if d := end.Sub(start); d > slowAfter {
-			q.log.WarnContext(context.Background(), "listener is slow: later events wait for it", "dur", d)
+			q.Log.WarnContext(context.Background(), "listener is slow: later events wait for it", "dur", d)
 		}
 		start = end
 	}
@@ -115,7 +110,7 @@ func (q *Queue) pop() deliverer {
 	c := q.slots[q.head]
 	q.slots[q.head] = call{}
 	q.head++
-	if len(q.slots)-q.head <= q.limit/2 {
+	if len(q.slots)-q.head <= q.limit()/2 {
 		q.free()
 	}
 	return c.deliverer
@@ -141,7 +136,7 @@ func (q *Queue) next() (deliverer, bool) {
 	}
 	if q.head == len(q.slots) {
 		q.few = [2]call{}
-		q.slots, q.head, q.running = q.few[:0], 0, false // an idle queue holds no other memory
+		q.slots, q.head, q.running = nil, 0, false // an idle queue holds no other memory
 		return nil, false
 	}
 	return q.pop(), true
@@ -153,8 +148,8 @@ type loss struct {
 }
 
 func (l loss) deliver() {
-	l.queue.log.WarnContext(context.Background(), "listeners too slow: events dropped", "count", l.count)
-	l.queue.onLoss(l.count)
+	l.queue.Log.WarnContext(context.Background(), "listeners too slow: events dropped", "count", l.count)
+	l.queue.OnLoss(l.count)
 }
 
 // AwaitRoom is for who takes events off the network, before each Emit. While the queue is full it waits until half of it is free: the
@@ -180,7 +175,7 @@ func (q *Queue) AwaitRoom() {
 func (q *Queue) full() chan struct{} {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.slots)-q.head < q.limit || q.stuck || q.closed {
+	if len(q.slots)-q.head < q.limit() || q.stuck || q.closed {
 		return nil
 	}
 	if q.room == nil {
@@ -203,7 +198,7 @@ func (q *Queue) protect(run func()) {
 	defer func() {
 		if p := recover(); p != nil {
 			// As text: a handler that writes JSON would ask no value inside p what of it is secret.
-			q.log.ErrorContext(context.Background(), "listener panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			q.Log.ErrorContext(context.Background(), "listener panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 		}
 	}()
 	run()

@@ -15,22 +15,24 @@ const maxRedirects = 10
 // guardedClient returns a copy of hc (nil: an empty client) that keeps redirects
 // from carrying the token or a body away, and has no overall timeout: exchange
 // applies it, so that transfers are not cut.
-func guardedClient(hc *http.Client) *http.Client {
+func guardedClient(hc *http.Client) http.Client {
 	var own http.Client
 	if hc != nil {
 		own = *hc
 	}
 	own.Timeout = 0
 	theirs := own.CheckRedirect
+	if theirs == nil {
+		own.CheckRedirect = checkRedirect
+		return own
+	}
 	own.CheckRedirect = func(req *http.Request, via []*http.Request) error {
-		if theirs != nil {
-			if err := theirs(req, via); err != nil {
-				return err
-			}
+		if err := theirs(req, via); err != nil {
+			return err
 		}
 		return checkRedirect(req, via)
 	}
-	return &own
+	return own
 }
 
 // checkRedirect runs after the caller's own check, so that nothing that one added

@@ -37,18 +37,18 @@ type Config struct {
 // concurrent use.
 type Client struct {
 	cfg  Config
-	http *http.Client
+	http http.Client
 	// timeout bounds a JSON call: the Timeout of the caller's client, 0: none.
 	timeout time.Duration
 	wait    func(context.Context, time.Duration) error // sleeps; replaced in tests
 
-	life   context.Context // ends with Close
-	end    context.CancelCauseFunc
 	shared sync.WaitGroup // shared work that is under way
 
 	mu      sync.Mutex
 	closed  bool
-	site    *site   // nil: not known yet
+	life    context.Context // ends with Close; nil: there was no shared work yet
+	end     context.CancelCauseFunc
+	site    site    // without a base: not known yet
 	lookup  *flight // nil: none under way
 	session session
 	relogin *flight // nil: none under way
@@ -77,7 +77,6 @@ func New(cfg Config) *Client {
 	if cfg.HTTPClient != nil {
 		c.timeout = cfg.HTTPClient.Timeout
 	}
-	c.life, c.end = context.WithCancelCause(context.Background())
 	return c
 }
 
@@ -86,7 +85,9 @@ func New(cfg Config) *Client {
 func (c *Client) Close() {
 	c.mu.Lock()
 	c.closed = true
-	c.end(ErrClosed)
+	if c.end != nil {
+		c.end(ErrClosed)
+	}
 	c.mu.Unlock()
 	c.shared.Wait()
 }
@@ -101,10 +102,14 @@ type flight struct {
 // launch starts work under a context of its own, bounded by RequestTimeout and
 // Close. land stores the outcome; it runs with c.mu held. The caller holds c.mu.
 func (c *Client) launch(work func(context.Context) error, land func(f *flight, err error)) *flight {
+	if c.life == nil {
+		c.life, c.end = context.WithCancelCause(context.Background())
+	}
 	ctx, cancel := context.WithTimeout(c.life, c.cfg.RequestTimeout)
 	f := &flight{done: make(chan struct{}), cancel: cancel}
 	if c.closed {
 		cancel()
+		c.end(ErrClosed)
 		f.err = contextError(c.life)
 		close(f.done)
 		return f

@@ -49,17 +49,17 @@ func (c *Client) Trial(ctx context.Context) (bool, error) {
 // locate returns the service's address; the first call without a configured one
 // looks it up, at the same time for everybody who asks (protocol.md 1.3). A failed
 // lookup is not remembered.
-func (c *Client) locate(ctx context.Context) (*site, error) {
+func (c *Client) locate(ctx context.Context) (site, error) {
 	c.mu.Lock()
-	if c.site == nil && c.cfg.BaseURL != "" {
+	if c.site == (site{}) && c.cfg.BaseURL != "" {
 		base, err := parseBase(c.cfg.BaseURL, c.cfg.AllowInsecure)
 		if err != nil {
 			c.mu.Unlock()
-			return nil, err
+			return site{}, err
 		}
-		c.site = &site{base: base, trial: c.cfg.Trial}
+		c.site = site{base: base, trial: c.cfg.Trial}
 	}
-	if c.site != nil {
+	if c.site != (site{}) {
 		defer c.mu.Unlock()
 		return c.site, nil
 	}
@@ -69,7 +69,7 @@ func (c *Client) locate(ctx context.Context) (*site, error) {
 	}
 	c.mu.Unlock()
 	if err := f.join(ctx); err != nil {
-		return nil, err
+		return site{}, err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -78,7 +78,7 @@ func (c *Client) locate(ctx context.Context) (*site, error) {
 
 // startLookup is called with c.mu held.
 func (c *Client) startLookup() *flight {
-	var found *site
+	var found site
 	f := c.launch(func(ctx context.Context) (err error) {
 		found, err = c.askLicense(ctx)
 		return err
@@ -94,9 +94,9 @@ func (c *Client) startLookup() *flight {
 	return f
 }
 
-func (c *Client) askLicense(ctx context.Context) (*site, error) {
+func (c *Client) askLicense(ctx context.Context) (found site, err error) {
 	if _, err := parseBase(c.cfg.LookupURL, c.cfg.AllowInsecure); err != nil {
-		return nil, err
+		return site{}, err
 	}
 	var data struct {
 		APIBaseURL text  `json:"apiBaseUrl"`
@@ -104,18 +104,18 @@ func (c *Client) askLicense(ctx context.Context) (*site, error) {
 	}
 	// LP's output is percent-encoded already.
 	query := "?licenseKey=" + seal.LP(c.cfg.LicenseKey, seal.LicenseKeyString)
-	err := c.json(ctx, &request{op: "license", method: http.MethodGet, url: c.cfg.LookupURL + query, idempotent: true}, &data)
+	err = c.json(ctx, &request{op: "license", method: http.MethodGet, url: c.cfg.LookupURL + query, idempotent: true}, &data)
 	if err != nil {
-		return nil, err
+		return site{}, err
 	}
 	if data.APIBaseURL == "" {
-		return nil, &Error{Status: http.StatusInternalServerError, Message: "API Base URL not found"}
+		return site{}, &Error{Status: http.StatusInternalServerError, Message: "API Base URL not found"}
 	}
 	base, err := parseBase(string(data.APIBaseURL), c.cfg.AllowInsecure)
 	if err != nil {
-		return nil, err
+		return site{}, err
 	}
-	found := &site{base: base, trial: c.cfg.Trial}
+	found = site{base: base, trial: c.cfg.Trial}
 	if data.TrialMode != nil {
 		found.trial = bool(*data.TrialMode)
 	}

@@ -33,7 +33,7 @@ type Config struct {
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error) // for TCP; nil: all addresses of the name are tried
 
 	// DialTimeout bounds, for each address, the way to a secure stream: connecting,
-	// TLS and the server's first answer. Default 5s.
+	// TLS and the server's first answer. Default 5s, and 15s for the last: nobody is waiting behind it.
 	DialTimeout time.Duration
 
 	Memory *Memory     // what earlier sessions have learned; nil: nothing is remembered
@@ -49,14 +49,12 @@ type Config struct {
 
 const (
 	defaultDialTimeout      = 5 * time.Second
+	lastDialTimeout         = 15 * time.Second
 	defaultKeepAliveTimeout = 20 * time.Second
 	maxRedirects            = 2
 )
 
 func (c *Config) setDefaults() {
-	if c.DialTimeout <= 0 {
-		c.DialTimeout = defaultDialTimeout
-	}
 	if c.KeepAliveTimeout <= 0 {
 		c.KeepAliveTimeout = defaultKeepAliveTimeout
 	}
@@ -108,7 +106,13 @@ func Dial(ctx context.Context, cfg Config) (*Session, error) {
 	if cfg.Resume != nil {
 		cfg.Resume.visited = true // its place goes first once: it may be dead, and take all the time that there is
 	}
-	for _, addr := range addresses {
+	given := cfg.DialTimeout
+	for i, addr := range addresses {
+		if given <= 0 && i < len(addresses)-1 {
+			cfg.DialTimeout = defaultDialTimeout
+		} else if given <= 0 {
+			cfg.DialTimeout = lastDialTimeout
+		}
 		s, err := dialFollowing(ctx, &cfg, addr)
 		if err == nil {
 			return s, nil

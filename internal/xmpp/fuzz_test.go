@@ -221,7 +221,7 @@ func FuzzReceive(f *testing.F) {
 		cfg.setDefaults()
 		s := newSession(&cfg, &negotiation{cfg: &cfg, f: sink, jid: jid})
 		w := &waiter{reply: make(chan reply, 1)}
-		s.waiters["w"] = w
+		s.waiters.add("w", w)
 		var err error
 		fuzz.Bounded(t, len(frame), maxFrame, func() {
 			err = s.receive(string(frame))

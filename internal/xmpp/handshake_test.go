@@ -128,6 +128,36 @@ func TestDeadAddress(t *testing.T) {
 	})
 }
 
+// A server that is slow is waited for where there is no other, and left for another.
+func TestSlowAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := pipeServer(t, func(p *peer) { p.login(); p.drain() })
+		alive := cfg.DialContext
+		slow := 0
+		cfg.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			if addr == "slow:1" {
+				slow++
+				select {
+				case <-time.After(2 * defaultDialTimeout):
+				case <-ctx.Done():
+					return nil, ctx.Err()
+				}
+			}
+			return alive(ctx, network, addr)
+		}
+		for addresses, most := range map[string]time.Duration{"slow:1": 2 * defaultDialTimeout, "slow:1,alive:1": defaultDialTimeout} {
+			cfg.Addresses, _ = ParseAddresses(addresses, true)
+			for slow = 0; slow == 0; { // the order is left to chance
+				start := time.Now()
+				s, err := Dial(t.Context(), cfg)
+				require.NoError(t, err)
+				require.LessOrEqual(t, time.Since(start), most)
+				_ = s.Close(done())
+			}
+		}
+	})
+}
+
 func TestInsecure(t *testing.T) {
 	cfg := testConfig("ws://127.0.0.1:1/websocket")
 	_, err := Dial(t.Context(), cfg)

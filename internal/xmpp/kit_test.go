@@ -556,7 +556,11 @@ func (c *client) event() Event {
 func (c *client) pending() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.waiters)
+	n := len(c.waiters.more)
+	if c.waiters.one != nil {
+		n++
+	}
+	return n
 }
 
 // vectors is testdata/stanzas.json: exchanges recorded from the service's own client.

@@ -219,11 +219,11 @@ func (n *negotiation) bind(ctx context.Context, features *streamFeatures) error 
 	}
 	bound, _ := reply.child(nsBind, "bind")
 	full, _ := bound.child("", "jid")
-	jid, err := ParseJID(full.text())
+	jid, err := ParseJID(strings.Clone(full.text())) // not to hold the frame
 	if err != nil || jid.Local == "" || jid.Resource == "" {
 		return &AuthError{Step: "bind", Err: fmt.Errorf("server bound no full JID: %q", clip(full.text()))}
 	}
-	n.jid = jid.clone()
+	n.jid = jid
 	return nil
 }
 

@@ -74,7 +74,7 @@ func (s *Session) tell(req *iq, again bool) error {
 func (s *Session) takeBack(id string, w *waiter, cause error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.waiters, id)
+	s.waiters.remove(id)
 	if w.written {
 		return cause
 	}
@@ -87,12 +87,46 @@ func (s *Session) takeBack(id string, w *waiter, cause error) error {
 func (s *Session) claim(st *stanza) *waiter {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	w := s.waiters[st.id]
+	w := s.waiters.get(st.id)
 	if w == nil || !s.mayAnswer(w.asked, st.from) {
 		return nil
 	}
-	delete(s.waiters, st.id)
+	s.waiters.remove(st.id)
 	return w
+}
+
+// waiters are who waits for replies, by id. The first needs no map: mostly there is no other, and none in an idle session.
+type waiters struct {
+	id   string
+	one  *waiter // nil: nobody
+	more map[string]*waiter
+}
+
+func (all *waiters) add(id string, w *waiter) {
+	if all.one == nil {
+		all.id, all.one = id, w
+		return
+	}
+	if all.more == nil {
+		all.more = make(map[string]*waiter)
+	}
+	all.more[id] = w
+}
+
+// get returns nil when nobody waits for id.
+func (all *waiters) get(id string) *waiter {
+	if all.one != nil && all.id == id {
+		return all.one
+	}
+	return all.more[id]
+}
+
+func (all *waiters) remove(id string) {
+	if all.one != nil && all.id == id {
+		all.id, all.one = "", nil
+		return
+	}
+	delete(all.more, id)
 }
 
 func (s *Session) mayAnswer(asked JID, from string) bool {

@@ -156,7 +156,7 @@ func (s *Session) takeUp() error {
 	s.sm.unacked = nil
 	for _, u := range again {
 		if u.id != "" {
-			s.waiters[u.id] = new(waiter)
+			s.waiters.add(u.id, new(waiter))
 		}
 		s.enqueueLocked(u.outgoing)
 	}
@@ -205,7 +205,7 @@ func (s *Session) manage(st *stanza) (known bool, err error) {
 	case "r":
 		if !s.sm.asked {
 			s.sm.asked = true
-			s.tellTimer.Reset(tellDelay)
+			s.tellTimer = time.AfterFunc(tellDelay, s.tellReceived)
 		}
 	case "a":
 		return true, s.sm.acknowledge(st)
@@ -276,5 +276,6 @@ func (s *Session) tellReceived() {
 func (s *Session) tellReceivedLocked() error {
 	s.sm.asked, s.sm.told = false, s.sm.received
 	s.tellTimer.Stop()
+	s.tellTimer = nil
 	return s.answerLocked(smAnswer(s.sm.received).frame())
 }

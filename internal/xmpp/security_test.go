@@ -60,7 +60,8 @@ func TestLargeStanzasStayWithinMemory(t *testing.T) {
 			s := newSession(&cfg, &negotiation{cfg: &cfg, f: nowhere{}, jid: jid})
 			defer s.end(ErrClosed)
 			w := &waiter{reply: make(chan reply, 1)}
-			s.waiters["list"], s.waiters["members"] = w, w
+			s.waiters.add("list", w)
+			s.waiters.add("members", w)
 			fuzz.Bounded(t, len(frame), maxFrame, func() {
 				err := s.receive(frame)
 				require.NotErrorIs(t, err, errMalformed)

@@ -33,7 +33,7 @@ type Session struct {
 	early   []string      // what came before Serve
 	done    chan struct{} // closed when the session has ended
 	parted  chan struct{} // closed when the connection is closed too
-	flushed chan struct{} // closed when our end of the stream is written
+	flushed chan struct{} // made by Close, closed when our end of the stream is written
 	started time.Time     // the zero of lastRead
 
 	keepAliveInterval time.Duration
@@ -51,7 +51,7 @@ type Session struct {
 	err       error // why the session ended; nil: it has not
 	ending    bool  // Close was called
 	endTaken  bool  // somebody writes, or has written, our end of the stream
-	waiters   map[string]*waiter
+	waiters   waiters
 	queue     []outgoing // to be written
 	queued    int        // bytes in queue
 	flushing  bool       // a flusher is running, or has failed
@@ -59,7 +59,7 @@ type Session struct {
 	writeDog  *time.Timer
 	keepAlive *time.Timer // nil: off
 	sm        *management // nil: the server does not offer it
-	tellTimer *time.Timer // not nil when sm was not at first
+	tellTimer *time.Timer // nil: the server does not wait to be told. Idle sessions do without
 }
 
 // outgoing is something to be written.
@@ -76,19 +76,14 @@ func newSession(cfg *Config, n *negotiation) *Session {
 		f: n.f, addr: n.addr, jid: n.jid, resumed: n.resumed, sm: n.management, early: n.early,
 		handle: cfg.Handle, log: cfg.Logger,
 		keepAliveInterval: cfg.KeepAliveInterval, keepAliveTimeout: cfg.KeepAliveTimeout,
-		done: make(chan struct{}), parted: make(chan struct{}), flushed: make(chan struct{}), started: time.Now(),
-		waiters: make(map[string]*waiter),
-	}
-	if n.unheard {
-		s.waiters[sessionID] = new(waiter)
+		done: make(chan struct{}), parted: make(chan struct{}), started: time.Now(),
 	}
 	s.mu.Lock() // the timers see a complete session
 	defer s.mu.Unlock()
 	s.writeDog = time.AfterFunc(writeTimeout, s.writeExpired)
 	s.writeDog.Stop()
-	if s.sm != nil {
-		s.tellTimer = time.AfterFunc(tellDelay, s.tellReceived)
-		s.tellTimer.Stop()
+	if n.unheard {
+		s.waiters.add(sessionID, new(waiter))
 	}
 	if s.keepAliveInterval > 0 {
 		s.keepAlive = time.AfterFunc(s.keepAliveInterval, s.checkAlive)
@@ -198,6 +193,7 @@ func (s *Session) Close(ctx context.Context) error {
 		if s.sm != nil && s.sm.enabled { // else the server counts as lost what we have (XEP-0198 7)
 			s.enqueueLocked(outgoing{frame: smAnswer(s.sm.received).frame()})
 		}
+		s.flushed = make(chan struct{})
 		s.enqueueLocked(outgoing{})
 	}
 	s.mu.Unlock()
@@ -285,7 +281,7 @@ func (s *Session) mark(cause error) {
 		s.sm.keep(s.queue)
 	}
 	s.queue = nil
-	s.waiters = nil
+	s.waiters = waiters{}
 	s.writeDog.Stop()
 	if s.keepAlive != nil {
 		s.keepAlive.Stop()
@@ -317,7 +313,7 @@ func (s *Session) post(o outgoing, w *waiter) error {
 	stuck := s.queued+len(o.frame) > maxQueued
 	if !stuck {
 		if w != nil {
-			s.waiters[o.id] = w
+			s.waiters.add(o.id, w)
 		}
 		s.enqueueLocked(o)
 	}
@@ -399,7 +395,7 @@ func (s *Session) takeLocked(b *batch) bool {
 		s.queue = nil
 	}
 	if o.id != "" {
-		w := s.waiters[o.id]
+		w := s.waiters.get(o.id)
 		if w == nil {
 			s.queued -= len(o.frame)
 			return true

@@ -1,7 +1,6 @@
 package xmpp
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/tls"
@@ -20,7 +19,7 @@ import (
 type tcpFramer struct {
 	raw  net.Conn // the TCP connection
 	conn net.Conn // the same, or TLS over it
-	in   *bufio.Reader
+	in   streamReader
 
 	scan  scanner
 	scope []declaration // of the stream header
@@ -37,11 +36,8 @@ type declaration struct {
 // carries them all.
 const maxScope = 16
 
-// tcpReadBuffer is small because every idle session has one; TLS buffers below it.
-const tcpReadBuffer = 1 << 10
-
 func newTCPFramer(conn net.Conn) *tcpFramer {
-	return &tcpFramer{raw: conn, conn: conn, in: bufio.NewReaderSize(conn, tcpReadBuffer)}
+	return &tcpFramer{raw: conn, conn: conn, in: streamReader{from: conn}}
 }
 
 // dialTCP connects, for xmpps:// with TLS; ctx bounds only that.
@@ -66,7 +62,7 @@ func dialTCP(ctx context.Context, cfg *Config, addr Address) (*tcpFramer, error)
 // startTLS puts TLS over the connection. The certificate must be good for the
 // XMPP domain, not for the host that was dialled (RFC 6120 13.7.2).
 func (t *tcpFramer) startTLS(ctx context.Context, cfg *Config) error {
-	if t.in.Buffered() > 0 {
+	if len(t.in.unread) > 0 {
 		// Written before the handshake, so by anybody on the way.
 		t.Cut()
 		return errors.New("tls: data before the handshake")
@@ -88,7 +84,7 @@ func (t *tcpFramer) startTLS(ctx context.Context, cfg *Config) error {
 		return fmt.Errorf("tls: %w", plain.Error(err)) // the names in a certificate are in there, which anybody on the way can make
 	}
 	t.conn = conn
-	t.in.Reset(conn)
+	t.in.from = conn
 	return nil
 }
 
@@ -168,7 +164,8 @@ func (t *tcpFramer) openStream(e edge, header string) (string, error) {
 	for name, value := range attributes(stream.tag) {
 		prefix, some := strings.CutPrefix(name, "xmlns:")
 		if some && prefix != "" || name == "xmlns" && value != nsClient { // which parse takes for granted
-			t.scope = append(t.scope, declaration{name, prefix + ":", string(appendAttribute(nil, name, unescape(value)))})
+			// Copies: the header is not held for the sake of a name.
+			t.scope = append(t.scope, declaration{strings.Clone(name), prefix + ":", string(appendAttribute(nil, name, unescape(value)))})
 		}
 	}
 	if len(t.scope) > maxScope {

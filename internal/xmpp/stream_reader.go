@@ -1,0 +1,61 @@
+package xmpp
+
+import (
+	"io"
+	"sync"
+)
+
+const (
+	streamIdle  = 512     // bytes that a stream holds while it waits: a stanza, mostly
+	streamBurst = 8 << 10 // bytes that it takes at a time while more comes
+)
+
+// bursts are the buffers of streams on which much comes.
+var bursts = sync.Pool{New: func() any { return new([streamBurst]byte) }}
+
+// streamReader reads a stream that is silent most of the time. It holds little while it waits, and takes a large buffer from
+// those of all streams when what came has filled the small one. The zero value with a source is ready.
+type streamReader struct {
+	from   io.Reader
+	unread []byte // of idle or of burst
+	err    error  // comes after unread
+	full   bool   // the last read has filled its buffer: more may be there
+	burst  *[streamBurst]byte
+	idle   [streamIdle]byte
+}
+
+func (r *streamReader) ReadByte() (byte, error) {
+	for tries := 0; len(r.unread) == 0; tries++ {
+		switch {
+		case r.err != nil:
+			err := r.err
+			r.err = nil
+			return 0, err
+		case tries == maxEmptyReads:
+			return 0, io.ErrNoProgress
+		}
+		r.fill()
+	}
+	c := r.unread[0]
+	r.unread = r.unread[1:]
+	return c, nil
+}
+
+// maxEmptyReads is how often a source may return nothing and no error.
+const maxEmptyReads = 100
+
+func (r *streamReader) fill() {
+	into := r.idle[:]
+	switch {
+	case r.full && r.burst == nil:
+		r.burst = bursts.Get().(*[streamBurst]byte)
+		into = r.burst[:]
+	case r.full:
+		into = r.burst[:]
+	case r.burst != nil:
+		bursts.Put(r.burst)
+		r.burst = nil
+	}
+	n, err := r.from.Read(into)
+	r.unread, r.err, r.full = into[:n], err, n == len(into)
+}
