@@ -285,6 +285,7 @@ func (n *connection) tellFailed(err error, attempt int, last bool) (again bool) 
 
 // failure is the event for a connection that could not be made.
 func (c *Client) failure(ctx context.Context, err error) ConnectionEvent {
+	c.awaitEnd(ctx)
 	e := explain(ctx, "Connect", explainDial(ctx, err))
 	if errors.Is(e, ErrInvalidCredentials) {
 		return ConnectionEvent{Status: StatusAuthFail, StatusCode: e.StatusCode, Message: e.Message, Err: e}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -33,6 +34,49 @@ func TestExplainDial(t *testing.T) {
 		require.Equal(t, c.code == 401, errors.Is(e, ErrInvalidCredentials), "%v", c.err)
 		require.Equal(t, c.code == 500, errors.Is(e, ErrNetwork) && errors.Is(e, ErrNotConnected), "%v", c.err)
 	}
+}
+
+// Whoever shows the state of a client that was closed shows the truth, told once: no attempt has failed last, it was ended.
+func TestCloseTellsTheEnd(t *testing.T) {
+	for name, c := range map[string]struct{ before, want []ConnectionStatus }{
+		"nothing was told": {nil, nil},
+		"failed":           {[]ConnectionStatus{StatusConnectionFailed}, []ConnectionStatus{StatusConnectionFailed, StatusDisconnected}},
+		"refused":          {[]ConnectionStatus{StatusAuthFail}, []ConnectionStatus{StatusAuthFail, StatusDisconnected}},
+		"logged out":       {[]ConnectionStatus{StatusConnected, StatusDisconnected}, []ConnectionStatus{StatusConnected, StatusDisconnected}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				client, err := New(Config{LicenseKey: "key", APIBaseURL: "https://api.example.com"})
+				require.NoError(t, err)
+				var told []ConnectionStatus
+				client.OnConnection(func(e ConnectionEvent) {
+					told = append(told, e.Status)
+				})
+				for _, status := range c.before {
+					client.tell(ConnectionEvent{Status: status})
+				}
+				for range 4 {
+					go func() { _ = client.Close() }() // ends before Wait returns; it never fails
+				}
+				synctest.Wait()
+				require.Equal(t, c.want, told)
+				require.Equal(t, StatusDisconnected, client.State())
+			})
+		})
+	}
+}
+
+// What fails because the client was closed says so, also when it fails before its context has ended.
+func TestFailureAtTheEndOfLife(t *testing.T) {
+	client, err := New(Config{LicenseKey: "key", APIBaseURL: "https://api.example.com"})
+	require.NoError(t, err)
+	_, err = answer(t.Context(), client, "Connect", "", func(ctx context.Context) (None, error) {
+		require.NoError(t, client.Close())
+		event := client.failure(ctx, errors.New("connection refused"))
+		require.ErrorIs(t, event.Err, ErrClosed)
+		return None{}, errors.New("connection refused")
+	})
+	require.ErrorIs(t, err, ErrClosed)
 }
 
 func TestBackoff(t *testing.T) {

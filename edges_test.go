@@ -11,7 +11,6 @@ import (
 	"net/http/httptest"
 	"runtime"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -39,32 +38,6 @@ func whileReconnecting(t *testing.T, change func(*sdk.Config)) (*sdktest.Server,
 	srv.DropConnections()
 	connection.until(t, hasStatus(sdk.StatusConnectionFailed))
 	return srv, client, credentials, connection
-}
-
-// Whoever shows the state of a client that has been closed shows the truth: no attempt failed last, it was ended.
-func TestCloseAfterAFailedConnect(t *testing.T) {
-	t.Run("nothing was told", func(t *testing.T) {
-		client, _ := register(t, sdktest.New(t).Config(), "alice")
-		connection := collect(client.OnConnection)
-		require.NoError(t, client.Close())
-		require.Empty(t, statuses(connection))
-	})
-	t.Run("failed", func(t *testing.T) {
-		srv := sdktest.New(t)
-		client, credentials := register(t, srv.Config(), "alice")
-		connection := collect(client.OnConnection)
-		srv.SetFault(sdktest.StepUpgrade, sdktest.FaultError)
-		_, err := client.Connect(t.Context(), credentials.Username, credentials.Password)
-		require.ErrorIs(t, err, sdk.ErrNotConnected)
-		var closing sync.WaitGroup
-		for range 4 {
-			closing.Go(func() { _ = client.Close() })
-		}
-		closing.Wait()
-		require.Equal(t, sdk.StatusDisconnected, client.State())
-		require.True(t, connection.until(t, hasStatus(sdk.StatusDisconnected)).Final)
-		require.Equal(t, []sdk.ConnectionStatus{sdk.StatusConnectionFailed, sdk.StatusDisconnected}, statuses(connection))
-	})
 }
 
 func isBack(e sdk.ConnectionEvent) bool { return e.Status == sdk.StatusConnected && e.Attempt > 0 }

@@ -140,7 +140,7 @@ func (c *Client) overridden(service rest.Service) rest.Service {
 //
 // Errors: 400 ErrInvalidArgument for an empty argument; 400 or 401 ErrInvalidCredentials; 403 ErrBlockedByAdmin;
 // 409 ErrAlreadyLoggedIn when connected; 500 ErrNotConnected and ErrNetwork when the XMPP server
-// cannot be reached, with the cause; 599 ErrNetwork when the service cannot.
+// cannot be reached, with the cause; 599 ErrNetwork when the service cannot, or the time of ctx or Config.RequestTimeout is over.
 func (c *Client) Connect(ctx context.Context, username, password string) (Result[None], error) {
 	return answer(ctx, c, "Connect", "Login Success", func(ctx context.Context) (None, error) {
 		me := account{username: username, password: password}
@@ -155,6 +155,7 @@ func (c *Client) Connect(ctx context.Context, username, password string) (Result
 		ctx, cancel := c.bounded(ctx)
 		defer cancel()
 		if _, err := c.connect(ctx, me, nil); err != nil {
+			c.awaitEnd(ctx)
 			return None{}, explain(ctx, "Connect", err)
 		}
 		return None{}, nil

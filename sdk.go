@@ -61,7 +61,7 @@ type Config struct {
 	APIConfigURL  string    // full URL of the licence lookup, without its query; empty: the service's own
 
 	HTTPClient  *http.Client                                                         // its Transport carries REST, the WebSocket upgrade and signalling; give it a TLSHandshakeTimeout, without which net/http goes on with a handshake for ever; one whose MinVersion is below TLS 1.2 fails with ErrInsecure; nil: one of our own
-	TLSConfig   *tls.Config                                                          // for what the library dials itself: everything when HTTPClient is nil, else TCP. Copies are used, with at least TLS 1.2; it must not be changed after New
+	TLSConfig   *tls.Config                                                          // for what the library dials itself: everything when HTTPClient is nil, else TCP; a copy is used, with at least TLS 1.2
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error) // likewise; gets names unresolved; nil: all addresses of the name are tried
 
 	RequestTimeout time.Duration    // bounds a call whose context has no deadline, and each attempt to reconnect; default 30s
@@ -248,6 +248,10 @@ func (cfg *Config) setDefaults() error {
 // requireTLS12 checks the caller's HTTPClient, whose Transport may serve others too. Our own connections raise the least version
 // in their copies of TLSConfig.
 func (cfg *Config) requireTLS12() error {
+	if cfg.HTTPClient != nil && cfg.Transport == TransportWebSocket {
+		cfg.TLSConfig = nil // nobody needs it
+	}
+	cfg.TLSConfig = cfg.TLSConfig.Clone() // whoever else has it may change it, as an http.Transport does
 	if cfg.HTTPClient == nil || cfg.AllowInsecure {
 		return nil
 	}
@@ -313,7 +317,7 @@ func (cfg *Config) httpClient(proxy func(*http.Request) (*url.URL, error)) *http
 		MaxResponseHeaderBytes: maxResponseHeader,
 		MaxIdleConnsPerHost:    32, // over HTTP/1.1 so many calls at a time find a connection that is up
 		IdleConnTimeout:        idleConnTimeout,
-		TLSHandshakeTimeout:    10 * time.Second,
+		TLSHandshakeTimeout:    15 * time.Second,
 		ExpectContinueTimeout:  time.Second,
 	}}
 }
@@ -365,10 +369,18 @@ func answer[T any](ctx context.Context, c *Client, op, ok string, f func(context
 		data, err = f(ctx)
 	}
 	if err != nil {
+		c.awaitEnd(ctx)
 		e := explain(ctx, op, err)
 		return Result[T]{StatusCode: e.StatusCode, Message: e.Message}, e
 	}
 	return Result[T]{StatusCode: statusOK, Message: ok, Data: data}, nil
+}
+
+// awaitEnd is for what has failed under ctx, which ends with life: dials and connections do too, some a moment before ctx says why.
+func (c *Client) awaitEnd(ctx context.Context) {
+	if c.life.Err() != nil {
+		<-ctx.Done()
+	}
 }
 
 const success = "Success"

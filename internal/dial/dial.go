@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	// attemptTimeout bounds the attempt at one address.
-	attemptTimeout = 5 * time.Second
+	// attemptTimeout bounds the attempt at one address, for callers that do not. Others are tried beside it.
+	attemptTimeout = 15 * time.Second
 	// attemptDelay is how long an attempt may take before the next address is tried
 	// beside it (RFC 8305 5): a dead address costs no more than this.
 	attemptDelay = 300 * time.Millisecond

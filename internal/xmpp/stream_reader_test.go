@@ -56,7 +56,7 @@ type silence struct{}
 
 func (silence) Read([]byte) (int, error) { return 0, nil }
 
-// What waits holds no buffer of the pool, however much has come before.
+// What waits holds no buffer of the pool, however much has come before, but for what has just filled one to its end.
 func TestStreamReaderIsSmallWhileItWaits(t *testing.T) {
 	t.Parallel()
 	pr, pw := io.Pipe()

@@ -84,7 +84,7 @@ func (t *tcpFramer) startTLS(ctx context.Context, cfg *Config) error {
 		return fmt.Errorf("tls: %w", plain.Error(err)) // the names in a certificate are in there, which anybody on the way can make
 	}
 	t.conn = conn
-	t.in.from = conn
+	t.in = streamReader{from: conn}
 	return nil
 }
 

@@ -119,8 +119,9 @@ func fuzzAll(out io.Writer, duration time.Duration, targets []target) error {
 	corpus := filepath.Join(strings.TrimSpace(cache), "fuzz") // where go test -fuzz keeps it, too
 	fmt.Fprintf(out, "%-24s %-20s %12s %8s %9s\n", "PACKAGE", "TARGET", "INPUTS", "CORPUS", "MEMORY")
 	programs := map[string]string{} // by package
-	lanes := min(len(targets), runtime.NumCPU())
-	workers := runtime.NumCPU() / lanes
+	cores := runtime.GOMAXPROCS(0)
+	lanes := min(len(targets), cores)
+	workers := cores / lanes
 	var running sync.WaitGroup
 	defer running.Wait() // also when a package can't be built
 	slots := make(chan struct{}, lanes)
