@@ -123,8 +123,11 @@ func (s *service) post(w http.ResponseWriter, r *http.Request) {
 	form := map[string]string{}
 	for {
 		p, err := reader.NextPart()
-		if err != nil {
+		if err == io.EOF {
 			break
+		}
+		if err != nil {
+			return // cut short: no form
 		}
 		body, err := io.ReadAll(p)
 		if err != nil {
