@@ -46,10 +46,12 @@ func TestWriteAhead(t *testing.T) {
 		"ejabberd": {numbered, plainFeatures, capable},
 	} {
 		t.Run(name, func(t *testing.T) {
-			rest := func(p *peer, request, answer string) {
+			asked := func(p *peer, request string) {
 				p.expect(plainAuth)
 				p.expect(openRequest)
 				p.expect(request)
+			}
+			answered := func(p *peer, answer string) {
 				p.send(saslSuccess)
 				p.send(says.open)
 				p.send(says.second)
@@ -57,22 +59,18 @@ func TestWriteAhead(t *testing.T) {
 			}
 			foreseen := func(p *peer, request, answer string) {
 				p.expect(openRequest)
-				p.expect(plainAuth)
-				p.expect(openRequest)
-				p.expect(request)
+				asked(p, request)
 				p.send(says.open)
 				p.send(says.first)
-				p.send(saslSuccess)
-				p.send(says.open)
-				p.send(says.second)
-				p.send(answer)
+				answered(p, answer)
 			}
 			cfg := webSocketServer(t, inTurn(
 				func(p *peer) {
 					p.expect(openRequest)
 					p.send(says.open)
 					p.send(says.first)
-					rest(p, bindStanza, bindResult)
+					asked(p, bindStanza)
+					answered(p, bindResult)
 					p.drain()
 				},
 				func(p *peer) {

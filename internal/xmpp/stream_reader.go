@@ -45,16 +45,15 @@ func (r *streamReader) ReadByte() (byte, error) {
 const maxEmptyReads = 100
 
 func (r *streamReader) fill() {
-	into := r.idle[:]
-	switch {
-	case r.full && r.burst == nil:
+	if r.full && r.burst == nil {
 		r.burst = bursts.Get().(*[streamBurst]byte)
-		into = r.burst[:]
-	case r.full:
-		into = r.burst[:]
-	case r.burst != nil:
+	} else if !r.full && r.burst != nil {
 		bursts.Put(r.burst)
 		r.burst = nil
+	}
+	into := r.idle[:]
+	if r.burst != nil {
+		into = r.burst[:]
 	}
 	n, err := r.from.Read(into)
 	r.unread, r.err, r.full = into[:n], err, n == len(into)
