@@ -16,6 +16,7 @@ import (
 	"unicode"
 
 	"github.com/mirrorfly-go/sdk/internal/dial"
+	"github.com/mirrorfly-go/sdk/internal/prompt"
 	"github.com/mirrorfly-go/sdk/internal/rest"
 	"github.com/mirrorfly-go/sdk/internal/unsent"
 	"github.com/mirrorfly-go/sdk/internal/xmpp"
@@ -299,6 +300,17 @@ func (cfg *Config) dialer(life context.Context) func(ctx context.Context, networ
 	}
 }
 
+// promptly has dial make connections of which the WebSocket upgrade can have that writing does not wait.
+func promptly(dial func(ctx context.Context, network, address string) (net.Conn, error)) func(context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return prompt.Wrap(conn), nil
+	}
+}
+
 // httpClient is the caller's, or one whose connections end with the Client.
 func (cfg *Config) httpClient(proxy func(*http.Request) (*url.URL, error)) *http.Client {
 	if cfg.HTTPClient != nil {
@@ -311,7 +323,7 @@ func (cfg *Config) httpClient(proxy func(*http.Request) (*url.URL, error)) *http
 	tlsConfig.MinVersion = max(tlsConfig.MinVersion, tls.VersionTLS12)
 	return &http.Client{Transport: &http.Transport{
 		Proxy:                  proxy,
-		DialContext:            cfg.DialContext,
+		DialContext:            promptly(cfg.DialContext),
 		TLSClientConfig:        tlsConfig,
 		ForceAttemptHTTP2:      true,
 		MaxResponseHeaderBytes: maxResponseHeader,

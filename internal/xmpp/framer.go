@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"sync"
+
+	"github.com/mirrorfly-go/sdk/internal/prompt"
 )
 
 // framer is the seam between a session and its transport: whole elements, one
@@ -20,6 +22,8 @@ type framer interface {
 	ReadFrame(ctx context.Context) (string, error)
 	// WriteFrames writes elements, together where the transport can. Safe for concurrent use.
 	WriteFrames(ctx context.Context, frames ...[]byte) error
+	// Prompt is the connection below, if writing to it leaves the waiting for the server to it, else nil.
+	Prompt() *prompt.Conn
 	// End writes the end of the stream.
 	End(ctx context.Context) error
 	// Close closes the connection politely, but no later than ctx ends.

@@ -501,7 +501,7 @@ func dialThrough(t testing.TB, cfg Config, wrap func(framer) framer) *client {
 	s, err := Dial(ctx, cfg)
 	require.NoError(t, err)
 	if wrap != nil {
-		s.f = wrap(s.f)
+		s.f, s.prompt = wrap(s.f), nil
 	}
 	c.Session = s
 	returned := make(chan struct{})

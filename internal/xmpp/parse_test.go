@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mirrorfly-go/sdk/internal/prompt"
+
 	"github.com/mirrorfly-go/sdk/internal/uuid"
 )
 
@@ -191,6 +193,7 @@ type nowhere struct{}
 func (nowhere) Header(string) []byte                         { return nil }
 func (nowhere) ReadFrame(context.Context) (string, error)    { return "", io.EOF }
 func (nowhere) WriteFrames(context.Context, ...[]byte) error { return nil }
+func (nowhere) Prompt() *prompt.Conn                         { return nil }
 func (nowhere) End(context.Context) error                    { return nil }
 func (nowhere) Close(context.Context) error                  { return nil }
 func (nowhere) Cut()                                         {}

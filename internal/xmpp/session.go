@@ -5,26 +5,23 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/mirrorfly-go/sdk/internal/prompt"
 )
 
-const (
-	writeTimeout = 20 * time.Second // a write that takes longer ends the session
-	lastWords    = time.Second      // after a failed write, to read why the server hung up
-	closeTimeout = 2 * time.Second  // a polite end waits no longer for the server
-	maxQueued    = 4 * maxFrame     // bytes waiting to be written; more ends the session
-	maxBatch     = 32 << 10         // bytes after which a batch is written
-)
+// closeTimeout is how long a polite end waits for the server.
+const closeTimeout = 2 * time.Second
 
 // Session is one authenticated, bound stream. Its methods are safe for use from
 // several goroutines, and from Config.Handle. It does not come back: when it has
 // ended, dial another.
 type Session struct {
 	f       framer
+	prompt  *prompt.Conn // of f
 	addr    Address
 	jid     JID
 	resumed bool
@@ -62,18 +59,9 @@ type Session struct {
 	tellTimer *time.Timer // nil: the server does not wait to be told. Idle sessions do without
 }
 
-// outgoing is something to be written.
-type outgoing struct {
-	frame  []byte // nil: the end of the stream
-	stanza bool   // counts (XEP-0198)
-	enable bool   // from here on stanzas count
-	again  bool   // written again when the stream is resumed and the server does not have it
-	id     string // of a request; who waits for its reply may take it back until it is written
-}
-
 func newSession(cfg *Config, n *negotiation) *Session {
 	s := &Session{
-		f: n.f, addr: n.addr, jid: n.jid, resumed: n.resumed, sm: n.management, early: n.early,
+		f: n.f, prompt: n.f.Prompt(), addr: n.addr, jid: n.jid, resumed: n.resumed, sm: n.management, early: n.early,
 		handle: cfg.Handle, log: cfg.Logger,
 		keepAliveInterval: cfg.KeepAliveInterval, keepAliveTimeout: cfg.KeepAliveTimeout,
 		done: make(chan struct{}), parted: make(chan struct{}), started: time.Now(),
@@ -294,156 +282,6 @@ func (s *Session) mark(cause error) {
 
 // gone is what asking a session that has ended fails with.
 func (s *Session) gone() error { return fmt.Errorf("%w: %w", ErrNotConnected, s.Err()) }
-
-// post queues o without waiting for it to be written and, when w is not nil, has w
-// wait for the reply.
-func (s *Session) post(o outgoing, w *waiter) error {
-	if len(o.frame) > maxFrame {
-		return errTooLarge
-	}
-	s.mu.Lock()
-	switch {
-	case s.err != nil:
-		s.mu.Unlock()
-		return s.gone()
-	case s.ending:
-		s.mu.Unlock()
-		return fmt.Errorf("%w: %w", ErrNotConnected, ErrClosed)
-	}
-	stuck := s.queued+len(o.frame) > maxQueued
-	if !stuck {
-		if w != nil {
-			s.waiters.add(o.id, w)
-		}
-		s.enqueueLocked(o)
-	}
-	s.mu.Unlock()
-	if stuck {
-		s.end(errWriteStuck)
-		return s.gone()
-	}
-	return nil
-}
-
-// enqueueLocked queues what is to be written. A write may
-// block, and neither the read loop nor a caller whose context ends may wait for
-// it, so it is done by a goroutine of its own, for as long as there is something to write.
-func (s *Session) enqueueLocked(o outgoing) {
-	s.queue = append(s.queue, o)
-	s.queued += len(o.frame)
-	if !s.flushing {
-		s.flushing = true
-		s.flushers.Go(s.flush) // ends when the queue is empty or the session has ended; Serve waits for it
-	}
-}
-
-func (s *Session) flush() {
-	var b batch
-	for {
-		runtime.Gosched() // who is about to ask too gets into the same batch
-		s.mu.Lock()
-		b.reset()
-		for s.takeLocked(&b) {
-		}
-		if len(b.frames) == 0 && !b.end {
-			s.flushing = false
-			s.mu.Unlock()
-			return
-		}
-		s.writeDog.Reset(writeTimeout)
-		s.mu.Unlock()
-
-		err := s.write(&b)
-
-		s.mu.Lock()
-		s.queued -= b.size
-		s.writeDog.Stop()
-		if err != nil && s.err == nil {
-			// The server may have said why it hung up: leave the read loop
-			// a moment to find it. flushing stays set, nothing more is written.
-			s.writeErr = err
-			s.writeDog.Reset(lastWords)
-		}
-		s.mu.Unlock()
-		if err != nil {
-			return
-		}
-	}
-}
-
-// batch is what is written at once.
-type batch struct {
-	frames [][]byte
-	size   int  // bytes
-	end    bool // the end of the stream comes after the frames
-}
-
-func (b *batch) reset() {
-	clear(b.frames)
-	*b = batch{frames: b.frames[:0]}
-}
-
-// takeLocked takes what is to be written next into b and notes what follows from that; false: there is nothing, or b is full.
-// Requests that nobody waits for any more are left out.
-func (s *Session) takeLocked(b *batch) bool {
-	if len(s.queue) == 0 || s.err != nil || b.end || b.size >= maxBatch {
-		return false
-	}
-	o := s.queue[0]
-	s.queue[0] = outgoing{}
-	if s.queue = s.queue[1:]; len(s.queue) == 0 {
-		s.queue = nil
-	}
-	if o.id != "" {
-		w := s.waiters.get(o.id)
-		if w == nil {
-			s.queued -= len(o.frame)
-			return true
-		}
-		w.written = true
-	}
-	if s.sm != nil {
-		s.sm.written(o)
-	}
-	if o.frame == nil {
-		s.endTaken, b.end = true, true
-		return true
-	}
-	b.frames = append(b.frames, o.frame)
-	b.size += len(o.frame)
-	return true
-}
-
-func (s *Session) write(b *batch) error {
-	for _, frame := range b.frames {
-		logFrame(s.log, "send", frame)
-	}
-	if len(b.frames) > 0 {
-		if err := s.f.WriteFrames(context.Background(), b.frames...); err != nil {
-			return err
-		}
-	}
-	if !b.end {
-		return nil
-	}
-	err := s.f.End(context.Background())
-	if err == nil {
-		close(s.flushed)
-	}
-	return err
-}
-
-// writeExpired is the write watchdog: a write takes too long, or has failed and
-// the read loop found no better reason.
-func (s *Session) writeExpired() {
-	s.mu.Lock()
-	cause := s.writeErr
-	s.mu.Unlock()
-	if cause == nil {
-		cause = errWriteStuck
-	}
-	s.end(cause)
-}
 
 // receive handles one stanza. An error ends the session.
 func (s *Session) receive(frame string) error {

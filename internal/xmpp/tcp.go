@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/mirrorfly-go/sdk/internal/plain"
+	"github.com/mirrorfly-go/sdk/internal/prompt"
 )
 
 // tcpFramer cuts the byte stream of RFC 6120 into frames as RFC 7395 has them:
@@ -20,6 +21,8 @@ type tcpFramer struct {
 	raw  net.Conn // the TCP connection
 	conn net.Conn // the same, or TLS over it
 	in   streamReader
+
+	prompt *prompt.Conn // raw too; nil: writes wait
 
 	scan  scanner
 	scope []declaration // of the stream header
@@ -37,7 +40,8 @@ type declaration struct {
 const maxScope = 16
 
 func newTCPFramer(conn net.Conn) *tcpFramer {
-	return &tcpFramer{raw: conn, conn: conn, in: streamReader{from: conn}}
+	conn = prompt.Wrap(conn)
+	return &tcpFramer{prompt: prompt.Below(conn), raw: conn, conn: conn, in: streamReader{from: conn}}
 }
 
 // dialTCP connects, for xmpps:// with TLS; ctx bounds only that.
@@ -233,7 +237,12 @@ func (t *tcpFramer) WriteFrames(ctx context.Context, frames ...[]byte) error {
 	defer t.cutAfter(ctx)()
 	all := frames[0]
 	if len(frames) > 1 {
-		all = bytes.Join(frames, nil)
+		buf := newBuffer()
+		defer release(buf)
+		for _, frame := range frames {
+			buf.Write(frame)
+		}
+		all = buf.Bytes()
 	}
 	_, err := t.conn.Write(all)
 	switch {
@@ -253,6 +262,8 @@ func (t *tcpFramer) cutAfter(ctx context.Context) (stop func() bool) {
 	}
 	return context.AfterFunc(ctx, t.Cut)
 }
+
+func (t *tcpFramer) Prompt() *prompt.Conn { return t.prompt }
 
 func (t *tcpFramer) End(ctx context.Context) error {
 	return t.WriteFrames(ctx, []byte("</stream:stream>"))

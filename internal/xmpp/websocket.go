@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"sync"
 	"time"
@@ -14,12 +16,14 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/mirrorfly-go/sdk/internal/plain"
+	"github.com/mirrorfly-go/sdk/internal/prompt"
 )
 
 // wsFramer carries frames as WebSocket text messages (RFC 7395).
 type wsFramer struct {
 	conn   *websocket.Conn
-	socket *socket // what conn runs on; closing it wakes conn at once
+	socket *socket      // what conn runs on; closing it wakes conn at once
+	prompt *prompt.Conn // below the socket; nil: writes wait
 }
 
 // dialWebSocket does the upgrade; ctx bounds only that.
@@ -49,7 +53,7 @@ func dialWebSocket(ctx context.Context, cfg *Config, addr Address) (*wsFramer, e
 		}
 		return nil, fmt.Errorf("websocket upgrade: %w", plain.Error(err))
 	}
-	w := &wsFramer{conn: conn, socket: up.socket}
+	w := &wsFramer{prompt: prompt.Below(up.conn), conn: conn, socket: up.socket}
 	if conn.Subprotocol() != "xmpp" {
 		w.Cut()
 		return nil, errors.New("websocket upgrade: server does not speak the subprotocol xmpp")
@@ -78,11 +82,13 @@ func boundTLS(rt http.RoundTripper, timeout time.Duration) (_ http.RoundTripper,
 // offers no way to break a close handshake off, but its connection does.
 type upgrade struct {
 	base   http.RoundTripper
+	conn   net.Conn // below the upgrade; nil: not told
 	socket *socket
 }
 
 func (u *upgrade) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, err := u.base.RoundTrip(req)
+	trace := &httptrace.ClientTrace{GotConn: func(got httptrace.GotConnInfo) { u.conn = got.Conn }}
+	resp, err := u.base.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
 	if err != nil {
 		return nil, err
 	}
@@ -104,15 +110,16 @@ type socket struct {
 func (s *socket) hold() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.held = new(bytes.Buffer)
+	s.held = newBuffer()
 }
 
 func (s *socket) release() error {
 	s.mu.Lock()
-	held := s.held.Bytes()
+	held := s.held
 	s.held = nil
 	s.mu.Unlock()
-	_, err := s.ReadWriteCloser.Write(held)
+	defer release(held)
+	_, err := s.ReadWriteCloser.Write(held.Bytes())
 	return err
 }
 
@@ -130,24 +137,32 @@ func (w *wsFramer) Header(to string) []byte {
 	return markup{space: nsFraming, name: "open", attrs: []string{"to", to, "version", "1.0"}}.frame()
 }
 
+// ReadFrame is where a session waits, on a stack that TLS makes deep already: what it does besides is in other functions.
 func (w *wsFramer) ReadFrame(ctx context.Context) (string, error) {
 	kind, r, err := w.conn.Reader(ctx)
-	if err == nil && kind != websocket.MessageText {
+	if err != nil {
+		return "", notRead(err)
+	}
+	return gather(kind, r)
+}
+
+func gather(kind websocket.MessageType, r io.Reader) (string, error) {
+	if kind != websocket.MessageText {
 		return "", malformed("binary WebSocket message")
 	}
 	buf := newBuffer()
 	defer release(buf)
-	if err == nil {
-		_, err = buf.ReadFrom(r)
+	if _, err := buf.ReadFrom(r); err != nil {
+		return "", notRead(err)
 	}
-	switch {
-	case err == nil:
-		return buf.String(), nil
-	case errors.Is(err, websocket.ErrMessageTooBig):
-		return "", errTooLarge
-	default:
-		return "", fmt.Errorf("connection lost: %w", err)
+	return buf.String(), nil
+}
+
+func notRead(err error) error {
+	if errors.Is(err, websocket.ErrMessageTooBig) {
+		return errTooLarge
 	}
+	return fmt.Errorf("connection lost: %w", err)
 }
 
 func (w *wsFramer) WriteFrames(ctx context.Context, frames ...[]byte) (err error) {
@@ -166,6 +181,8 @@ func (w *wsFramer) WriteFrames(ctx context.Context, frames ...[]byte) (err error
 	}
 	return nil
 }
+
+func (w *wsFramer) Prompt() *prompt.Conn { return w.prompt }
 
 func (w *wsFramer) End(ctx context.Context) error { return w.WriteFrames(ctx, []byte(closeFrame)) }
 

@@ -1,0 +1,156 @@
+// Package prompt writes to TCP connections without waiting for the peer, so that who has something to write need not leave that
+// to another goroutine.
+package prompt
+
+import (
+	"crypto/tls"
+	"errors"
+	"net"
+	"sync"
+	"syscall"
+)
+
+// maxLate is how many bytes may be late. More fails: the peer does not read.
+const maxLate = 8 << 20
+
+var errStuck = errors.New("the peer does not read what is written")
+
+// Conn is a TCP connection that can be told not to wait for the peer when it writes. nil is one that waits.
+type Conn struct {
+	net.Conn // a *net.TCPConn
+	raw      syscall.RawConn
+
+	mu     sync.Mutex // not held while anything waits for the peer
+	prompt bool
+	late   []byte        // written, but the system had no room for it yet
+	behind chan struct{} // closed by the goroutine that writes what is late, at its end; nil: there is none
+	err    error         // of that goroutine
+}
+
+// Wrap returns conn as a [Conn] if the system can write to it without waiting, else as it is.
+func Wrap(conn net.Conn) net.Conn {
+	tcp, ok := conn.(*net.TCPConn) // itself: what is around one wants to see what is written
+	if !ok || !canTry {
+		return conn
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return conn
+	}
+	return &Conn{Conn: conn, raw: raw}
+}
+
+// Below finds the Conn that conn is, or that its TLS runs on, and has its Write return without waiting from now on. It returns nil
+// when there is none.
+func Below(conn net.Conn) *Conn {
+	if over, ok := conn.(*tls.Conn); ok {
+		conn = over.NetConn()
+	}
+	c, ok := conn.(*Conn)
+	if !ok {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.prompt = true
+	return c
+}
+
+// Write takes all of p: what the system has no room for goes out later, in order. Its error may be that of an earlier write.
+func (c *Conn) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	if !c.prompt {
+		c.mu.Unlock()
+		return c.Conn.Write(p)
+	}
+	defer c.mu.Unlock()
+	n, err := c.tryLocked(p)
+	if err != nil || n == len(p) {
+		return n, err
+	}
+	if len(c.late)+len(p)-n > maxLate {
+		return n, errStuck
+	}
+	c.late = append(c.late, p[n:]...)
+	if c.behind == nil {
+		c.behind = make(chan struct{})
+		go c.catchUp() // ends when nothing is late, with the connection at the latest
+	}
+	return len(p), nil
+}
+
+// tryLocked writes what the system has room for, unless something else goes first.
+func (c *Conn) tryLocked(p []byte) (n int, err error) {
+	if c.behind != nil || c.err != nil {
+		return 0, c.err
+	}
+	a := attempts.Get().(*attempt)
+	a.p = p
+	err = c.raw.Write(a.run)
+	n = a.n
+	if err == nil {
+		err = a.err
+	}
+	a.p, a.n, a.err = nil, 0, nil
+	attempts.Put(a)
+	return n, err
+}
+
+// attempt is one system call.
+type attempt struct {
+	run func(fd uintptr) (done bool)
+	p   []byte
+	n   int
+	err error
+}
+
+// attempts are made once and used by all connections: run, made for each, would be an allocation more a write.
+var attempts = sync.Pool{New: func() any {
+	a := new(attempt)
+	a.run = func(fd uintptr) bool {
+		a.n, a.err = tryWrite(fd, a.p)
+		return true // whatever came of it: do not wait
+	}
+	return a
+}}
+
+func (c *Conn) catchUp() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for len(c.late) > 0 && c.err == nil {
+		p := c.late
+		c.late = nil
+		c.mu.Unlock()
+		_, err := c.Conn.Write(p)
+		c.mu.Lock()
+		c.err = err
+	}
+	close(c.behind)
+	c.late, c.behind = nil, nil
+}
+
+// Behind reports whether something is late.
+func (c *Conn) Behind() bool {
+	if c == nil {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.behind != nil
+}
+
+// CatchUp waits until nothing is late, or never will be written: then it returns why.
+func (c *Conn) CatchUp() error {
+	if c == nil {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.behind != nil {
+		behind := c.behind
+		c.mu.Unlock()
+		<-behind
+		c.mu.Lock()
+	}
+	return c.err
+}

@@ -1,0 +1,211 @@
+package prompt
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/tls"
+	"io"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// connected is a prompt connection and its peer, with little room on the way.
+func connected(t *testing.T) (c *Conn, peer *net.TCPConn) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	ours, err := net.Dial("tcp", l.Addr().String())
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = ours.Close() })
+	theirs, err := l.Accept()
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = theirs.Close() })
+	peer = theirs.(*net.TCPConn)
+	require.NoError(t, ours.(*net.TCPConn).SetWriteBuffer(64<<10))
+	require.NoError(t, peer.SetReadBuffer(256<<10))
+	c = Below(Wrap(ours))
+	if !canTry {
+		require.Nil(t, c)
+		t.Skip("this system has no way to write without waiting")
+	}
+	require.NotNil(t, c)
+	return c, peer
+}
+
+// noise is n bytes that show any change of their order.
+func noise(t *testing.T, n int) []byte {
+	t.Helper()
+	p := make([]byte, n)
+	_, err := rand.Read(p)
+	require.NoError(t, err)
+	return p
+}
+
+// fill writes until something is late.
+func fill(t *testing.T, c *Conn) (written []byte) {
+	t.Helper()
+	for !c.Behind() {
+		p := noise(t, 100_000)
+		n, err := c.Write(p)
+		require.NoError(t, err)
+		require.Equal(t, len(p), n)
+		written = append(written, p...)
+		require.Less(t, len(written), maxLate)
+	}
+	return written
+}
+
+func TestWriteArrivesInOrder(t *testing.T) {
+	c, peer := connected(t)
+	small := []byte("at once")
+	n, err := c.Write(small)
+	require.NoError(t, err)
+	require.Equal(t, len(small), n)
+	require.False(t, c.Behind())
+	require.NoError(t, c.CatchUp())
+
+	want := append(small, fill(t, c)...)
+	for range 20 { // behind what is late
+		p := noise(t, 1000)
+		_, err := c.Write(p)
+		require.NoError(t, err)
+		want = append(want, p...)
+	}
+	got := make([]byte, len(want))
+	_, err = io.ReadFull(peer, got)
+	require.NoError(t, err)
+	require.True(t, bytes.Equal(want, got))
+	require.NoError(t, c.CatchUp())
+	require.False(t, c.Behind())
+
+	_, err = c.Write(small) // as at the beginning
+	require.NoError(t, err)
+	require.False(t, c.Behind())
+	_, err = io.ReadFull(peer, got[:len(small)])
+	require.NoError(t, err)
+	require.Equal(t, small, got[:len(small)])
+}
+
+// What several write at once is not mixed.
+func TestWritersAtOnce(t *testing.T) {
+	const writers, writes, size = 8, 200, 700
+	c, peer := connected(t)
+	var wg sync.WaitGroup
+	for i := range writers {
+		wg.Go(func() {
+			p := bytes.Repeat([]byte{byte('a' + i)}, size)
+			for range writes {
+				if n, err := c.Write(p); err != nil || n != size {
+					t.Errorf("%d, %v", n, err)
+				}
+			}
+		})
+	}
+	seen := map[byte]int{}
+	block := make([]byte, size)
+	for range writers * writes {
+		_, err := io.ReadFull(peer, block)
+		require.NoError(t, err)
+		require.Equal(t, bytes.Repeat(block[:1], size), block)
+		seen[block[0]]++
+	}
+	wg.Wait()
+	require.Len(t, seen, writers)
+	for _, n := range seen {
+		require.Equal(t, writes, n)
+	}
+}
+
+func TestPeerThatDoesNotRead(t *testing.T) {
+	c, _ := connected(t)
+	p := make([]byte, 1<<20)
+	var err error
+	for written := 0; err == nil; written += len(p) {
+		require.Less(t, written, 2*maxLate)
+		_, err = c.Write(p)
+	}
+	require.ErrorIs(t, err, errStuck)
+	require.LessOrEqual(t, len(c.late), maxLate)
+
+	caughtUp := make(chan error)
+	go func() { caughtUp <- c.CatchUp() }()
+	require.NoError(t, c.Close())
+	require.ErrorIs(t, <-caughtUp, net.ErrClosed)
+	_, err = c.Write(p)
+	require.ErrorIs(t, err, net.ErrClosed)
+	require.False(t, c.Behind())
+}
+
+func TestPeerThatIsGone(t *testing.T) {
+	t.Run("with something late", func(t *testing.T) {
+		c, peer := connected(t)
+		fill(t, c)
+		require.NoError(t, peer.SetLinger(0))
+		require.NoError(t, peer.Close())
+		require.Error(t, c.CatchUp())
+		n, err := c.Write([]byte("more"))
+		require.Error(t, err)
+		require.Zero(t, n)
+	})
+	t.Run("with nothing late", func(t *testing.T) {
+		c, peer := connected(t)
+		require.NoError(t, peer.SetLinger(0))
+		require.NoError(t, peer.Close())
+		_, err := c.Read(make([]byte, 1)) // the reset is here
+		require.Error(t, err)
+		_, err = c.Write([]byte("more"))
+		require.ErrorContains(t, err, "write")
+		require.False(t, c.Behind())
+	})
+	t.Run("closed by us", func(t *testing.T) {
+		c, _ := connected(t)
+		require.NoError(t, c.Close())
+		_, err := c.Write([]byte("more"))
+		require.ErrorIs(t, err, net.ErrClosed)
+		require.NoError(t, c.CatchUp())
+	})
+}
+
+// One that was not told writes as any connection does, with deadlines and all.
+func TestNotPrompt(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	raw, err := net.Dial("tcp", l.Addr().String())
+	require.NoError(t, err)
+	conn := Wrap(raw)
+	defer conn.Close()
+	require.NoError(t, conn.SetWriteDeadline(time.Now().Add(50*time.Millisecond)))
+	_, err = conn.Write(make([]byte, 64<<20)) // nobody reads
+	require.ErrorContains(t, err, "timeout")
+}
+
+type around struct{ *net.TCPConn }
+
+func TestWrap(t *testing.T) {
+	one, other := net.Pipe()
+	defer one.Close()
+	defer other.Close()
+	require.Equal(t, one, Wrap(one))
+	require.Nil(t, Below(one))
+	require.Nil(t, Below(nil))
+	require.Nil(t, Below(tls.Client(one, &tls.Config{})))
+
+	c, _ := connected(t)
+	require.Same(t, c, Wrap(c))
+	require.Same(t, c, Below(tls.Client(c, &tls.Config{})))
+	wrapped := around{c.Conn.(*net.TCPConn)}
+	require.Equal(t, wrapped, Wrap(wrapped), "somebody wants to see what is written")
+
+	none := (*Conn)(nil)
+	require.False(t, none.Behind())
+	require.NoError(t, none.CatchUp())
+}
