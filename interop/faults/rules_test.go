@@ -41,19 +41,22 @@ func replacing(old, by string) func(packet) fate {
 	return func(p packet) fate { return fate{send: []string{strings.ReplaceAll(p.text, old, by)}} }
 }
 
-// swapped sends the first frame behind the second.
+// swapped sends the first frame behind the second, once on each wire.
 func swapped(first, second func(packet) bool) func(packet) fate {
 	var mu sync.Mutex
-	held := map[int]string{} // by wire
+	held, done := map[int]string{}, map[int]bool{} // by wire
 	return func(p packet) fate {
 		mu.Lock()
 		defer mu.Unlock()
+		wire := p.wire.number
 		switch {
-		case p.down && held[p.wire.number] == "" && first(p):
-			held[p.wire.number] = p.text
+		case !p.down || done[wire]:
+		case held[wire] == "" && first(p):
+			held[wire] = p.text
 			return fate{}
-		case p.down && held[p.wire.number] != "" && second(p):
-			return fate{send: []string{p.text, held[p.wire.number]}}
+		case held[wire] != "" && second(p):
+			done[wire] = true
+			return fate{send: []string{p.text, held[wire]}}
 		}
 		return pass(p)
 	}
