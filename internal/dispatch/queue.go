@@ -31,11 +31,11 @@ type Queue struct {
 	slots   []call // from head on those that wait, oldest first
 	head    int
 	few     [2]call // where slots begin: an event now and then needs no other memory
-	running bool    // a goroutine drains the queue
 	lost    int     // dropped and not yet told
+	running bool    // a goroutine drains the queue
 	closed  bool
-	room    chan struct{} // made by AwaitRoom, closed when half of the queue is free
 	stuck   bool          // AwaitRoom has waited in vain since half of the queue was free
+	room    chan struct{} // made by AwaitRoom, closed when half of the queue is free
 }
 
 type call struct {

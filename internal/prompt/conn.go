@@ -3,15 +3,20 @@
 package prompt
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"net"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // maxLate is how many bytes may be late. More fails: the peer does not read.
 const maxLate = 8 << 20
+
+// maxStep is how many bytes of what is late are written at a time.
+const maxStep = 256 << 10
 
 var errStuck = errors.New("the peer does not read what is written")
 
@@ -20,11 +25,11 @@ type Conn struct {
 	net.Conn // a *net.TCPConn
 	raw      syscall.RawConn
 
-	mu     sync.Mutex // not held while anything waits for the peer
-	prompt bool
-	late   []byte        // written, but the system had no room for it yet
-	behind chan struct{} // closed by the goroutine that writes what is late, at its end; nil: there is none
-	err    error         // of that goroutine
+	mu       sync.Mutex    // not held while anything waits for the peer
+	patience time.Duration // for the peer to make room for what is late; 0: writes wait
+	late     []byte        // written, but the system had no room for it yet
+	behind   chan struct{} // closed by the goroutine that writes what is late, at its end; nil: there is none
+	err      error         // why nothing can be written any more
 }
 
 // Wrap returns conn as a [Conn] if the system can write to it without waiting, else as it is.
@@ -34,15 +39,15 @@ func Wrap(conn net.Conn) net.Conn {
 		return conn
 	}
 	raw, err := tcp.SyscallConn()
-	if err != nil {
+	if err != nil || dontWait(raw) != nil {
 		return conn
 	}
 	return &Conn{Conn: conn, raw: raw}
 }
 
-// Below finds the Conn that conn is, or that its TLS runs on, and has its Write return without waiting from now on. It returns nil
-// when there is none.
-func Below(conn net.Conn) *Conn {
+// Below finds the Conn that conn is, or that its TLS runs on, and has its Write return without waiting from now on. What is late
+// has to get out in steps that take no longer than patience. It returns nil when there is none.
+func Below(conn net.Conn, patience time.Duration) *Conn {
 	if over, ok := conn.(*tls.Conn); ok {
 		conn = over.NetConn()
 	}
@@ -52,14 +57,14 @@ func Below(conn net.Conn) *Conn {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.prompt = true
+	c.patience = patience
 	return c
 }
 
 // Write takes all of p: what the system has no room for goes out later, in order. Its error may be that of an earlier write.
 func (c *Conn) Write(p []byte) (int, error) {
 	c.mu.Lock()
-	if !c.prompt {
+	if c.patience == 0 {
 		c.mu.Unlock()
 		return c.Conn.Write(p)
 	}
@@ -69,6 +74,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 		return n, err
 	}
 	if len(c.late)+len(p)-n > maxLate {
+		c.err = errStuck // a part of p may be on its way: what follows would make no sense
 		return n, errStuck
 	}
 	c.late = append(c.late, p[n:]...)
@@ -118,25 +124,27 @@ func (c *Conn) catchUp() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for len(c.late) > 0 && c.err == nil {
-		p := c.late
-		c.late = nil
+		p := c.late[:min(len(c.late), maxStep)]
 		c.mu.Unlock()
+		_ = c.SetWriteDeadline(time.Now().Add(c.patience)) // fails when the connection is closed, and so does Write
 		_, err := c.Conn.Write(p)
 		c.mu.Lock()
-		c.err = err
+		c.late = c.late[len(p):]
+		c.err = cmp.Or(c.err, err)
 	}
+	_ = c.SetWriteDeadline(time.Time{})
 	close(c.behind)
 	c.late, c.behind = nil, nil
 }
 
-// Behind reports whether something is late.
+// Behind reports whether something is late, or was and never will be written: CatchUp has more to say.
 func (c *Conn) Behind() bool {
 	if c == nil {
 		return false
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.behind != nil
+	return c.behind != nil || c.err != nil
 }
 
 // CatchUp waits until nothing is late, or never will be written: then it returns why.

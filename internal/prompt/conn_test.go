@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -31,7 +32,7 @@ func connected(t *testing.T) (c *Conn, peer *net.TCPConn) {
 	peer = theirs.(*net.TCPConn)
 	require.NoError(t, ours.(*net.TCPConn).SetWriteBuffer(64<<10))
 	require.NoError(t, peer.SetReadBuffer(256<<10))
-	c = Below(Wrap(ours))
+	c = Below(Wrap(ours), time.Minute)
 	if !canTry {
 		require.Nil(t, c)
 		t.Skip("this system has no way to write without waiting")
@@ -134,14 +135,70 @@ func TestPeerThatDoesNotRead(t *testing.T) {
 	}
 	require.ErrorIs(t, err, errStuck)
 	require.LessOrEqual(t, len(c.late), maxLate)
+	_, err = c.Write(p[:1])
+	require.ErrorIs(t, err, errStuck, "it would come after a gap")
 
 	caughtUp := make(chan error)
 	go func() { caughtUp <- c.CatchUp() }()
 	require.NoError(t, c.Close())
-	require.ErrorIs(t, <-caughtUp, net.ErrClosed)
-	_, err = c.Write(p)
-	require.ErrorIs(t, err, net.ErrClosed)
-	require.False(t, c.Behind())
+	require.ErrorIs(t, <-caughtUp, errStuck)
+	_, err = c.Write(p[:1])
+	require.ErrorIs(t, err, errStuck)
+	require.True(t, c.Behind(), "there is an error to be fetched")
+}
+
+// What is on its way out counts too.
+func TestPeerThatReadsALittle(t *testing.T) {
+	c, peer := connected(t)
+	written := len(fill(t, c))
+	p := make([]byte, 64<<10)
+	room := func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return len(c.late)+len(p) <= maxLate
+	}
+	for room() {
+		_, err := c.Write(p)
+		require.NoError(t, err)
+		written += len(p)
+	}
+	read, err := io.ReadFull(peer, make([]byte, 2<<20))
+	require.NoError(t, err)
+	for err == nil {
+		_, err = c.Write(p)
+		written += len(p)
+	}
+	require.ErrorIs(t, err, errStuck)
+	const inTheSystem = 5 << 20 // what it takes at most for buffers of the sizes that connected asks for
+	require.LessOrEqual(t, written-read, maxLate+inTheSystem)
+}
+
+// A step of what is late may not take longer than it was said.
+func TestPatience(t *testing.T) {
+	c, _ := connected(t)
+	require.Same(t, c, Below(c, 50*time.Millisecond))
+	fill(t, c)
+	_, err := c.Write(make([]byte, maxLate/2)) // more than the system has room for, a moment later
+	require.NoError(t, err)
+	require.ErrorIs(t, c.CatchUp(), os.ErrDeadlineExceeded)
+	_, err = c.Write([]byte("more"))
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+	require.True(t, c.Behind(), "there is an error to be fetched")
+}
+
+// A connection whose descriptor was made to wait, as File().Fd() does, does not.
+func TestDescriptorThatWaits(t *testing.T) {
+	c, _ := connected(t)
+	conn := c.Conn.(*net.TCPConn)
+	f, err := conn.File()
+	require.NoError(t, err)
+	f.Fd()
+	require.NoError(t, f.Close())
+	c = Below(Wrap(conn), time.Minute)
+	require.NotNil(t, c)
+	fill(t, c) // would not end
+	require.NoError(t, c.Close())
+	require.ErrorIs(t, c.CatchUp(), net.ErrClosed)
 }
 
 func TestPeerThatIsGone(t *testing.T) {
@@ -195,13 +252,13 @@ func TestWrap(t *testing.T) {
 	defer one.Close()
 	defer other.Close()
 	require.Equal(t, one, Wrap(one))
-	require.Nil(t, Below(one))
-	require.Nil(t, Below(nil))
-	require.Nil(t, Below(tls.Client(one, &tls.Config{})))
+	require.Nil(t, Below(one, 1))
+	require.Nil(t, Below(nil, 1))
+	require.Nil(t, Below(tls.Client(one, &tls.Config{}), 1))
 
 	c, _ := connected(t)
 	require.Same(t, c, Wrap(c))
-	require.Same(t, c, Below(tls.Client(c, &tls.Config{})))
+	require.Same(t, c, Below(tls.Client(c, &tls.Config{}), 1))
 	wrapped := around{c.Conn.(*net.TCPConn)}
 	require.Equal(t, wrapped, Wrap(wrapped), "somebody wants to see what is written")
 

@@ -2,6 +2,10 @@
 
 package prompt
 
+import "syscall"
+
 const canTry = false
+
+func dontWait(syscall.RawConn) error { return nil }
 
 func tryWrite(uintptr, []byte) (int, error) { return 0, nil }

@@ -9,6 +9,15 @@ import (
 
 const canTry = true
 
+// dontWait sees to it that a system call does not wait. It need not: File().Fd() of a connection has it wait again.
+func dontWait(raw syscall.RawConn) error {
+	var err error
+	if failed := raw.Control(func(fd uintptr) { err = syscall.SetNonblock(int(fd), true) }); failed != nil {
+		return failed
+	}
+	return err
+}
+
 // tryWrite writes what the system has room for.
 func tryWrite(fd uintptr, p []byte) (int, error) {
 	for {

@@ -85,6 +85,9 @@ func parseAddress(entry string, tcp bool) (Address, error) {
 	if a.Host, err = hostPort(a.Scheme, u.Hostname(), u.Port()); err != nil {
 		return Address{}, fmt.Errorf("%q: %w", shown, err)
 	}
+	if a.Host == u.Host {
+		a.Host = u.Host // a part of entry, which is held already
+	}
 	if !a.webSocket() && (strings.Trim(a.Path, "/") != "" || a.Query != "") {
 		return Address{}, fmt.Errorf("%q: a TCP address is host and port only", shown)
 	}

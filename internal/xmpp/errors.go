@@ -24,6 +24,7 @@ var (
 	errServerClosed = errors.New("server closed the stream")
 	errNoAnswer     = errors.New("server does not answer pings")
 	errWriteStuck   = errors.New("server does not read")
+	errWriteBroken  = errors.New("writing was broken off")
 	errServedTwice  = errors.New("Serve called twice")
 )
 

@@ -2,27 +2,74 @@ package xmpp
 
 import "time"
 
-// checkAlive is what the keepalive timer runs, never twice at once. A server
-// that has been silent for the interval is pinged (XEP-0199); if it stays silent
-// for the timeout the session is ended from here: the read loop may be stuck in
-// a read that will never return.
-func (s *Session) checkAlive() {
-	now := time.Since(s.started)
-	heard := time.Duration(s.lastRead.Load())
-	next := s.keepAliveInterval - (now - heard)
-	if s.pingedAt > heard {
-		s.end(errNoAnswer)
-		return
-	}
-	if next <= 0 {
-		s.pingedAt = now
-		next = s.keepAliveTimeout
+// A session has one timer, for two things: keepalive, and writes that take too long. Both only say by when something must
+// have happened; a timer that goes off and finds that nothing is due yet is set anew.
+
+// tick is what the timer runs. A server that has been silent for the interval is pinged (XEP-0199); if it stays silent for the
+// timeout the session is ended from here: the read loop may be stuck in a read that will never return.
+func (s *Session) tick() {
+	s.mu.Lock()
+	s.wakeAt = 0
+	s.waiters.shrink()
+	ping, cause := s.overdueLocked(time.Since(s.started))
+	s.mu.Unlock()
+	switch {
+	case cause != nil:
+		s.end(cause)
+	case ping:
 		// Fails only when the session has ended.
 		_ = s.tell(&iq{to: s.jid.Domain, kind: kindGet, payload: empty(nsPing, "ping")}, false)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.err == nil {
-		s.keepAlive.Reset(next)
+}
+
+// overdueLocked says what to do now, and has the timer go off when there may be more to do.
+func (s *Session) overdueLocked(now time.Duration) (ping bool, cause error) {
+	if s.err != nil {
+		return false, nil
+	}
+	if s.writeBy > 0 {
+		if now >= s.writeBy && s.writeErr != nil {
+			return false, s.writeErr // the read loop has found no better reason
+		} else if now >= s.writeBy {
+			return false, errWriteStuck
+		}
+		s.wakeLocked(now, s.writeBy)
+	}
+	if s.keepAliveInterval <= 0 {
+		return false, nil
+	}
+	heard := time.Duration(s.lastRead.Load())
+	due := heard + s.keepAliveInterval
+	if pinged := s.pingedAt > heard; pinged {
+		if due = s.pingedAt + s.keepAliveTimeout; now >= due {
+			return false, errNoAnswer
+		}
+	} else if ping = now >= due; ping {
+		s.pingedAt = now
+		due = now + s.keepAliveTimeout
+	}
+	s.wakeLocked(now, due)
+	return ping, nil
+}
+
+// wakeLocked has the timer go off at a time, or earlier.
+func (s *Session) wakeLocked(now, at time.Duration) {
+	if s.wakeAt > 0 && s.wakeAt <= at {
+		return
+	}
+	s.wakeAt = at
+	if s.timer == nil {
+		s.timer = time.AfterFunc(at-now, s.tick)
+	} else {
+		s.timer.Reset(at - now)
 	}
 }
+
+// watchLocked ends the session after d, unless what is being written is written by then.
+func (s *Session) watchLocked(d time.Duration) {
+	now := time.Since(s.started)
+	s.writeBy = now + d
+	s.wakeLocked(now, s.writeBy)
+}
+
+func (s *Session) unwatchLocked() { s.writeBy = 0 }

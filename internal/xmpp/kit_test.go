@@ -556,8 +556,8 @@ func (c *client) event() Event {
 func (c *client) pending() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	n := len(c.waiters.more)
-	if c.waiters.one != nil {
+	n := 0
+	for range c.waiters.all() {
 		n++
 	}
 	return n

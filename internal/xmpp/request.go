@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"strconv"
 	"strings"
 
@@ -13,12 +14,13 @@ import (
 
 // waiter is a request whose reply has not come.
 type waiter struct {
+	id      string
 	asked   JID        // who was asked and may answer; zero: our own account
 	reply   chan reply // gets the answer, capacity 1; nil: nobody waits
 	written bool       // the server may have it. Guarded by Session.mu
 }
 
-// reply is how a request ends: with a result, or with a [*StanzaError].
+// reply is how a request ends: with a result, with a [*StanzaError], or with neither when the session has ended.
 type reply struct {
 	*stanza
 	refused error
@@ -45,16 +47,12 @@ func (s *Session) exchange(ctx context.Context, req *iq, w *waiter) (*stanza, er
 	}
 	select {
 	case r := <-w.reply:
+		if r == (reply{}) {
+			return nil, s.takeBack(req.id, w, s.gone())
+		}
 		return r.stanza, r.refused
 	case <-ctx.Done():
 		return nil, s.takeBack(req.id, w, ctx.Err())
-	case <-s.done:
-	}
-	select {
-	case r := <-w.reply: // it came just before the end
-		return r.stanza, r.refused
-	default:
-		return nil, s.takeBack(req.id, w, s.gone())
 	}
 }
 
@@ -95,17 +93,19 @@ func (s *Session) claim(st *stanza) *waiter {
 	return w
 }
 
-// waiters are who waits for replies, by id. The first needs no map: mostly there is no other, and none in an idle session.
+// waiters are who waits for replies, by id. The first two need no map: mostly there are no others, and none in an idle session.
 type waiters struct {
-	id   string
-	one  *waiter // nil: nobody
+	few  [2]*waiter
 	more map[string]*waiter
 }
 
 func (all *waiters) add(id string, w *waiter) {
-	if all.one == nil {
-		all.id, all.one = id, w
-		return
+	w.id = id
+	for i, taken := range all.few {
+		if taken == nil {
+			all.few[i] = w
+			return
+		}
 	}
 	if all.more == nil {
 		all.more = make(map[string]*waiter)
@@ -115,18 +115,46 @@ func (all *waiters) add(id string, w *waiter) {
 
 // get returns nil when nobody waits for id.
 func (all *waiters) get(id string) *waiter {
-	if all.one != nil && all.id == id {
-		return all.one
+	for _, w := range all.few {
+		if w != nil && w.id == id {
+			return w
+		}
 	}
 	return all.more[id]
 }
 
 func (all *waiters) remove(id string) {
-	if all.one != nil && all.id == id {
-		all.id, all.one = "", nil
-		return
+	for i, w := range all.few {
+		if w != nil && w.id == id {
+			all.few[i] = nil
+			return
+		}
 	}
 	delete(all.more, id)
+}
+
+func (all *waiters) all() iter.Seq[*waiter] {
+	return func(yield func(*waiter) bool) {
+		for _, w := range all.few {
+			if w != nil && !yield(w) {
+				return
+			}
+		}
+		for _, w := range all.more {
+			if !yield(w) {
+				return
+			}
+		}
+	}
+}
+
+func (all *waiters) none() bool { return all.few == [2]*waiter{} && len(all.more) == 0 }
+
+// shrink gives back what a burst of requests has left.
+func (all *waiters) shrink() {
+	if len(all.more) == 0 {
+		all.more = nil
+	}
 }
 
 func (s *Session) mayAnswer(asked JID, from string) bool {
@@ -144,10 +172,12 @@ func (s *Session) mayAnswer(asked JID, from string) bool {
 // server is the JID of the server itself.
 func (s *Session) server() JID { return JID{Domain: s.jid.Domain} }
 
-// settle hands a reply to its waiter.
+// settle hands a reply to its waiter, nil when the session has ended. Once: it never blocks.
 func (w *waiter) settle(st *stanza) {
 	switch {
 	case w.reply == nil:
+	case st == nil:
+		w.reply <- reply{}
 	case st.kind == kindError:
 		w.reply <- reply{refused: st.refusal()}
 	default:

@@ -15,12 +15,12 @@ import (
 type management struct {
 	counting bool   // our <enable/> is written: what we write from now on counts
 	enabled  bool   // the server has agreed: what it writes counts
+	asked    bool   // the server waits to be told
 	id       string // empty: the stream can't be resumed
 	at       *Address
 
 	received uint32 // stanzas of the server that we have handled
 	told     uint32 // those of them that we have told the server of
-	asked    bool   // the server waits to be told
 	sent     uint32 // stanzas that we have written, or begun to
 	acked    uint32 // those of them that the server says it has handled
 	unacked  []unacked

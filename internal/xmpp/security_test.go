@@ -59,14 +59,14 @@ func TestLargeStanzasStayWithinMemory(t *testing.T) {
 			cfg.setDefaults()
 			s := newSession(&cfg, &negotiation{cfg: &cfg, f: nowhere{}, jid: jid})
 			defer s.end(ErrClosed)
-			w := &waiter{reply: make(chan reply, 1)}
-			s.waiters.add("list", w)
-			s.waiters.add("members", w)
+			replies := make(chan reply, 2)
+			s.waiters.add("list", &waiter{reply: replies})
+			s.waiters.add("members", &waiter{reply: replies})
 			fuzz.Bounded(t, len(frame), maxFrame, func() {
 				err := s.receive(frame)
 				require.NotErrorIs(t, err, errMalformed)
 				select {
-				case r := <-w.reply:
+				case r := <-replies:
 					if r.refused == nil {
 						list, _ := blockers(r.element)
 						jidsIn(list)

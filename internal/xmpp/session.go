@@ -24,66 +24,66 @@ type Session struct {
 	prompt  *prompt.Conn // of f
 	addr    Address
 	jid     JID
-	resumed bool
 	handle  func(Event)
 	log     *slog.Logger
 	early   []string      // what came before Serve
-	done    chan struct{} // closed when the session has ended
-	parted  chan struct{} // closed when the connection is closed too
 	flushed chan struct{} // made by Close, closed when our end of the stream is written
 	started time.Time     // the zero of lastRead
 
 	keepAliveInterval time.Duration
 	keepAliveTimeout  time.Duration
-	pingedAt          time.Duration // since started; 0: no ping is out. Of the keepalive timer alone
 
 	lastRead atomic.Int64 // time.Duration since started
 	ignored  atomic.Int64
 	serving  atomic.Bool // Serve was called
 	handling atomic.Bool // the read loop is inside handle
+	resumed  bool        // immutable
 	flushers sync.WaitGroup
-	partOnce sync.Once
 
 	mu        sync.Mutex
-	err       error // why the session ended; nil: it has not
-	ending    bool  // Close was called
-	endTaken  bool  // somebody writes, or has written, our end of the stream
+	err       error         // why the session ended; nil: it has not
+	ending    bool          // Close was called
+	endTaken  bool          // somebody writes, or has written, our end of the stream
+	isCut     bool          // the connection is closed
+	flushing  bool          // a flusher is running, or has failed
+	parted    chan struct{} // made by Close, closed with isCut
 	waiters   waiters
-	queue     []outgoing // to be written
-	queued    int        // bytes in queue
-	flushing  bool       // a flusher is running, or has failed
-	writeErr  error      // why it failed
-	writeDog  *time.Timer
-	keepAlive *time.Timer // nil: off
-	sm        *management // nil: the server does not offer it
+	queue     []outgoing    // to be written
+	queued    int           // bytes in queue
+	writeErr  error         // why writing has failed
+	timer     *time.Timer   // nil: nothing to wait for yet
+	wakeAt    time.Duration // when it goes off, since started; 0: it does not
+	writeBy   time.Duration // when what is being written must be; 0: nothing is watched
+	pingedAt  time.Duration // 0: no ping was sent
+	sm        *management   // counts; nil: the server does not offer it
+	counts    management
 	tellTimer *time.Timer // nil: the server does not wait to be told. Idle sessions do without
 }
 
 func newSession(cfg *Config, n *negotiation) *Session {
 	s := &Session{
-		f: n.f, prompt: n.f.Prompt(), addr: n.addr, jid: n.jid, resumed: n.resumed, sm: n.management, early: n.early,
+		f: n.f, prompt: n.f.Prompt(), addr: n.addr, jid: n.jid, resumed: n.resumed, early: n.early,
 		handle: cfg.Handle, log: cfg.Logger,
 		keepAliveInterval: cfg.KeepAliveInterval, keepAliveTimeout: cfg.KeepAliveTimeout,
-		done: make(chan struct{}), parted: make(chan struct{}), started: time.Now(),
+		started: time.Now(),
 	}
-	s.mu.Lock() // the timers see a complete session
+	s.mu.Lock() // the timer sees a complete session
 	defer s.mu.Unlock()
-	s.writeDog = time.AfterFunc(writeTimeout, s.writeExpired)
-	s.writeDog.Stop()
+	if n.management != nil {
+		s.counts = *n.management
+		s.sm = &s.counts
+	}
 	if n.unheard {
 		s.waiters.add(sessionID, new(waiter))
 	}
 	if s.keepAliveInterval > 0 {
-		s.keepAlive = time.AfterFunc(s.keepAliveInterval, s.checkAlive)
+		s.wakeLocked(0, s.keepAliveInterval)
 	}
 	return s
 }
 
 // JID returns the full JID that the server bound.
 func (s *Session) JID() JID { return s.jid }
-
-// Done is closed when the session has ended.
-func (s *Session) Done() <-chan struct{} { return s.done }
 
 // Err returns why the session ended, nil while it has not.
 func (s *Session) Err() error {
@@ -143,6 +143,7 @@ func (s *Session) Serve() error {
 	for !s.serveFrame(s.f.ReadFrame(context.Background())) {
 	}
 	s.flushers.Wait()
+	_ = s.prompt.CatchUp() // the connection is cut: it does not take long
 	return s.Err()
 }
 
@@ -159,12 +160,7 @@ func (s *Session) serveFrame(frame string, err error) (over bool) {
 	} else {
 		s.end(err)
 	}
-	select {
-	case <-s.done:
-		return true
-	default:
-		return err != nil
-	}
+	return err != nil || s.Err() != nil
 }
 
 // Close ends the session as protocol.md 4.8 has it: unavailable presence, end of
@@ -173,6 +169,12 @@ func (s *Session) serveFrame(frame string, err error) (over bool) {
 // just broken. Serve then returns ErrClosed. More calls wait for the first.
 func (s *Session) Close(ctx context.Context) error {
 	s.mu.Lock()
+	if s.parted == nil {
+		s.parted = make(chan struct{})
+		if s.isCut {
+			close(s.parted)
+		}
+	}
 	first := s.err == nil && !s.ending
 	s.ending = s.ending || s.err == nil
 	if first && ctx.Err() == nil {
@@ -230,9 +232,11 @@ func (s *Session) finish(cause error) {
 	mine := !s.endTaken
 	s.endTaken = true
 	s.mu.Unlock()
-	if mine {
-		_ = s.f.End(ctx) // the connection goes either way
-	} else {
+	if mine && s.f.End(ctx) == nil { // the connection goes either way
+		stop := context.AfterFunc(ctx, s.f.Cut)
+		_ = s.prompt.CatchUp()
+		stop()
+	} else if !mine {
 		select {
 		case <-s.flushed:
 		case <-ctx.Done():
@@ -250,11 +254,15 @@ func (s *Session) end(cause error) {
 
 func (s *Session) cut() {
 	s.f.Cut()
-	s.partOnce.Do(func() { close(s.parted) })
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.isCut && s.parted != nil {
+		close(s.parted)
+	}
+	s.isCut = true
 }
 
-// mark notes that the session has ended, and why, if it had not. Who waits for a
-// reply learns it from done.
+// mark notes that the session has ended, and why, if it had not, and tells who waits for a reply.
 func (s *Session) mark(cause error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -269,15 +277,16 @@ func (s *Session) mark(cause error) {
 		s.sm.keep(s.queue)
 	}
 	s.queue = nil
+	for w := range s.waiters.all() {
+		w.settle(nil)
+	}
 	s.waiters = waiters{}
-	s.writeDog.Stop()
-	if s.keepAlive != nil {
-		s.keepAlive.Stop()
+	if s.timer != nil {
+		s.timer.Stop()
 	}
 	if s.tellTimer != nil {
 		s.tellTimer.Stop()
 	}
-	close(s.done)
 }
 
 // gone is what asking a session that has ended fails with.

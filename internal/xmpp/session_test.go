@@ -41,7 +41,6 @@ func TestSession(t *testing.T) {
 		require.NoError(t, c.Close(context.Background()))
 		require.Less(t, time.Since(start), closeTimeout, "the server ended its side at once")
 		require.ErrorIs(t, c.ended(), ErrClosed)
-		<-c.Done()
 		require.NoError(t, c.Close(context.Background()), "again")
 
 		_, _, err = c.LastActivity(context.Background(), "bob@xmpp.example.com")

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 
 	"github.com/mirrorfly-go/sdk/internal/plain"
@@ -35,13 +36,16 @@ type declaration struct {
 	text   string // ready to insert into a start tag
 }
 
+// usualScope is what a stream header mostly declares. All streams that have it share it.
+var usualScope = []declaration{{"xmlns:stream", "stream:", ` xmlns:stream="` + nsStream + `"`}}
+
 // maxScope is how many namespaces a stream header may declare: every frame
 // carries them all.
 const maxScope = 16
 
 func newTCPFramer(conn net.Conn) *tcpFramer {
 	conn = prompt.Wrap(conn)
-	return &tcpFramer{prompt: prompt.Below(conn), raw: conn, conn: conn, in: streamReader{from: conn}}
+	return &tcpFramer{prompt: prompt.Below(conn, writeTimeout), raw: conn, conn: conn, in: streamReader{from: conn}}
 }
 
 // dialTCP connects, for xmpps:// with TLS; ctx bounds only that.
@@ -75,7 +79,8 @@ func (t *tcpFramer) startTLS(ctx context.Context, cfg *Config) error {
 	if cfg.TLSConfig != nil {
 		conf = cfg.TLSConfig.Clone()
 	}
-	conf.NextProtos = nil // those are for HTTP
+	conf.NextProtos = nil                     // those are for HTTP
+	conf.Renegotiation = tls.RenegotiateNever // while it goes on, writing waits for the server; XMPP has no use for it (RFC 6120 5.3.5)
 	if conf.MinVersion < tls.VersionTLS12 {
 		conf.MinVersion = tls.VersionTLS12
 	}
@@ -174,6 +179,9 @@ func (t *tcpFramer) openStream(e edge, header string) (string, error) {
 	}
 	if len(t.scope) > maxScope {
 		return "", malformed("%d namespaces in the stream header", len(t.scope))
+	}
+	if slices.Equal(t.scope, usualScope) {
+		t.scope = usualScope
 	}
 	t.scan.floor = 1
 	return string(markup{space: nsFraming, name: "open", attrs: []string{

@@ -53,7 +53,7 @@ func dialWebSocket(ctx context.Context, cfg *Config, addr Address) (*wsFramer, e
 		}
 		return nil, fmt.Errorf("websocket upgrade: %w", plain.Error(err))
 	}
-	w := &wsFramer{prompt: prompt.Below(up.conn), conn: conn, socket: up.socket}
+	w := &wsFramer{prompt: prompt.Below(up.conn, writeTimeout), conn: conn, socket: up.socket}
 	if conn.Subprotocol() != "xmpp" {
 		w.Cut()
 		return nil, errors.New("websocket upgrade: server does not speak the subprotocol xmpp")
@@ -87,8 +87,11 @@ type upgrade struct {
 }
 
 func (u *upgrade) RoundTrip(req *http.Request) (*http.Response, error) {
-	trace := &httptrace.ClientTrace{GotConn: func(got httptrace.GotConnInfo) { u.conn = got.Conn }}
-	resp, err := u.base.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
+	if _, ok := u.base.(*http.Transport); ok { // others may use several connections at once
+		trace := &httptrace.ClientTrace{GotConn: func(got httptrace.GotConnInfo) { u.conn = got.Conn }}
+		req = req.WithContext(httptrace.WithClientTrace(req.Context(), trace))
+	}
+	resp, err := u.base.RoundTrip(req)
 	if err != nil {
 		return nil, err
 	}

@@ -39,7 +39,7 @@ func (s *Session) post(o outgoing, w *waiter) error {
 		return fmt.Errorf("%w: %w", ErrNotConnected, ErrClosed)
 	}
 	stuck := s.queued+len(o.frame) > maxQueued
-	alone := s.waiters.one == nil
+	alone := s.waiters.none()
 	here := !stuck && !s.flushing && w != nil && w.reply != nil && s.prompt != nil // who waits for a reply may as well write
 	if !stuck {
 		if w != nil {
@@ -80,7 +80,13 @@ func (s *Session) enqueueLocked(o outgoing) {
 // flushHere writes one batch in the goroutine of who asks, over a connection that takes it without waiting for the server: a
 // goroutine less to wake for each request. What is left, or late, is for flush.
 func (s *Session) flushHere() {
-	defer s.flushers.Done()
+	written := false
+	defer func() {
+		if !written { // a Logger has panicked, and who asks goes on: nobody would write any more
+			s.end(errWriteBroken)
+		}
+		s.flushers.Done()
+	}()
 	var b batch
 	s.mu.Lock()
 	for s.takeLocked(&b, false) {
@@ -89,6 +95,7 @@ func (s *Session) flushHere() {
 
 	err := s.write(&b)
 	late := s.prompt.Behind()
+	written = true
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -116,25 +123,39 @@ func (s *Session) flush() {
 			s.mu.Unlock()
 			return
 		}
-		s.writeDog.Reset(writeTimeout)
+		if s.prompt == nil {
+			s.watchLocked(writeTimeout)
+		}
 		s.mu.Unlock()
 
 		err := s.write(&b)
 		if err == nil {
-			err = s.prompt.CatchUp()
+			err = s.catchUp()
 		}
 		if err == nil && b.end {
 			close(s.flushed)
 		}
 
 		s.mu.Lock()
-		s.writeDog.Stop()
+		s.unwatchLocked()
 		s.wroteLocked(&b, err)
 		s.mu.Unlock()
 		if err != nil {
 			return
 		}
 	}
+}
+
+// catchUp waits until the server has made room for what is written.
+func (s *Session) catchUp() error {
+	if s.prompt.Behind() {
+		s.mu.Lock()
+		if s.err == nil {
+			s.watchLocked(writeTimeout)
+		}
+		s.mu.Unlock()
+	}
+	return s.prompt.CatchUp()
 }
 
 // wroteLocked notes how writing b went.
@@ -144,7 +165,7 @@ func (s *Session) wroteLocked(b *batch, err error) {
 		// The server may have said why it hung up: leave the read loop
 		// a moment to find it. flushing stays set, nothing more is written.
 		s.writeErr = err
-		s.writeDog.Reset(lastWords)
+		s.watchLocked(lastWords)
 	}
 }
 
@@ -204,16 +225,4 @@ func (s *Session) write(b *batch) error {
 		return s.f.End(context.Background())
 	}
 	return nil
-}
-
-// writeExpired is the write watchdog: a write takes too long, or has failed and
-// the read loop found no better reason.
-func (s *Session) writeExpired() {
-	s.mu.Lock()
-	cause := s.writeErr
-	s.mu.Unlock()
-	if cause == nil {
-		cause = errWriteStuck
-	}
-	s.end(cause)
 }

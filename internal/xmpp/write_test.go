@@ -1,15 +1,22 @@
 package xmpp
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
+	"log/slog"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/mirrorfly-go/sdk/internal/prompt"
 	"github.com/mirrorfly-go/sdk/internal/unsent"
@@ -31,6 +38,16 @@ func promptWebSocketServer(t testing.TB, s script) Config {
 	return cfg
 }
 
+// requirePrompt sees to it that writes do not wait, on systems where that can be.
+func requirePrompt(t *testing.T, c *client) {
+	t.Helper()
+	if runtime.GOOS == "windows" {
+		require.Nil(t, c.prompt)
+		t.Skip("this system has no way to write without waiting")
+	}
+	require.NotNil(t, c.prompt)
+}
+
 // A server that does not read for a while holds up nobody longer than the context says. What was written arrives once it reads, in
 // order; what was not never does, and says so.
 func TestServerThatReadsLater(t *testing.T) {
@@ -39,6 +56,8 @@ func TestServerThatReadsLater(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			begin, seen := make(chan struct{}), make(chan string, 1000)
+			proceed := sync.OnceFunc(func() { close(begin) })
+			defer proceed()
 			c := dial(t, server(t, func(p *peer) {
 				p.login()
 				<-begin
@@ -54,7 +73,7 @@ func TestServerThatReadsLater(t *testing.T) {
 					p.send(`<iq xmlns="jabber:client" type="result" id="` + n.attr("id") + `"/>`)
 				}
 			}))
-			require.NotNil(t, c.prompt)
+			requirePrompt(t, c)
 			large := strings.Repeat("x", maxFrame/2)
 			ask := func(i int, d time.Duration) error {
 				ctx, cancel := context.WithTimeout(t.Context(), d)
@@ -80,7 +99,7 @@ func TestServerThatReadsLater(t *testing.T) {
 				require.Less(t, time.Since(start), 5*time.Second)
 				i++
 			}
-			close(begin)
+			proceed()
 			require.NoError(t, ask(i, 10*time.Second))
 			for _, nick := range append(want, fmt.Sprint("n", i)) {
 				require.Equal(t, nick, <-seen)
@@ -89,5 +108,121 @@ func TestServerThatReadsLater(t *testing.T) {
 			require.False(t, c.prompt.Behind())
 			require.NoError(t, c.Close(within(t, 5*time.Second)))
 		})
+	}
+}
+
+// fill writes until something is late, below what counts requests.
+func fill(t *testing.T, c *client, w io.Writer) {
+	t.Helper()
+	for n := 0; !c.prompt.Behind(); n++ {
+		require.Less(t, n, 1000, "nothing is ever late")
+		_, err := w.Write(bytes.Repeat([]byte{' '}, 10_000)) // a keepalive (RFC 6120 4.6.1)
+		require.NoError(t, err)
+	}
+}
+
+// The end of the stream comes after what is late.
+func TestEndOfTheStreamComesLast(t *testing.T) {
+	late, ended, seen := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	proceed := sync.OnceFunc(func() { close(late) })
+	read := sync.OnceFunc(func() { close(ended) })
+	defer proceed()
+	defer read()
+	c := dial(t, directTLSServer(t, func(p *peer) {
+		p.login()
+		<-late
+		p.send("<a></b>") // we end the stream
+		<-ended
+		for {
+			if _, err := p.read(); err != nil {
+				seen <- err
+				return
+			}
+		}
+	}))
+	requirePrompt(t, c)
+	fill(t, c, c.f.(*tcpFramer).conn)
+	proceed()
+	require.Eventually(t, func() bool { return c.Err() != nil }, 5*time.Second, time.Millisecond)
+	read()
+	require.ErrorIs(t, c.ended(), errMalformed)
+	require.ErrorIs(t, <-seen, errStreamEnd)
+}
+
+// Nothing of a session runs when Close and Serve have returned, however much is late.
+func TestNothingRunsAfterServe(t *testing.T) {
+	cut := make(chan struct{})
+	defer close(cut)
+	server := directTLSServer(t, func(p *peer) { p.login(); <-cut })
+	for range 20 {
+		c := dial(t, server)
+		requirePrompt(t, c)
+		fill(t, c, c.f.(*tcpFramer).conn)
+		require.NoError(t, c.Close(done()))
+		require.ErrorIs(t, c.ended(), ErrClosed)
+		require.Error(t, c.prompt.CatchUp())
+		goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	}
+}
+
+// A Logger that panics in the goroutine of who asks ends the session, as it would in one of ours: nobody could write any more.
+func TestLoggerThatPanics(t *testing.T) {
+	cfg := directTLSServer(t, func(p *peer) { p.login(); p.drain() })
+	log := &panicking{Handler: slog.DiscardHandler}
+	cfg.Logger = slog.New(log)
+	c := dial(t, cfg)
+	requirePrompt(t, c)
+	log.now.Store(true)
+	require.Panics(t, func() { _ = c.Ping(within(t, 5*time.Second)) })
+	require.ErrorIs(t, c.ended(), errWriteBroken)
+	require.ErrorIs(t, c.Ping(within(t, 5*time.Second)), ErrNotConnected)
+}
+
+type panicking struct {
+	slog.Handler
+	now atomic.Bool
+}
+
+func (*panicking) Enabled(context.Context, slog.Level) bool { return true }
+
+func (p *panicking) Handle(context.Context, slog.Record) error {
+	if p.now.Swap(false) {
+		panic("no space left on device")
+	}
+	return nil
+}
+
+// twice makes every request two times at once, as a RoundTripper that hedges does.
+type twice struct{ http.RoundTripper }
+
+func (h twice) RoundTrip(r *http.Request) (*http.Response, error) {
+	type answer struct {
+		*http.Response
+		error
+	}
+	answers := make(chan answer, 2)
+	for range 2 {
+		go func() {
+			resp, err := h.RoundTripper.RoundTrip(r.Clone(r.Context()))
+			answers <- answer{resp, err}
+		}()
+	}
+	first := <-answers
+	go func() {
+		if second := <-answers; second.error == nil {
+			_ = second.Body.Close()
+		}
+	}()
+	return first.Response, first.error
+}
+
+func TestRoundTripperThatHedges(t *testing.T) {
+	cfg := promptWebSocketServer(t, func(p *peer) { p.impatient = true; p.login(); p.drain() })
+	cfg.HTTPClient.Transport = twice{cfg.HTTPClient.Transport}
+	for range 5 {
+		c := dial(t, cfg)
+		require.Nil(t, c.prompt, "nobody can say which of the two it is")
+		require.NoError(t, c.Close(done()))
+		require.ErrorIs(t, c.ended(), ErrClosed)
 	}
 }
