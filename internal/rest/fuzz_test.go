@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -234,12 +236,17 @@ func requireFeatures(t *testing.T, data string, nested bool, got Features) {
 	if json.Unmarshal([]byte(data), &fields) != nil {
 		return // it was JSON in a JSON string, or was not sealed at all
 	}
-	said := strings.ToLower(data)
-	for name, on := range got.wire() {
-		if !*on {
-			require.Contains(t, said, strings.ToLower(name), "it was not told")
-			require.NotContains(t, []string{"true", "1", `"1"`, `"true"`, "null"}, string(fields[name]), nested)
+	flags := reflect.TypeFor[features]()
+	for i := range flags.NumField() {
+		if reflect.ValueOf(got).FieldByName(flags.Field(i).Name).Bool() {
+			continue
 		}
+		said := nested && strings.Contains(strings.ToLower(strings.ToUpper(data)), strings.ToLower(flags.Field(i).Tag.Get("json")))
+		for name, value := range fields {
+			yes := slices.Contains([]string{"true", "1", `"1"`, `"true"`, "null"}, string(value))
+			said = said || !yes && strings.EqualFold(name, flags.Field(i).Tag.Get("json")) // as encoding/json compares
+		}
+		require.True(t, said, "%s was not told", flags.Field(i).Name)
 	}
 }
 

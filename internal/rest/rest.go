@@ -61,6 +61,13 @@ type Client struct {
 // body to another host, and never goes from https to http. Its Timeout bounds each
 // JSON call as usual, but no transfer of a file: that may take as long as it moves.
 func New(cfg Config) *Client {
+	c := new(Client)
+	c.Init(cfg)
+	return c
+}
+
+// Init is New for a Client that is a part of something else. It comes before everything else, and once.
+func (c *Client) Init(cfg Config) {
 	if cfg.LookupURL == "" {
 		cfg.LookupURL = lookupURL
 	}
@@ -73,11 +80,10 @@ func New(cfg Config) *Client {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	c := &Client{cfg: cfg, http: guardedClient(cfg.HTTPClient), wait: sleep}
+	c.cfg, c.http, c.wait = cfg, guardedClient(cfg.HTTPClient), sleep
 	if cfg.HTTPClient != nil {
 		c.timeout = cfg.HTTPClient.Timeout
 	}
-	return c
 }
 
 // Close ends the shared work (licence lookup, re-login) and waits for it. Calls

@@ -32,6 +32,7 @@ func (s *Service) UnmarshalJSON(b []byte) error {
 		SignalServerDomain text `json:"signalServerDomain"`
 		IV                 text `json:"iv"`
 		IVProfile          text `json:"ivProfile"`
+		features
 	}
 	if err := json.Unmarshal(b, &wire); err != nil {
 		return err
@@ -41,8 +42,9 @@ func (s *Service) UnmarshalJSON(b []byte) error {
 		XMPPDomain: string(wire.XMPPDomain), XMPPPort: string(wire.XMPPPort),
 		SignalServer: string(wire.SignalServerDomain),
 		IV:           string(wire.IV), IVProfile: string(wire.IVProfile),
+		Features: wire.told(),
 	}
-	return json.Unmarshal(b, &s.Features)
+	return nil
 }
 
 // Features are the plan's flags. Each is true unless the service said otherwise.
@@ -68,59 +70,65 @@ type Features struct {
 	ViewAllMedias      bool
 }
 
+// features are the flags on the wire, all true at first.
+type features struct {
+	GroupChat          feature `json:"groupChat"`
+	Attachment         feature `json:"attachment"`
+	ImageAttachment    feature `json:"imageAttachment"`
+	VideoAttachment    feature `json:"videoAttachment"`
+	AudioAttachment    feature `json:"audioAttachment"`
+	DocumentAttachment feature `json:"documentAttachment"`
+	ContactAttachment  feature `json:"contactAttachment"`
+	LocationAttachment feature `json:"locationAttachment"`
+	One2OneCall        feature `json:"one2oneCall"`
+	GroupCall          feature `json:"groupCall"`
+	RecentChatSearch   feature `json:"recentchatSearch"`
+	StarMessage        feature `json:"starMessage"`
+	ClearChat          feature `json:"clearChat"`
+	DeleteChat         feature `json:"deleteChat"`
+	Translation        feature `json:"translation"`
+	Block              feature `json:"block"`
+	Report             feature `json:"report"`
+	DeleteMessage      feature `json:"deleteMessage"`
+	ViewAllMedias      feature `json:"viewAllMedias"`
+}
+
+// feature is true unless the service says otherwise.
+type feature struct{ off bool }
+
+func (f *feature) UnmarshalJSON(b []byte) error {
+	var on flag
+	err := on.UnmarshalJSON(b)
+	f.off = !bool(on) && string(b) != "null"
+	return err
+}
+
+func (f *features) told() Features {
+	return Features{
+		GroupChat:          !f.GroupChat.off,
+		Attachment:         !f.Attachment.off,
+		ImageAttachment:    !f.ImageAttachment.off,
+		VideoAttachment:    !f.VideoAttachment.off,
+		AudioAttachment:    !f.AudioAttachment.off,
+		DocumentAttachment: !f.DocumentAttachment.off,
+		ContactAttachment:  !f.ContactAttachment.off,
+		LocationAttachment: !f.LocationAttachment.off,
+		One2OneCall:        !f.One2OneCall.off,
+		GroupCall:          !f.GroupCall.off,
+		RecentChatSearch:   !f.RecentChatSearch.off,
+		StarMessage:        !f.StarMessage.off,
+		ClearChat:          !f.ClearChat.off,
+		DeleteChat:         !f.DeleteChat.off,
+		Translation:        !f.Translation.off,
+		Block:              !f.Block.off,
+		Report:             !f.Report.off,
+		DeleteMessage:      !f.DeleteMessage.off,
+		ViewAllMedias:      !f.ViewAllMedias.off,
+	}
+}
+
 // AllFeatures is what holds until the service has told its flags.
-func AllFeatures() Features {
-	var f Features
-	for _, p := range f.wire() {
-		*p = true
-	}
-	return f
-}
-
-func (f *Features) wire() map[string]*bool {
-	return map[string]*bool{
-		"groupChat":          &f.GroupChat,
-		"attachment":         &f.Attachment,
-		"imageAttachment":    &f.ImageAttachment,
-		"videoAttachment":    &f.VideoAttachment,
-		"audioAttachment":    &f.AudioAttachment,
-		"documentAttachment": &f.DocumentAttachment,
-		"contactAttachment":  &f.ContactAttachment,
-		"locationAttachment": &f.LocationAttachment,
-		"one2oneCall":        &f.One2OneCall,
-		"groupCall":          &f.GroupCall,
-		"recentchatSearch":   &f.RecentChatSearch,
-		"starMessage":        &f.StarMessage,
-		"clearChat":          &f.ClearChat,
-		"deleteChat":         &f.DeleteChat,
-		"translation":        &f.Translation,
-		"block":              &f.Block,
-		"report":             &f.Report,
-		"deleteMessage":      &f.DeleteMessage,
-		"viewAllMedias":      &f.ViewAllMedias,
-	}
-}
-
-// UnmarshalJSON reads the flags; an absent one is true.
-func (f *Features) UnmarshalJSON(b []byte) error {
-	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(b, &fields); err != nil {
-		return err
-	}
-	*f = AllFeatures()
-	for name, p := range f.wire() {
-		raw, told := fields[name]
-		if !told || string(raw) == "null" {
-			continue
-		}
-		var v flag
-		if err := v.UnmarshalJSON(raw); err != nil {
-			return err
-		}
-		*p = bool(v)
-	}
-	return nil
-}
+func AllFeatures() Features { return new(features).told() }
 
 // ServiceConfig asks for the configuration of username's service
 // (GET /users/config, protocol.md 4.1).

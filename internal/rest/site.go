@@ -33,7 +33,11 @@ func parseBase(raw string, allowInsecure bool) (string, error) {
 	if u.Scheme == "http" && !allowInsecure {
 		return "", insecure()
 	}
-	return strings.TrimRight(u.String(), "/"), nil
+	base := strings.TrimRight(u.String(), "/")
+	if strings.HasPrefix(raw, base) {
+		base = raw[:len(base)] // which is held already
+	}
+	return base, nil
 }
 
 // Trial reports whether the service is used in trial (sandbox) mode. It may have
