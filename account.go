@@ -13,7 +13,7 @@ import (
 func (c *Client) GetCurrentUserJID() (Result[string], error) {
 	return run(context.Background(), c, "GetCurrentUserJID", success, func(context.Context) (string, error) {
 		me, err := c.checkRegistered()
-		return me.username + "@" + me.service.XMPPHost, err
+		return me.username + "@" + me.service().XMPPHost, err
 	})
 }
 

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mirrorfly-go/sdk/internal/uuid"
@@ -24,15 +26,16 @@ const (
 // connection keeps one login's XMPP session up. It outlives the sessions that carry it; its
 // goroutine is the only one that replaces them.
 type connection struct {
-	client *Client
-	me     account // immutable; whose session it is, also when the client has forgotten it
-	ctx    context.Context
-	cancel context.CancelFunc
-	done   chan struct{} // closed when supervise has returned
+	client  *Client
+	me      account        // immutable; whose session it is, also when the client has forgotten it
+	life    lifetime       // ends when n is told to stop, at the latest with the client's
+	tie     tie            // to that
+	running sync.WaitGroup // supervise
+	over    atomic.Bool    // supervise has returned: nothing keeps the session up any more
 
 	session *xmpp.Session    // guarded by client.mu; nil while there is none
 	back    bool             // immutable; it goes on for a connection that was lost
-	lost    *xmpp.Resumption // what the next session may take up; of supervise until done is closed
+	lost    *xmpp.Resumption // what the next session may take up; of supervise while it runs
 }
 
 // connection returns what keeps the session up, or nil.
@@ -52,7 +55,7 @@ func (n *connection) dial(ctx context.Context, wirePassword string, lost *xmpp.R
 	}
 	s, err := xmpp.Dial(ctx, xmpp.Config{
 		Addresses:         addresses,
-		Domain:            me.service.XMPPHost,
+		Domain:            me.service().XMPPHost,
 		Username:          me.username,
 		Password:          wirePassword,
 		Authorize:         authorize,
@@ -60,7 +63,7 @@ func (n *connection) dial(ctx context.Context, wirePassword string, lost *xmpp.R
 		AllowInsecure:     c.cfg.AllowInsecure,
 		HTTPClient:        c.http,
 		TLSConfig:         c.cfg.TLSConfig,
-		DialContext:       c.cfg.DialContext,
+		DialContext:       c.dial,
 		KeepAliveInterval: c.cfg.KeepAlive.Interval,
 		KeepAliveTimeout:  c.cfg.KeepAlive.Timeout,
 		UserAgent:         c.cfg.userAgent(),
@@ -80,16 +83,17 @@ func (n *connection) dial(ctx context.Context, wirePassword string, lost *xmpp.R
 
 // addressesFor are those of the Config, or what the service has handed out (protocol.md 4.3).
 func (c *Client) addressesFor(me account) ([]xmpp.Address, error) {
-	if len(c.addresses) > 0 {
-		return c.addresses, nil
+	if own, err := c.cfg.addresses(); len(own) > 0 || err != nil {
+		return own, err
 	}
-	host, port := me.service.XMPPHost, me.service.XMPPPortWeb
+	told := me.service()
+	host, port := told.XMPPHost, told.XMPPPortWeb
 	if port == "" {
 		port = "443"
 	}
 	if c.cfg.Transport == TransportTCP {
-		if host, port = me.service.XMPPDomain, me.service.XMPPPort; host == "" {
-			host = me.service.XMPPHost
+		if host, port = told.XMPPDomain, told.XMPPPort; host == "" {
+			host = told.XMPPHost
 		}
 		if port == "" {
 			port = "5222" // RFC 6120 3.2.1
@@ -107,30 +111,27 @@ func (c *Client) addressesFor(me account) ([]xmpp.Address, error) {
 
 // newConnection prepares the keeper of a session for me. It does nothing until supervise.
 func (c *Client) newConnection(me account) *connection {
-	n := &connection{client: c, me: me, done: make(chan struct{})}
-	n.ctx, n.cancel = context.WithCancel(c.life)
+	n := &connection{client: c, me: me}
+	n.tie.who = &n.life
+	c.life.bind(&n.tie)
 	return n
+}
+
+// cancel ends what n is doing, and what it would do. It is idempotent.
+func (n *connection) cancel() {
+	n.client.life.release(&n.tie)
+	n.life.end(context.Canceled)
 }
 
 // install makes s the client's session, unless n was told to stop meanwhile.
 func (n *connection) install(s *xmpp.Session) bool {
 	n.client.mu.Lock()
 	defer n.client.mu.Unlock()
-	if n.ctx.Err() != nil {
+	if n.life.ended() {
 		return false
 	}
 	n.session = s
 	return true
-}
-
-// over reports whether nothing keeps the session up any more.
-func (n *connection) over() bool {
-	select {
-	case <-n.done:
-		return true
-	default:
-		return false
-	}
 }
 
 // stop ends the session and the goroutine, and waits for both.
@@ -146,13 +147,14 @@ func (n *connection) stop(timeout time.Duration) {
 			n.client.cfg.Logger.DebugContext(ctx, "closing the XMPP session", "err", err)
 		}
 	}
-	<-n.done
+	n.running.Wait()
 }
 
 // supervise serves s and every session that follows it, until stop or until there is
 // no point in trying again. A nil s is one that has to be made. It is the connection's one goroutine.
 func (n *connection) supervise(s *xmpp.Session) {
-	defer close(n.done)
+	defer n.running.Done()
+	defer n.over.Store(true)
 	failures := 0 // since a connection last held
 	if s == nil {
 		s = n.reconnect(&failures)
@@ -163,7 +165,7 @@ func (n *connection) supervise(s *xmpp.Session) {
 		if time.Since(start) > stableAfter {
 			failures = 0
 		}
-		again := n.ctx.Err() == nil && isTransient(err) && !n.client.cfg.Reconnect.Disabled
+		again := !n.life.ended() && isTransient(err) && !n.client.cfg.Reconnect.Disabled
 		n.lost = s.Resumption()
 		n.tellLost(s, err, !again)
 		if !again {
@@ -180,8 +182,9 @@ func (n *connection) tellLost(s *xmpp.Session, err error, final bool) {
 	n.client.ignored += s.Ignored()
 	n.client.mu.Unlock()
 	event := ConnectionEvent{Status: StatusDisconnected, Final: final}
-	if n.ctx.Err() == nil {
-		event.Err = explain(n.ctx, "Connect", explainDial(n.ctx, err))
+	if !n.life.ended() {
+		ctx := context.Background() // nothing has ended but the session
+		event.Err = explain(ctx, "Connect", explainDial(ctx, err))
 	}
 	n.client.tell(event)
 }
@@ -189,17 +192,19 @@ func (n *connection) tellLost(s *xmpp.Session, err error, final bool) {
 // reconnect tries until there is a session, and returns nil when it gave up or was stopped.
 func (n *connection) reconnect(failures *int) *xmpp.Session {
 	c, policy := n.client, n.client.cfg.Reconnect
+	ctx := n.life.begin(context.Background(), 0)
+	defer ctx.over()
 	for attempt := 1; policy.MaxAttempts == 0 || attempt <= policy.MaxAttempts; attempt++ {
-		n.awaitLeaving()
-		if n.ctx.Err() != nil {
+		n.awaitLeaving(ctx)
+		if n.life.ended() {
 			return nil // DISCONNECTED has been told
 		}
 		delay := backoff(policy, *failures)
 		*failures++
 		c.tell(ConnectionEvent{Status: StatusReconnecting, Attempt: attempt, RetryIn: delay})
-		s, err := n.redial(delay, n.lost)
+		s, err := n.redial(ctx, delay, n.lost)
 		switch {
-		case n.ctx.Err() != nil:
+		case n.life.ended():
 			c.tell(ConnectionEvent{Status: StatusDisconnected, Final: true})
 			return nil
 		case err == nil:
@@ -208,7 +213,7 @@ func (n *connection) reconnect(failures *int) *xmpp.Session {
 				c.listeners.missed.Emit(MissedEvent{Gap: true})
 			}
 			return s
-		case !n.tellFailed(err, attempt, attempt == policy.MaxAttempts):
+		case !n.tellFailed(ctx, err, attempt, attempt == policy.MaxAttempts):
 			return nil
 		}
 	}
@@ -217,7 +222,7 @@ func (n *connection) reconnect(failures *int) *xmpp.Session {
 
 // awaitLeaving holds reconnection while Logout or DeleteMyAccount waits for the service:
 // the server often cuts the connection before that answer arrives.
-func (n *connection) awaitLeaving() {
+func (n *connection) awaitLeaving(ctx context.Context) {
 	n.client.mu.Lock()
 	leaving := n.client.leaving
 	n.client.mu.Unlock()
@@ -226,25 +231,25 @@ func (n *connection) awaitLeaving() {
 	}
 	select {
 	case <-leaving:
-	case <-n.ctx.Done():
+	case <-ctx.Done():
 	}
 }
 
 // redial waits, then makes one attempt with a fresh wire password (protocol.md 4.6).
-func (n *connection) redial(delay time.Duration, lost *xmpp.Resumption) (*xmpp.Session, error) {
+func (n *connection) redial(ctx context.Context, delay time.Duration, lost *xmpp.Resumption) (*xmpp.Session, error) {
 	timer := time.NewTimer(delay)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-n.ctx.Done():
-		return nil, n.ctx.Err()
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
-	done, err := n.client.cfg.Dials.wait(n.ctx)
+	done, err := n.client.cfg.Dials.wait(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer done()
-	ctx, cancel := context.WithTimeout(n.ctx, n.client.cfg.RequestTimeout)
+	ctx, cancel := context.WithTimeout(ctx, n.client.cfg.RequestTimeout)
 	defer cancel()
 	wirePassword, err := n.client.rest.WirePassword(ctx, n.password())
 	if err != nil {
@@ -256,7 +261,7 @@ func (n *connection) redial(delay time.Duration, lost *xmpp.Resumption) (*xmpp.S
 	}
 	if !n.install(s) {
 		_ = s.Close(ctx) // ctx has ended: this only drops the socket
-		return nil, n.ctx.Err()
+		return nil, context.Canceled
 	}
 	return s, nil
 }
@@ -272,8 +277,8 @@ func (n *connection) password() string {
 }
 
 // tellFailed tells why an attempt to connect failed, and whether another follows.
-func (n *connection) tellFailed(err error, attempt int, last bool) (again bool) {
-	event := n.client.failure(n.ctx, err)
+func (n *connection) tellFailed(ctx context.Context, err error, attempt int, last bool) (again bool) {
+	event := n.client.failure(ctx, err)
 	event.Attempt = attempt
 	if event.Status == StatusAuthFail {
 		n.client.forgetPassword(n.me.username)
@@ -375,7 +380,7 @@ func (n *connection) handleBlockPush(e xmpp.BlockPush) {
 
 func (n *connection) handleUserBlocked(e xmpp.UserBlocked) {
 	user := localPart(e.User)
-	jid := user + "@" + n.me.service.XMPPHost
+	jid := user + "@" + n.me.service().XMPPHost
 	if e.Blocked {
 		n.client.listeners.presence.Emit(PresenceEvent{FromUserJID: jid, Status: "unavailable"})
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unique"
 
 	"github.com/stretchr/testify/require"
 
@@ -70,7 +71,7 @@ func TestCloseTellsTheEnd(t *testing.T) {
 func TestFailureAtTheEndOfLife(t *testing.T) {
 	client, err := New(Config{LicenseKey: "key", APIBaseURL: "https://api.example.com"})
 	require.NoError(t, err)
-	_, err = answer(t.Context(), client, "Connect", "", func(ctx context.Context) (None, error) {
+	_, err = answer(client.life.begin(t.Context(), 0), client, "Connect", "", func(ctx context.Context) (None, error) {
 		require.NoError(t, client.Close())
 		event := client.failure(ctx, errors.New("connection refused"))
 		require.ErrorIs(t, event.Err, ErrClosed)
@@ -132,12 +133,12 @@ func TestAddressesHandedOut(t *testing.T) {
 		{TransportTCP, "own.example", rest.Service{XMPPHost: "x.example", XMPPDomain: "c2s.example"}, "xmpp://own.example:5222"},
 	} {
 		client := &Client{cfg: Config{Transport: c.transport, XMPPHost: c.override}}
-		got, err := client.addressesFor(account{service: client.overridden(c.service)})
+		got, err := client.addressesFor(account{told: unique.Make(client.overridden(c.service))})
 		require.NoError(t, err)
 		require.Equal(t, c.want, got[0].String())
 	}
 	client := &Client{cfg: Config{Transport: TransportTCP}}
-	_, err := client.addressesFor(account{service: rest.Service{XMPPHost: "x.example", XMPPPort: "no port"}})
+	_, err := client.addressesFor(account{told: unique.Make(rest.Service{XMPPHost: "x.example", XMPPPort: "no port"})})
 	require.ErrorContains(t, err, "no port")
 }
 

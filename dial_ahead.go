@@ -19,8 +19,8 @@ type dialAhead struct {
 // dialAhead begins to connect where Register has told the host already and nothing is in the way; else it returns nil.
 func (c *Client) dialAhead(ctx context.Context, me account, wirePassword string) *dialAhead {
 	c.mu.Lock()
-	known := c.conn == nil && c.me.username == me.username && c.me.service.XMPPHost != ""
-	me.service, me.registered = c.me.service, true
+	known := c.conn == nil && c.me.username == me.username && c.me.service().XMPPHost != ""
+	me.told, me.registered = c.me.told, true
 	c.mu.Unlock()
 	if !known {
 		return nil
@@ -28,9 +28,8 @@ func (c *Client) dialAhead(ctx context.Context, me account, wirePassword string)
 	d := &dialAhead{connection: c.newConnection(me), loggedIn: make(chan struct{}), done: make(chan struct{})}
 	go func() { // owner: d; ends with the attempt, which giveUp and finish wait for
 		defer close(d.done)
-		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
-		defer context.AfterFunc(d.ctx, cancel)()
+		ctx := d.life.begin(ctx, 0)
+		defer ctx.over()
 		d.session, d.err = d.dial(ctx, wirePassword, nil, d.await)
 	}()
 	return d
@@ -42,9 +41,10 @@ func (d *dialAhead) await(ctx context.Context) error {
 	select {
 	case <-d.loggedIn:
 		return nil
-	case <-d.ctx.Done():
-		return errNotLoggedIn
 	case <-ctx.Done():
+		if d.life.ended() {
+			return errNotLoggedIn
+		}
 		return ctx.Err()
 	}
 }

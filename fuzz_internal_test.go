@@ -52,7 +52,7 @@ func FuzzPhoneAnswer(f *testing.F) {
 	for _, s := range []string{"", "null", `"x"`, `{"id":5}`, `{"id":"plain"}`, `{"id":"{\"username\":\"u\",\"password\":\"p\"}"}`} {
 		f.Add(s, s)
 	}
-	q := &QRLogin{client: &Client{cfg: Config{LicenseKey: licence, Logger: slog.New(slog.DiscardHandler)}}, ctx: f.Context()}
+	q := &QRLogin{client: &Client{cfg: Config{LicenseKey: licence, Logger: slog.New(slog.DiscardHandler)}}, ctx: new(lifetime).begin(f.Context(), 0)}
 	f.Fuzz(func(t *testing.T, arg, plain string) {
 		var answer phoneAnswer
 		var ok bool

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"unique"
 
 	"github.com/mirrorfly-go/sdk/internal/rest"
 	"github.com/mirrorfly-go/sdk/internal/xmpp"
@@ -89,14 +90,14 @@ func (c *Client) rememberRegistered(found *rest.Account) Credentials {
 	defer c.mu.Unlock()
 	service, same := found.Service, c.me.username == found.Username
 	if same {
-		service = completed(service, c.me.service)
+		service = completed(service, c.me.service())
 		c.rest.ChangePassword(found.Username, found.Password)
 	}
 	service = c.overridden(service)
-	service.XMPPHost = cmp.Or(service.XMPPHost, c.me.service.XMPPHost)
+	service.XMPPHost = cmp.Or(service.XMPPHost, c.me.service().XMPPHost)
 	if c.conn == nil || same {
 		c.me = account{
-			username: found.Username, password: found.Password, service: service,
+			username: found.Username, password: found.Password, told: unique.Make(service),
 			registered: same && c.me.registered, qrSocketID: c.me.qrSocketID,
 		}
 	}
@@ -142,7 +143,7 @@ func (c *Client) overridden(service rest.Service) rest.Service {
 // 409 ErrAlreadyLoggedIn when connected; 500 ErrNotConnected and ErrNetwork when the XMPP server
 // cannot be reached, with the cause; 599 ErrNetwork when the service cannot, or the time of ctx or Config.RequestTimeout is over.
 func (c *Client) Connect(ctx context.Context, username, password string) (Result[None], error) {
-	return answer(ctx, c, "Connect", "Login Success", func(ctx context.Context) (None, error) {
+	return answer(c.life.begin(ctx, 0), c, "Connect", "Login Success", func(ctx context.Context) (None, error) {
 		me := account{username: username, password: password}
 		if err := c.checkLogin(me); err != nil {
 			return None{}, err
@@ -209,7 +210,7 @@ func (c *Client) stopOld(username string) *connection {
 	if old == nil {
 		return nil
 	}
-	ours := !old.over() && old.me.username == username
+	ours := !old.over.Load() && old.me.username == username
 	old.stop(closeTimeout)
 	if !ours {
 		return nil
@@ -221,7 +222,7 @@ func (c *Client) stopOld(username string) *connection {
 func (c *Client) refuse() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.conn == nil || c.conn.over() {
+	if c.conn == nil || c.conn.over.Load() {
 		c.me.registered = false
 	}
 }
@@ -271,28 +272,29 @@ const invalidCredentials = "Invalid Credentials"
 func (c *Client) prepare(ctx context.Context, me account, q *QRLogin) (account, error) {
 	c.mu.Lock()
 	if c.me.username == me.username {
-		me.service = c.me.service
+		me.told = c.me.told
 	} else {
-		me.service.Features = rest.AllFeatures()
+		me.told = nobody().told
 	}
 	me.registered = true
 	c.conn, c.me = nil, me
 	c.setQR(q)
 	c.mu.Unlock()
-	if me.service.XMPPHost != "" {
+	if me.service().XMPPHost != "" {
 		return me, nil
 	}
 	service, err := c.rest.ServiceConfig(ctx, me.username)
 	if err != nil {
 		return account{}, explainConfig(err)
 	}
-	me.service = c.overridden(*service)
-	if me.service.XMPPHost == "" {
+	told := c.overridden(*service)
+	if told.XMPPHost == "" {
 		return account{}, &Error{
 			StatusCode: errNotConnected.StatusCode, Message: errNotConnected.Message,
 			Err: errors.New("the service has told no XMPP host; set Config.XMPPHost"), kind: ErrNotConnected,
 		}
 	}
+	me.told = unique.Make(told)
 	c.mu.Lock()
 	c.me = me
 	c.mu.Unlock()
@@ -330,9 +332,10 @@ func (c *Client) opened(ctx context.Context, n *connection, s *xmpp.Session, err
 // keep makes n the client's connection and s, if not nil, its session, unless the client is closed.
 func (c *Client) keep(n *connection, s *xmpp.Session) bool {
 	c.mu.Lock()
-	closed := c.life.Err() != nil
+	closed := c.life.ended()
 	if !closed {
 		n.session = s
+		n.running.Add(1) // before anybody can stop it
 		c.conn = n
 		c.me.registered = true // a Connect with bad arguments may have come between
 	}
@@ -432,7 +435,7 @@ func (c *Client) forget() {
 	conn := c.conn
 	c.conn = nil
 	c.setQR(nil)
-	c.me = account{service: rest.Service{Features: rest.AllFeatures()}}
+	c.me = nobody()
 	c.mu.Unlock()
 	if conn != nil {
 		conn.stop(closeTimeout)
@@ -443,7 +446,7 @@ func (c *Client) forget() {
 // setQR makes q the QR login of the session, and ends the one before. It needs mu.
 func (c *Client) setQR(q *QRLogin) {
 	if c.qr != nil {
-		c.qr.cancel(nil)
+		c.qr.ctx.end(nil)
 	}
 	c.qr = q
 }

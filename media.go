@@ -50,7 +50,7 @@ func (c *Client) UploadMedia(ctx context.Context, m MediaUpload) (Result[MediaFi
 		c.mu.Lock()
 		encrypt := c.encryptMedia
 		c.mu.Unlock()
-		f, err := media.Upload(ctx, c.rest, media.Source{
+		f, err := media.Upload(ctx, &c.rest, media.Source{
 			To: m.To, Type: string(m.ChatType), MessageID: m.MessageID, Name: m.Name, ContentType: m.ContentType,
 			Reader: m.Reader, Size: m.Size, Progress: m.Progress,
 		}, encrypt, me.chatIV())
@@ -98,11 +98,11 @@ func (c *Client) DownloadMedia(ctx context.Context, f MediaFile, w io.Writer) (R
 		if f.Size > c.cfg.MaxDownload {
 			return None{}, invalid("Size is more than Config.MaxDownload, %d bytes: raise that for larger files", c.cfg.MaxDownload)
 		}
-		return None{}, media.Download(ctx, c.rest, media.File{
+		return None{}, media.Download(ctx, &c.rest, media.File{
 			Token: f.FileToken, Key: f.FileKey, Name: f.Name, ContentType: f.ContentType, Size: f.Size, Large: f.Large,
 		}, me.chatIV(), media.AtMost(w, c.cfg.MaxDownload))
 	})
 }
 
 // chatIV is the service's, or the constant one (protocol.md 2.2).
-func (a account) chatIV() string { return cmp.Or(a.service.IV, seal.ConstIV) }
+func (a account) chatIV() string { return cmp.Or(a.service().IV, seal.ConstIV) }

@@ -126,7 +126,7 @@ func (c *Client) openProfile(me account, id string, found *rest.Profile) Profile
 	iv := c.profileIV(me)
 	return Profile{
 		UserID:         cmp.Or(found.UserID, id),
-		UserJID:        cmp.Or(found.UserJID, id+"@"+me.service.XMPPHost),
+		UserJID:        cmp.Or(found.UserJID, id+"@"+me.service().XMPPHost),
 		FromUser:       id,
 		NickName:       seal.Open(found.NickName, id, iv),
 		Email:          seal.Open(found.Email, id, iv),
@@ -149,7 +149,7 @@ func (c *Client) openVCard(me account, push xmpp.VCardPush) Profile {
 
 // profileIV is the service's, or the licence key (protocol.md 1.1, 2.2).
 func (c *Client) profileIV(me account) string {
-	return cmp.Or(me.service.IVProfile, c.cfg.LicenseKey)
+	return cmp.Or(me.service().IVProfile, c.cfg.LicenseKey)
 }
 
 // SetUserProfile replaces the own profile (protocol.md 5.2): a field that is empty is empty

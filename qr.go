@@ -34,8 +34,7 @@ type QRLogin struct {
 	opts        QROptions
 	signal      *signal.Conn
 	codes       chan *QRCode
-	ctx         context.Context // ends with the session, or with a login that failed
-	cancel      context.CancelCauseFunc
+	ctx         *call           // ends with the session, or with a login that failed
 	waiting     context.Context // child of ctx that Close ends, too
 	stopWaiting context.CancelCauseFunc
 	done        chan struct{} // closed when result and err are set
@@ -97,7 +96,7 @@ func (c *Client) GenerateQRCode(ctx context.Context, opts QROptions) (*QRLogin, 
 
 func (c *Client) checkQROptions(o *QROptions) error {
 	c.mu.Lock()
-	o.SignalServerURL = cmp.Or(o.SignalServerURL, c.me.service.SignalServer)
+	o.SignalServerURL = cmp.Or(o.SignalServerURL, c.me.service().SignalServer)
 	c.mu.Unlock()
 	if err := validate(required("SignalServerURL", o.SignalServerURL)); err != nil {
 		return err
@@ -161,10 +160,10 @@ func (c *Client) startQRLogin(opts QROptions, conn *signal.Conn) (*QRLogin, erro
 		client: c, opts: opts, signal: conn, codes: make(chan *QRCode, 1),
 		done: make(chan struct{}), ended: make(chan struct{}, 1),
 	}
-	q.ctx, q.cancel = context.WithCancelCause(c.life)
+	q.ctx = c.life.begin(context.Background(), 0)
 	q.waiting, q.stopWaiting = context.WithCancelCause(q.ctx)
 	c.mu.Lock()
-	closed := c.life.Err() != nil
+	closed := c.life.ended()
 	if !closed {
 		c.qrLogins.Go(q.run) // owner: the Client; ends with Close, with the login's failure or with its session
 	}
@@ -179,7 +178,7 @@ func (c *Client) startQRLogin(opts QROptions, conn *signal.Conn) (*QRLogin, erro
 // run waits for the phone, and after a login for its end.
 func (q *QRLogin) run() {
 	defer func() { _ = q.signal.Close() }() // it never fails
-	defer q.cancel(nil)
+	defer q.ctx.over()
 	credentials, err := q.await()
 	q.finish(credentials, err)
 	if err == nil {
@@ -298,7 +297,7 @@ func (q *QRLogin) logIn(answer phoneAnswer, socketID string) (Credentials, error
 	trial, _ := c.rest.Trial(ctx) // known since connect
 	return Credentials{
 		Username: answer.Username, Password: answer.Password, IsSandbox: trial,
-		UserJID: me.username + "@" + me.service.XMPPHost,
+		UserJID: me.username + "@" + me.service().XMPPHost,
 	}, nil
 }
 

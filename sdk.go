@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 	"unicode"
+	"unique"
 
 	"github.com/mirrorfly-go/sdk/internal/dial"
 	"github.com/mirrorfly-go/sdk/internal/prompt"
@@ -101,24 +102,21 @@ type Features struct {
 // Client is one account's connection to the service. Its methods may be called by several
 // goroutines at once. Use one Client for each account; they share nothing.
 type Client struct {
-	cfg       Config          // immutable, defaults filled in
-	http      *http.Client    // immutable; REST and the WebSocket upgrade
-	rest      *rest.Client    // immutable
-	addresses []xmpp.Address  // immutable; from Config.XMPPAddress, may be empty
-	listeners listeners       // immutable but for who listens
-	life      context.Context // immutable; ends with Close, with errClosed as its cause
-	end       context.CancelCauseFunc
+	cfg       Config       // immutable, defaults filled in
+	http      *http.Client // immutable; REST and the WebSocket upgrade
+	rest      rest.Client  // immutable but for what it knows of the login
+	listeners listeners    // immutable but for who listens
+	life      lifetime     // ends with Close
 
 	qrLogins sync.WaitGroup // goroutines of QR logins; added to under mu while life lasts
 
 	servers xmpp.Memory // what its sessions have learned about the servers
 
-	turn chan struct{} // capacity 1: held by the call that changes who is logged in
-
 	mu           sync.Mutex
 	me           account     // who this client is, as far as it knows
 	conn         *connection // what keeps the XMPP session up; nil without a login
 	status       ConnectionStatus
+	turn         chan struct{} // of the call that changes who is logged in: closed when it is done; nil: there is none
 	ignored      int           // stanzas that sessions have ignored which have ended
 	qr           *QRLogin      // the QR login that made the session, or nil
 	encryptMedia bool          // SetMediaEncryption
@@ -128,10 +126,24 @@ type Client struct {
 // account is what Register and Connect learn. Logout forgets it.
 type account struct {
 	username   string
-	password   string // raw; empty once the service has refused it
-	service    rest.Service
-	registered bool   // Connect was called and not refused (protocol.md 1.6)
-	qrSocketID string // the signalling id of a QR login (protocol.md 7.2)
+	password   string                      // raw; empty once the service has refused it
+	told       unique.Handle[rest.Service] // see service
+	registered bool                        // Connect was called and not refused (protocol.md 1.6)
+	qrSocketID string                      // the signalling id of a QR login (protocol.md 7.2)
+}
+
+// nobody is the account of a client without a login. All features count as given until the service says otherwise (protocol.md 3).
+func nobody() account {
+	return account{told: unique.Make(rest.Service{Features: rest.AllFeatures()})}
+}
+
+// service is what the service has told the account. All that were told the same share it: in a program with many clients it is the
+// same for nearly all.
+func (a *account) service() rest.Service {
+	if a.told == (unique.Handle[rest.Service]{}) {
+		return rest.Service{}
+	}
+	return a.told.Value()
 }
 
 // New checks cfg and returns a client that is not connected. It does no I/O and starts no
@@ -142,28 +154,17 @@ func New(cfg Config) (*Client, error) {
 	if err := cfg.setDefaults(); err != nil {
 		return nil, explain(context.Background(), op, err)
 	}
-	addresses, err := cfg.addresses()
-	if err != nil {
+	if _, err := cfg.addresses(); err != nil {
 		return nil, explain(context.Background(), op, err)
 	}
-	life, end := context.WithCancelCause(context.Background())
 	proxy := http.ProxyFromEnvironment
 	if cfg.DialContext != nil {
 		proxy = nil // who dials decides the way
 	}
-	cfg.DialContext = cfg.dialer(life)
-	c := &Client{
-		cfg:       cfg,
-		http:      cfg.httpClient(proxy),
-		addresses: addresses,
-		turn:      make(chan struct{}, 1),
-		status:    StatusDisconnected,
-		life:      life,
-		end:       end,
-		me:        account{service: rest.Service{Features: rest.AllFeatures()}},
-	}
+	c := &Client{cfg: cfg, status: StatusDisconnected, me: nobody()}
+	c.http = cfg.httpClient(c.dial, proxy)
 	c.listeners.init(&c.cfg)
-	c.rest = rest.New(rest.Config{
+	c.rest.Init(rest.Config{
 		LicenseKey:     cfg.LicenseKey,
 		BaseURL:        cfg.APIBaseURL,
 		LookupURL:      cfg.APIConfigURL,
@@ -263,6 +264,7 @@ func (cfg *Config) requireTLS12() error {
 	return nil
 }
 
+// addresses are those of XMPPAddress, none where it is empty.
 func (cfg *Config) addresses() ([]xmpp.Address, error) {
 	if cfg.XMPPAddress == "" {
 		return nil, nil
@@ -285,23 +287,22 @@ var (
 	spreading = new(dial.Dialer).DialContext
 )
 
-// dialer is the caller's, or one that spreads over the machines of a name. What it does ends with life:
+type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
+
+// dial connects as Config.DialContext does, or spreads over the machines of a name. What it does ends with the client:
 // net/http goes on dialling after the request that wanted the connection has ended.
-func (cfg *Config) dialer(life context.Context) func(ctx context.Context, network, address string) (net.Conn, error) {
-	next := cfg.DialContext
+func (c *Client) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	next := c.cfg.DialContext
 	if next == nil {
 		next = spreading
 	}
-	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
-		defer context.AfterFunc(life, cancel)()
-		return next(ctx, network, address)
-	}
+	within := c.life.begin(ctx, 0)
+	defer within.over()
+	return next(within, network, address)
 }
 
 // promptly has dial make connections of which the WebSocket upgrade can have that writing does not wait.
-func promptly(dial func(ctx context.Context, network, address string) (net.Conn, error)) func(context.Context, string, string) (net.Conn, error) {
+func promptly(dial dialFunc) dialFunc {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := dial(ctx, network, address)
 		if err != nil {
@@ -312,7 +313,7 @@ func promptly(dial func(ctx context.Context, network, address string) (net.Conn,
 }
 
 // httpClient is the caller's, or one whose connections end with the Client.
-func (cfg *Config) httpClient(proxy func(*http.Request) (*url.URL, error)) *http.Client {
+func (cfg *Config) httpClient(dial dialFunc, proxy func(*http.Request) (*url.URL, error)) *http.Client {
 	if cfg.HTTPClient != nil {
 		return cfg.HTTPClient
 	}
@@ -321,9 +322,12 @@ func (cfg *Config) httpClient(proxy func(*http.Request) (*url.URL, error)) *http
 		tlsConfig = &tls.Config{}
 	}
 	tlsConfig.MinVersion = max(tlsConfig.MinVersion, tls.VersionTLS12)
+	if tlsConfig.Renegotiation == tls.RenegotiateNever { // else writing waits while the server takes its time over it
+		dial = promptly(dial)
+	}
 	return &http.Client{Transport: &http.Transport{
 		Proxy:                  proxy,
-		DialContext:            promptly(cfg.DialContext),
+		DialContext:            dial,
 		TLSClientConfig:        tlsConfig,
 		ForceAttemptHTTP2:      true,
 		MaxResponseHeaderBytes: maxResponseHeader,
@@ -353,9 +357,7 @@ func (cfg *Config) userAgent() string {
 // run is the frame of every method: it bounds ctx, refuses after Close, and makes
 // sure that Result and error agree. ok is the text of a success.
 func run[T any](ctx context.Context, c *Client, op, ok string, f func(context.Context) (T, error)) (Result[T], error) {
-	ctx, cancel := c.bounded(ctx)
-	defer cancel()
-	return answer(ctx, c, op, ok, f)
+	return answer(c.life.begin(ctx, c.cfg.RequestTimeout), c, op, ok, f)
 }
 
 // bounded gives a context without a deadline that of RequestTimeout.
@@ -368,16 +370,14 @@ func (c *Client) bounded(ctx context.Context) (context.Context, context.CancelFu
 
 // transfer is run for what takes as long as it moves.
 func transfer[T any](ctx context.Context, c *Client, op string, f func(context.Context) (T, error)) (Result[T], error) {
-	return answer(ctx, c, op, success, f)
+	return answer(c.life.begin(ctx, 0), c, op, success, f)
 }
 
-func answer[T any](ctx context.Context, c *Client, op, ok string, f func(context.Context) (T, error)) (Result[T], error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	defer context.AfterFunc(c.life, func() { cancel(errClosed) })()
+func answer[T any](ctx *call, c *Client, op, ok string, f func(context.Context) (T, error)) (Result[T], error) {
+	defer ctx.over()
 	var data T
-	err := context.Cause(c.life)
-	if err == nil {
+	var err error = errClosed
+	if !c.life.ended() {
 		data, err = f(ctx)
 	}
 	if err != nil {
@@ -390,7 +390,7 @@ func answer[T any](ctx context.Context, c *Client, op, ok string, f func(context
 
 // awaitEnd is for what has failed under ctx, which ends with life: dials and connections do too, some a moment before ctx says why.
 func (c *Client) awaitEnd(ctx context.Context) {
-	if c.life.Err() != nil {
+	if c.life.ended() {
 		<-ctx.Done()
 	}
 }
@@ -399,21 +399,36 @@ const success = "Success"
 
 // takeTurn waits until no other call changes who is logged in.
 func (c *Client) takeTurn(ctx context.Context) error {
-	select {
-	case c.turn <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return unsent.Mark(ctx.Err())
+	for {
+		c.mu.Lock()
+		other := c.turn
+		if other == nil {
+			c.turn = make(chan struct{})
+		}
+		c.mu.Unlock()
+		if other == nil {
+			return nil
+		}
+		select {
+		case <-other:
+		case <-ctx.Done():
+			return unsent.Mark(ctx.Err())
+		}
 	}
 }
 
-func (c *Client) endTurn() { <-c.turn }
+func (c *Client) endTurn() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	close(c.turn)
+	c.turn = nil
+}
 
 // checkRegistered is precondition 4 of protocol.md 1.6.
 func (c *Client) checkRegistered() (account, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.me.registered || c.me.service.XMPPHost == "" {
+	if !c.me.registered || c.me.service().XMPPHost == "" {
 		return account{}, errNotRegistered
 	}
 	return c.me, nil
@@ -453,7 +468,7 @@ func (c *Client) Ignored() int {
 func (c *Client) Features() Features {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return Features(c.me.service.Features)
+	return Features(c.me.service().Features)
 }
 
 // tell makes event the state of the client and queues it for the listeners.
@@ -462,7 +477,7 @@ func (c *Client) tell(event ConnectionEvent) {
 	c.status = event.Status
 	c.listeners.connection.Emit(event)
 	c.mu.Unlock()
-	c.cfg.Logger.InfoContext(c.life, "connection", "status", event.Status, "attempt", event.Attempt, "err", event.Err)
+	c.cfg.Logger.InfoContext(context.Background(), "connection", "status", event.Status, "attempt", event.Attempt, "err", event.Err)
 }
 
 // tellEnded tells DISCONNECTED for what ends without a session to lose, unless that was told last. It needs the turn.
@@ -480,7 +495,7 @@ func (c *Client) tellEnded() {
 // listener, and waits for everything but listeners that are running. What is called
 // afterwards fails with ErrClosed. DISCONNECTED is told last, unless nothing has been told.
 func (c *Client) Close() error {
-	c.end(errClosed)
+	c.life.end(errClosed)
 	if conn := c.connection(); conn != nil {
 		conn.stop(closeTimeout)
 	}

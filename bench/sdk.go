@@ -23,6 +23,9 @@ func dialSDK(ctx context.Context, at *place, who account) (session, error) {
 func dialSDKShared(ctx context.Context, at *place, who account) (session, error) {
 	cfg := at.sdkConfig()
 	cfg.HTTPClient = at.http
+	if at.transport == overTCP {
+		cfg.TLSConfig = nil // nothing has TLS but what the HTTPClient dials
+	}
 	return connectSDK(ctx, at, who, cfg)
 }
 

@@ -1,0 +1,122 @@
+package sdk
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestCallEndsWithItsLifetime(t *testing.T) {
+	var l lifetime
+	before := l.begin(t.Context(), time.Minute)
+	require.NoError(t, before.Err())
+	require.False(t, l.ended())
+
+	goroutines := runtime.NumGoroutine()
+	var below []context.Context
+	for range 100 { // what net/http and the WebSocket library do
+		ctx, cancel := context.WithCancel(before)
+		defer cancel()
+		below = append(below, ctx)
+	}
+	require.Less(t, runtime.NumGoroutine(), goroutines+50, "a context below it costs a goroutine")
+
+	l.end(errClosed)
+	l.end(errors.New("again"))
+	require.True(t, l.ended())
+	after := l.begin(t.Context(), 0)
+	for _, ctx := range append(below, before, after) {
+		<-ctx.Done()
+		require.ErrorIs(t, ctx.Err(), context.Canceled)
+		require.Equal(t, error(errClosed), context.Cause(ctx))
+	}
+	before.over()
+	after.over()
+	require.Equal(t, error(errClosed), context.Cause(before), "the first cause counts")
+}
+
+func TestCallThatTakesTooLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var l lifetime
+		start := time.Now()
+		k := l.begin(context.Background(), time.Minute)
+		below, cancel := context.WithTimeout(k, time.Hour)
+		defer cancel()
+		for _, ctx := range []context.Context{k, below} {
+			until, has := ctx.Deadline()
+			require.True(t, has)
+			require.Equal(t, start.Add(time.Minute), until)
+		}
+		<-below.Done()
+		require.Equal(t, time.Minute, time.Since(start))
+		require.Equal(t, context.DeadlineExceeded, k.Err())
+		require.Equal(t, context.DeadlineExceeded, context.Cause(k))
+		require.Equal(t, context.DeadlineExceeded, context.Cause(below))
+		k.over()
+		require.Equal(t, context.DeadlineExceeded, k.Err())
+	})
+}
+
+func TestCallGoesByItsCaller(t *testing.T) {
+	type key struct{}
+	synctest.Test(t, func(t *testing.T) {
+		var l lifetime
+		start := time.Now()
+		theirs, cancel := context.WithTimeout(context.WithValue(context.Background(), key{}, "value"), time.Hour)
+		defer cancel()
+		k := l.begin(theirs, time.Minute)
+		defer k.over()
+		require.Equal(t, "value", k.Value(key{}))
+		until, has := k.Deadline()
+		require.True(t, has)
+		require.Equal(t, start.Add(time.Hour), until, "he has said how long")
+		<-k.Done()
+		require.Equal(t, time.Hour, time.Since(start))
+		require.Equal(t, context.DeadlineExceeded, k.Err())
+	})
+	var l lifetime
+	theirs, cancel := context.WithCancelCause(t.Context())
+	k := l.begin(theirs, time.Minute)
+	defer k.over()
+	why := errors.New("enough")
+	cancel(why)
+	require.Equal(t, context.Canceled, k.Err())
+	require.Equal(t, why, context.Cause(k))
+}
+
+// Calls begin and end in any order, at once, while the lifetime ends: each of them ends, and nothing of them stays.
+func TestCallsAtOnce(t *testing.T) {
+	var l lifetime
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			var under []*call
+			for range 500 {
+				under = append(under, l.begin(context.Background(), time.Minute))
+				if rand.N(3) == 0 {
+					i := rand.N(len(under))
+					under[i].over()
+					under[i].over()
+					under = append(under[:i], under[i+1:]...)
+				}
+			}
+			for !l.ended() {
+				runtime.Gosched()
+			}
+			for _, k := range under {
+				<-k.Done()
+				k.over()
+			}
+		})
+	}
+	l.end(errClosed)
+	wg.Wait()
+	require.Nil(t, l.ties)
+}
