@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -76,18 +77,25 @@ func (x *external) unregister(ctx context.Context, id string) error {
 	return x.call(ctx, "unregister", map[string]string{"user": id, "host": x.opts.Domain}, nil)
 }
 
-// profile reads the fields of a vCard one by one: ejabberd has no command that
+// profile reads the fields of a vCard, all at once: ejabberd has no command that
 // gives the whole card, and answers an absent field with an error.
 func (x *external) profile(ctx context.Context, id string) map[string]string {
 	out := map[string]string{}
+	var mu sync.Mutex // guards out
+	var fields sync.WaitGroup
 	for _, name := range vCardFields {
-		var v struct {
-			Content string `json:"content"`
-		}
-		if x.call(ctx, "get_vcard", map[string]string{"user": id, "host": x.opts.Domain, "name": name}, &v) == nil {
-			out[name] = v.Content
-		}
+		fields.Go(func() {
+			var v struct {
+				Content string `json:"content"`
+			}
+			if x.call(ctx, "get_vcard", map[string]string{"user": id, "host": x.opts.Domain, "name": name}, &v) == nil {
+				mu.Lock()
+				defer mu.Unlock()
+				out[name] = v.Content
+			}
+		})
 	}
+	fields.Wait()
 	return out
 }
 
