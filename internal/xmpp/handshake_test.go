@@ -707,3 +707,25 @@ func TestNoSecrets(t *testing.T) {
 		check(err.Error())
 	})
 }
+
+// A TLSConfig with a ClientSessionCache saves the next handshake its certificates (RFC 8446 2.2), and with TLS 1.2 a round trip.
+func TestTLSSessionIsTakenUp(t *testing.T) {
+	cert, pool := testCA(t, testDomain)
+	conf := &tls.Config{Certificates: []tls.Certificate{cert}}
+	resumed := make(chan bool, 1)
+	addr := listen(t, func(conn net.Conn) {
+		secure := tls.Server(conn, conf)
+		p := &peer{t: t, conn: secure}
+		p.login()
+		resumed <- secure.ConnectionState().DidResume
+		p.drain()
+	})
+	cfg := testConfig("xmpps://" + addr)
+	cfg.TLSConfig = &tls.Config{RootCAs: pool, ClientSessionCache: tls.NewLRUClientSessionCache(1)}
+	for _, want := range []bool{false, true} {
+		c := dial(t, cfg)
+		require.Equal(t, want, <-resumed)
+		require.NoError(t, c.Close(done()))
+		require.ErrorIs(t, c.ended(), ErrClosed)
+	}
+}
