@@ -7,6 +7,7 @@ import (
 	"image/color"
 	"image/draw"
 	"image/png"
+	"sync"
 )
 
 const (
@@ -38,13 +39,25 @@ func (c *Code) PNG() ([]byte, error) {
 	if full, ok := img.(*image.RGBA); ok {
 		img = indexed(full)
 	}
-	encoder := png.Encoder{CompressionLevel: png.BestSpeed} // a code is looked at once
+	encoder := png.Encoder{CompressionLevel: png.BestSpeed, BufferPool: &pngBuffers} // a code is looked at once
 	var buf bytes.Buffer
 	if err := encoder.Encode(&buf, img); err != nil {
 		return nil, fmt.Errorf("qr: PNG: %w", err)
 	}
 	return buf.Bytes(), nil
 }
+
+// pngBuffers are the encoder's, which are larger than the files.
+var pngBuffers pool
+
+type pool struct{ sync.Pool }
+
+func (p *pool) Get() *png.EncoderBuffer {
+	buf, _ := p.Pool.Get().(*png.EncoderBuffer)
+	return buf
+}
+
+func (p *pool) Put(buf *png.EncoderBuffer) { p.Pool.Put(buf) }
 
 // indexed is img with a palette, which makes a smaller PNG in less time, unless it has more colours than fit one.
 func indexed(img *image.RGBA) image.Image {
