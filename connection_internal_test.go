@@ -7,7 +7,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-	"unique"
 
 	"github.com/stretchr/testify/require"
 
@@ -133,12 +132,12 @@ func TestAddressesHandedOut(t *testing.T) {
 		{TransportTCP, "own.example", rest.Service{XMPPHost: "x.example", XMPPDomain: "c2s.example"}, "xmpp://own.example:5222"},
 	} {
 		client := &Client{cfg: Config{Transport: c.transport, XMPPHost: c.override}}
-		got, err := client.addressesFor(account{told: unique.Make(client.overridden(c.service))})
+		got, err := client.addressesFor(account{told: shared(client.overridden(c.service))})
 		require.NoError(t, err)
 		require.Equal(t, c.want, got[0].String())
 	}
 	client := &Client{cfg: Config{Transport: TransportTCP}}
-	_, err := client.addressesFor(account{told: unique.Make(rest.Service{XMPPHost: "x.example", XMPPPort: "no port"})})
+	_, err := client.addressesFor(account{told: &rest.Service{XMPPHost: "x.example", XMPPPort: "no port"}})
 	require.ErrorContains(t, err, "no port")
 }
 

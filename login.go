@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"unique"
 
 	"github.com/mirrorfly-go/sdk/internal/rest"
 	"github.com/mirrorfly-go/sdk/internal/xmpp"
@@ -97,7 +96,7 @@ func (c *Client) rememberRegistered(found *rest.Account) Credentials {
 	service.XMPPHost = cmp.Or(service.XMPPHost, c.me.service().XMPPHost)
 	if c.conn == nil || same {
 		c.me = account{
-			username: found.Username, password: found.Password, told: unique.Make(service),
+			username: found.Username, password: found.Password, told: shared(service),
 			registered: same && c.me.registered, qrSocketID: c.me.qrSocketID,
 		}
 	}
@@ -294,7 +293,7 @@ func (c *Client) prepare(ctx context.Context, me account, q *QRLogin) (account, 
 			Err: errors.New("the service has told no XMPP host; set Config.XMPPHost"), kind: ErrNotConnected,
 		}
 	}
-	me.told = unique.Make(told)
+	me.told = shared(told)
 	c.mu.Lock()
 	c.me = me
 	c.mu.Unlock()

@@ -12,9 +12,9 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode"
-	"unique"
 
 	"github.com/mirrorfly-go/sdk/internal/dial"
 	"github.com/mirrorfly-go/sdk/internal/prompt"
@@ -126,24 +126,36 @@ type Client struct {
 // account is what Register and Connect learn. Logout forgets it.
 type account struct {
 	username   string
-	password   string                      // raw; empty once the service has refused it
-	told       unique.Handle[rest.Service] // see service
-	registered bool                        // Connect was called and not refused (protocol.md 1.6)
-	qrSocketID string                      // the signalling id of a QR login (protocol.md 7.2)
+	password   string        // raw; empty once the service has refused it
+	told       *rest.Service // by the service; nil: nothing. Never changed, see shared
+	registered bool          // Connect was called and not refused (protocol.md 1.6)
+	qrSocketID string        // the signalling id of a QR login (protocol.md 7.2)
 }
 
 // nobody is the account of a client without a login. All features count as given until the service says otherwise (protocol.md 3).
-func nobody() account {
-	return account{told: unique.Make(rest.Service{Features: rest.AllFeatures()})}
-}
+func nobody() account { return account{told: &untold} }
 
-// service is what the service has told the account. All that were told the same share it: in a program with many clients it is the
-// same for nearly all.
+var untold = rest.Service{Features: rest.AllFeatures()}
+
+// service is what the service has told the account.
 func (a *account) service() rest.Service {
-	if a.told == (unique.Handle[rest.Service]{}) {
+	if a.told == nil {
 		return rest.Service{}
 	}
-	return a.told.Value()
+	return *a.told
+}
+
+// lastTold is what shared has returned last.
+var lastTold atomic.Pointer[rest.Service]
+
+// shared is told, held once for all clients of a program that were told the same one after the other: with one service all are.
+func shared(told rest.Service) *rest.Service {
+	last := lastTold.Load()
+	if last == nil || *last != told {
+		last = &told
+		lastTold.Store(last)
+	}
+	return last
 }
 
 // New checks cfg and returns a client that is not connected. It does no I/O and starts no

@@ -12,12 +12,17 @@ type Listeners[T any] struct {
 	Queue *Queue // immutable; what their events go through
 	Keep  bool   // immutable; an event is dropped only when nothing else is left to drop
 
-	mu   sync.Mutex
-	list atomic.Pointer[[]*listener[T]] // replaced under mu, never changed in place
+	all list
 }
 
-type listener[T any] struct {
-	f       func(T)
+// list is the same for all kinds of events, so that a program has it once.
+type list struct {
+	mu      sync.Mutex
+	current atomic.Pointer[[]*listener] // replaced under mu, never changed in place
+}
+
+type listener struct {
+	f       any // func(T)
 	stopped atomic.Bool
 }
 
@@ -28,24 +33,27 @@ func (l *Listeners[T]) Add(f func(T)) (stop func()) {
 	if f == nil {
 		return func() {}
 	}
-	added := &listener[T]{f: f}
+	return l.all.add(&listener{f: f})
+}
+
+func (l *list) add(added *listener) (stop func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	next := append(slices.Clone(l.load()), added)
-	l.list.Store(&next)
+	l.current.Store(&next)
 	return func() { l.remove(added) }
 }
 
-func (l *Listeners[T]) remove(gone *listener[T]) {
+func (l *list) remove(gone *listener) {
 	gone.stopped.Store(true) // also for events that are already on their way
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	next := slices.DeleteFunc(slices.Clone(l.load()), func(x *listener[T]) bool { return x == gone })
-	l.list.Store(&next)
+	next := slices.DeleteFunc(slices.Clone(l.load()), func(x *listener) bool { return x == gone })
+	l.current.Store(&next)
 }
 
-func (l *Listeners[T]) load() []*listener[T] {
-	if p := l.list.Load(); p != nil {
+func (l *list) load() []*listener {
+	if p := l.current.Load(); p != nil {
 		return *p
 	}
 	return nil
@@ -53,7 +61,7 @@ func (l *Listeners[T]) load() []*listener[T] {
 
 // Emit queues event for the listeners that are registered when its turn comes.
 func (l *Listeners[T]) Emit(event T) {
-	if len(l.load()) == 0 {
+	if len(l.all.load()) == 0 {
 		return
 	}
 	l.Queue.push(call{deliverer: &delivery[T]{l, event}, keep: l.Keep})
@@ -66,9 +74,9 @@ type delivery[T any] struct {
 }
 
 func (d *delivery[T]) deliver() {
-	for _, each := range d.to.load() {
+	for _, each := range d.to.all.load() {
 		if !each.stopped.Load() {
-			d.to.Queue.protect(func() { each.f(d.event) })
+			d.to.Queue.protect(func() { each.f.(func(T))(d.event) })
 		}
 	}
 }

@@ -22,18 +22,20 @@ type Service struct {
 	Features     Features
 }
 
+type serviceWire struct {
+	XMPPHost           text `json:"xmppHost"`
+	XMPPPortWeb        text `json:"xmppPortWeb"`
+	XMPPDomain         text `json:"xmppDomain"`
+	XMPPPort           text `json:"xmppPort"`
+	SignalServerDomain text `json:"signalServerDomain"`
+	IV                 text `json:"iv"`
+	IVProfile          text `json:"ivProfile"`
+	features
+}
+
 // UnmarshalJSON reads the configuration; a field of the wrong type counts as absent.
 func (s *Service) UnmarshalJSON(b []byte) error {
-	var wire struct {
-		XMPPHost           text `json:"xmppHost"`
-		XMPPPortWeb        text `json:"xmppPortWeb"`
-		XMPPDomain         text `json:"xmppDomain"`
-		XMPPPort           text `json:"xmppPort"`
-		SignalServerDomain text `json:"signalServerDomain"`
-		IV                 text `json:"iv"`
-		IVProfile          text `json:"ivProfile"`
-		features
-	}
+	var wire serviceWire
 	if err := json.Unmarshal(b, &wire); err != nil {
 		return err
 	}
