@@ -203,6 +203,9 @@ func (n *connection) reconnect(failures *int) *xmpp.Session {
 		*failures++
 		c.tell(ConnectionEvent{Status: StatusReconnecting, Attempt: attempt, RetryIn: delay})
 		s, err := n.redial(ctx, delay, n.lost)
+		if err != nil {
+			c.awaitEnd(ctx)
+		}
 		switch {
 		case n.life.ended():
 			c.tell(ConnectionEvent{Status: StatusDisconnected, Final: true})
@@ -260,7 +263,7 @@ func (n *connection) redial(ctx context.Context, delay time.Duration, lost *xmpp
 		return nil, err
 	}
 	if !n.install(s) {
-		_ = s.Close(ctx) // ctx has ended: this only drops the socket
+		_ = s.Close(ctx) // ctx ends with n: this drops the socket
 		return nil, context.Canceled
 	}
 	return s, nil

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"math"
+	"net"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -149,4 +151,43 @@ func TestForeignCause(t *testing.T) {
 	require.Equal(t, 499, e.StatusCode)
 	require.ErrorIs(t, e, context.Canceled)
 	require.NotErrorIs(t, e, ErrClosed)
+}
+
+// Close while a lost connection is made again is no failure of that.
+func TestCloseDuringReconnect(t *testing.T) {
+	for range 50 {
+		dialling := make(chan struct{})
+		tell := sync.OnceFunc(func() { close(dialling) })
+		c, err := New(Config{
+			LicenseKey: "k", APIBaseURL: "https://api.example.com", TrialLicense: true, AllowInsecure: true,
+			Transport: TransportTCP, XMPPAddress: "xmpp://xmpp.example.com:5222",
+			Reconnect: ReconnectPolicy{MinDelay: 1, MaxDelay: 1},
+			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				tell()
+				<-ctx.Done()
+				return nil, ctx.Err()
+			},
+		})
+		require.NoError(t, err)
+		var told []ConnectionStatus
+		over := make(chan struct{})
+		c.OnConnection(func(e ConnectionEvent) {
+			if told = append(told, e.Status); e.Status == StatusDisconnected {
+				close(over)
+			}
+		})
+		n := c.newConnection(account{username: "alice", password: "p", told: &rest.Service{XMPPHost: "xmpp.example.com"}})
+		var underWay []*call
+		for range 100 { // they end with the client one after the other
+			underWay = append(underWay, c.life.begin(context.Background(), 0))
+		}
+		require.True(t, c.keep(n, nil))
+		<-dialling
+		require.NoError(t, c.Close())
+		<-over
+		require.Equal(t, []ConnectionStatus{StatusReconnecting, StatusDisconnected}, told)
+		for _, k := range underWay {
+			k.over()
+		}
+	}
 }

@@ -77,14 +77,12 @@ func (l *lifetime) end(cause error) {
 }
 
 // call is the context of something that is under way: the caller's, which also ends with a lifetime, and when its time is over.
-// It is one context where the context package would need three.
 type call struct {
-	context.Context // the caller's, which cancel ends
-	cancel          context.CancelCauseFunc
-	life            *lifetime
-	tie             tie
-	until           time.Time   // zero: the caller says
-	timer           *time.Timer // until then, or nil
+	context.Context
+	cancel context.CancelCauseFunc
+	stop   context.CancelFunc // of the call's own time, or nil
+	life   *lifetime
+	tie    tie
 }
 
 // begin makes the context of what may take as long as ctx says, and if that says nothing, for timeout; 0: for ever.
@@ -93,8 +91,7 @@ func (l *lifetime) begin(ctx context.Context, timeout time.Duration) *call {
 	k.tie.who = k
 	k.Context, k.cancel = context.WithCancelCause(ctx)
 	if _, has := ctx.Deadline(); !has && timeout > 0 {
-		k.until = time.Now().Add(timeout)
-		k.timer = time.AfterFunc(timeout, k.expire)
+		k.Context, k.stop = context.WithTimeout(k.Context, timeout)
 	}
 	l.bind(&k.tie)
 	return k
@@ -102,30 +99,11 @@ func (l *lifetime) begin(ctx context.Context, timeout time.Duration) *call {
 
 // over says that it is done.
 func (k *call) over() {
-	if k.timer != nil {
-		k.timer.Stop()
-	}
 	k.life.release(&k.tie)
+	if k.stop != nil {
+		k.stop()
+	}
 	k.cancel(nil)
 }
 
 func (k *call) end(cause error) { k.cancel(cause) }
-
-func (k *call) expire() { k.cancel(context.DeadlineExceeded) }
-
-// Deadline is that of the caller, or the end of the call's own time.
-func (k *call) Deadline() (time.Time, bool) {
-	if !k.until.IsZero() {
-		return k.until, true
-	}
-	return k.Context.Deadline()
-}
-
-// Err is DeadlineExceeded too when the call's own time is over.
-func (k *call) Err() error {
-	err := k.Context.Err()
-	if err != nil && k.timer != nil && context.Cause(k.Context) == context.DeadlineExceeded {
-		return context.DeadlineExceeded
-	}
-	return err
-}

@@ -56,9 +56,10 @@ func TestCallThatTakesTooLong(t *testing.T) {
 		}
 		<-below.Done()
 		require.Equal(t, time.Minute, time.Since(start))
-		require.Equal(t, context.DeadlineExceeded, k.Err())
-		require.Equal(t, context.DeadlineExceeded, context.Cause(k))
-		require.Equal(t, context.DeadlineExceeded, context.Cause(below))
+		for _, ctx := range []context.Context{k, below} {
+			require.Equal(t, context.DeadlineExceeded, ctx.Err())
+			require.Equal(t, context.DeadlineExceeded, context.Cause(ctx))
+		}
 		k.over()
 		require.Equal(t, context.DeadlineExceeded, k.Err())
 	})
@@ -89,6 +90,12 @@ func TestCallGoesByItsCaller(t *testing.T) {
 	cancel(why)
 	require.Equal(t, context.Canceled, k.Err())
 	require.Equal(t, why, context.Cause(k))
+
+	theirs, cancel = context.WithCancelCause(t.Context())
+	k = l.begin(theirs, time.Minute)
+	defer k.over()
+	cancel(context.DeadlineExceeded)
+	require.Equal(t, context.Canceled, k.Err(), "it was cancelled, whatever for")
 }
 
 // Calls begin and end in any order, at once, while the lifetime ends: each of them ends, and nothing of them stays.

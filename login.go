@@ -322,7 +322,7 @@ func (c *Client) opened(ctx context.Context, n *connection, s *xmpp.Session, err
 	}
 	if !c.keep(n, s) {
 		n.cancel()
-		_ = s.Close(ctx) // ctx has ended: this only drops the socket
+		_ = s.Close(ctx) // ctx ends with the client: this drops the socket
 		return errClosed
 	}
 	return nil

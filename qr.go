@@ -169,6 +169,7 @@ func (c *Client) startQRLogin(opts QROptions, conn *signal.Conn) (*QRLogin, erro
 	}
 	c.mu.Unlock()
 	if closed {
+		q.ctx.over()
 		_ = conn.Close() // it never fails
 		return nil, errClosed
 	}

@@ -116,7 +116,8 @@ type Client struct {
 	me           account     // who this client is, as far as it knows
 	conn         *connection // what keeps the XMPP session up; nil without a login
 	status       ConnectionStatus
-	turn         chan struct{} // of the call that changes who is logged in: closed when it is done; nil: there is none
+	turn         chan struct{} // has an element while a call changes who is logged in; nil: there is none
+	turns        int           // calls that have the turn, or wait for it
 	ignored      int           // stanzas that sessions have ignored which have ended
 	qr           *QRLogin      // the QR login that made the session, or nil
 	encryptMedia bool          // SetMediaEncryption
@@ -409,31 +410,38 @@ func (c *Client) awaitEnd(ctx context.Context) {
 
 const success = "Success"
 
-// takeTurn waits until no other call changes who is logged in.
+// takeTurn waits until no other call changes who is logged in. Who waits longest is next: a channel keeps that order.
 func (c *Client) takeTurn(ctx context.Context) error {
-	for {
+	c.mu.Lock()
+	if c.turn == nil {
+		c.turn = make(chan struct{}, 1)
+	}
+	c.turns++
+	turn := c.turn
+	c.mu.Unlock()
+	select {
+	case turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
 		c.mu.Lock()
-		other := c.turn
-		if other == nil {
-			c.turn = make(chan struct{})
-		}
-		c.mu.Unlock()
-		if other == nil {
-			return nil
-		}
-		select {
-		case <-other:
-		case <-ctx.Done():
-			return unsent.Mark(ctx.Err())
-		}
+		defer c.mu.Unlock()
+		c.leaveTurnLocked()
+		return unsent.Mark(ctx.Err())
 	}
 }
 
 func (c *Client) endTurn() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	close(c.turn)
-	c.turn = nil
+	<-c.turn
+	c.leaveTurnLocked()
+}
+
+// leaveTurnLocked gives the channel up with the last call: most clients need it seldom.
+func (c *Client) leaveTurnLocked() {
+	if c.turns--; c.turns == 0 {
+		c.turn = nil
+	}
 }
 
 // checkRegistered is precondition 4 of protocol.md 1.6.

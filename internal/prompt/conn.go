@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -18,7 +19,8 @@ const maxLate = 8 << 20
 // maxStep is how many bytes of what is late are written at a time.
 const maxStep = 256 << 10
 
-var errStuck = errors.New("the peer does not read what is written")
+// ErrStuck is what writing fails with when too much is late, or for too long.
+var ErrStuck = errors.New("the peer does not read what is written")
 
 // Conn is a TCP connection that can be told not to wait for the peer when it writes. nil is one that waits.
 type Conn struct {
@@ -74,8 +76,8 @@ func (c *Conn) Write(p []byte) (int, error) {
 		return n, err
 	}
 	if len(c.late)+len(p)-n > maxLate {
-		c.err = errStuck // a part of p may be on its way: what follows would make no sense
-		return n, errStuck
+		c.err = ErrStuck // a part of p may be on its way: what follows would make no sense
+		return n, ErrStuck
 	}
 	c.late = append(c.late, p[n:]...)
 	if c.behind == nil {
@@ -130,6 +132,9 @@ func (c *Conn) catchUp() {
 		_, err := c.Conn.Write(p)
 		c.mu.Lock()
 		c.late = c.late[len(p):]
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			err = ErrStuck
+		}
 		c.err = cmp.Or(c.err, err)
 	}
 	_ = c.SetWriteDeadline(time.Time{})

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/mirrorfly-go/sdk/internal/plain"
+	"github.com/mirrorfly-go/sdk/internal/prompt"
 )
 
 // What callers branch on. Match them with [errors.Is].
@@ -23,7 +24,7 @@ var (
 	errTooLarge     = errors.New("stanza larger than 1 MiB")
 	errServerClosed = errors.New("server closed the stream")
 	errNoAnswer     = errors.New("server does not answer pings")
-	errWriteStuck   = errors.New("server does not read")
+	errWriteStuck   = prompt.ErrStuck
 	errWriteBroken  = errors.New("writing was broken off")
 	errServedTwice  = errors.New("Serve called twice")
 )

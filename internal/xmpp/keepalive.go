@@ -1,6 +1,12 @@
 package xmpp
 
-import "time"
+import (
+	"math"
+	"time"
+)
+
+// forever leaves room to add times to it.
+const forever = time.Duration(math.MaxInt64 / 4)
 
 // A session has one timer, for two things: keepalive, and writes that take too long. Both only say by when something must
 // have happened; a timer that goes off and finds that nothing is due yet is set anew.

@@ -2,6 +2,7 @@ package xmpp
 
 import (
 	"context"
+	"math"
 	"runtime"
 	"strings"
 	"testing"
@@ -298,6 +299,38 @@ func TestKeepAlive(t *testing.T) {
 		require.Zero(t, c.Ignored())
 		require.ErrorIs(t, c.Ping(t.Context()), errNoAnswer)
 	})
+}
+
+// The longest times there are do not come round to the shortest.
+func TestKeepAliveForEver(t *testing.T) {
+	const long = 10 * 365 * 24 * time.Hour
+	for name, c := range map[string]struct {
+		interval, timeout time.Duration
+		pings             int
+	}{"interval": {math.MaxInt64, time.Second, 1}, "timeout": {time.Minute, math.MaxInt64, 2}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				pings := make(chan string, 100)
+				cfg := pipeServer(t, func(p *peer) {
+					p.login()
+					<-time.After(time.Second) // of the bubble
+					n, err := p.read()
+					p.send(replyTo(`<iq from="xmpp.example.com" id="%s" type="result" xmlns="jabber:client"/>`, n))
+					for ; err == nil; n, err = p.read() {
+						pings <- n.String()
+					}
+				})
+				cfg.KeepAliveInterval, cfg.KeepAliveTimeout = c.interval, c.timeout
+				s := dial(t, cfg)
+				require.NoError(t, s.Ping(t.Context())) // its writing has the timer go off
+				<-time.After(long)
+				require.NoError(t, s.Err())
+				require.Len(t, pings, c.pings)
+				require.NoError(t, s.Close(done()))
+				require.ErrorIs(t, <-s.served, ErrClosed)
+			})
+		})
+	}
 }
 
 // A server that talks is not pinged; with interval 0 nobody is.

@@ -64,7 +64,7 @@ func newSession(cfg *Config, n *negotiation) *Session {
 	s := &Session{
 		f: n.f, prompt: n.f.Prompt(), addr: n.addr, jid: n.jid, resumed: n.resumed, early: n.early,
 		handle: cfg.Handle, log: cfg.Logger,
-		keepAliveInterval: cfg.KeepAliveInterval, keepAliveTimeout: cfg.KeepAliveTimeout,
+		keepAliveInterval: min(cfg.KeepAliveInterval, forever), keepAliveTimeout: min(cfg.KeepAliveTimeout, forever),
 		started: time.Now(),
 	}
 	s.mu.Lock() // the timer sees a complete session

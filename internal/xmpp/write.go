@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	writeTimeout = 20 * time.Second // a write that takes longer ends the session
+	writeTimeout = 20 * time.Second // one that takes longer, or stands still for so long where writes do not wait, ends the session
 	lastWords    = time.Second      // after a failed write, to read why the server hung up
 	maxQueued    = 4 * maxFrame     // bytes waiting to be written; more ends the session
 	maxBatch     = 32 << 10         // bytes after which a batch is written
@@ -130,7 +130,7 @@ func (s *Session) flush() {
 
 		err := s.write(&b)
 		if err == nil {
-			err = s.catchUp()
+			err = s.prompt.CatchUp()
 		}
 		if err == nil && b.end {
 			close(s.flushed)
@@ -144,18 +144,6 @@ func (s *Session) flush() {
 			return
 		}
 	}
-}
-
-// catchUp waits until the server has made room for what is written.
-func (s *Session) catchUp() error {
-	if s.prompt.Behind() {
-		s.mu.Lock()
-		if s.err == nil {
-			s.watchLocked(writeTimeout)
-		}
-		s.mu.Unlock()
-	}
-	return s.prompt.CatchUp()
 }
 
 // wroteLocked notes how writing b went.

@@ -121,6 +121,20 @@ func fill(t *testing.T, c *client, w io.Writer) {
 	}
 }
 
+// A server that never reads again ends the session, and is named for it. It has answered nothing.
+func TestServerThatStopsReading(t *testing.T) {
+	stop := make(chan struct{})
+	defer close(stop)
+	c := dial(t, directTLSServer(t, func(p *peer) { p.login(); <-stop }))
+	requirePrompt(t, c)
+	prompt.Below(c.prompt, 50*time.Millisecond) // for the 20 s of writeTimeout
+	fill(t, c, c.f.(*tcpFramer).conn)
+	err := c.Ping(t.Context())
+	require.ErrorIs(t, err, ErrNotConnected)
+	require.ErrorIs(t, err, errWriteStuck)
+	require.ErrorIs(t, <-c.served, errWriteStuck)
+}
+
 // The end of the stream comes after what is late.
 func TestEndOfTheStreamComesLast(t *testing.T) {
 	late, ended, seen := make(chan struct{}), make(chan struct{}), make(chan error, 1)
