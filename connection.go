@@ -213,7 +213,7 @@ func (n *connection) reconnect(failures *int) *xmpp.Session {
 		case err == nil:
 			c.tell(ConnectionEvent{Status: StatusConnected, Attempt: attempt, Resumed: s.Resumed()})
 			if !s.Resumed() {
-				c.listeners.missed.Emit(MissedEvent{Gap: true})
+				c.listeners.missed.EmitKept(MissedEvent{Gap: true})
 			}
 			return s
 		case !n.tellFailed(ctx, err, attempt, attempt == policy.MaxAttempts):

@@ -85,13 +85,13 @@ type listeners struct {
 func (l *listeners) init(cfg *Config) {
 	q := &l.queue
 	q.Log, q.OnLoss = cfg.Logger, func(lost int) { l.missed.Deliver(MissedEvent{Dropped: lost}) }
-	l.connection.Queue, l.connection.Keep = q, true
+	l.connection.Queue = q
 	l.userProfile.Queue = q
 	l.presence.Queue = q
 	l.block.Queue = q
 	l.userDeleted.Queue = q
 	l.adminBlock.Queue = q
-	l.missed.Queue, l.missed.Keep = q, true
+	l.missed.Queue = q
 }
 
 // OnConnection calls f for every change of the connection, in order.

@@ -345,7 +345,7 @@ func (c *Client) keep(n *connection, s *xmpp.Session) bool {
 	if s != nil {
 		c.tell(ConnectionEvent{Status: StatusConnected, Resumed: s.Resumed()})
 		if n.back && !s.Resumed() {
-			c.listeners.missed.Emit(MissedEvent{Gap: true})
+			c.listeners.missed.EmitKept(MissedEvent{Gap: true})
 		}
 	}
 	go n.supervise(s) // owner: n; ends with stop, or when there is no point in trying again

@@ -495,7 +495,7 @@ func (c *Client) Features() Features {
 func (c *Client) tell(event ConnectionEvent) {
 	c.mu.Lock() // State never differs from the last event
 	c.status = event.Status
-	c.listeners.connection.Emit(event)
+	c.listeners.connection.EmitKept(event)
 	c.mu.Unlock()
 	c.cfg.Logger.InfoContext(context.Background(), "connection", "status", event.Status, "attempt", event.Attempt, "err", event.Err)
 }

@@ -39,12 +39,12 @@ func TestEventsArriveInOrderAtEveryListener(t *testing.T) {
 func TestKindsOfEventsShareOneOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(0)
-		numbers, words := &Listeners[int]{Queue: q}, &Listeners[string]{Queue: q, Keep: true}
+		numbers, words := &Listeners[int]{Queue: q}, &Listeners[string]{Queue: q}
 		var got []any
 		numbers.Add(func(n int) { got = append(got, n) })
 		words.Add(func(s string) { got = append(got, s) })
 		numbers.Emit(1)
-		words.Emit("a")
+		words.EmitKept("a")
 		numbers.Emit(2)
 		synctest.Wait()
 		require.Equal(t, []any{1, "a", 2}, got)
@@ -128,9 +128,9 @@ func TestStuckListenerDropsOldestAndTells(t *testing.T) {
 		var lost []int
 		var losses *Listeners[int]
 		q := &Queue{Limit: 4, Log: slog.New(slog.DiscardHandler), OnLoss: func(n int) { losses.Deliver(n) }}
-		losses = &Listeners[int]{Queue: q, Keep: true}
+		losses = &Listeners[int]{Queue: q}
 		losses.Add(func(n int) { lost = append(lost, n) })
-		numbers, states := &Listeners[int]{Queue: q}, &Listeners[string]{Queue: q, Keep: true}
+		numbers, states := &Listeners[int]{Queue: q}, &Listeners[string]{Queue: q}
 		release := make(chan struct{})
 		var once sync.Once
 		var got []any
@@ -141,11 +141,11 @@ func TestStuckListenerDropsOldestAndTells(t *testing.T) {
 		states.Add(func(s string) { got = append(got, s) })
 		numbers.Emit(0)
 		synctest.Wait() // 0 is stuck, four may wait
-		states.Emit("down")
+		states.EmitKept("down")
 		for n := range 10 {
 			numbers.Emit(n + 1)
 		}
-		states.Emit("up")
+		states.EmitKept("up")
 		close(release)
 		synctest.Wait()
 		require.Equal(t, []any{0, "down", 9, 10, "up"}, got)
@@ -156,12 +156,12 @@ func TestStuckListenerDropsOldestAndTells(t *testing.T) {
 func TestOnlyKeptEventsAreBoundedToo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(3)
-		states := &Listeners[int]{Queue: q, Keep: true}
+		states := &Listeners[int]{Queue: q}
 		release := make(chan struct{})
 		var got []int
 		states.Add(func(n int) { <-release; got = append(got, n) })
 		for n := range 10 {
-			states.Emit(n)
+			states.EmitKept(n)
 			synctest.Wait()
 		}
 		close(release)
@@ -290,7 +290,7 @@ func TestQueueKeepsNoMemory(t *testing.T) {
 		q.mu.Unlock()
 		close(took)
 		synctest.Wait()
-		require.Equal(t, [2]call{}, q.few)
+		require.Equal(t, [1]call{}, q.first)
 		require.Nil(t, q.slots)
 	})
 }
@@ -299,7 +299,7 @@ func TestQueueKeepsNoMemory(t *testing.T) {
 func TestAllocations(t *testing.T) {
 	const burst = 500
 	q := newQueue(0)
-	numbers, profiles := &Listeners[int]{Queue: q, Keep: true}, &Listeners[profile]{Queue: q}
+	numbers, profiles := &Listeners[int]{Queue: q}, &Listeners[profile]{Queue: q}
 	count, done := 0, make(chan struct{})
 	for range 3 {
 		profiles.Add(func(profile) { count++ })

@@ -2,7 +2,6 @@ package dispatch
 
 import (
 	"slices"
-	"sync"
 	"sync/atomic"
 )
 
@@ -10,15 +9,13 @@ import (
 // no listener.
 type Listeners[T any] struct {
 	Queue *Queue // immutable; what their events go through
-	Keep  bool   // immutable; an event is dropped only when nothing else is left to drop
 
 	all list
 }
 
 // list is the same for all kinds of events, so that a program has it once.
 type list struct {
-	mu      sync.Mutex
-	current atomic.Pointer[[]*listener] // replaced under mu, never changed in place
+	current atomic.Pointer[[]*listener] // replaced, never changed in place
 }
 
 type listener struct {
@@ -37,19 +34,30 @@ func (l *Listeners[T]) Add(f func(T)) (stop func()) {
 }
 
 func (l *list) add(added *listener) (stop func()) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	next := append(slices.Clone(l.load()), added)
-	l.current.Store(&next)
+	l.change(func(all []*listener) []*listener { return append(all, added) })
 	return func() { l.remove(added) }
 }
 
 func (l *list) remove(gone *listener) {
 	gone.stopped.Store(true) // also for events that are already on their way
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	next := slices.DeleteFunc(slices.Clone(l.load()), func(x *listener) bool { return x == gone })
-	l.current.Store(&next)
+	l.change(func(all []*listener) []*listener {
+		return slices.DeleteFunc(all, func(x *listener) bool { return x == gone })
+	})
+}
+
+// change replaces l by what f makes of a copy of it, which it may be asked to do again when somebody else was faster.
+func (l *list) change(f func([]*listener) []*listener) {
+	for {
+		old := l.current.Load()
+		var all []*listener
+		if old != nil {
+			all = slices.Clone(*old)
+		}
+		all = f(all)
+		if l.current.CompareAndSwap(old, &all) {
+			return
+		}
+	}
 }
 
 func (l *list) load() []*listener {
@@ -60,11 +68,16 @@ func (l *list) load() []*listener {
 }
 
 // Emit queues event for the listeners that are registered when its turn comes.
-func (l *Listeners[T]) Emit(event T) {
+func (l *Listeners[T]) Emit(event T) { l.emit(event, false) }
+
+// EmitKept is Emit for an event that is dropped only when nothing else is left to drop.
+func (l *Listeners[T]) EmitKept(event T) { l.emit(event, true) }
+
+func (l *Listeners[T]) emit(event T, keep bool) {
 	if len(l.all.load()) == 0 {
 		return
 	}
-	l.Queue.push(call{deliverer: &delivery[T]{l, event}, keep: l.Keep})
+	l.Queue.push(call{deliverer: &delivery[T]{l, event}, keep: keep})
 }
 
 // delivery is an event and whom it is for, in one piece of memory.

@@ -30,7 +30,7 @@ type Queue struct {
 	mu      sync.Mutex
 	slots   []call // from head on those that wait, oldest first
 	head    int
-	few     [2]call // where slots begin: an event now and then needs no other memory
+	first   [1]call // where slots begin: an event now and then needs no other memory
 	lost    int     // dropped and not yet told
 	running bool    // a goroutine drains the queue
 	closed  bool
@@ -65,7 +65,7 @@ func (q *Queue) push(c call) {
 		q.slots, q.head = q.slots[:n], 0
 	}
 	if q.slots == nil {
-		q.slots = q.few[:0]
+		q.slots = q.first[:0]
 	}
 	q.slots = append(q.slots, c)
 	if !q.running {
@@ -135,7 +135,7 @@ func (q *Queue) next() (deliverer, bool) {
 		return l, true
 	}
 	if q.head == len(q.slots) {
-		q.few = [2]call{}
+		q.first = [1]call{}
 		q.slots, q.head, q.running = nil, 0, false // an idle queue holds no other memory
 		return nil, false
 	}
