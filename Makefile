@@ -46,11 +46,11 @@ staticcheck:
 	@for m in $(MODULES); do echo "== staticcheck: $$m"; (cd $$m && $(STATICCHECK) ./...) || exit 1; done
 
 build:
-	@for m in $(MODULES); do echo "== go build: $$m"; (cd $$m && go build ./...) || exit 1; done
+	@for m in $(MODULES); do echo "== go build: $$m"; (cd $$m && go build -o /dev/null ./...) || exit 1; done
 
 cross:
 	@for s in $(SYSTEMS); do for m in $(PORTABLE); do echo "== go vet, go build: $$m for $$s"; \
-	(cd $$m && export GOOS=$${s%/*} GOARCH=$${s#*/} && go vet ./... && go build ./...) || exit 1; done; done
+	(cd $$m && export GOOS=$${s%/*} GOARCH=$${s#*/} && go vet ./... && go build -o /dev/null ./...) || exit 1; done; done
 
 test-unit:
 	@echo "== go test: ."

@@ -24,7 +24,7 @@ type sessionsResult struct {
 	Resident   float64 // bytes that the system counts for the process
 	Goroutines float64
 	Idle       time.Duration // CPU time a second, pings included
-	Connect    time.Duration // CPU time of connecting
+	Connect    time.Duration // CPU time of connecting, without that of answering pings meanwhile
 	Repeated   int           // connects that failed at first, of all sessions together
 }
 
@@ -82,10 +82,12 @@ func (j *sessionsJob) measure(ctx context.Context) (r sessionsResult, err error)
 		return r, err
 	}
 	n := len(sessions)
+	// Those that were connected early idled for nearly all of the time, those that came late hardly.
+	idled := time.Duration(float64(idle) * connected.at.Sub(start.at).Seconds() / 2)
 	r = sessionsResult{
 		InUse: perSession(before.inUse, after.inUse, n), Resident: perSession(before.resident, after.resident, n),
 		Goroutines: float64(after.goroutines-before.goroutines) / float64(n), Idle: idle / time.Duration(n),
-		Connect: (connected.cpu - start.cpu) / time.Duration(n), Repeated: int(repeated.Load()),
+		Connect: (connected.cpu - start.cpu - idled) / time.Duration(n), Repeated: int(repeated.Load()),
 	}
 	return r, each(ctx, n, dialers, func(ctx context.Context, i int) error {
 		err := sessions[i].Ask(ctx) // those that are still there answer
