@@ -205,6 +205,45 @@ func TestSlowListenerIsLogged(t *testing.T) {
 	})
 }
 
+// In a burst several events leave the queue at a time. Neither a loss nor a listener that ends its goroutine brings them out of order.
+func TestBurst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const limit = 4 * share
+		var got []int // a loss is negative
+		q := &Queue{Limit: limit, Log: slog.New(slog.DiscardHandler), OnLoss: func(n int) { got = append(got, -n) }}
+		numbers := &Listeners[int]{Queue: q}
+		held, release := make(chan struct{}), make(chan struct{})
+		numbers.Add(func(n int) {
+			got = append(got, n)
+			switch n {
+			case 1, 3:
+				held <- struct{}{}
+				<-release
+			case 4, 6:
+				runtime.Goexit()
+			}
+		})
+		numbers.Emit(1)
+		<-held
+		for n := 2; n <= limit; n++ {
+			numbers.Emit(n)
+		}
+		release <- struct{}{}
+		<-held // in 3, while 4 to 6 have left the queue: those after them wait
+		for n := limit + 1; n <= 2*limit; n++ {
+			numbers.Emit(n)
+		}
+		close(release)
+		synctest.Wait()
+
+		want := []int{1, 2, 3, 4, 5, 6, -(limit - 6)}
+		for n := limit + 1; n <= 2*limit; n++ {
+			want = append(want, n)
+		}
+		require.Equal(t, want, got)
+	})
+}
+
 // Who waits for room before each event loses nothing to listeners that are only slower than the events come.
 func TestAwaitRoomLosesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -270,7 +309,7 @@ func TestCloseEndsAwaitRoom(t *testing.T) {
 // Slots are used again while the queue is busy, and forgotten when it is idle.
 func TestQueueKeepsNoMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := newQueue(8)
+		q := newQueue(2 * share)
 		numbers := &Listeners[int]{Queue: q}
 		took := make(chan struct{})
 		numbers.Add(func(int) { <-took })
@@ -286,12 +325,14 @@ func TestQueueKeepsNoMemory(t *testing.T) {
 			numbers.Emit(n)
 		}
 		q.mu.Lock()
-		require.LessOrEqual(t, cap(q.slots), 4*8)
+		require.LessOrEqual(t, cap(q.slots), 8*share)
 		q.mu.Unlock()
 		close(took)
 		synctest.Wait()
 		require.Equal(t, [1]call{}, q.first)
 		require.Nil(t, q.slots)
+		require.Nil(t, q.taken)
+		require.Nil(t, q.space)
 	})
 }
 

@@ -15,7 +15,8 @@ import (
 
 const (
 	defaultLimit = 1024
-	slowAfter    = 5 * time.Second
+	share        = 32                     // what leaves the queue at a time is at most one of so many parts of Limit
+	slowAfter    = 5 * time.Second        // for what has left it at a time
 	patience     = 100 * time.Millisecond // how long AwaitRoom waits for listeners
 )
 
@@ -23,7 +24,7 @@ const (
 // are any and ends when there are none, so an idle queue costs no goroutine.
 // Pushing never blocks: a call that is stuck delays later calls and nothing else.
 type Queue struct {
-	Limit  int            // immutable; how many calls may wait; 0: 1024
+	Limit  int            // immutable; how many calls may wait, besides those that have left the queue for their turn, a 32nd of that; 0: 1024
 	Log    *slog.Logger   // immutable
 	OnLoss func(lost int) // immutable; called, in order with the other calls, with how many were dropped
 
@@ -36,6 +37,10 @@ type Queue struct {
 	closed  bool
 	stuck   bool          // AwaitRoom has waited in vain since half of the queue was free
 	room    chan struct{} // made by AwaitRoom, closed when half of the queue is free
+
+	// Of the goroutine that drains, without mu: in a burst it and who pushes would take the lock in turn for each call.
+	taken []deliverer // have left the queue, oldest first
+	space []deliverer // where taken is
 }
 
 type call struct {
@@ -97,9 +102,12 @@ func (q *Queue) drain() {
 			return
 		}
 		next.deliver()
+		if len(q.taken) > 0 {
+			continue // a look at the clock takes as long as the rest
+		}
 		end := time.Now() // and the start of the next
 		if d := end.Sub(start); d > slowAfter {
-			q.Log.WarnContext(context.Background(), "listener is slow: later events wait for it", "dur", d)
+			q.Log.WarnContext(context.Background(), "listeners are slow: later events wait for them", "dur", d)
 		}
 		start = end
 	}
@@ -110,9 +118,6 @@ func (q *Queue) pop() deliverer {
 	c := q.slots[q.head]
 	q.slots[q.head] = call{}
 	q.head++
-	if len(q.slots)-q.head <= q.limit()/2 {
-		q.free()
-	}
 	return c.deliverer
 }
 
@@ -127,6 +132,12 @@ func (q *Queue) free() {
 
 // next tells a loss before the call that comes after the gap.
 func (q *Queue) next() (deliverer, bool) {
+	if len(q.taken) > 0 {
+		d := q.taken[0]
+		q.taken[0] = nil
+		q.taken = q.taken[1:]
+		return d, true
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.lost > 0 {
@@ -137,9 +148,30 @@ func (q *Queue) next() (deliverer, bool) {
 	if q.head == len(q.slots) {
 		q.first = [1]call{}
 		q.slots, q.head, q.running = nil, 0, false // an idle queue holds no other memory
+		q.taken, q.space = nil, nil
 		return nil, false
 	}
-	return q.pop(), true
+	d := q.pop()
+	q.takeMore()
+	if len(q.slots)-q.head <= q.limit()/2 {
+		q.free()
+	}
+	return d, true
+}
+
+// takeMore needs mu.
+func (q *Queue) takeMore() {
+	n := min(len(q.slots)-q.head, q.limit()/share)
+	if n == 0 {
+		return
+	}
+	if q.space == nil {
+		q.space = make([]deliverer, q.limit()/share)
+	}
+	q.taken = q.space[:n]
+	for i := range q.taken {
+		q.taken[i] = q.pop()
+	}
 }
 
 type loss struct {
