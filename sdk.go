@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/url"
 	"runtime"
 	"strings"
 	"sync"
@@ -16,8 +15,6 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/mirrorfly-go/sdk/internal/dial"
-	"github.com/mirrorfly-go/sdk/internal/prompt"
 	"github.com/mirrorfly-go/sdk/internal/rest"
 	"github.com/mirrorfly-go/sdk/internal/unsent"
 	"github.com/mirrorfly-go/sdk/internal/xmpp"
@@ -62,7 +59,7 @@ type Config struct {
 	AllowInsecure bool      // permit ws://, http:// and TCP without TLS; without it they fail with ErrInsecure
 	APIConfigURL  string    // full URL of the licence lookup, without its query; empty: the service's own
 
-	HTTPClient  *http.Client                                                         // its Transport carries REST, the WebSocket upgrade and signalling; give it a TLSHandshakeTimeout, without which net/http goes on with a handshake for ever; one whose MinVersion is below TLS 1.2 fails with ErrInsecure; nil: one of our own
+	HTTPClient  *http.Client                                                         // its Transport carries REST, the WebSocket upgrade and signalling; give it a TLSHandshakeTimeout, without which net/http goes on with a handshake for ever; one whose MinVersion is below TLS 1.2 fails with ErrInsecure; nil: one of our own, which clients share that have neither TLSConfig nor DialContext
 	TLSConfig   *tls.Config                                                          // for what the library dials itself: everything when HTTPClient is nil, else TCP; a copy is used, with at least TLS 1.2
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error) // likewise; gets names unresolved; nil: all addresses of the name are tried
 
@@ -100,10 +97,11 @@ type Features struct {
 }
 
 // Client is one account's connection to the service. Its methods may be called by several
-// goroutines at once. Use one Client for each account; they share nothing.
+// goroutines at once. Use one Client for each account; they share nothing but HTTP connections, see Config.HTTPClient.
 type Client struct {
 	cfg       Config       // immutable, defaults filled in
-	http      *http.Client // immutable; REST and the WebSocket upgrade
+	http      *http.Client // immutable; REST and the WebSocket upgrade; may be others' too
+	left      sync.Once    // http
 	rest      rest.Client  // immutable but for what it knows of the login
 	listeners listeners    // immutable but for who listens
 	life      lifetime     // ends with Close
@@ -170,12 +168,8 @@ func New(cfg Config) (*Client, error) {
 	if _, err := cfg.addresses(); err != nil {
 		return nil, explain(context.Background(), op, err)
 	}
-	proxy := http.ProxyFromEnvironment
-	if cfg.DialContext != nil {
-		proxy = nil // who dials decides the way
-	}
 	c := &Client{cfg: cfg, status: StatusDisconnected, me: nobody()}
-	c.http = cfg.httpClient(c.dial, proxy)
+	c.http = c.joinHTTP()
 	c.listeners.init(&c.cfg)
 	c.rest.Init(rest.Config{
 		LicenseKey:     cfg.LicenseKey,
@@ -260,23 +254,6 @@ func (cfg *Config) setDefaults() error {
 	return cfg.requireTLS12()
 }
 
-// requireTLS12 checks the caller's HTTPClient, whose Transport may serve others too. Our own connections raise the least version
-// in their copies of TLSConfig.
-func (cfg *Config) requireTLS12() error {
-	if cfg.HTTPClient != nil && cfg.Transport == TransportWebSocket {
-		cfg.TLSConfig = nil // nobody needs it
-	}
-	cfg.TLSConfig = cfg.TLSConfig.Clone() // whoever else has it may change it, as an http.Transport does
-	if cfg.HTTPClient == nil || cfg.AllowInsecure {
-		return nil
-	}
-	t, ok := cfg.HTTPClient.Transport.(*http.Transport)
-	if ok && t.TLSClientConfig != nil && t.TLSClientConfig.MinVersion != 0 && t.TLSClientConfig.MinVersion < tls.VersionTLS12 {
-		return fmt.Errorf("HTTPClient permits TLS before 1.2, set MinVersion in its TLSClientConfig: %w", rest.ErrInsecure)
-	}
-	return nil
-}
-
 // addresses are those of XMPPAddress, none where it is empty.
 func (cfg *Config) addresses() ([]xmpp.Address, error) {
 	if cfg.XMPPAddress == "" {
@@ -294,70 +271,7 @@ func (cfg *Config) addresses() ([]xmpp.Address, error) {
 	return addresses, nil
 }
 
-// What clients that are told nothing else have in common. Nobody changes them.
-var (
-	silent    = slog.New(slog.DiscardHandler)
-	spreading = new(dial.Dialer).DialContext
-)
-
-type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
-
-// dial connects as Config.DialContext does, or spreads over the machines of a name. What it does ends with the client:
-// net/http goes on dialling after the request that wanted the connection has ended.
-func (c *Client) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	next := c.cfg.DialContext
-	if next == nil {
-		next = spreading
-	}
-	within := c.life.begin(ctx, 0)
-	defer within.over()
-	return next(within, network, address)
-}
-
-// promptly has dial make connections of which the WebSocket upgrade can have that writing does not wait.
-func promptly(dial dialFunc) dialFunc {
-	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := dial(ctx, network, address)
-		if err != nil {
-			return nil, err
-		}
-		return prompt.Wrap(conn), nil
-	}
-}
-
-// httpClient is the caller's, or one whose connections end with the Client.
-func (cfg *Config) httpClient(dial dialFunc, proxy func(*http.Request) (*url.URL, error)) *http.Client {
-	if cfg.HTTPClient != nil {
-		return cfg.HTTPClient
-	}
-	tlsConfig := cfg.TLSConfig.Clone()
-	if tlsConfig == nil {
-		tlsConfig = &tls.Config{}
-	}
-	tlsConfig.MinVersion = max(tlsConfig.MinVersion, tls.VersionTLS12)
-	if tlsConfig.Renegotiation == tls.RenegotiateNever { // else writing waits while the server takes its time over it
-		dial = promptly(dial)
-	}
-	return &http.Client{Transport: &http.Transport{
-		Proxy:                  proxy,
-		DialContext:            dial,
-		TLSClientConfig:        tlsConfig,
-		ForceAttemptHTTP2:      true,
-		MaxResponseHeaderBytes: maxResponseHeader,
-		MaxIdleConnsPerHost:    32, // over HTTP/1.1 so many calls at a time find a connection that is up
-		IdleConnTimeout:        idleConnTimeout,
-		TLSHandshakeTimeout:    15 * time.Second,
-		ExpectContinueTimeout:  time.Second,
-	}}
-}
-
-const (
-	maxResponseHeader = 256 << 10 // bytes
-
-	// idleConnTimeout is short: a session that is up needs REST seldom, and a connection that waits for it costs more
-	// than the session itself, two goroutines and an open file. Calls that follow each other still share one.
-	idleConnTimeout = 30 * time.Second
-)
+var silent = slog.New(slog.DiscardHandler)
 
 func (cfg *Config) userAgent() string {
 	agent := "mirrorfly-go/" + Version + " (" + runtime.GOOS + "; " + runtime.GOARCH + ")"
@@ -525,8 +439,6 @@ func (c *Client) Close() error {
 	c.qrLogins.Wait()
 	c.rest.Close()
 	c.listeners.queue.Close()
-	if c.cfg.HTTPClient == nil {
-		c.http.CloseIdleConnections()
-	}
+	c.left.Do(c.leaveHTTP)
 	return nil
 }
