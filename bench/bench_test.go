@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 
 // TestPeers has every peer log in and ask by every transport that sdktest has.
 func TestPeers(t *testing.T) {
-	at, err := inTheBox(sdktest.New(t, sdktest.Options{Trial: true, NoContacts: true}))
+	at, err := inTheBox(sdktest.New(t, sdktest.Options{Trial: true, NoContacts: true, ResumeTimeout: resumeTimeout}))
 	require.NoError(t, err)
 	accounts, err := at.register(t.Context(), len(peers()))
 	require.NoError(t, err)
@@ -66,7 +66,7 @@ func TestPeers(t *testing.T) {
 
 // TestWrongPassword: a peer that does not really log in would be no peer.
 func TestWrongPassword(t *testing.T) {
-	at, err := inTheBox(sdktest.New(t, sdktest.Options{Trial: true}))
+	at, err := inTheBox(sdktest.New(t, sdktest.Options{Trial: true, ResumeTimeout: resumeTimeout}))
 	require.NoError(t, err)
 	accounts, err := at.register(t.Context(), 1)
 	require.NoError(t, err)
@@ -95,7 +95,7 @@ func TestScenarios(t *testing.T) {
 	} {
 		require.Contains(t, out, title)
 	}
-	for name, tables := range map[string]int{"limit": 8, "sdk": 6, "go-xmpp": 3, "mellium": 6} {
+	for name, tables := range map[string]int{"limit": 8, "limit-sm": 4, "sdk": 8, "go-xmpp": 3, "mellium": 6} {
 		require.Equal(t, tables, rows(out, name), "%s in\n%s", name, out)
 	}
 	require.NotContains(t, out, "/s ", "a time without -v")
@@ -199,6 +199,33 @@ func TestLimitAnswersPings(t *testing.T) {
 	require.Equal(t, `<iq xmlns="jabber:client" type="result" to="example.com" id="7&amp;"/>`, string(got[:n]))
 	require.NoError(t, far.Close())
 	<-l.ended
+}
+
+// A managed limit tells how much has come when that is enough.
+func TestLimitAcknowledges(t *testing.T) {
+	near, far := net.Pipe()
+	l := &limit{
+		wire: &streamWire{Conn: near, buf: make([]byte, 4096)}, managed: true,
+		answers: make(chan struct{}, 4*tellEvery), ended: make(chan struct{}),
+	}
+	go l.count() // ends with the pipe
+	send := func(text string) {
+		_, err := far.Write([]byte(text))
+		require.NoError(t, err)
+	}
+	const one = `<iq type='result' id='1'><query seconds='0' xmlns='jabber:iq:last'/></iq>`
+	for i := 1; i <= 3; i++ {
+		for range tellEvery {
+			send(one)
+		}
+		got := make([]byte, 200)
+		n, err := far.Read(got)
+		require.NoError(t, err)
+		require.Equal(t, fmt.Sprintf(`<a xmlns="urn:xmpp:sm:3" h="%d"/>`, i*tellEvery), string(got[:n]))
+	}
+	require.NoError(t, far.Close())
+	<-l.ended
+	require.Len(t, l.answers, 3*tellEvery)
 }
 
 func TestTable(t *testing.T) {

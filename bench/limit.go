@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"regexp"
+	"strconv"
 
 	"github.com/coder/websocket"
 )
@@ -27,13 +28,30 @@ type limit struct {
 	domain  string
 	answers chan struct{} // one for each answer that has come and was not asked for yet
 	ended   chan struct{} // closed when nothing is read any more
+
+	managed bool // the stream is managed (XEP-0198)
+	come    int  // of count
+	told    int  // likewise
 }
+
+// tellEvery is how many answers are acknowledged at a time, as in package sdk.
+const tellEvery = 200
 
 // answer is in every result of jabber:iq:last, once, and in no refusal.
 const answer = "seconds="
 
 func dialLimit(ctx context.Context, at *place, who account) (session, error) {
-	l := &limit{domain: at.Domain, answers: make(chan struct{}, 1024), ended: make(chan struct{})}
+	return dialAnyLimit(ctx, at, who, false)
+}
+
+// dialManagedLimit is the limit with what a client needs that loses nothing when its connection is cut: each side keeps what the other
+// has not acknowledged.
+func dialManagedLimit(ctx context.Context, at *place, who account) (session, error) {
+	return dialAnyLimit(ctx, at, who, true)
+}
+
+func dialAnyLimit(ctx context.Context, at *place, who account, managed bool) (session, error) {
+	l := &limit{managed: managed, domain: at.Domain, answers: make(chan struct{}, 1024), ended: make(chan struct{})}
 	l.request = []byte(`<iq xmlns="jabber:client" id="7e2b9f4c-8d1a-4c53-9b6e-0f3a5d7c1e28" to="` + at.jid(who) +
 		`" type="get"><query xmlns="jabber:iq:last"/></iq>`)
 	var err error
@@ -56,13 +74,18 @@ func dialLimit(ctx context.Context, at *place, who account) (session, error) {
 
 func (l *limit) login(open string, who account) error {
 	plain := base64.StdEncoding.EncodeToString([]byte("\x00" + who.Username + "\x00" + who.Password))
-	for _, step := range []struct{ send, await string }{
+	steps := []struct{ send, await string }{
 		{open, "mechanism>PLAIN<"},
 		{`<auth xmlns="urn:ietf:params:xml:ns:xmpp-sasl" mechanism="PLAIN">` + plain + `</auth>`, "<success"},
 		{open, "xmpp-bind"},
 		{`<iq xmlns="jabber:client" id="bind" type="set"><bind xmlns="urn:ietf:params:xml:ns:xmpp-bind"/></iq>`, "<jid>"},
 		{`<presence xmlns="jabber:client"/>`, "<presence"},
-	} {
+		{`<enable xmlns="urn:xmpp:sm:3" resume="true"/>`, "<enabled"},
+	}
+	if !l.managed {
+		steps = steps[:len(steps)-1]
+	}
+	for _, step := range steps {
 		if err := l.write([]byte(step.send)); err != nil {
 			return err
 		}
@@ -98,6 +121,9 @@ func (l *limit) count() {
 		if err == nil && bytes.Contains(b, []byte("urn:xmpp:ping")) {
 			err = l.pong(b)
 		}
+		if err == nil && l.managed {
+			err = l.acknowledge(b)
+		}
 		if err != nil {
 			return
 		}
@@ -105,6 +131,16 @@ func (l *limit) count() {
 			l.answers <- struct{}{}
 		}
 	}
+}
+
+// acknowledge tells the server how much has come, for many answers at a time. It always waits for that.
+func (l *limit) acknowledge(b []byte) error {
+	l.come += bytes.Count(b, []byte(answer))
+	if l.come-l.told < tellEvery {
+		return nil
+	}
+	l.told = l.come
+	return l.write([]byte(`<a xmlns="urn:xmpp:sm:3" h="` + strconv.Itoa(l.come) + `"/>`))
 }
 
 var pingID = regexp.MustCompile(`<iq [^>]*\bid=['"]([^'"]*)`)

@@ -54,7 +54,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fs.BoolVar(&b.verbose, "v", false, "show times too, which say something only about this machine")
 	fs.StringVar(&b.scenarios, "run", "", "`scenarios`, comma separated: requests, idle, many; empty: all")
 	fs.StringVar(&b.servers, "server", "", "comma separated `names`: ejabberd, sdktest; empty: those of the scenario")
-	fs.StringVar(&b.peers, "peers", "", "comma separated `names`: limit, sdk, sdk-shared, transport, go-xmpp, mellium; empty: those of the scenario")
+	fs.StringVar(&b.peers, "peers", "", "comma separated `names`: limit, limit-sm, sdk, transport, go-xmpp, mellium; empty: those of the scenario")
 	fs.StringVar(&b.transports, "transports", "", "comma separated `names`: ws, tcp, wss, tls; empty: those of the scenario")
 	fs.IntVar(&b.calls, "calls", 5000, "requests of one measurement")
 	fs.IntVar(&b.rounds, "rounds", 5, "how often requests are measured; the median counts")

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 )
 
@@ -46,8 +48,8 @@ func peers() []peer {
 	all := []string{"requests", "idle", "many"}
 	return []peer{
 		{name: limitName, transports: transports, ours: true, in: all, dial: dialLimit},
-		{name: "sdk", transports: transports, ours: true, in: all[:2], dial: dialSDK},
-		{name: "sdk-shared", transports: transports, ours: true, in: all[1:], dial: dialSDKShared},
+		{name: "limit-sm", transports: transports, ours: true, in: all[:1], dial: dialManagedLimit},
+		{name: "sdk", transports: transports, ours: true, in: all, dial: dialSDK},
 		{name: "transport", transports: transports, ours: true, dial: dialTransport},
 		{name: "go-xmpp", transports: tcp, in: all[:2], dial: dialGoXMPP},
 		{name: "mellium", transports: transports, in: all[:2], dial: dialMellium},
@@ -74,6 +76,23 @@ type service struct {
 	APIBaseURL string
 	LicenseKey string
 	Roots      string // PEM
+	trusted    bool   // Roots are those of the system, as this process sees it
+}
+
+// trust makes s.Roots the ones of the system, as they are for a user of a public service: no peer needs a TLS configuration for
+// them. Before the first use of TLS only.
+func (s *service) trust() error {
+	dir, err := os.MkdirTemp("", "bench-roots-")
+	if err != nil {
+		return err
+	}
+	file := filepath.Join(dir, "roots.pem")
+	err = errors.Join(os.WriteFile(file, []byte(s.Roots), 0o600), os.Setenv("SSL_CERT_FILE", file), os.Setenv("SSL_CERT_DIR", dir))
+	if err == nil {
+		_, err = x509.SystemCertPool() // reads them
+	}
+	s.trusted = err == nil
+	return errors.Join(err, os.RemoveAll(dir))
 }
 
 // place is a service reached by one transport, with what sessions of one process may share.

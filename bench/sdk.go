@@ -14,23 +14,9 @@ type sdkSession struct {
 	jid string
 }
 
-// dialSDK is package sdk as it comes: each client has HTTP connections of its own.
+// dialSDK is package sdk as it comes.
 func dialSDK(ctx context.Context, at *place, who account) (session, error) {
-	return connectSDK(ctx, at, who, at.sdkConfig())
-}
-
-// dialSDKShared is package sdk in a program whose clients share one HTTPClient.
-func dialSDKShared(ctx context.Context, at *place, who account) (session, error) {
-	cfg := at.sdkConfig()
-	cfg.HTTPClient = at.http
-	if at.transport == overTCP {
-		cfg.TLSConfig = nil // nothing has TLS but what the HTTPClient dials
-	}
-	return connectSDK(ctx, at, who, cfg)
-}
-
-func connectSDK(ctx context.Context, at *place, who account, cfg sdk.Config) (session, error) {
-	client, err := sdk.New(cfg)
+	client, err := sdk.New(at.sdkConfig())
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +31,10 @@ func (p *place) sdkConfig() sdk.Config {
 	cfg := sdk.Config{
 		LicenseKey: p.LicenseKey, APIBaseURL: p.APIBaseURL, TrialLicense: true,
 		XMPPHost: p.Domain, XMPPAddress: p.xmppAddress(),
-		TLSConfig: p.tls, AllowInsecure: p.transport == overWS || p.transport == overTCP,
+		AllowInsecure: p.transport == overWS || p.transport == overTCP,
+	}
+	if !p.trusted {
+		cfg.TLSConfig = p.tls
 	}
 	if !p.webSocket() {
 		cfg.Transport = sdk.TransportTCP

@@ -26,9 +26,12 @@ type serveJob struct {
 	Ping time.Duration // how often sdktest pings its clients
 }
 
+// resumeTimeout is how long a lost stream can be resumed (XEP-0198): both servers offer that.
+const resumeTimeout = 10 * time.Second
+
 // run tells where the server is reached and serves until ctx ends.
 func (j *serveJob) run(ctx context.Context, tell func(service) error) error {
-	srv, err := sdktest.Start(sdktest.Options{Trial: true, NoContacts: true, XMPP: j.XMPP, PingInterval: j.Ping})
+	srv, err := sdktest.Start(sdktest.Options{Trial: true, NoContacts: true, XMPP: j.XMPP, PingInterval: j.Ping, ResumeTimeout: resumeTimeout})
 	if err != nil {
 		return err
 	}
@@ -102,7 +105,7 @@ func startEjabberd(ctx context.Context, scripts string, ping time.Duration) (_ *
 	}()
 	cmd := exec.CommandContext(ctx, filepath.Join(scripts, "start-ejabberd.sh"), dir)
 	cmd.Env = append(os.Environ(), "XMPP_GUARD_FD=3", "PORT_BASE="+strconv.Itoa(base), "STARTTLS=off", "PASSWORDS=plain",
-		"MAX_SESSIONS=100", "RESUME=10", "BACKLOG=1024",
+		"MAX_SESSIONS=100", "RESUME="+strconv.Itoa(int(resumeTimeout.Seconds())), "BACKLOG=1024",
 		"PING=true", "PING_INTERVAL="+strconv.Itoa(int(ping.Seconds())))
 	cmd.ExtraFiles = []*os.File{guard}
 	if out, err := cmd.CombinedOutput(); err != nil {

@@ -40,9 +40,13 @@ func work(stdin io.Reader, stdout io.Writer) error {
 	out := json.NewEncoder(stdout)
 	switch {
 	case j.Requests != nil:
-		result, err = j.Requests.run(ctx)
+		if err = j.Requests.Service.trust(); err == nil {
+			result, err = j.Requests.run(ctx)
+		}
 	case j.Sessions != nil:
-		result, err = j.Sessions.run(ctx)
+		if err = j.Sessions.Service.trust(); err == nil {
+			result, err = j.Sessions.run(ctx)
+		}
 	case j.Serve != nil:
 		return j.Serve.run(ctx, func(s service) error { return out.Encode(s) })
 	}
