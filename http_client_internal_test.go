@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -15,6 +16,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mirrorfly-go/sdk/internal/prompt"
 )
 
 // registering answers every registration, and tells when its connections begin and end.
@@ -108,7 +111,22 @@ func TestHTTPPoolEndsWithTheLast(t *testing.T) {
 	}
 	users.Wait()
 	require.Zero(t, p.users)
-	require.Nil(t, p.http)
+}
+
+// A TLS renegotiation, which only the caller's TLSConfig can permit, has writes wait for the server: not in the goroutine of who asks.
+func TestPromptWritesNeedTLSThatNeverRenegotiates(t *testing.T) {
+	cfg, _ := registering(t)
+	u, err := url.Parse(cfg.APIBaseURL)
+	require.NoError(t, err)
+	for renegotiation, prompted := range map[tls.RenegotiationSupport]bool{tls.RenegotiateNever: true, tls.RenegotiateFreelyAsClient: false} {
+		client := newHTTPClient(spreading, &tls.Config{Renegotiation: renegotiation}, nil)
+		conn, err := client.Transport.(*http.Transport).DialContext(t.Context(), "tcp", u.Host)
+		require.NoError(t, err)
+		_, plain := conn.(*net.TCPConn)
+		_, wrapped := prompt.Wrap(conn).(*prompt.Conn)
+		require.Equal(t, prompted && wrapped, !plain) // not every system can
+		require.NoError(t, conn.Close())
+	}
 }
 
 // net/http goes on dialling when nobody waits for it any more.

@@ -48,7 +48,7 @@ func Wrap(conn net.Conn) net.Conn {
 }
 
 // Below finds the Conn that conn is, or that its TLS runs on, and has its Write return without waiting from now on. What is late
-// has to get out in steps that take no longer than patience. It returns nil when there is none.
+// has to get out in steps of 256 KiB, or all that is left, none of which may take longer than patience. It returns nil when there is none.
 func Below(conn net.Conn, patience time.Duration) *Conn {
 	if over, ok := conn.(*tls.Conn); ok {
 		conn = over.NetConn()

@@ -161,8 +161,14 @@ func TestPeerThatReadsALittle(t *testing.T) {
 		require.NoError(t, err)
 		written += len(p)
 	}
-	read, err := io.ReadFull(peer, make([]byte, 2<<20))
+	const reads = 2 << 20
+	read, err := io.ReadFull(peer, make([]byte, reads))
 	require.NoError(t, err)
+	require.Eventually(t, func() bool { // as much as was read has made room, but for a step that is under way
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return len(c.late) <= maxLate-reads+maxStep
+	}, 5*time.Second, time.Millisecond)
 	for err == nil {
 		_, err = c.Write(p)
 		written += len(p)
@@ -183,6 +189,42 @@ func TestPatience(t *testing.T) {
 	_, err = c.Write([]byte("more"))
 	require.ErrorIs(t, err, ErrStuck)
 	require.True(t, c.Behind(), "there is an error to be fetched")
+}
+
+// What is late may take longer than that altogether.
+func TestPatienceIsForAStep(t *testing.T) {
+	const patience, block = time.Second, 256 << 10
+	c, peer := connected(t)
+	require.Same(t, c, Below(c, patience))
+	written := len(fill(t, c))
+	for range 24 {
+		n, err := c.Write(make([]byte, block))
+		require.NoError(t, err)
+		written += n
+	}
+	start := time.Now()
+	tick := time.NewTicker(patience / 15)
+	defer tick.Stop()
+	for buf := make([]byte, block); written > 0; <-tick.C {
+		n, err := io.ReadFull(peer, buf[:min(written, block)])
+		require.NoError(t, err)
+		written -= n
+	}
+	require.Greater(t, time.Since(start), patience)
+	require.NoError(t, c.CatchUp())
+}
+
+// The time of a step is over with it.
+func TestDeadlineOfAStepIsTakenBack(t *testing.T) {
+	const patience = 200 * time.Millisecond
+	c, peer := connected(t)
+	require.Same(t, c, Below(c, patience))
+	_, err := io.ReadFull(peer, make([]byte, len(fill(t, c))))
+	require.NoError(t, err)
+	require.NoError(t, c.CatchUp())
+	<-time.After(2 * patience)
+	_, err = c.Write([]byte("later"))
+	require.NoError(t, err)
 }
 
 // A connection whose descriptor was made to wait, as File().Fd() does, does not.

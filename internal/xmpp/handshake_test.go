@@ -729,3 +729,14 @@ func TestTLSSessionIsTakenUp(t *testing.T) {
 		require.ErrorIs(t, c.ended(), ErrClosed)
 	}
 }
+
+// Whatever the caller's TLSConfig says for HTTP, a stream never waits for a renegotiation.
+func TestStreamTLS(t *testing.T) {
+	own := &tls.Config{Renegotiation: tls.RenegotiateFreelyAsClient, NextProtos: []string{"h2"}, MinVersion: tls.VersionTLS10}
+	conf := (&Config{TLSConfig: own, Domain: "example.com"}).streamTLS()
+	require.Equal(t, tls.RenegotiateNever, conf.Renegotiation)
+	require.Empty(t, conf.NextProtos)
+	require.EqualValues(t, tls.VersionTLS12, conf.MinVersion)
+	require.Equal(t, "example.com", conf.ServerName)
+	require.Equal(t, tls.RenegotiateFreelyAsClient, own.Renegotiation, "theirs")
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -360,4 +361,28 @@ func (f *failingWriter) WriteFrames(ctx context.Context, frames ...[]byte) error
 		return errBroken
 	}
 	return f.framer.WriteFrames(ctx, frames...)
+}
+
+// Few requests at a time need no map, and what many have made of it does not stay.
+func TestWaiters(t *testing.T) {
+	var all waiters
+	for _, id := range []string{"1", "2", "3", "4"} {
+		all.add(id, new(waiter))
+	}
+	for _, id := range []string{"1", "2", "3", "4"} {
+		require.Equal(t, id, all.get(id).id)
+	}
+	require.Nil(t, all.get("5"))
+	require.Len(t, slices.Collect(all.all()), 4)
+	all.shrink()
+	require.NotNil(t, all.get("4"), "still waits")
+	for _, id := range []string{"4", "1", "3", "2"} {
+		require.False(t, all.none())
+		all.remove(id)
+		require.Nil(t, all.get(id))
+	}
+	all.remove("5")
+	require.True(t, all.none())
+	all.shrink()
+	require.Nil(t, all.more)
 }

@@ -75,6 +75,18 @@ func (t *tcpFramer) startTLS(ctx context.Context, cfg *Config) error {
 		t.Cut()
 		return errors.New("tls: data before the handshake")
 	}
+	conn := tls.Client(t.raw, cfg.streamTLS())
+	if err := conn.HandshakeContext(ctx); err != nil {
+		t.Cut()
+		return fmt.Errorf("tls: %w", plain.Error(err)) // the names in a certificate are in there, which anybody on the way can make
+	}
+	t.conn = conn
+	t.in = streamReader{from: conn}
+	return nil
+}
+
+// streamTLS is what the caller wants, as far as XMPP permits.
+func (cfg *Config) streamTLS() *tls.Config {
 	conf := &tls.Config{}
 	if cfg.TLSConfig != nil {
 		conf = cfg.TLSConfig.Clone()
@@ -87,14 +99,7 @@ func (t *tcpFramer) startTLS(ctx context.Context, cfg *Config) error {
 	if conf.ServerName == "" {
 		conf.ServerName = cfg.Domain
 	}
-	conn := tls.Client(t.raw, conf)
-	if err := conn.HandshakeContext(ctx); err != nil {
-		t.Cut()
-		return fmt.Errorf("tls: %w", plain.Error(err)) // the names in a certificate are in there, which anybody on the way can make
-	}
-	t.conn = conn
-	t.in = streamReader{from: conn}
-	return nil
+	return conf
 }
 
 func (t *tcpFramer) Header(to string) []byte {

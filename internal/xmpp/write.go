@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	writeTimeout = 20 * time.Second // one that takes longer, or stands still for so long where writes do not wait, ends the session
+	writeTimeout = 20 * time.Second // one that takes longer ends the session; where writes do not wait, a step of it: see prompt.Below
 	lastWords    = time.Second      // after a failed write, to read why the server hung up
 	maxQueued    = 4 * maxFrame     // bytes waiting to be written; more ends the session
 	maxBatch     = 32 << 10         // bytes after which a batch is written

@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"github.com/mirrorfly-go/sdk/internal/prompt"
 	"github.com/mirrorfly-go/sdk/internal/unsent"
@@ -174,8 +173,8 @@ func TestNothingRunsAfterServe(t *testing.T) {
 		fill(t, c, c.f.(*tcpFramer).conn)
 		require.NoError(t, c.Close(done()))
 		require.ErrorIs(t, c.ended(), ErrClosed)
-		require.Error(t, c.prompt.CatchUp())
-		goleak.VerifyNone(t, goleak.IgnoreCurrent())
+		stacks := make([]byte, 1<<20) // looked at once: what ends a moment later is too late
+		require.NotContains(t, string(stacks[:runtime.Stack(stacks, true)]), "prompt.(*Conn).catchUp(")
 	}
 }
 
