@@ -53,11 +53,12 @@ func (p *httpPool) join() *http.Client {
 
 func (p *httpPool) leave() {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.users--; p.users == 0 {
-		p.life.end(errClosed)
-		p.http.CloseIdleConnections()
-		p.http, p.life = nil, nil
+	p.users--
+	last, client, life := p.users == 0, p.http, p.life
+	p.mu.Unlock()
+	if last { // who joins meanwhile gets others
+		life.end(errClosed)
+		client.CloseIdleConnections()
 	}
 }
 

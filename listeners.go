@@ -101,8 +101,8 @@ func (l *listeners) init(cfg *Config) {
 // any method of the Client, also Close, and may stop itself. While it runs later events wait, at most
 // 1024. What comes when so many wait is left in the connection for up to 100 ms, so that listeners which free half of the
 // queue in that time lose nothing of a burst; then the oldest are dropped and told to OnMissed. A panic in a listener is
-// logged and ends nothing else. The returned function removes the listener: no new call
-// starts after it has returned.
+// logged and ends nothing else. The returned function removes the listener. When it has returned no call comes any more,
+// but one that was just about to start.
 func (c *Client) OnConnection(f func(ConnectionEvent)) (stop func()) {
 	return c.listeners.connection.Add(f)
 }

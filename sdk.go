@@ -426,7 +426,7 @@ func (c *Client) tellEnded() {
 
 // Close ends the session, every call under way and all goroutines of the library, without
 // telling the service: the login stays valid there. It is idempotent, may be called by a
-// listener, and waits for everything but listeners that are running. What is called
+// listener, and waits for everything but listeners that are running, and dials that go on after their context has ended. What is called
 // afterwards fails with ErrClosed. DISCONNECTED is told last, unless nothing has been told.
 func (c *Client) Close() error {
 	c.life.end(errClosed)

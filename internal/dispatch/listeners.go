@@ -24,7 +24,7 @@ type listener struct {
 }
 
 // Add registers f. The function that it returns removes f again: once it has
-// returned, no new call of f starts. It may be called any number of times, also by f.
+// returned, no call of f comes any more, but one that was just about to start. It may be called any number of times, also by f.
 // A nil f is nobody.
 func (l *Listeners[T]) Add(f func(T)) (stop func()) {
 	if f == nil {
