@@ -261,9 +261,19 @@ func fields(text string) (lines [][]string) {
 }
 
 func TestMedian(t *testing.T) {
-	var r runner
+	var rounds []requestsResult
 	for _, n := range []int{5, 1, 100, 2, 3} {
-		r.rounds = append(r.rounds, []requestsResult{{Wall: time.Duration(n), CPU: time.Duration(2 * n), Allocs: float64(-n), Bytes: 7}})
+		rounds = append(rounds, requestsResult{Wall: time.Duration(n), CPU: time.Duration(2 * n), Allocs: float64(-n), Bytes: 7})
 	}
-	require.Equal(t, requestsResult{Wall: 3, CPU: 6, Allocs: -3, Bytes: 7}, r.median(0))
+	require.Equal(t, requestsResult{Wall: 3, CPU: 6, Allocs: -3, Bytes: 7}, median(rounds))
+}
+
+// A round in which everything takes twice as long says the same as the others.
+func TestLevel(t *testing.T) {
+	limit := []requestsResult{{Wall: 100, CPU: 10}, {Wall: 200, CPU: 30}, {Wall: 100, CPU: 10}}
+	ours := []requestsResult{{Wall: 110, CPU: 12, Allocs: 1}, {Wall: 220, CPU: 36, Allocs: 2}, {Wall: 120, CPU: 14, Allocs: 3}}
+	require.Equal(t, []requestsResult{{Wall: 110, CPU: 12, Allocs: 1}, {Wall: 110, CPU: 12, Allocs: 2}, {Wall: 120, CPU: 14, Allocs: 3}}, level(ours, limit))
+	require.EqualValues(t, 220, ours[1].Wall, "left as it was")
+	require.Equal(t, ours, level(ours, nil))
+	require.Nil(t, limitOf([]*runner{{peer: peer{name: "sdk"}}}, 0))
 }

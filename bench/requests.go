@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"runtime"
 	"slices"
 	"sync"
@@ -93,40 +94,41 @@ func ask(ctx context.Context, s session, calls, inFlight int) error {
 
 // runner is one peer by one transport, and what its rounds gave.
 type runner struct {
-	peer      peer
-	transport string
-	rounds    [][]requestsResult
+	peer   peer
+	rounds [][]requestsResult
 }
 
 // requests measures all peers in turn, round after round, and returns a table for each transport and number in flight.
 func (b *bench) requests(ctx context.Context, st *stage) error {
 	inFlight := []int{32, 1}
-	var runners []*runner
+	runners := map[string][]*runner{}
 	for _, transport := range st.transports {
 		for _, p := range st.peersOver(transport) {
-			runners = append(runners, &runner{peer: p, transport: transport})
+			runners[transport] = append(runners[transport], &runner{peer: p})
 		}
 	}
 	for range b.rounds {
-		for _, r := range runners {
-			res, err := have[[]requestsResult](ctx, job{Requests: &requestsJob{
-				Peer: r.peer.name, Transport: r.transport, Service: st.service, Account: st.accounts[0], Calls: b.calls, InFlight: inFlight,
-			}})
-			if err != nil {
-				return err
+		for _, transport := range st.transports {
+			all := runners[transport]
+			for _, i := range rand.Perm(len(all)) { // none is always the first, or after the same other
+				r := all[i]
+				res, err := have[[]requestsResult](ctx, job{Requests: &requestsJob{
+					Peer: r.peer.name, Transport: transport, Service: st.service, Account: st.accounts[0], Calls: b.calls, InFlight: inFlight,
+				}})
+				if err != nil {
+					return err
+				}
+				r.rounds = append(r.rounds, res)
 			}
-			r.rounds = append(r.rounds, res)
 		}
 	}
 	for _, transport := range st.transports {
 		for i, n := range inFlight {
 			fmt.Fprintf(b.out, "\n%s, requests over %s, %d in flight (%d calls, median of %d rounds)\n\n", st.service.Name, transport, n, b.calls, b.rounds)
 			t := newTable("rate", "CPU", "allocs", "bytes")
-			for _, r := range runners {
-				if r.transport == transport {
-					m := r.median(i)
-					t.add(r.peer, rate(m.Wall), micros(m.CPU), count(m.Allocs), size(m.Bytes))
-				}
+			for _, r := range runners[transport] {
+				m := median(level(r.at(i), limitOf(runners[transport], i)))
+				t.add(r.peer, rate(m.Wall), micros(m.CPU), count(m.Allocs), size(m.Bytes))
 			}
 			t.print(b.out, b.verbose)
 		}
@@ -134,12 +136,45 @@ func (b *bench) requests(ctx context.Context, st *stage) error {
 	return nil
 }
 
+// at is what the rounds gave for the i-th number in flight.
+func (r *runner) at(i int) (rounds []requestsResult) {
+	for _, round := range r.rounds {
+		rounds = append(rounds, round[i])
+	}
+	return rounds
+}
+
+// limitOf returns nil when the limit was not measured.
+func limitOf(all []*runner, i int) []requestsResult {
+	for _, r := range all {
+		if r.peer.name == limitName {
+			return r.at(i)
+		}
+	}
+	return nil
+}
+
+// level stretches the times of each round as if the limit had taken its median there: a machine that is slower for a while is
+// slower for all.
+func level(rounds, limit []requestsResult) []requestsResult {
+	if limit == nil {
+		return rounds
+	}
+	usual := median(limit)
+	rounds = slices.Clone(rounds)
+	for i, then := range limit {
+		rounds[i].Wall = time.Duration(float64(rounds[i].Wall) * float64(usual.Wall) / float64(then.Wall))
+		rounds[i].CPU = time.Duration(float64(rounds[i].CPU) * float64(usual.CPU) / float64(then.CPU))
+	}
+	return rounds
+}
+
 // median is taken of each figure by itself.
-func (r *runner) median(i int) requestsResult {
+func median(rounds []requestsResult) requestsResult {
 	figure := func(get func(requestsResult) float64) float64 {
 		var all []float64
-		for _, round := range r.rounds {
-			all = append(all, get(round[i]))
+		for _, round := range rounds {
+			all = append(all, get(round))
 		}
 		slices.Sort(all)
 		return all[len(all)/2]
