@@ -9,6 +9,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 )
@@ -126,4 +127,12 @@ func TestCallsAtOnce(t *testing.T) {
 	l.end(errClosed)
 	wg.Wait()
 	require.Nil(t, l.ties)
+}
+
+// The runtime hands out memory in sizes. One more field, and each client takes 128 bytes more.
+func TestClientFitsItsSize(t *testing.T) {
+	if unsafe.Sizeof(uintptr(0)) != 8 {
+		t.Skip("the sizes are those of 64 bit systems")
+	}
+	require.LessOrEqual(t, unsafe.Sizeof(Client{}), uintptr(1024))
 }

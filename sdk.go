@@ -101,7 +101,6 @@ type Features struct {
 type Client struct {
 	cfg       Config       // immutable, defaults filled in
 	http      *http.Client // immutable; REST and the WebSocket upgrade; may be others' too
-	left      sync.Once    // http
 	rest      rest.Client  // immutable but for what it knows of the login
 	listeners listeners    // immutable but for who listens
 	life      lifetime     // ends with Close
@@ -119,6 +118,7 @@ type Client struct {
 	ignored      int           // stanzas that sessions have ignored which have ended
 	qr           *QRLogin      // the QR login that made the session, or nil
 	encryptMedia bool          // SetMediaEncryption
+	closed       bool          // Close has given up http
 	leaving      chan struct{} // not nil while Logout or DeleteMyAccount asks the service; closed when it has answered
 }
 
@@ -439,6 +439,12 @@ func (c *Client) Close() error {
 	c.qrLogins.Wait()
 	c.rest.Close()
 	c.listeners.queue.Close()
-	c.left.Do(c.leaveHTTP)
+	c.mu.Lock()
+	first := !c.closed
+	c.closed = true
+	c.mu.Unlock()
+	if first {
+		c.leaveHTTP()
+	}
 	return nil
 }

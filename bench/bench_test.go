@@ -131,7 +131,7 @@ func small(t *testing.T, args ...string) string {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	var out bytes.Buffer
-	args = append(args, "-calls", "40", "-rounds", "1", "-sessions", "20", "-stay", "100ms")
+	args = append(args, "-calls", "40", "-rounds", "1", "-sessions", "20", "-settle", "100ms", "-stay", "100ms")
 	require.NoError(t, run(ctx, args, &out, os.Stderr), out.String())
 	return out.String()
 }
@@ -148,7 +148,7 @@ func rows(out, peer string) (n int) {
 
 func TestUnknownNames(t *testing.T) {
 	for _, args := range [][]string{
-		{"-server", "nobody"}, {"-run", "nothing"}, {"-peers", "nobody"}, {"-transports", "pigeon"}, {"-run", "idle,"}, {"extra"}, {"-calls", "0"}, {"-sessions", "9"}, {"-rounds", "0"},
+		{"-server", "nobody"}, {"-run", "nothing"}, {"-peers", "nobody"}, {"-transports", "pigeon"}, {"-run", "idle,"}, {"extra"}, {"-calls", "0"}, {"-sessions", "9"}, {"-rounds", "0"}, {"-settle", "-1s"},
 	} {
 		require.Error(t, run(t.Context(), args, &bytes.Buffer{}, &bytes.Buffer{}), "%v", args)
 	}

@@ -43,6 +43,7 @@ type bench struct {
 	calls      int
 	rounds     int
 	sessions   int
+	settle     time.Duration
 	stay       time.Duration
 	scripts    string
 }
@@ -59,6 +60,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fs.IntVar(&b.calls, "calls", 5000, "requests of one measurement")
 	fs.IntVar(&b.rounds, "rounds", 5, "how often requests are measured; the median counts")
 	fs.IntVar(&b.sessions, "sessions", 10000, "sessions of the scenario many; idle has a tenth of it")
+	fs.DurationVar(&b.settle, "settle", 2*time.Second, "how long sessions are left alone before it is measured what they hold; HTTP connections idle for 30s")
 	fs.DurationVar(&b.stay, "stay", 10*time.Second, "how long many sessions are watched")
 	fs.StringVar(&b.scripts, "scripts", "../interop/servers", "`folder` of start-ejabberd.sh")
 	if err := fs.Parse(args); err != nil {
@@ -96,8 +98,8 @@ func (b *bench) check() error {
 			}
 		}
 	}
-	if b.calls < 1 || b.rounds < 1 || b.sessions < 10 || b.stay <= 0 {
-		return errors.New("-calls, -rounds and -stay must be positive, -sessions at least 10")
+	if b.calls < 1 || b.rounds < 1 || b.sessions < 10 || b.settle < 0 || b.stay <= 0 {
+		return errors.New("-calls, -rounds and -stay must be positive, -sessions at least 10, -settle not negative")
 	}
 	return nil
 }

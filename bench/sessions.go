@@ -14,7 +14,7 @@ type sessionsJob struct {
 	Transport string
 	Service   service
 	Accounts  []account
-	Settle    time.Duration // left alone before it is measured what they hold: the last answers of the login come
+	Settle    time.Duration // left alone before it is measured what they hold: the last answers of the login come, and caches empty
 	Watch     time.Duration // then their CPU time is watched
 }
 
@@ -120,11 +120,8 @@ func stay(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// settling is how long sessions are left alone, if they are not watched for less.
-const settling = 2 * time.Second
-
 func (b *bench) measureSessions(ctx context.Context, j sessionsJob) (sessionsResult, error) {
-	j.Settle = min(settling, b.stay)
+	j.Settle = b.settle
 	return have[sessionsResult](ctx, job{Sessions: &j})
 }
 

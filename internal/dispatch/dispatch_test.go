@@ -332,7 +332,6 @@ func TestQueueKeepsNoMemory(t *testing.T) {
 		require.Equal(t, [1]call{}, q.first)
 		require.Nil(t, q.slots)
 		require.Nil(t, q.taken)
-		require.Nil(t, q.space)
 	})
 }
 

@@ -15,7 +15,7 @@ import (
 
 const (
 	defaultLimit = 1024
-	share        = 32                     // what leaves the queue at a time is at most one of so many parts of Limit
+	share        = 32                     // one of so many parts of Limit leaves the queue at a time, at most
 	slowAfter    = 5 * time.Second        // for what has left it at a time
 	patience     = 100 * time.Millisecond // how long AwaitRoom waits for listeners
 )
@@ -38,9 +38,22 @@ type Queue struct {
 	stuck   bool          // AwaitRoom has waited in vain since half of the queue was free
 	room    chan struct{} // made by AwaitRoom, closed when half of the queue is free
 
-	// Of the goroutine that drains, without mu: in a burst it and who pushes would take the lock in turn for each call.
-	taken []deliverer // have left the queue, oldest first
-	space []deliverer // where taken is
+	taken *batch // of the goroutine that drains; nil: it has not taken any yet
+}
+
+// batch is calls that have left the queue: in a burst who drains it and who pushes would take mu in turn for each of them.
+type batch struct {
+	calls     [defaultLimit / share]deliverer
+	next, end int
+}
+
+func (b *batch) empty() bool { return b == nil || b.next == b.end }
+
+func (b *batch) pop() deliverer {
+	d := b.calls[b.next]
+	b.calls[b.next] = nil
+	b.next++
+	return d
 }
 
 type call struct {
@@ -102,7 +115,7 @@ func (q *Queue) drain() {
 			return
 		}
 		next.deliver()
-		if len(q.taken) > 0 {
+		if !q.taken.empty() {
 			continue // a look at the clock takes as long as the rest
 		}
 		end := time.Now() // and the start of the next
@@ -132,11 +145,8 @@ func (q *Queue) free() {
 
 // next tells a loss before the call that comes after the gap.
 func (q *Queue) next() (deliverer, bool) {
-	if len(q.taken) > 0 {
-		d := q.taken[0]
-		q.taken[0] = nil
-		q.taken = q.taken[1:]
-		return d, true
+	if !q.taken.empty() {
+		return q.taken.pop(), true
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -148,7 +158,7 @@ func (q *Queue) next() (deliverer, bool) {
 	if q.head == len(q.slots) {
 		q.first = [1]call{}
 		q.slots, q.head, q.running = nil, 0, false // an idle queue holds no other memory
-		q.taken, q.space = nil, nil
+		q.taken = nil
 		return nil, false
 	}
 	d := q.pop()
@@ -165,13 +175,14 @@ func (q *Queue) takeMore() {
 	if n == 0 {
 		return
 	}
-	if q.space == nil {
-		q.space = make([]deliverer, q.limit()/share)
+	if q.taken == nil {
+		q.taken = new(batch)
 	}
-	q.taken = q.space[:n]
-	for i := range q.taken {
-		q.taken[i] = q.pop()
+	n = min(n, len(q.taken.calls))
+	for i := range n {
+		q.taken.calls[i] = q.pop()
 	}
+	q.taken.next, q.taken.end = 0, n
 }
 
 type loss struct {
