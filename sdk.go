@@ -114,11 +114,11 @@ type Client struct {
 	conn         *connection // what keeps the XMPP session up; nil without a login
 	status       ConnectionStatus
 	turn         chan struct{} // has an element while a call changes who is logged in; nil: there is none
-	turns        int           // calls that have the turn, or wait for it
-	ignored      int           // stanzas that sessions have ignored which have ended
-	qr           *QRLogin      // the QR login that made the session, or nil
+	turns        int32         // calls that have the turn, or wait for it
 	encryptMedia bool          // SetMediaEncryption
 	closed       bool          // Close has given up http
+	ignored      int           // stanzas that sessions have ignored which have ended
+	qr           *QRLogin      // the QR login that made the session, or nil
 	leaving      chan struct{} // not nil while Logout or DeleteMyAccount asks the service; closed when it has answered
 }
 
