@@ -26,7 +26,7 @@ func (c *Client) UnblockUser(ctx context.Context, userJID string) (Result[None],
 }
 
 func (c *Client) setBlocked(ctx context.Context, op, userJID string, set func(*xmpp.Session, context.Context, string) error) (Result[None], error) {
-	return run(ctx, c, op, success, func(ctx context.Context) (None, error) {
+	return unbounded(ctx, c, op, func(ctx context.Context) (None, error) {
 		if err := c.gate(func(f Features) bool { return f.Block }); err != nil {
 			return None{}, err
 		}
@@ -63,7 +63,7 @@ func (c *Client) GetUsersWhoBlockedMe(ctx context.Context) (Result[[]BlockedUser
 }
 
 func (c *Client) blockList(ctx context.Context, op string, read func(*xmpp.Session, context.Context) ([]string, error)) (Result[[]BlockedUser], error) {
-	return run(ctx, c, op, success, func(ctx context.Context) ([]BlockedUser, error) {
+	return unbounded(ctx, c, op, func(ctx context.Context) ([]BlockedUser, error) {
 		s, err := c.ready()
 		if err != nil {
 			return nil, err

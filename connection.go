@@ -64,6 +64,7 @@ func (n *connection) dial(ctx context.Context, wirePassword string, lost *xmpp.R
 		HTTPClient:        c.http,
 		TLSConfig:         c.cfg.TLSConfig,
 		DialContext:       c.dial,
+		RequestTimeout:    c.cfg.RequestTimeout,
 		KeepAliveInterval: c.cfg.KeepAlive.Interval,
 		KeepAliveTimeout:  c.cfg.KeepAlive.Timeout,
 		UserAgent:         c.cfg.userAgent(),

@@ -39,7 +39,7 @@ type MediaFile struct {
 // Errors: 400 ErrInvalidArgument for a missing field, and when Reader fails or delivers more or less than Size; 400
 // ErrNotRegistered; the service's status and text; 599 ErrNetwork.
 func (c *Client) UploadMedia(ctx context.Context, m MediaUpload) (Result[MediaFile], error) {
-	return transfer(ctx, c, "UploadMedia", func(ctx context.Context) (MediaFile, error) {
+	return unbounded(ctx, c, "UploadMedia", func(ctx context.Context) (MediaFile, error) {
 		me, err := c.checkRegistered()
 		if err != nil {
 			return MediaFile{}, err
@@ -84,7 +84,7 @@ func checkUpload(m *MediaUpload) error {
 // Errors: 400 ErrInvalidArgument without a FileToken or with a Size above Config.MaxDownload; 400 ErrNotRegistered; 400 ErrInsecure
 // for an http URL; 500 with the service's text, e.g. for an unknown token, and when more than Config.MaxDownload comes; 599 ErrNetwork.
 func (c *Client) DownloadMedia(ctx context.Context, f MediaFile, w io.Writer) (Result[None], error) {
-	return transfer(ctx, c, "DownloadMedia", func(ctx context.Context) (None, error) {
+	return unbounded(ctx, c, "DownloadMedia", func(ctx context.Context) (None, error) {
 		me, err := c.checkRegistered()
 		if err != nil {
 			return None{}, err

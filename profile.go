@@ -224,7 +224,7 @@ func (l LastSeen) Time(now time.Time) time.Time {
 // Errors: 400 ErrInvalidArgument unless userJID is a user's bare JID; 400 ErrNotRegistered; 500 ErrNotConnected;
 // 500 "Request Failed" with a Condition, e.g. "forbidden" when that user has blocked this one.
 func (c *Client) GetLastSeen(ctx context.Context, userJID string) (Result[LastSeen], error) {
-	return run(ctx, c, "GetLastSeen", success, func(ctx context.Context) (LastSeen, error) {
+	return unbounded(ctx, c, "GetLastSeen", func(ctx context.Context) (LastSeen, error) {
 		s, err := c.ready(jidFormat("toUserJid", userJID), required("toUserJid", userJID))
 		if err != nil {
 			return LastSeen{}, err

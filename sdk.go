@@ -295,8 +295,8 @@ func (c *Client) bounded(ctx context.Context) (context.Context, context.CancelFu
 	return context.WithTimeout(ctx, c.cfg.RequestTimeout)
 }
 
-// transfer is run for what takes as long as it moves.
-func transfer[T any](ctx context.Context, c *Client, op string, f func(context.Context) (T, error)) (Result[T], error) {
+// unbounded is run for what bounds itself: a transfer takes as long as it moves, and the session knows how long a request may take.
+func unbounded[T any](ctx context.Context, c *Client, op string, f func(context.Context) (T, error)) (Result[T], error) {
 	return answer(c.life.begin(ctx, 0), c, op, success, f)
 }
 

@@ -155,6 +155,8 @@ func classify(ctx context.Context, err error) Error {
 		return fromService(answer)
 	case context.Cause(ctx) == error(errClosed):
 		return *errClosed
+	case errors.Is(err, xmpp.ErrNoReply):
+		return fromContext(context.DeadlineExceeded, err)
 	case ctx.Err() != nil && answer != nil:
 		return fromContext(ctx.Err(), answer.Err)
 	case ctx.Err() != nil:

@@ -39,6 +39,7 @@ type Config struct {
 	Memory *Memory     // what earlier sessions have learned; nil: nothing is remembered
 	Resume *Resumption // the stream to take up, if the server still has it; nil: none
 
+	RequestTimeout    time.Duration // bounds a request whose context has no deadline; 0: never
 	KeepAliveInterval time.Duration // silence after which the server is pinged; 0 or less: never
 	KeepAliveTimeout  time.Duration // how long it may then stay silent; default 20s
 

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/mirrorfly-go/sdk/internal/unsent"
 	"github.com/mirrorfly-go/sdk/internal/uuid"
@@ -18,9 +19,14 @@ type waiter struct {
 	asked   JID        // who was asked and may answer; zero: our own account
 	reply   chan reply // gets the answer, capacity 1; nil: nobody waits
 	written bool       // the server may have it. Guarded by Session.mu
+
+	by time.Duration // when it is given up, since the session started; 0: never
 }
 
-// reply is how a request ends: with a result, with a [*StanzaError], or with neither when the session has ended.
+// ErrNoReply is what a request ends with that was not answered within [Config].RequestTimeout.
+var ErrNoReply = fmt.Errorf("no reply in time: %w", context.DeadlineExceeded)
+
+// reply is how a request ends: with a result, with a [*StanzaError] or [ErrNoReply], or with neither when the session has ended.
 type reply struct {
 	*stanza
 	refused error
@@ -42,6 +48,9 @@ func (s *Session) exchange(ctx context.Context, req *iq, w *waiter) (*stanza, er
 		return nil, unsent.Mark(err)
 	}
 	req.id = uuid.New()
+	if _, has := ctx.Deadline(); !has && s.requestTimeout > 0 {
+		w.by = time.Since(s.started) + s.requestTimeout
+	}
 	if err := s.post(outgoing{frame: req.frame(), stanza: true, id: req.id}, w); err != nil {
 		return nil, unsent.Mark(err)
 	}
@@ -49,6 +58,9 @@ func (s *Session) exchange(ctx context.Context, req *iq, w *waiter) (*stanza, er
 	case r := <-w.reply:
 		if r == (reply{}) {
 			return nil, s.takeBack(req.id, w, s.gone())
+		}
+		if r.refused == ErrNoReply {
+			return nil, s.takeBack(req.id, w, ErrNoReply)
 		}
 		return r.stanza, r.refused
 	case <-ctx.Done():

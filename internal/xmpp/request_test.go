@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mirrorfly-go/sdk/internal/unsent"
 )
 
 // Replies that are none: wrong id, sender or kind. Each is dropped and counted,
@@ -385,4 +387,71 @@ func TestWaiters(t *testing.T) {
 	require.True(t, all.none())
 	all.shrink()
 	require.Nil(t, all.more)
+}
+
+// A request whose context has no deadline is given up by the session, each in its time; it and the session go on.
+func TestRequestTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const timeout = 30 * time.Second
+		var requests []node
+		late := make(chan struct{})
+		cfg := pipeServer(t, func(p *peer) {
+			p.login()
+			for range 5 {
+				requests = append(requests, p.recv())
+			}
+			<-late
+			p.send(replyTo(`<iq id="%s" type="result" xmlns="jabber:client"/>`, requests[0]))
+			p.send(replyTo(`<iq id="%s" type="result" xmlns="jabber:client"/>`, p.recv()))
+			p.drain()
+		})
+		cfg.RequestTimeout = timeout
+		c := dial(t, cfg)
+		start := time.Now()
+		var asking sync.WaitGroup
+		for i := range 4 { // two more than need no map
+			asking.Go(func() {
+				after := time.Duration(i) * time.Second
+				<-time.After(after) // of the bubble
+				err := c.Ping(t.Context())
+				if !errors.Is(err, ErrNoReply) || !errors.Is(err, context.DeadlineExceeded) || unsent.Is(err) {
+					t.Errorf("%d: %v", i, err)
+				}
+				if took := time.Since(start); took != after+timeout {
+					t.Errorf("%d: took %v", i, took)
+				}
+			})
+		}
+		asking.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), 2*timeout)
+			defer cancel()
+			if err := c.Ping(ctx); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrNoReply) {
+				t.Errorf("with a deadline of its own: %v", err)
+			}
+			if took := time.Since(start); took != 2*timeout {
+				t.Errorf("with a deadline of its own: took %v", took)
+			}
+		})
+		asking.Wait()
+		require.Zero(t, c.pending())
+		require.NoError(t, c.Err())
+		close(late)
+		require.NoError(t, c.Ping(t.Context()))
+		require.Equal(t, 1, c.Ignored(), "an answer that came too late")
+	})
+}
+
+// What was not even written when it is given up never will be, and its error says so.
+func TestRequestTimeoutOfWhatWasNotWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stop := make(chan struct{})
+		cfg := pipeServer(t, func(p *peer) { p.login(); <-stop })
+		cfg.RequestTimeout = writeTimeout / 4
+		c := dial(t, cfg)
+		require.ErrorIs(t, c.Ping(t.Context()), ErrNoReply)
+		err := c.Ping(t.Context())
+		require.ErrorIs(t, err, ErrNoReply)
+		require.True(t, unsent.Is(err))
+		close(stop)
+	})
 }

@@ -32,6 +32,7 @@ type Session struct {
 
 	keepAliveInterval time.Duration
 	keepAliveTimeout  time.Duration
+	requestTimeout    time.Duration
 
 	lastRead atomic.Int64 // time.Duration since started
 	ignored  atomic.Int64
@@ -64,7 +65,7 @@ func newSession(cfg *Config, n *negotiation) *Session {
 	s := &Session{
 		f: n.f, prompt: n.f.Prompt(), addr: n.addr, jid: n.jid, resumed: n.resumed, early: n.early,
 		handle: cfg.Handle, log: cfg.Logger,
-		keepAliveInterval: min(cfg.KeepAliveInterval, forever), keepAliveTimeout: min(cfg.KeepAliveTimeout, forever),
+		keepAliveInterval: min(cfg.KeepAliveInterval, forever), keepAliveTimeout: min(cfg.KeepAliveTimeout, forever), requestTimeout: min(cfg.RequestTimeout, forever),
 		started: time.Now(),
 	}
 	s.mu.Lock() // the timer sees a complete session

@@ -44,6 +44,9 @@ func (s *Session) post(o outgoing, w *waiter) error {
 	if !stuck {
 		if w != nil {
 			s.waiters.add(o.id, w)
+			if w.by > 0 {
+				s.wakeLocked(w.by-s.requestTimeout, w.by)
+			}
 		}
 		if here {
 			s.flushing = true
