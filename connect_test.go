@@ -381,6 +381,55 @@ func TestRequestTimeoutIsTheDefaultDeadline(t *testing.T) {
 	answered(t, 599, "Request timed out", sdk.ErrNetwork, res, err)
 }
 
+// Requests over XMPP have it too, each of them.
+func TestRequestTimeoutOfXMPP(t *testing.T) {
+	srv := sdktest.New(t)
+	cfg := srv.Config()
+	cfg.RequestTimeout = 200 * time.Millisecond
+	client, credentials := register(t, srv.Config(), "alice")
+	require.NoError(t, client.Close())
+	client = newClient(t, cfg)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	_, err := client.Connect(ctx, credentials.Username, credentials.Password)
+	require.NoError(t, err)
+	srv.SetFault(sdktest.StepIQ, sdktest.FaultSilent)
+	bob := "bob@" + srv.Domain()
+	for name, call := range map[string]func() (int, string, error){
+		"GetLastSeen": func() (int, string, error) {
+			r, err := client.GetLastSeen(context.Background(), bob)
+			return r.StatusCode, r.Message, err
+		},
+		"BlockUser": func() (int, string, error) {
+			r, err := client.BlockUser(context.Background(), bob)
+			return r.StatusCode, r.Message, err
+		},
+		"UnblockUser": func() (int, string, error) {
+			r, err := client.UnblockUser(context.Background(), bob)
+			return r.StatusCode, r.Message, err
+		},
+		"GetUsersIBlocked": func() (int, string, error) {
+			r, err := client.GetUsersIBlocked(context.Background())
+			return r.StatusCode, r.Message, err
+		},
+		"GetUsersWhoBlockedMe": func() (int, string, error) {
+			r, err := client.GetUsersWhoBlockedMe(context.Background())
+			return r.StatusCode, r.Message, err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			status, message, err := call()
+			require.Equal(t, 599, status, "%v", err)
+			require.Equal(t, "Request timed out", message)
+			require.ErrorIs(t, err, sdk.ErrNetwork)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			failed := (*sdk.Error)(nil)
+			require.ErrorAs(t, err, &failed)
+			require.Equal(t, sdk.OutcomeUnknown, failed.Outcome)
+		})
+	}
+}
+
 // The session lives on when the context of Connect has ended.
 func TestConnectContextBoundsOnlyConnect(t *testing.T) {
 	srv := sdktest.New(t)

@@ -22,9 +22,10 @@ const (
 	// than the session itself, two goroutines and an open file. Calls that follow each other still share one.
 	idleConnTimeout = 30 * time.Second
 
-	// silence is how long an HTTP/2 connection may say nothing before it is asked whether it is there, and then until it is given up:
-	// calls that time out leave it in place, for all that share it.
-	silence = 15 * time.Second
+	// silence is how long an HTTP/2 connection may say nothing before it is asked whether it is there. After patience it is given up,
+	// or when RequestTimeout is longer after that: calls that time out leave it in place, for all that share it.
+	silence  = 15 * time.Second
+	patience = 30 * time.Second
 )
 
 // httpPool is one http.Client for all that use it at the same time. What it has up, and what it dials, ends with the last of them.
@@ -46,7 +47,7 @@ func (p *httpPool) join() *http.Client {
 	defer p.mu.Unlock()
 	if p.users++; p.users == 1 {
 		p.life = new(lifetime)
-		p.http = newHTTPClient(p.life.dialling(p.dial), nil, http.ProxyFromEnvironment)
+		p.http = newHTTPClient(p.life.dialling(p.dial), nil, http.ProxyFromEnvironment, patience)
 	}
 	return p.http
 }
@@ -74,7 +75,7 @@ func (c *Client) joinHTTP() *http.Client {
 	if c.cfg.DialContext != nil {
 		proxy = nil // who dials decides the way
 	}
-	return newHTTPClient(c.dial, c.cfg.TLSConfig, proxy)
+	return newHTTPClient(c.dial, c.cfg.TLSConfig, proxy, max(patience, c.cfg.RequestTimeout))
 }
 
 // leaveHTTP is called once.
@@ -89,10 +90,10 @@ func (c *Client) leaveHTTP() {
 }
 
 func (cfg *Config) sharesHTTP() bool {
-	return cfg.HTTPClient == nil && cfg.TLSConfig == nil && cfg.DialContext == nil
+	return cfg.HTTPClient == nil && cfg.TLSConfig == nil && cfg.DialContext == nil && cfg.RequestTimeout <= patience
 }
 
-func newHTTPClient(dial dialFunc, tlsConfig *tls.Config, proxy func(*http.Request) (*url.URL, error)) *http.Client {
+func newHTTPClient(dial dialFunc, tlsConfig *tls.Config, proxy func(*http.Request) (*url.URL, error), patience time.Duration) *http.Client {
 	tlsConfig = tlsConfig.Clone()
 	if tlsConfig == nil {
 		tlsConfig = &tls.Config{}
@@ -111,7 +112,7 @@ func newHTTPClient(dial dialFunc, tlsConfig *tls.Config, proxy func(*http.Reques
 		IdleConnTimeout:        idleConnTimeout,
 		TLSHandshakeTimeout:    15 * time.Second,
 		ExpectContinueTimeout:  time.Second,
-		HTTP2:                  &http.HTTP2Config{SendPingTimeout: silence, PingTimeout: silence},
+		HTTP2:                  &http.HTTP2Config{SendPingTimeout: silence, PingTimeout: patience},
 	}}
 }
 

@@ -59,7 +59,7 @@ type Config struct {
 	AllowInsecure bool      // permit ws://, http:// and TCP without TLS; without it they fail with ErrInsecure
 	APIConfigURL  string    // full URL of the licence lookup, without its query; empty: the service's own
 
-	HTTPClient  *http.Client                                                         // its Transport carries REST, the WebSocket upgrade and signalling; give it a TLSHandshakeTimeout, without which net/http goes on with a handshake for ever; one whose MinVersion is below TLS 1.2 fails with ErrInsecure; nil: one of our own, which clients share that have neither TLSConfig nor DialContext
+	HTTPClient  *http.Client                                                         // its Transport carries REST, the WebSocket upgrade and signalling; give it a TLSHandshakeTimeout, without which net/http goes on with a handshake for ever; one whose MinVersion is below TLS 1.2 fails with ErrInsecure; nil: one of our own, which clients share that have no TLSConfig, no DialContext and no RequestTimeout above 30s
 	TLSConfig   *tls.Config                                                          // for what the library dials itself: everything when HTTPClient is nil, else TCP; a copy is used, with at least TLS 1.2
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error) // likewise; gets names unresolved; nil: all addresses of the name are tried
 
