@@ -167,7 +167,7 @@ func (h *host) server(name, dir, ip string) *Server {
 	h.t.Cleanup(func() {
 		s.Kill()
 		if h.t.Failed() {
-			h.t.Logf("end of the log of %s:\n%s", name, s.logTail(2<<10))
+			h.t.Logf("end of the log of %s:\n%s", name, s.logTail(64<<10)) // what matters may be long before the end
 		}
 	})
 	return s
