@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -103,21 +104,37 @@ func TestClientsWithSomethingOfTheirOwnShareNoHTTPConnections(t *testing.T) {
 
 func TestHTTPPoolEndsWithTheLast(t *testing.T) {
 	p := httpPool{dial: spreading}
-	cfg, _ := registering(t)
+	cfg, conns := registering(t)
 	var users sync.WaitGroup
 	for range 100 {
 		users.Go(func() {
+			defer p.leave()
 			resp, err := p.join().Get(cfg.APIBaseURL)
 			if err != nil {
 				t.Error(err)
-			} else if err := resp.Body.Close(); err != nil {
+				return
+			}
+			_, err = io.Copy(io.Discard, resp.Body) // else the connection would end with the body
+			if err := errors.Join(err, resp.Body.Close()); err != nil {
 				t.Error(err)
 			}
-			p.leave()
 		})
 	}
 	users.Wait()
 	require.Zero(t, p.users)
+	late := time.After(idleConnTimeout / 3) // they end by themselves later
+	for opened, closed := 0, 0; opened == 0 || closed < opened; {
+		select {
+		case state := <-conns:
+			if state == http.StateNew {
+				opened++
+			} else {
+				closed++
+			}
+		case <-late:
+			t.Fatal("still up after the last")
+		}
+	}
 }
 
 // A TLS renegotiation, which only the caller's TLSConfig can permit, has writes wait for the server: not in the goroutine of who asks.

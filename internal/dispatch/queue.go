@@ -171,14 +171,13 @@ func (q *Queue) next() (deliverer, bool) {
 
 // takeMore needs mu.
 func (q *Queue) takeMore() {
-	n := min(len(q.slots)-q.head, q.limit()/share)
+	n := min(len(q.slots)-q.head, q.limit()/share, len(batch{}.calls))
 	if n == 0 {
 		return
 	}
 	if q.taken == nil {
 		q.taken = new(batch)
 	}
-	n = min(n, len(q.taken.calls))
 	for i := range n {
 		q.taken.calls[i] = q.pop()
 	}
