@@ -51,7 +51,7 @@ func TestPeers(t *testing.T) {
 				s, err := p.dial(t.Context(), where, accounts[i])
 				require.NoError(t, err)
 				for _, inFlight := range []int{1, 8} {
-					r, err := measure(t.Context(), s, 40, inFlight)
+					r, err := measure(t.Context(), s, turn{Calls: 40, InFlight: inFlight})
 					require.NoError(t, err)
 					require.Positive(t, r.Wall)
 				}
@@ -122,15 +122,17 @@ func TestRequestAllocations(t *testing.T) {
 	accounts, err := server.register(t.Context(), 1)
 	require.NoError(t, err)
 	for _, transport := range []string{overWSS, overTLS} {
-		results, err := have[[]requestsResult](t.Context(), job{Requests: &requestsJob{
-			Peer: "sdk", Transport: transport, Service: server.service, Account: accounts[0], Calls: 1000, InFlight: []int{32, 1},
-		}})
+		w, err := hire(t.Context(), job{Requests: &requestsJob{Peer: "sdk", Transport: transport, Service: server.service, Account: accounts[0]}})
 		require.NoError(t, err)
-		for _, r := range results {
-			t.Logf("%s: %.1f allocations, %.0f bytes", transport, r.Allocs, r.Bytes)
-			require.LessOrEqual(t, r.Allocs, float64(allocations))
-			require.LessOrEqual(t, r.Bytes, float64(size))
+		r := runner{worker: w, rounds: make([][]requestsResult, len(numbersInFlight))}
+		for i, n := range numbersInFlight {
+			require.NoError(t, r.take(i, turn{Calls: 1000, InFlight: n}))
+			got := r.rounds[i][0]
+			t.Logf("%s: %.1f allocations, %.0f bytes", transport, got.Allocs, got.Bytes)
+			require.LessOrEqual(t, got.Allocs, float64(allocations))
+			require.LessOrEqual(t, got.Bytes, float64(size))
 		}
+		require.NoError(t, w.end())
 	}
 }
 
@@ -187,7 +189,7 @@ func TestWorkerEnds(t *testing.T) {
 	_, err = net.Dial("tcp", server.Addresses[overTLS])
 	require.Error(t, err)
 
-	_, err = have[[]requestsResult](t.Context(), job{})
+	_, err = have[requestsResult](t.Context(), job{})
 	require.Error(t, err, "no job")
 }
 

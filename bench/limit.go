@@ -35,7 +35,7 @@ type limit struct {
 }
 
 // tellEvery is how many answers are acknowledged at a time, as in package sdk.
-const tellEvery = 200
+const tellEvery = 32
 
 // answer is in every result of jabber:iq:last, once, and in no refusal.
 const answer = "seconds="

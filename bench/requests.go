@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"runtime"
@@ -11,60 +12,69 @@ import (
 	"time"
 )
 
-// requestsJob measures requests over one session.
+// requestsJob connects one session, which then asks when it is its turn.
 type requestsJob struct {
 	Peer      string
 	Transport string
 	Service   service
 	Account   account
-	Calls     int
-	InFlight  []int // measured one after the other
 }
 
-// requestsResult is what one call costs, for each entry of InFlight.
+// turn is that many requests, with as many in flight.
+type turn struct{ Calls, InFlight int }
+
+// requestsResult is what one call costs.
 type requestsResult struct {
 	Wall, CPU     time.Duration // CPU: of the whole process, user and system
 	Allocs, Bytes float64
 }
 
-func (j *requestsJob) run(ctx context.Context) ([]requestsResult, error) {
+// run ends with the turns.
+func (j *requestsJob) run(ctx context.Context, turns <-chan turn, tell func(requestsResult) error) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("%s over %s: %w", j.Peer, j.Transport, err)
+		}
+	}()
 	p, err := findPeer(j.Peer)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	at, err := j.Service.by(j.Transport)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	s, err := p.dial(ctx, at, j.Account)
 	if err != nil {
-		return nil, fmt.Errorf("%s over %s: %w", j.Peer, j.Transport, err)
+		return err
 	}
-	var results []requestsResult
-	for _, inFlight := range j.InFlight {
-		r, err := measure(ctx, s, j.Calls, inFlight)
+	defer func() { _ = s.Close() }() // how it ends is not measured
+	for t := range turns {
+		r, err := measure(ctx, s, t)
 		if err != nil {
-			return nil, fmt.Errorf("%s over %s: %w", j.Peer, j.Transport, err)
+			return err
 		}
-		results = append(results, r)
+		if err := tell(r); err != nil {
+			return err
+		}
 	}
-	return results, nil // the session ends with the process: how it does is not measured
+	return nil
 }
 
 // measure asks once warm.
-func measure(ctx context.Context, s session, calls, inFlight int) (r requestsResult, err error) {
-	if err := ask(ctx, s, calls/5+inFlight, inFlight); err != nil {
+func measure(ctx context.Context, s session, t turn) (r requestsResult, err error) {
+	if err := ask(ctx, s, t.Calls/5+t.InFlight, t.InFlight); err != nil {
 		return r, err
 	}
 	runtime.GC()
 	before := used()
-	if err := ask(ctx, s, calls, inFlight); err != nil {
+	if err := ask(ctx, s, t.Calls, t.InFlight); err != nil {
 		return r, err
 	}
 	after := used()
-	n := float64(calls)
+	n := float64(t.Calls)
 	return requestsResult{
-		Wall: after.at.Sub(before.at) / time.Duration(calls), CPU: (after.cpu - before.cpu) / time.Duration(calls),
+		Wall: after.at.Sub(before.at) / time.Duration(t.Calls), CPU: (after.cpu - before.cpu) / time.Duration(t.Calls),
 		Allocs: float64(after.allocs-before.allocs) / n, Bytes: float64(after.bytes-before.bytes) / n,
 	}, nil
 }
@@ -92,42 +102,28 @@ func ask(ctx context.Context, s session, calls, inFlight int) error {
 	return context.Cause(ctx)
 }
 
-// runner is one peer by one transport, and what its rounds gave.
+// runner is one peer, and what its turns gave.
 type runner struct {
 	peer   peer
-	rounds [][]requestsResult
+	worker *worker
+	rounds [][]requestsResult // for each of numbersInFlight
 }
 
-// requests measures all peers in turn, round after round, and returns a table for each transport and number in flight.
+// numbersInFlight are measured one after the other. They are not to be changed.
+var numbersInFlight = []int{32, 1}
+
+// requests measures the peers over one transport after the other and prints a table for each transport and number in flight.
 func (b *bench) requests(ctx context.Context, st *stage) error {
-	inFlight := []int{32, 1}
-	runners := map[string][]*runner{}
 	for _, transport := range st.transports {
-		for _, p := range st.peersOver(transport) {
-			runners[transport] = append(runners[transport], &runner{peer: p})
+		all, err := b.requestsOver(ctx, st, transport)
+		if err != nil {
+			return err
 		}
-	}
-	for range b.rounds {
-		for _, transport := range st.transports {
-			all := runners[transport]
-			for _, i := range rand.Perm(len(all)) { // none is always the first, or after the same other
-				r := all[i]
-				res, err := have[[]requestsResult](ctx, job{Requests: &requestsJob{
-					Peer: r.peer.name, Transport: transport, Service: st.service, Account: st.accounts[0], Calls: b.calls, InFlight: inFlight,
-				}})
-				if err != nil {
-					return err
-				}
-				r.rounds = append(r.rounds, res)
-			}
-		}
-	}
-	for _, transport := range st.transports {
-		for i, n := range inFlight {
+		for i, n := range numbersInFlight {
 			fmt.Fprintf(b.out, "\n%s, requests over %s, %d in flight (%d calls, median of %d rounds)\n\n", st.service.Name, transport, n, b.calls, b.rounds)
 			t := newTable("rate", "CPU", "allocs", "bytes")
-			for _, r := range runners[transport] {
-				m := median(level(r.at(i), limitOf(runners[transport], i)))
+			for _, r := range all {
+				m := median(level(r.rounds[i], limitOf(all, i)))
 				t.add(r.peer, rate(m.Wall), micros(m.CPU), count(m.Allocs), size(m.Bytes))
 			}
 			t.print(b.out, b.verbose)
@@ -136,19 +132,48 @@ func (b *bench) requests(ctx context.Context, st *stage) error {
 	return nil
 }
 
-// at is what the rounds gave for the i-th number in flight.
-func (r *runner) at(i int) (rounds []requestsResult) {
-	for _, round := range r.rounds {
-		rounds = append(rounds, round[i])
+// requestsOver connects all peers and has them take turns.
+func (b *bench) requestsOver(ctx context.Context, st *stage, transport string) (all []*runner, err error) {
+	defer func() {
+		for _, r := range all {
+			err = errors.Join(err, r.worker.end())
+		}
+	}()
+	for i, p := range st.peersOver(transport) {
+		w, err := hire(ctx, job{Requests: &requestsJob{Peer: p.name, Transport: transport, Service: st.service, Account: st.accounts[i]}})
+		if err != nil {
+			return all, err
+		}
+		all = append(all, &runner{peer: p, worker: w, rounds: make([][]requestsResult, len(numbersInFlight))})
 	}
-	return rounds
+	for range b.rounds {
+		for i, n := range numbersInFlight {
+			for _, which := range rand.Perm(len(all)) { // none is always the first, or after the same other
+				if err := all[which].take(i, turn{Calls: b.calls, InFlight: n}); err != nil {
+					return all, err
+				}
+			}
+		}
+	}
+	return all, nil
+}
+
+// take notes what a turn gives, among those for the i-th number in flight.
+func (r *runner) take(i int, t turn) error {
+	if err := r.worker.in.Encode(t); err != nil {
+		return err
+	}
+	var result requestsResult
+	err := r.worker.answer(&result)
+	r.rounds[i] = append(r.rounds[i], result)
+	return err
 }
 
 // limitOf returns nil when the limit was not measured.
 func limitOf(all []*runner, i int) []requestsResult {
 	for _, r := range all {
 		if r.peer.name == limitName {
-			return r.at(i)
+			return r.rounds[i]
 		}
 	}
 	return nil

@@ -22,7 +22,7 @@ type scenario struct {
 func (b *bench) all() []scenario {
 	const never = time.Hour
 	return []scenario{
-		{name: "requests", servers: []string{"ejabberd", "sdktest"}, without: []string{"ejabberd wss", "ejabberd tls"}, accounts: 1, ping: never, play: b.requests},
+		{name: "requests", servers: []string{"ejabberd", "sdktest"}, without: []string{"ejabberd wss", "ejabberd tls"}, accounts: len(peers()), ping: never, play: b.requests},
 		{name: "idle", servers: []string{"ejabberd"}, accounts: b.sessions/10 + 1, ping: never, play: b.idle},
 		{name: "many", servers: []string{"sdktest"}, accounts: b.sessions + 1, ping: 5 * time.Second, play: b.many},
 	}

@@ -16,7 +16,8 @@ import (
 // CPU time and memory are the peer's alone, and sdktest runs in another.
 const workerFlag = "-worker"
 
-// job is what a worker reads from its standard input: one of these, as JSON. Its standard output gets the answer.
+// job is what a worker reads from its standard input: one of these, as JSON. Its standard output gets the answer, for Requests one
+// for each turn that it reads then.
 type job struct {
 	Requests *requestsJob `json:",omitempty"`
 	Sessions *sessionsJob `json:",omitempty"`
@@ -25,14 +26,19 @@ type job struct {
 
 // work is the life of a worker. It ends early when its standard input does: then whoever started it has gone.
 func work(stdin io.Reader, stdout io.Writer) error {
+	in := json.NewDecoder(stdin)
 	var j job
-	if err := json.NewDecoder(stdin).Decode(&j); err != nil {
+	if err := in.Decode(&j); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
+	turns := make(chan turn, 1)
 	go func() { // ends with standard input, at the latest with the process
-		_, _ = io.Copy(io.Discard, stdin)
+		defer close(turns)
+		for t := (turn{}); in.Decode(&t) == nil; {
+			turns <- t
+		}
 		cancel(errors.New("nobody waits for the answer"))
 	}()
 	var result any
@@ -41,7 +47,7 @@ func work(stdin io.Reader, stdout io.Writer) error {
 	switch {
 	case j.Requests != nil:
 		if err = j.Requests.Service.trust(); err == nil {
-			result, err = j.Requests.run(ctx)
+			return j.Requests.run(ctx, turns, func(r requestsResult) error { return out.Encode(r) })
 		}
 	case j.Sessions != nil:
 		if err = j.Sessions.Service.trust(); err == nil {
@@ -60,6 +66,7 @@ func work(stdin io.Reader, stdout io.Writer) error {
 type worker struct {
 	cmd   *exec.Cmd
 	stdin io.Closer
+	in    *json.Encoder
 	out   *json.Decoder
 }
 
@@ -84,29 +91,41 @@ func hire(ctx context.Context, j job) (*worker, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	w := &worker{cmd, stdin, json.NewDecoder(stdout)}
-	if err := json.NewEncoder(stdin).Encode(j); err != nil {
+	w := &worker{cmd, stdin, json.NewEncoder(stdin), json.NewDecoder(stdout)}
+	if err := w.in.Encode(j); err != nil {
 		return nil, errors.Join(err, w.end())
 	}
 	return w, nil
 }
 
 // end lets the worker go and waits until it has.
-func (w *worker) end() error { return errors.Join(w.stdin.Close(), w.cmd.Wait()) }
+func (w *worker) end() error {
+	defer w.limited()()
+	return errors.Join(w.stdin.Close(), w.cmd.Wait())
+}
 
-// patience is how long a job may take: not every peer notices that its server has gone.
+// patience is how long one answer may take: not every peer notices that its server has gone.
 const patience = 15 * time.Minute
+
+// limited kills the worker when patience ends before the returned function is called.
+func (w *worker) limited() (stop func() bool) {
+	return time.AfterFunc(patience, func() { _ = w.cmd.Process.Kill() }).Stop // fails when it has ended by itself
+}
+
+// answer waits for one.
+func (w *worker) answer(to any) error {
+	defer w.limited()()
+	if err := w.out.Decode(to); err != nil {
+		return fmt.Errorf("worker: %w", err)
+	}
+	return nil
+}
 
 // have has a worker do a job and returns its answer.
 func have[T any](ctx context.Context, j job) (answer T, err error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
 	w, err := hire(ctx, j)
 	if err != nil {
 		return answer, err
 	}
-	if err := w.out.Decode(&answer); err != nil {
-		return answer, fmt.Errorf("worker: %w", errors.Join(err, w.end()))
-	}
-	return answer, w.end()
+	return answer, errors.Join(w.answer(&answer), w.end())
 }

@@ -51,7 +51,7 @@ const maxResumeFailures = 3
 // how much we have. But the server keeps what it is not told of, and ends a stream for which it keeps too much.
 const (
 	tellDelay = 250 * time.Millisecond
-	tellEvery = 200 // stanzas
+	tellEvery = 32 // stanzas
 )
 
 // smRequest asks how many stanzas the server has handled.
