@@ -57,3 +57,27 @@ func BenchmarkReceivePresence(b *testing.B) {
 		}
 	}
 }
+
+// over returns the same bytes for ever.
+type over struct {
+	text []byte
+	at   int
+}
+
+func (o *over) Read(p []byte) (int, error) {
+	n := copy(p, o.text[o.at:])
+	o.at = (o.at + n) % len(o.text)
+	return n, nil
+}
+
+// One stanza cut from a TCP stream.
+func BenchmarkCutFrame(b *testing.B) {
+	reply := `<iq xml:lang='en' to='` + testFull + `' from='bob@xmpp.example.com' type='result' id='00000000-0000-4000-8000-000000000000'><query seconds='903' xmlns='jabber:iq:last'/></iq>`
+	t := &tcpFramer{in: streamReader{from: &over{text: []byte(reply)}}, scope: usualScope, scan: scanner{floor: 1, depth: 1}}
+	b.ReportAllocs()
+	for b.Loop() {
+		if frame, err := t.ReadFrame(context.Background()); err != nil || frame != reply {
+			b.Fatal(frame, err)
+		}
+	}
+}

@@ -204,8 +204,9 @@ func (s *Session) manage(st *stanza) (known bool, err error) {
 	switch st.local {
 	case "r":
 		if !s.sm.asked {
-			s.sm.asked = true
-			s.tellTimer = time.AfterFunc(tellDelay, s.tellReceived)
+			now := time.Since(s.started)
+			s.sm.asked, s.tellBy = true, now+tellDelay
+			s.wakeLocked(now, s.tellBy)
 		}
 	case "a":
 		return true, s.sm.acknowledge(st)
@@ -263,19 +264,19 @@ func (s *Session) count(st *stanza) error {
 	return nil
 }
 
-// tellReceived is what the timer runs when the server has waited long enough.
-func (s *Session) tellReceived() {
-	s.mu.Lock()
-	stuck := s.sm != nil && s.sm.asked && s.tellReceivedLocked() != nil
-	s.mu.Unlock()
-	if stuck {
-		s.end(errWriteStuck)
+// tellLateLocked tells the server when it has waited long enough, or has the timer go off then.
+func (s *Session) tellLateLocked(now time.Duration) error {
+	switch {
+	case s.tellBy == 0 || s.err != nil:
+		return nil
+	case now >= s.tellBy:
+		return s.tellReceivedLocked()
 	}
+	s.wakeLocked(now, s.tellBy)
+	return nil
 }
 
 func (s *Session) tellReceivedLocked() error {
-	s.sm.asked, s.sm.told = false, s.sm.received
-	s.tellTimer.Stop()
-	s.tellTimer = nil
+	s.sm.asked, s.sm.told, s.tellBy = false, s.sm.received, 0
 	return s.answerLocked(smAnswer(s.sm.received).frame())
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -546,6 +547,48 @@ func TestStartAfterEnd(t *testing.T) {
 	s.end(errNoAnswer) // what the keepalive timer does
 	require.NotPanics(t, func() { err = s.Start(t.Context()) })
 	require.Error(t, err)
+}
+
+// A server that asks is told a little later, and at once when much has come; asked once more, the wait begins anew.
+func TestTellingLater(t *testing.T) {
+	for _, keepAlive := range []time.Duration{0, time.Minute} {
+		synctest.Test(t, func(t *testing.T) {
+			cfg := pipeServer(t, func(p *peer) {
+				p.managed()
+				told := 0
+				tell := func(wait time.Duration, more int) {
+					start := time.Now()
+					for range more {
+						p.send(online)
+					}
+					told += more
+					p.expect(fmt.Sprintf(`<a h="%d" xmlns="urn:xmpp:sm:3"/>`, told))
+					if took := time.Since(start); took != wait {
+						p.fail("told after %s, not %s", took, wait)
+					}
+				}
+				p.send(request)
+				tell(tellDelay, 1)
+				p.send(request)
+				p.send(request)
+				tell(0, tellEvery)
+				<-time.After(tellDelay / 2) // of the bubble: what was due for the last time is not
+				p.send(request)
+				tell(tellDelay, tellEvery-1)
+				for range tellEvery + 1 {
+					p.send(online)
+				}
+				told += tellEvery + 1
+				<-time.After(10 * tellDelay) // not asked, so not told
+				p.send(request)
+				tell(0, 1)
+			})
+			cfg.KeepAliveInterval, cfg.Handle = keepAlive, func(Event) {}
+			c := dial(t, cfg)
+			require.NoError(t, c.Start(t.Context()))
+			require.ErrorContains(t, <-c.served, "EOF")
+		})
+	}
 }
 
 // The server learns what has arrived before the stream ends (XEP-0198 7).

@@ -1,6 +1,9 @@
 package xmpp
 
-import "fmt"
+import (
+	"bytes"
+	"fmt"
+)
 
 const (
 	maxFrame = 1 << 20 // bytes of one stanza
@@ -44,6 +47,38 @@ type scanner struct {
 	quote byte // of the attribute value we are in
 	slash bool // the last byte in the tag was a slash
 	match int  // bytes of cdataStart, or closing brackets, seen so far
+}
+
+// advance takes p up to the edge that ends a stanza, or the header or the end of the stream. n is how much that is; edgeNone: all of
+// it, and more has to come.
+func (s *scanner) advance(p []byte) (n int, e edge, err error) {
+	for i := s.dull(p); i < len(p); i += 1 + s.dull(p[i+1:]) {
+		e, err := s.next(p[i])
+		if err != nil {
+			return i, edgeNone, err
+		}
+		if e != edgeNone && (s.floor == 0 || s.depth == 0 || s.depth == s.floor && e != edgeOpen) {
+			return i + 1, e, nil
+		}
+	}
+	return len(p), edgeNone, nil
+}
+
+// dull is how many bytes of p make no difference: most of a value, or of text.
+func (s *scanner) dull(p []byte) int {
+	var until byte
+	switch {
+	case s.state == inValue:
+		until = s.quote
+	case s.state == inText && s.depth > s.floor:
+		until = '<'
+	default:
+		return 0
+	}
+	if n := bytes.IndexByte(p, until); n >= 0 {
+		return n
+	}
+	return len(p)
 }
 
 func (s *scanner) next(c byte) (edge, error) {

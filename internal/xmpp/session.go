@@ -41,24 +41,24 @@ type Session struct {
 	resumed  bool        // immutable
 	flushers sync.WaitGroup
 
-	mu        sync.Mutex
-	err       error         // why the session ended; nil: it has not
-	ending    bool          // Close was called
-	endTaken  bool          // somebody writes, or has written, our end of the stream
-	isCut     bool          // the connection is closed
-	flushing  bool          // a flusher is running, or has failed
-	parted    chan struct{} // made by Close, closed with isCut
-	waiters   waiters
-	queue     []outgoing    // to be written
-	queued    int           // bytes in queue
-	writeErr  error         // why writing has failed
-	timer     *time.Timer   // nil: nothing to wait for yet
-	wakeAt    time.Duration // when it goes off, since started; 0: it does not
-	writeBy   time.Duration // when what is being written must be; 0: nothing is watched
-	pingedAt  time.Duration // 0: no ping was sent
-	sm        *management   // counts; nil: the server does not offer it
-	counts    management
-	tellTimer *time.Timer // nil: the server does not wait to be told. Idle sessions do without
+	mu       sync.Mutex
+	err      error         // why the session ended; nil: it has not
+	ending   bool          // Close was called
+	endTaken bool          // somebody writes, or has written, our end of the stream
+	isCut    bool          // the connection is closed
+	flushing bool          // a flusher is running, or has failed
+	parted   chan struct{} // made by Close, closed with isCut
+	waiters  waiters
+	queue    []outgoing    // to be written
+	queued   int           // bytes in queue
+	writeErr error         // why writing has failed
+	timer    *time.Timer   // nil: nothing to wait for yet
+	wakeAt   time.Duration // when it goes off, since started; 0: it does not
+	writeBy  time.Duration // when what is being written must be; 0: nothing is watched
+	pingedAt time.Duration // 0: no ping was sent
+	tellBy   time.Duration // when the server must be told what has come; 0: it does not wait for that
+	sm       *management   // counts; nil: the server does not offer it
+	counts   management
 }
 
 func newSession(cfg *Config, n *negotiation) *Session {
@@ -284,9 +284,6 @@ func (s *Session) mark(cause error) {
 	s.waiters = waiters{}
 	if s.timer != nil {
 		s.timer.Stop()
-	}
-	if s.tellTimer != nil {
-		s.tellTimer.Stop()
 	}
 }
 

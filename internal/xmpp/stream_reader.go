@@ -24,22 +24,24 @@ type streamReader struct {
 	idle   [streamIdle]byte
 }
 
-func (r *streamReader) ReadByte() (byte, error) {
+// peek returns what is unread, a byte at least. It holds until the next call.
+func (r *streamReader) peek() ([]byte, error) {
 	for tries := 0; len(r.unread) == 0; tries++ {
 		switch {
 		case r.err != nil:
 			err := r.err
 			r.err = nil
-			return 0, err
+			return nil, err
 		case tries == maxEmptyReads:
-			return 0, io.ErrNoProgress
+			return nil, io.ErrNoProgress
 		}
 		r.fill()
 	}
-	c := r.unread[0]
-	r.unread = r.unread[1:]
-	return c, nil
+	return r.unread, nil
 }
+
+// skip takes n bytes as read.
+func (r *streamReader) skip(n int) { r.unread = r.unread[n:] }
 
 // maxEmptyReads is how often a source may return nothing and no error.
 const maxEmptyReads = 100

@@ -121,40 +121,54 @@ func (t *tcpFramer) ReadFrame(ctx context.Context) (string, error) {
 // cutFrame reads up to the end of the next element. White space between
 // elements is a keepalive (RFC 6120 4.6.1) and skipped.
 func (t *tcpFramer) cutFrame() (string, error) {
-	var buf *bytes.Buffer // nil: the element has not begun
+	var buf *bytes.Buffer // what chunks before the last have of the element; nil: nothing
 	for {
-		c, err := t.in.ReadByte()
+		chunk, err := t.in.peek()
 		if err != nil {
 			if err == io.EOF && buf != nil {
 				err = io.ErrUnexpectedEOF
 			}
 			return "", fmt.Errorf("connection lost: %w", err)
 		}
-		e, err := t.scan.next(c)
+		if buf == nil {
+			if blank := len(chunk) - len(bytes.TrimLeft(chunk, " \t\n\r")); blank > 0 {
+				t.in.skip(blank)
+				continue
+			}
+		}
+		n, e, err := t.scan.advance(chunk)
 		if err != nil {
 			return "", err
 		}
+		if e != edgeNone && buf == nil { // the usual case: no detour
+			frame := string(chunk[:n])
+			t.in.skip(n)
+			return t.take(e, frame)
+		}
 		if buf == nil {
-			if t.scan.state == inText {
-				continue
-			}
 			buf = newBuffer()
 			defer release(buf)
 		}
-		if buf.Len() == maxFrame {
+		if buf.Len()+n > maxFrame {
 			return "", errTooLarge
 		}
-		buf.WriteByte(c)
-		switch {
-		case e == edgeNone:
-		case t.scan.floor == 0:
-			return t.openStream(e, buf.String())
-		case t.scan.depth == 0:
-			return closeFrame, nil
-		case e != edgeOpen && t.scan.depth == 1:
-			return t.inherit(buf.String()), nil
+		buf.Write(chunk[:n])
+		t.in.skip(n)
+		if e != edgeNone {
+			return t.take(e, buf.String())
 		}
 	}
+}
+
+// take makes a frame of what ends with e.
+func (t *tcpFramer) take(e edge, frame string) (string, error) {
+	switch {
+	case t.scan.floor == 0:
+		return t.openStream(e, frame)
+	case t.scan.depth == 0:
+		return closeFrame, nil
+	}
+	return t.inherit(frame), nil
 }
 
 // openStream makes the <open/> of the stream header and remembers the
