@@ -9,6 +9,7 @@ import (
 	"net"
 	"regexp"
 	"strconv"
+	"time"
 
 	"github.com/coder/websocket"
 )
@@ -25,13 +26,15 @@ type wire interface {
 type limit struct {
 	wire
 	request []byte
+	end     string // of the stream
 	domain  string
 	answers chan struct{} // one for each answer that has come and was not asked for yet
 	ended   chan struct{} // closed when nothing is read any more
 
-	managed bool // the stream is managed (XEP-0198)
-	come    int  // of count
-	told    int  // likewise
+	managed bool        // the stream is managed (XEP-0198)
+	timer   *time.Timer // of a managed one; it never goes off
+	come    int         // of count
+	told    int         // likewise
 }
 
 // tellEvery is how many answers are acknowledged at a time, as in package sdk.
@@ -45,18 +48,20 @@ func dialLimit(ctx context.Context, at *place, who account) (session, error) {
 }
 
 // dialManagedLimit is the limit with what a client needs that loses nothing when its connection is cut: each side keeps what the other
-// has not acknowledged.
+// has not acknowledged, and a timer is there, or nobody would notice that the connection is dead.
 func dialManagedLimit(ctx context.Context, at *place, who account) (session, error) {
 	return dialAnyLimit(ctx, at, who, true)
 }
 
 func dialAnyLimit(ctx context.Context, at *place, who account, managed bool) (session, error) {
 	l := &limit{managed: managed, domain: at.Domain, answers: make(chan struct{}, 1024), ended: make(chan struct{})}
+	l.end = "</stream:stream>"
 	l.request = []byte(`<iq xmlns="jabber:client" id="7e2b9f4c-8d1a-4c53-9b6e-0f3a5d7c1e28" to="` + at.jid(who) +
 		`" type="get"><query xmlns="jabber:iq:last"/></iq>`)
 	var err error
 	open := `<stream:stream xmlns="jabber:client" xmlns:stream="http://etherx.jabber.org/streams" to="` + at.Domain + `" version="1.0">`
 	if at.webSocket() {
+		l.end = `<close xmlns="urn:ietf:params:xml:ns:xmpp-framing"/>`
 		open = `<open xmlns="urn:ietf:params:xml:ns:xmpp-framing" to="` + at.Domain + `" version="1.0"/>`
 		l.wire, err = dialWebSocket(ctx, at)
 	} else {
@@ -68,8 +73,19 @@ func dialAnyLimit(ctx context.Context, at *place, who account, managed bool) (se
 	if err := l.login(open, who); err != nil {
 		return nil, errors.Join(err, l.wire.Close())
 	}
+	if managed {
+		l.timer = time.AfterFunc(time.Hour, func() {})
+	}
 	go l.count() // ends with the connection
 	return l, nil
+}
+
+// Close ends the stream first: one that is managed would live on for a while.
+func (l *limit) Close() error {
+	if l.timer != nil {
+		l.timer.Stop()
+	}
+	return errors.Join(l.write([]byte(l.end)), l.wire.Close())
 }
 
 func (l *limit) login(open string, who account) error {
