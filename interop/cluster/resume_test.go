@@ -27,7 +27,7 @@ func TestResumeAtTheOtherNode(t *testing.T) {
 		u, line := s.loginOver(t, "anna", doomed, left)
 		device, ben := s.againAt(t, left, u), s.Register(t, "ben")
 		line.Avoid(s.Way.Host(doomed))
-		u.RequireResumed(t, line, device, ben)
+		u.RequireResumed(t, line, device, ben, func() int { return left.ResumptionsTimedOut(u.JID()) })
 		s.requireAt(t, u, left, left)
 	})
 	doomed.Kill()

@@ -49,5 +49,5 @@ func Restart(t *testing.T, start Start, keep func(*xmppserver.Server)) {
 func Resume(t *testing.T, s *Service) {
 	var line users.Line
 	desk := s.Login(t, "anna", Quickly, func(cfg *sdk.Config) { cfg.DialContext = line.Dial })
-	desk.RequireResumed(t, &line, desk.Again(t, s.Config()), s.Register(t, "ben"))
+	desk.RequireResumed(t, &line, desk.Again(t, s.Config()), s.Register(t, "ben"), func() int { return s.Node.ResumptionsTimedOut(desk.JID()) })
 }

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"os"
@@ -257,6 +258,12 @@ func post(ctx context.Context, url string, body []byte) (string, error) {
 		err = fmt.Errorf("%s: %s", resp.Status, out)
 	}
 	return string(out), err
+}
+
+// ResumptionsTimedOut is how often the log says that a stream of jid could not be resumed because its old process was stuck: with
+// ejabberd one in some hundred over WebSocket is, for 15 s (servers/README.md).
+func (s *Server) ResumptionsTimedOut(jid string) int {
+	return strings.Count(s.logTail(math.MaxInt), "Cannot resume session for "+jid+": Session state copying timed out")
 }
 
 func (s *Server) logTail(limit int) string {
