@@ -122,9 +122,8 @@ func TestRequestAllocations(t *testing.T) {
 	accounts, err := server.register(t.Context(), 1)
 	require.NoError(t, err)
 	for _, transport := range []string{overWSS, overTLS} {
-		w, err := hire(t.Context(), job{Requests: &requestsJob{Peer: "sdk", Transport: transport, Service: server.service, Account: accounts[0]}})
+		r, err := connect(t.Context(), requestsJob{Peer: "sdk", Transport: transport, Service: server.service, Account: accounts[0]})
 		require.NoError(t, err)
-		r := runner{worker: w, rounds: make([][]requestsResult, len(numbersInFlight))}
 		for i, n := range numbersInFlight {
 			require.NoError(t, r.take(i, turn{Calls: 1000, InFlight: n}))
 			got := r.rounds[i][0]
@@ -132,7 +131,7 @@ func TestRequestAllocations(t *testing.T) {
 			require.LessOrEqual(t, got.Allocs, float64(allocations))
 			require.LessOrEqual(t, got.Bytes, float64(size))
 		}
-		require.NoError(t, w.end())
+		require.NoError(t, r.worker.end())
 	}
 }
 
@@ -247,9 +246,18 @@ func TestLimitAcknowledges(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, fmt.Sprintf(`<a xmlns="urn:xmpp:sm:3" h="%d"/>`, i*tellEvery), string(got[:n]))
 	}
+	send(one)
+	for range 3*tellEvery + 1 {
+		<-l.answers // each was counted
+	}
+	go l.tellRest() // the timer; ends when it is read
+	got := make([]byte, 200)
+	n, err := far.Read(got)
+	require.NoError(t, err)
+	require.Equal(t, fmt.Sprintf(`<a xmlns="urn:xmpp:sm:3" h="%d"/>`, 3*tellEvery+1), string(got[:n]), "the rest, when the timer says so")
 	require.NoError(t, far.Close())
 	<-l.ended
-	require.Len(t, l.answers, 3*tellEvery)
+	require.Empty(t, l.answers)
 }
 
 func TestTable(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"regexp"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/coder/websocket"
@@ -31,14 +32,18 @@ type limit struct {
 	answers chan struct{} // one for each answer that has come and was not asked for yet
 	ended   chan struct{} // closed when nothing is read any more
 
-	managed bool        // the stream is managed (XEP-0198)
-	timer   *time.Timer // of a managed one; it never goes off
-	come    int         // of count
-	told    int         // likewise
+	managed bool // the stream is managed (XEP-0198)
+
+	mu    sync.Mutex  // of a managed one
+	timer *time.Timer // runs tellRest
+	come  int
+	told  int
 }
 
-// tellEvery is how many answers are acknowledged at a time, as in package sdk.
-const tellEvery = 32
+const (
+	tellEvery = 32               // answers that are acknowledged at a time, as in package sdk
+	tellLate  = 20 * time.Second // the rest; ejabberd ends a stream on which it has waited for a minute
+)
 
 // answer is in every result of jabber:iq:last, once, and in no refusal.
 const answer = "seconds="
@@ -74,7 +79,9 @@ func dialAnyLimit(ctx context.Context, at *place, who account, managed bool) (se
 		return nil, errors.Join(err, l.wire.Close())
 	}
 	if managed {
-		l.timer = time.AfterFunc(time.Hour, func() {})
+		l.mu.Lock()
+		l.timer = time.AfterFunc(tellLate, l.tellRest)
+		l.mu.Unlock()
 	}
 	go l.count() // ends with the connection
 	return l, nil
@@ -82,8 +89,11 @@ func dialAnyLimit(ctx context.Context, at *place, who account, managed bool) (se
 
 // Close ends the stream first: one that is managed would live on for a while.
 func (l *limit) Close() error {
-	if l.timer != nil {
+	if l.managed {
+		l.mu.Lock()
 		l.timer.Stop()
+		l.timer = nil
+		l.mu.Unlock()
 	}
 	return errors.Join(l.write([]byte(l.end)), l.wire.Close())
 }
@@ -151,12 +161,32 @@ func (l *limit) count() {
 
 // acknowledge tells the server how much has come, for many answers at a time. It always waits for that.
 func (l *limit) acknowledge(b []byte) error {
+	l.mu.Lock()
 	l.come += bytes.Count(b, []byte(answer))
-	if l.come-l.told < tellEvery {
+	enough := l.come-l.told >= tellEvery
+	l.mu.Unlock()
+	if !enough {
 		return nil
 	}
+	return l.tell()
+}
+
+func (l *limit) tell() error {
+	l.mu.Lock()
 	l.told = l.come
-	return l.write([]byte(`<a xmlns="urn:xmpp:sm:3" h="` + strconv.Itoa(l.come) + `"/>`))
+	frame := `<a xmlns="urn:xmpp:sm:3" h="` + strconv.Itoa(l.come) + `"/>`
+	l.mu.Unlock()
+	return l.write([]byte(frame))
+}
+
+// tellRest is what the timer runs.
+func (l *limit) tellRest() {
+	err := l.tell()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.timer != nil && err == nil {
+		l.timer.Reset(tellLate)
+	}
 }
 
 var pingID = regexp.MustCompile(`<iq [^>]*\bid=['"]([^'"]*)`)

@@ -29,7 +29,7 @@ type requestsResult struct {
 	Allocs, Bytes float64
 }
 
-// run ends with the turns.
+// run tells an empty result when it is connected, and one for each turn. It ends with the turns.
 func (j *requestsJob) run(ctx context.Context, turns <-chan turn, tell func(requestsResult) error) (err error) {
 	defer func() {
 		if err != nil {
@@ -48,7 +48,10 @@ func (j *requestsJob) run(ctx context.Context, turns <-chan turn, tell func(requ
 	if err != nil {
 		return err
 	}
-	defer func() { _ = s.Close() }() // how it ends is not measured
+	defer leave(s)
+	if err := tell(requestsResult{}); err != nil {
+		return err
+	}
 	for t := range turns {
 		r, err := measure(ctx, s, t)
 		if err != nil {
@@ -59,6 +62,19 @@ func (j *requestsJob) run(ctx context.Context, turns <-chan turn, tell func(requ
 		}
 	}
 	return nil
+}
+
+// leave ends a session, if that does not take long: how it ends is not measured, and not every peer is sure to end it.
+func leave(s session) {
+	left := make(chan struct{})
+	go func() { // ends with the process at the latest
+		defer close(left)
+		_ = s.Close()
+	}()
+	select {
+	case <-left:
+	case <-time.After(3 * time.Second):
+	}
 }
 
 // measure asks once warm.
@@ -140,11 +156,12 @@ func (b *bench) requestsOver(ctx context.Context, st *stage, transport string) (
 		}
 	}()
 	for i, p := range st.peersOver(transport) {
-		w, err := hire(ctx, job{Requests: &requestsJob{Peer: p.name, Transport: transport, Service: st.service, Account: st.accounts[i]}})
+		r, err := connect(ctx, requestsJob{Peer: p.name, Transport: transport, Service: st.service, Account: st.accounts[i]})
 		if err != nil {
 			return all, err
 		}
-		all = append(all, &runner{peer: p, worker: w, rounds: make([][]requestsResult, len(numbersInFlight))})
+		r.peer = p
+		all = append(all, r)
 	}
 	for range b.rounds {
 		for i, n := range numbersInFlight {
@@ -156,6 +173,18 @@ func (b *bench) requestsOver(ctx context.Context, st *stage, transport string) (
 		}
 	}
 	return all, nil
+}
+
+// connect hires a worker and waits until it is connected.
+func connect(ctx context.Context, j requestsJob) (*runner, error) {
+	w, err := hire(ctx, job{Requests: &j})
+	if err != nil {
+		return nil, err
+	}
+	if err := w.answer(new(requestsResult)); err != nil {
+		return nil, errors.Join(err, w.end())
+	}
+	return &runner{worker: w, rounds: make([][]requestsResult, len(numbersInFlight))}, nil
 }
 
 // take notes what a turn gives, among those for the i-th number in flight.

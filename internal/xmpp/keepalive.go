@@ -85,9 +85,9 @@ func (s *Session) lateLocked(now time.Duration) (late []*waiter) {
 	return late
 }
 
-// wakeLocked has the timer go off at a time, or earlier.
+// wakeLocked has the timer go off at a time, or earlier, unless the session has ended.
 func (s *Session) wakeLocked(now, at time.Duration) {
-	if s.wakeAt > 0 && s.wakeAt <= at {
+	if s.err != nil || s.wakeAt > 0 && s.wakeAt <= at {
 		return
 	}
 	s.wakeAt = at

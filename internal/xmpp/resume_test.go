@@ -549,9 +549,9 @@ func TestStartAfterEnd(t *testing.T) {
 	require.Error(t, err)
 }
 
-// A server that asks is told a little later, and at once when much has come; asked once more, the wait begins anew.
+// A server that asks is told a little later, and at once when much has come, each time once; asked once more, the wait begins anew.
 func TestTellingLater(t *testing.T) {
-	for _, keepAlive := range []time.Duration{0, time.Minute} {
+	for _, keepAlive := range []time.Duration{0, 20 * tellDelay} { // the timer goes off for something else, too
 		synctest.Test(t, func(t *testing.T) {
 			cfg := pipeServer(t, func(p *peer) {
 				p.managed()
@@ -582,6 +582,11 @@ func TestTellingLater(t *testing.T) {
 				<-time.After(10 * tellDelay) // not asked, so not told
 				p.send(request)
 				tell(0, 1)
+				p.send(request)
+				tell(tellDelay, 1)
+				if keepAlive > 0 {
+					p.expect(`<iq id="ID" to="xmpp.example.com" type="get" xmlns="jabber:client"><ping xmlns="urn:xmpp:ping"/></iq>`) // and not once more the same
+				}
 			})
 			cfg.KeepAliveInterval, cfg.Handle = keepAlive, func(Event) {}
 			c := dial(t, cfg)
