@@ -79,7 +79,7 @@ func dialAnyLimit(ctx context.Context, at *place, who account, managed bool) (se
 		return nil, errors.Join(err, l.wire.Close())
 	}
 	if managed {
-		l.mu.Lock()
+		l.mu.Lock() // the timer sees it
 		l.timer = time.AfterFunc(tellLate, l.tellRest)
 		l.mu.Unlock()
 	}
@@ -89,12 +89,12 @@ func dialAnyLimit(ctx context.Context, at *place, who account, managed bool) (se
 
 // Close ends the stream first: one that is managed would live on for a while.
 func (l *limit) Close() error {
-	if l.managed {
-		l.mu.Lock()
+	l.mu.Lock()
+	if l.timer != nil {
 		l.timer.Stop()
 		l.timer = nil
-		l.mu.Unlock()
 	}
+	l.mu.Unlock()
 	return errors.Join(l.write([]byte(l.end)), l.wire.Close())
 }
 
