@@ -59,8 +59,7 @@ func dialManagedLimit(ctx context.Context, at *place, who account) (session, err
 }
 
 func dialAnyLimit(ctx context.Context, at *place, who account, managed bool) (session, error) {
-	l := &limit{managed: managed, domain: at.Domain, answers: make(chan struct{}, 1024), ended: make(chan struct{})}
-	l.end = "</stream:stream>"
+	l := &limit{managed: managed, domain: at.Domain, answers: make(chan struct{}, 1024), ended: make(chan struct{}), end: "</stream:stream>"}
 	l.request = []byte(`<iq xmlns="jabber:client" id="7e2b9f4c-8d1a-4c53-9b6e-0f3a5d7c1e28" to="` + at.jid(who) +
 		`" type="get"><query xmlns="jabber:iq:last"/></iq>`)
 	var err error

@@ -17,7 +17,7 @@ import (
 const workerFlag = "-worker"
 
 // job is what a worker reads from its standard input: one of these, as JSON. Its standard output gets the answer, for Requests one
-// for each turn that it reads then.
+// when it is connected and one for each turn that it reads then.
 type job struct {
 	Requests *requestsJob `json:",omitempty"`
 	Sessions *sessionsJob `json:",omitempty"`

@@ -1,6 +1,7 @@
 package xmpp
 
 import (
+	"cmp"
 	"math"
 	"time"
 )
@@ -21,9 +22,7 @@ func (s *Session) tick() {
 	s.waiters.shrink()
 	now := time.Since(s.started)
 	ping, cause := s.overdueLocked(now)
-	if err := s.tellLateLocked(now); cause == nil {
-		cause = err
-	}
+	cause = cmp.Or(cause, s.tellLateLocked(now))
 	late := s.lateLocked(now)
 	s.mu.Unlock()
 	for _, w := range late {

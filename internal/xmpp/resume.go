@@ -15,7 +15,6 @@ import (
 type management struct {
 	counting bool   // our <enable/> is written: what we write from now on counts
 	enabled  bool   // the server has agreed: what it writes counts
-	asked    bool   // the server waits to be told
 	id       string // empty: the stream can't be resumed
 	at       *Address
 
@@ -113,7 +112,7 @@ func (n *negotiation) resume(ctx context.Context, r *Resumption) (done bool, err
 		return false, errors.New("resume: got something else than an answer")
 	}
 	m := r.m
-	m.asked, m.told = false, m.received
+	m.told = m.received
 	if err := m.acknowledge(st); err != nil {
 		return false, err
 	}
@@ -203,9 +202,9 @@ func (s *Session) manage(st *stanza) (known bool, err error) {
 	}
 	switch st.local {
 	case "r":
-		if !s.sm.asked {
+		if s.tellBy == 0 {
 			now := time.Since(s.started)
-			s.sm.asked, s.tellBy = true, now+tellDelay
+			s.tellBy = now + tellDelay
 			s.wakeLocked(now, s.tellBy)
 		}
 	case "a":
@@ -258,7 +257,7 @@ func (s *Session) count(st *stanza) error {
 		return nil
 	}
 	s.sm.received++
-	if s.sm.asked && s.sm.received-s.sm.told >= tellEvery {
+	if s.tellBy > 0 && s.sm.received-s.sm.told >= tellEvery {
 		return s.tellReceivedLocked()
 	}
 	return nil
@@ -277,6 +276,6 @@ func (s *Session) tellLateLocked(now time.Duration) error {
 }
 
 func (s *Session) tellReceivedLocked() error {
-	s.sm.asked, s.sm.told, s.tellBy = false, s.sm.received, 0
+	s.sm.told, s.tellBy = s.sm.received, 0
 	return s.answerLocked(smAnswer(s.sm.received).frame())
 }

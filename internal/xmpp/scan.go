@@ -57,7 +57,7 @@ func (s *scanner) advance(p []byte) (n int, e edge, err error) {
 		if err != nil {
 			return i, edgeNone, err
 		}
-		if e != edgeNone && (s.floor == 0 || s.depth == 0 || s.depth == s.floor && e != edgeOpen) {
+		if e != edgeNone && (s.floor == 0 || s.depth <= s.floor) {
 			return i + 1, e, nil
 		}
 	}
