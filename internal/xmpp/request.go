@@ -16,11 +16,12 @@ import (
 // waiter is a request whose reply has not come.
 type waiter struct {
 	id      string
-	asked   JID        // who was asked and may answer; zero: our own account
-	reply   chan reply // gets the answer, capacity 1; nil: nobody waits
-	written bool       // the server may have it. Guarded by Session.mu
-
-	by time.Duration // when it is given up, since the session started; 0: never
+	asked   JID           // who was asked and may answer; zero: our own account
+	reply   chan reply    // gets the answer, capacity 1; nil: nobody waits
+	written bool          // the server may have it. Guarded by Session.mu
+	alone   bool          // nobody else waited when it was asked. Guarded by Session.mu
+	since   time.Duration // when it was asked, since the session started
+	by      time.Duration // when it is given up; 0: never
 }
 
 // ErrNoReply is what a request ends with that was not answered within [Config].RequestTimeout.
@@ -48,12 +49,14 @@ func (s *Session) exchange(ctx context.Context, req *iq, w *waiter) (*stanza, er
 		return nil, unsent.Mark(err)
 	}
 	req.id = uuid.New()
+	w.since = time.Since(s.started)
 	if _, has := ctx.Deadline(); !has && s.requestTimeout > 0 {
-		w.by = time.Since(s.started) + s.requestTimeout
+		w.by = w.since + s.requestTimeout
 	}
 	if err := s.post(outgoing{frame: req.frame(), stanza: true, id: req.id}, w); err != nil {
 		return nil, unsent.Mark(err)
 	}
+	s.readReply(ctx, w)
 	select {
 	case r := <-w.reply:
 		if r == (reply{}) {
@@ -102,7 +105,13 @@ func (s *Session) claim(st *stanza) *waiter {
 		return nil
 	}
 	s.waiters.remove(st.id)
+	s.answeredLocked(w)
 	return w
+}
+
+// isReply reports whether st is one, to whatever request.
+func isReply(st *stanza) bool {
+	return st.is(nsClient, "iq") && (st.kind == kindResult || st.kind == kindError)
 }
 
 // waiters are who waits for replies, by id. The first two need no map: mostly there are no others, and none in an idle session.

@@ -38,7 +38,6 @@ type Session struct {
 	ignored  atomic.Int64
 	serving  atomic.Bool // Serve was called
 	handling atomic.Bool // the read loop is inside handle
-	resumed  bool        // immutable
 	flushers sync.WaitGroup
 
 	mu       sync.Mutex
@@ -47,8 +46,10 @@ type Session struct {
 	endTaken bool          // somebody writes, or has written, our end of the stream
 	isCut    bool          // the connection is closed
 	flushing bool          // a flusher is running, or has failed
+	resumed  bool          // immutable
 	parted   chan struct{} // made by Close, closed with isCut
 	waiters  waiters
+	reading  *reading      // nil: nothing was answered yet
 	queue    []outgoing    // to be written
 	queued   int           // bytes in queue
 	writeErr error         // why writing has failed
@@ -136,12 +137,13 @@ func (s *Session) Serve() error {
 		return errServedTwice
 	}
 	for _, frame := range s.early {
+		s.heard(frame)
 		if s.serveFrame(frame, nil) {
 			break
 		}
 	}
 	s.early = nil
-	for !s.serveFrame(s.f.ReadFrame(context.Background())) {
+	for !s.serveFrame(s.next()) {
 	}
 	s.flushers.Wait()
 	_ = s.prompt.CatchUp() // the connection is cut: it does not take long
@@ -151,8 +153,6 @@ func (s *Session) Serve() error {
 // serveFrame takes what was read and reports whether the session is over.
 func (s *Session) serveFrame(frame string, err error) (over bool) {
 	if err == nil {
-		s.lastRead.Store(int64(time.Since(s.started)))
-		logFrame(s.log, "receive", frame)
 		if err = s.receive(frame); err != nil {
 			s.finish(err)
 		}
@@ -162,6 +162,12 @@ func (s *Session) serveFrame(frame string, err error) (over bool) {
 		s.end(err)
 	}
 	return err != nil || s.Err() != nil
+}
+
+// heard notes that a frame has come.
+func (s *Session) heard(frame string) {
+	s.lastRead.Store(int64(time.Since(s.started)))
+	logFrame(s.log, "receive", frame)
 }
 
 // Close ends the session as protocol.md 4.8 has it: unavailable presence, end of
@@ -178,6 +184,7 @@ func (s *Session) Close(ctx context.Context) error {
 	}
 	first := s.err == nil && !s.ending
 	s.ending = s.ending || s.err == nil
+	s.readOnLocked(0)
 	if first && ctx.Err() == nil {
 		unavailable := markup{space: nsClient, name: "presence", attrs: []string{"type", "unavailable"}}
 		s.enqueueLocked(outgoing{frame: unavailable.frame(), stanza: true})
@@ -282,6 +289,7 @@ func (s *Session) mark(cause error) {
 		w.settle(nil)
 	}
 	s.waiters = waiters{}
+	s.readOnLocked(0)
 	if s.timer != nil {
 		s.timer.Stop()
 	}

@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/mirrorfly-go/sdk/internal/plain"
 	"github.com/mirrorfly-go/sdk/internal/prompt"
@@ -22,6 +24,7 @@ type tcpFramer struct {
 	raw  net.Conn // the TCP connection
 	conn net.Conn // the same, or TLS over it
 	in   streamReader
+	part *bytes.Buffer // what has come of the next element, when that was more than one read; nil: nothing
 
 	prompt *prompt.Conn // raw too; nil: writes wait
 
@@ -112,25 +115,34 @@ func (t *tcpFramer) Header(to string) []byte {
 func (t *tcpFramer) ReadFrame(ctx context.Context) (string, error) {
 	defer t.cutAfter(ctx)()
 	frame, err := t.cutFrame()
-	if err != nil && ctx.Err() != nil {
+	switch {
+	case err == nil:
+	case ctx.Err() != nil:
 		err = ctx.Err()
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		_ = t.raw.SetReadDeadline(time.Time{}) // fails when the connection is closed, and so does the next read
+		err = errInterrupted
 	}
 	return frame, err
+}
+
+// Interrupt has the read that is under way, or else the next, fail with errInterrupted.
+func (t *tcpFramer) Interrupt() {
+	_ = t.raw.SetReadDeadline(time.Unix(1, 0)) // fails when the connection is closed, and so does the read
 }
 
 // cutFrame reads up to the end of the next element. White space between
 // elements is a keepalive (RFC 6120 4.6.1) and skipped.
 func (t *tcpFramer) cutFrame() (string, error) {
-	var buf *bytes.Buffer // what chunks before the last have of the element; nil: nothing
 	for {
 		chunk, err := t.in.peek()
 		if err != nil {
-			if err == io.EOF && buf != nil {
+			if err == io.EOF && t.part != nil {
 				err = io.ErrUnexpectedEOF
 			}
 			return "", fmt.Errorf("connection lost: %w", err)
 		}
-		if buf == nil {
+		if t.part == nil {
 			if blank := len(chunk) - len(bytes.TrimLeft(chunk, " \t\n\r")); blank > 0 {
 				t.in.skip(blank)
 				continue
@@ -140,22 +152,24 @@ func (t *tcpFramer) cutFrame() (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if e != edgeNone && buf == nil { // the usual case: no detour
+		if e != edgeNone && t.part == nil { // the usual case: no detour
 			frame := string(chunk[:n])
 			t.in.skip(n)
 			return t.take(e, frame)
 		}
-		if buf == nil {
-			buf = newBuffer()
-			defer release(buf)
+		if t.part == nil {
+			t.part = newBuffer()
 		}
-		if buf.Len()+n > maxFrame {
+		if t.part.Len()+n > maxFrame {
 			return "", errTooLarge
 		}
-		buf.Write(chunk[:n])
+		t.part.Write(chunk[:n])
 		t.in.skip(n)
 		if e != edgeNone {
-			return t.take(e, buf.String())
+			frame := t.part.String()
+			release(t.part)
+			t.part = nil
+			return t.take(e, frame)
 		}
 	}
 }

@@ -1,0 +1,432 @@
+package xmpp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+const pong = `<iq id="%s" type="result" xmlns="jabber:client"/>`
+
+func (p *peer) answer(requests int) {
+	for range requests {
+		p.send(replyTo(pong, p.recv()))
+	}
+}
+
+// reader says who reads.
+func (c *client) reader() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch r := c.reading; {
+	case r == nil || !r.away:
+		return "the read loop"
+	case r.asker == nil:
+		return "nobody"
+	}
+	return "who asks"
+}
+
+// ask returns what comes of a ping.
+func (c *client) ask(ctx context.Context) <-chan error {
+	done := make(chan error, 1)
+	go func() { done <- c.Ping(ctx) }() // ends with the request
+	return done
+}
+
+// askTwice makes the read loop stand back, at the latest when nothing else runs. The server has to answer.
+func (c *client) askTwice() {
+	c.t.Helper()
+	for range 2 {
+		require.NoError(c.t, c.Ping(c.t.Context()))
+	}
+}
+
+// rest is askTwice inside a bubble.
+func (c *client) rest() {
+	c.t.Helper()
+	c.askTwice()
+	synctest.Wait()
+	require.Equal(c.t, "nobody", c.reader())
+}
+
+func TestWhoReads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		proceed := make(chan struct{})
+		c := dial(t, pipeServer(t, func(p *peer) {
+			p.login()
+			p.answer(2)
+			for range 5 {
+				request := p.recv()
+				<-proceed
+				p.send(replyTo(pong, request))
+			}
+			p.drain()
+		}))
+		reads := func(who string) {
+			t.Helper()
+			synctest.Wait()
+			require.Equal(t, who, c.reader())
+		}
+		reads("the read loop")
+		require.NoError(t, c.Ping(t.Context()))
+		reads("the read loop") // nothing says that another request follows
+		require.NoError(t, c.Ping(t.Context()))
+		reads("nobody")
+		for range 2 {
+			done := c.ask(t.Context())
+			reads("who asks")
+			<-time.After(10 * standBack)
+			reads("who asks")
+			proceed <- struct{}{}
+			require.NoError(t, <-done)
+			reads("nobody")
+		}
+		<-time.After(standBack - 1)
+		reads("nobody")
+		<-time.After(1)
+		reads("the read loop")
+
+		one, other := c.ask(t.Context()), c.ask(t.Context())
+		reads("the read loop")
+		proceed <- struct{}{}
+		proceed <- struct{}{}
+		require.NoError(t, <-one)
+		require.NoError(t, <-other)
+		reads("the read loop") // two at a time
+		<-time.After(standBack)
+		done := c.ask(t.Context())
+		proceed <- struct{}{}
+		require.NoError(t, <-done)
+		reads("the read loop") // one at a time, but not soon
+		require.Zero(t, c.Ignored())
+	})
+}
+
+// Whatever comes while who asks reads is handled as the read loop would, at once.
+func TestWhatComesInstead(t *testing.T) {
+	const forged = `<iq id="%s" type="result" from="mallory@xmpp.example.com" xmlns="jabber:client"/>`
+	for name, test := range map[string]struct {
+		before  string // the reply; %s is the request's id
+		events  int
+		ignored int
+		ends    string // with what the session does; empty: it goes on
+	}{
+		"a push":                    {before: online, events: 1},
+		"many pushes":               {before: strings.Repeat(online, 100), events: 100},
+		"a push and a reply":        {before: online + `<iq id="x" type="result" xmlns="jabber:client"/>`, events: 1, ignored: 1},
+		"a reply to nothing":        {before: `<iq id="x" type="result" xmlns="jabber:client"/>`, ignored: 1},
+		"a forged reply":            {before: forged, ignored: 1},
+		"a request":                 {before: `<iq id="x" type="get" from="xmpp.example.com" xmlns="jabber:client"><ping xmlns="urn:xmpp:ping"/></iq>`},
+		"white space":               {before: " \n "},
+		"what is no XML":            {before: `<iq <`, ends: "malformed"},
+		"what is too large":         {before: `<message><body>` + strings.Repeat("x", maxFrame), ends: errTooLarge.Error()},
+		"a stream error":            {before: `<stream:error><conflict xmlns="urn:ietf:params:xml:ns:xmpp-streams"/></stream:error>`, ends: "conflict"},
+		"the end of the stream":     {before: `</stream:stream>`, ends: errServerClosed.Error()},
+		"management out of turn":    {before: `<a h="7" xmlns="urn:xmpp:sm:3"/>`, ignored: 1},
+		"a message about nothing":   {before: `<message from="bob@xmpp.example.com"/>`},
+		"the end of the connection": {ends: "connection lost"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				proceed := make(chan struct{})
+				c := dial(t, pipeServer(t, func(p *peer) {
+					p.login()
+					p.answer(2)
+					request := p.recv()
+					<-proceed
+					if strings.Contains(test.before, "%s") {
+						test.before = replyTo(test.before, request)
+					}
+					p.send(test.before)
+					if test.before != "" && test.ends == "" {
+						p.send(replyTo(pong, request))
+						p.drain()
+					}
+				}))
+				c.rest()
+				done := c.ask(t.Context())
+				synctest.Wait()
+				require.Equal(t, "who asks", c.reader())
+				start := time.Now()
+				close(proceed)
+				err := <-done
+				for range test.events {
+					require.Equal(t, "bob", c.event().(Presence).From.Local)
+				}
+				require.Less(t, time.Since(start), standBack)
+				if test.ends != "" {
+					require.ErrorIs(t, err, ErrNotConnected)
+					require.ErrorContains(t, <-c.served, test.ends)
+				} else {
+					require.NoError(t, err)
+					require.NoError(t, c.Err())
+				}
+				require.Equal(t, test.ignored, c.Ignored())
+				require.Zero(t, c.pending())
+			})
+		})
+	}
+}
+
+// A push that comes when nobody reads waits for a moment; one that has come with the reply does not.
+func TestPushWhenNobodyReads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := dial(t, pipeServer(t, func(p *peer) {
+			p.login()
+			p.answer(2)
+			p.send(online)
+			p.answer(1)
+			request := p.recv()
+			p.send(replyTo(pong, request) + online)
+			p.drain()
+		}))
+		c.rest()
+		start := time.Now()
+		c.event()
+		require.Equal(t, standBack, time.Since(start))
+
+		c.rest()
+		start = time.Now()
+		c.event()
+		require.Zero(t, time.Since(start))
+	})
+}
+
+// Who reads for himself and gives up leaves at once, wherever the stream is, and nothing of that is lost.
+func TestGivenUpWhileReading(t *testing.T) {
+	for name, serve := range map[string]func(testing.TB, script) Config{"tcp": pipeServer, "tls": directTLSServer, "starttls": startTLSServer} {
+		for cut := range 4 {
+			t.Run(fmt.Sprint(name, cut), func(t *testing.T) {
+				proceed, asked := make(chan struct{}), make(chan struct{})
+				c := dial(t, serve(t, func(p *peer) {
+					p.login()
+					p.answer(2)
+					for range 2 {
+						reply := replyTo(pong, p.recv())
+						at := len(reply) * cut / 4
+						p.send(reply[:at])
+						asked <- struct{}{}
+						<-proceed
+						p.send(reply[at:] + online)
+						p.answer(2)
+					}
+					p.drain()
+				}))
+				for range 2 {
+					c.askTwice()
+					ctx, cancel := context.WithCancel(t.Context())
+					done := c.ask(ctx)
+					<-asked
+					cancel()
+					require.ErrorIs(t, <-done, context.Canceled)
+					require.Zero(t, c.pending())
+					proceed <- struct{}{}
+					require.Equal(t, "bob", c.event().(Presence).From.Local)
+				}
+				c.askTwice()
+				require.Equal(t, 2, c.Ignored(), "answers that came too late")
+			})
+		}
+	}
+}
+
+// The session gives up for who has no deadline.
+func TestNoReplyWhileReading(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		late := make(chan struct{})
+		cfg := pipeServer(t, func(p *peer) {
+			p.login()
+			p.answer(2)
+			request := p.recv()
+			<-late
+			p.send(replyTo(pong, request))
+			p.answer(3)
+			p.drain()
+		})
+		cfg.RequestTimeout = time.Minute
+		c := dial(t, cfg)
+		c.rest()
+		start := time.Now()
+		require.ErrorIs(t, c.Ping(t.Context()), ErrNoReply)
+		require.Equal(t, time.Minute, time.Since(start))
+		close(late)
+		<-time.After(standBack)
+		synctest.Wait()
+		require.Equal(t, 1, c.Ignored())
+		c.rest()
+		require.NoError(t, c.Ping(t.Context()))
+	})
+}
+
+// A session ends whoever reads.
+func TestEndWhoeverReads(t *testing.T) {
+	ways := map[string]func(c *client) error{ // and what Serve returns
+		"closed":  func(c *client) error { _ = c.Close(c.t.Context()); return ErrClosed },
+		"dropped": func(c *client) error { _ = c.Close(done()); return ErrClosed },
+		"broken":  func(c *client) error { c.end(errNoAnswer); return errNoAnswer },
+		"twice": func(c *client) error {
+			var closing sync.WaitGroup
+			for range 2 {
+				closing.Go(func() { _ = c.Close(c.t.Context()) })
+			}
+			closing.Wait()
+			return ErrClosed
+		},
+	}
+	for name, end := range ways {
+		for _, asking := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, asking %t", name, asking), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					c := dial(t, pipeServer(t, func(p *peer) {
+						p.login()
+						p.answer(2)
+						for {
+							if _, err := p.read(); err != nil {
+								p.sendEnd()
+								return
+							}
+						}
+					}))
+					c.rest()
+					var failed <-chan error
+					if asking {
+						failed = c.ask(t.Context())
+					}
+					synctest.Wait()
+					require.Equal(t, asking, c.reader() == "who asks")
+					start := time.Now()
+					want := end(c)
+					require.ErrorIs(t, <-c.served, want)
+					if asking {
+						require.ErrorIs(t, <-failed, ErrNotConnected)
+					}
+					require.Zero(t, time.Since(start))
+				})
+			})
+		}
+	}
+}
+
+// A connection that knows no deadlines is read by the read loop alone: who asks could not stop.
+func TestReadsWithoutDeadlines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := pipeServer(t, func(p *peer) { p.login(); p.answer(2); p.drain() })
+		dial0 := cfg.DialContext
+		cfg.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := dial0(ctx, network, addr)
+			return timeless{conn}, err
+		}
+		c := dial(t, cfg)
+		c.askTwice()
+		synctest.Wait()
+		require.Equal(t, "the read loop", c.reader())
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		require.ErrorIs(t, c.Ping(ctx), context.DeadlineExceeded)
+	})
+}
+
+type timeless struct{ net.Conn }
+
+func (timeless) SetReadDeadline(time.Time) error { return errors.ErrUnsupported }
+
+// A Logger that panics in the goroutine of who asks takes nothing from the session.
+func TestLoggerThatPanicsWhileReading(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &panicking{Handler: slog.DiscardHandler}
+		cfg := pipeServer(t, func(p *peer) {
+			p.login()
+			p.answer(2)
+			request := p.recv()
+			log.now.Store(true)
+			p.send(replyTo(pong, request) + online)
+			p.answer(2)
+			p.drain()
+		})
+		cfg.Logger = slog.New(log)
+		c := dial(t, cfg)
+		c.rest()
+		require.Panics(t, func() { _ = c.Ping(t.Context()) })
+		c.event()
+		c.rest()
+		require.Zero(t, c.pending())
+		require.Zero(t, c.Ignored())
+	})
+}
+
+// Callers who come, wait, and give up at random, with pushes in between: every stanza is handled, and counts, once.
+func TestReadingStorm(t *testing.T) {
+	for name, serve := range map[string]func(testing.TB, script) Config{"tcp": pipeServer, "tls": directTLSServer} {
+		for _, callers := range []int{1, 2, 8} {
+			t.Run(fmt.Sprint(name, callers), func(t *testing.T) {
+				const last = "last@xmpp.example.com"
+				var sent, pushes atomic.Int64
+				c := dial(t, serve(t, func(p *peer) {
+					p.managed()
+					sent.Add(1)
+					p.send(online)
+					for {
+						n, err := p.read()
+						switch {
+						case err != nil:
+							return
+						case n.name.Local != "iq":
+							continue
+						case n.attr("to") == last:
+							sent.Add(1)
+							p.send(replyTo(`<iq from="`+last+`" id="%s" type="result" xmlns="jabber:client"><query xmlns="jabber:iq:last"/></iq>`, n))
+							continue
+						}
+						text := replyTo(pong, n)
+						sent.Add(1)
+						if rand.N(8) == 0 {
+							text = [...]string{text + online, online + text}[rand.N(2)]
+							sent.Add(1)
+							pushes.Add(1)
+						}
+						cut := rand.N(len(text))
+						p.send(text[:cut])
+						p.send(text[cut:])
+					}
+				}))
+				require.NoError(t, c.Start(t.Context()))
+				c.event() // the stream counts
+				var asking sync.WaitGroup
+				for range callers {
+					asking.Go(func() {
+						for range 300 {
+							ctx, cancel := context.WithCancel(context.Background())
+							if rand.N(4) == 0 {
+								time.AfterFunc(rand.N(200*time.Microsecond), cancel)
+							}
+							if err := c.Ping(ctx); err != nil && !errors.Is(err, context.Canceled) {
+								t.Errorf("ping: %v", err)
+							}
+							cancel()
+						}
+					})
+				}
+				asking.Wait()
+				_, _, err := c.LastActivity(within(t, 5*time.Second), last)
+				require.NoError(t, err)
+				c.mu.Lock()
+				received := c.counts.received
+				c.mu.Unlock()
+				require.EqualValues(t, sent.Load(), received)
+				require.EqualValues(t, pushes.Load(), len(c.events))
+			})
+		}
+	}
+}
