@@ -323,9 +323,9 @@ func TestEndWhoeverReads(t *testing.T) {
 func TestReadsWithoutDeadlines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := pipeServer(t, func(p *peer) { p.login(); p.answer(2); p.drain() })
-		dial0 := cfg.DialContext
+		pipe := cfg.DialContext
 		cfg.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
-			conn, err := dial0(ctx, network, addr)
+			conn, err := pipe(ctx, network, addr)
 			return timeless{conn}, err
 		}
 		c := dial(t, cfg)
@@ -341,6 +341,25 @@ func TestReadsWithoutDeadlines(t *testing.T) {
 type timeless struct{ net.Conn }
 
 func (timeless) SetReadDeadline(time.Time) error { return errors.ErrUnsupported }
+
+// A deadline that is not ours, such as that of a connection that allows so much silence, is the end of the connection.
+func TestDeadlineOfAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := pipeServer(t, func(p *peer) { p.login(); p.answer(2); p.drain() })
+		pipe := cfg.DialContext
+		var conn net.Conn
+		cfg.DialContext = func(ctx context.Context, network, addr string) (_ net.Conn, err error) {
+			conn, err = pipe(ctx, network, addr)
+			return conn, err
+		}
+		c := dial(t, cfg)
+		c.rest()
+		start := time.Now()
+		require.NoError(t, conn.SetReadDeadline(start.Add(time.Second)))
+		require.ErrorContains(t, <-c.served, "connection lost")
+		require.Equal(t, time.Second, time.Since(start))
+	})
+}
 
 // A Logger that panics in the goroutine of who asks takes nothing from the session.
 func TestLoggerThatPanicsWhileReading(t *testing.T) {

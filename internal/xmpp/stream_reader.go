@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	streamIdle  = 376     // bytes that a stream holds while it waits: a stanza, mostly
+	streamIdle  = 368     // bytes that a stream holds while it waits: a stanza, mostly
 	streamBurst = 8 << 10 // bytes that it takes at a time while more comes
 )
 

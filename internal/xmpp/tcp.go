@@ -11,6 +11,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/mirrorfly-go/sdk/internal/plain"
@@ -26,7 +27,8 @@ type tcpFramer struct {
 	in   streamReader
 	part *bytes.Buffer // what has come of the next element, when that was more than one read; nil: nothing
 
-	prompt *prompt.Conn // raw too; nil: writes wait
+	prompt      *prompt.Conn // raw too; nil: writes wait
+	interrupted atomic.Bool
 
 	scan  scanner
 	scope []declaration // of the stream header
@@ -119,7 +121,7 @@ func (t *tcpFramer) ReadFrame(ctx context.Context) (string, error) {
 	case err == nil:
 	case ctx.Err() != nil:
 		err = ctx.Err()
-	case errors.Is(err, os.ErrDeadlineExceeded):
+	case errors.Is(err, os.ErrDeadlineExceeded) && t.interrupted.Swap(false): // and not by what a DialContext has put around the connection
 		_ = t.raw.SetReadDeadline(time.Time{}) // fails when the connection is closed, and so does the next read
 		err = errInterrupted
 	}
@@ -128,6 +130,7 @@ func (t *tcpFramer) ReadFrame(ctx context.Context) (string, error) {
 
 // Interrupt has the read that is under way, or else the next, fail with errInterrupted.
 func (t *tcpFramer) Interrupt() {
+	t.interrupted.Store(true)
 	_ = t.raw.SetReadDeadline(time.Unix(1, 0)) // fails when the connection is closed, and so does the read
 }
 
