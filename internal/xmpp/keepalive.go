@@ -9,10 +9,10 @@ import (
 // forever leaves room to add times to it.
 const forever = time.Duration(math.MaxInt64 / 4)
 
-// A session has one timer, for keepalive, for writes that take too long, for requests that nobody answers, for what the server is
-// told a little later, and for a read loop that stands back. They only say by when something must have happened; a timer that goes off and finds that nothing is due yet is
-// set anew. A timer for each request would wake the thread that waits for the network, which has to know the next time: a tenth of a
-// request's CPU time.
+// A session has one timer, for keepalive, for writes that take too long, for requests that nobody answers, for what the server is told
+// a little later, and for a read loop that stands back. They only say by when something must have happened; a timer that goes off and
+// finds that nothing is due yet is set anew. A timer for each request would wake the thread that waits for the network, which has to
+// know the next time: a tenth of a request's CPU time.
 
 // tick is what the timer runs. A server that has been silent for the interval is pinged (XEP-0199); if it stays silent for the
 // timeout the session is ended from here: the read loop may be stuck in a read that will never return.
@@ -24,7 +24,7 @@ func (s *Session) tick() {
 	ping, cause := s.overdueLocked(now)
 	cause = cmp.Or(cause, s.tellLateLocked(now))
 	late := s.lateLocked(now)
-	s.readOnLocked(now)
+	s.readAgainLocked(now)
 	s.mu.Unlock()
 	for _, w := range late {
 		w.reply <- reply{refused: ErrNoReply} // never blocks: nobody else has it any more

@@ -9,25 +9,34 @@ import (
 // Mostly the read loop reads, and wakes who waits for a reply. Where little else runs, that is the dearest part of a request: the Go
 // scheduler wakes a thread besides, to help. So where one request follows the other, as in a loop over users, the read loop stands back
 // after a reply, and who asks next reads the reply to it. Who asks takes nothing but replies: anything else goes to the read loop,
-// which then reads on. So it does when nobody asks.
+// which then reads again. If nobody asks within maxRest, it reads again, too.
 //
 // Only over TCP: who reads must be able to stop when the request is given up, and a read of a WebSocket ends with the connection.
 
-// standBack is how long the read loop waits for who asks next. A push that comes meanwhile is that much later.
-const standBack = 2 * time.Millisecond
+// maxRest is how long nobody reads while the next request is awaited. A push that comes meanwhile is that much later.
+const maxRest = 2 * time.Millisecond
 
 // errInterrupted is what a read fails with that was broken off. The next one goes on where it was.
 var errInterrupted = errors.New("interrupted")
 
-// reading is who reads. Guarded by Session.mu.
+// reader is one who reads.
+type reader int
+
+const (
+	readLoop reader = iota
+	nobody          // for a moment: the read loop stands back
+	whoAsks         // the read loop stands back
+)
+
+// reading is what says who reads. Guarded by Session.mu.
 type reading struct {
-	from     *tcpFramer    // immutable
+	from     *tcpFramer // immutable
+	who      reader
+	asker    *waiter       // of whoAsks
 	answered time.Duration // when a request was last answered, since the session started
-	soon     bool          // that one had come soon after the answer before: so may the next
-	away     bool          // the read loop stands back
-	asker    *waiter       // who reads then; nil: nobody
-	since    time.Duration // that nobody does
-	back     chan incoming // ends that; capacity 1
+	soon     bool          // that one came within maxRest of the answer before it: the next may, too
+	restedAt time.Duration // when nobody was left to read
+	back     chan incoming // wakes the read loop; nil: it has never stood back
 }
 
 // incoming is what was read for the read loop.
@@ -38,10 +47,12 @@ type incoming struct {
 
 func (in incoming) nothing() bool { return in.frame == "" && in.err == nil }
 
-// lends reports whether who asks may read, if the connection knows deadlines: what a DialContext has dialled may not.
-func (s *Session) lends() bool {
-	_, is := s.f.(*tcpFramer)
-	return is
+// lent is what who asks may read, nil for what only the read loop reads.
+func (s *Session) lent() *tcpFramer {
+	if t, is := s.f.(*tcpFramer); is && t.interruptible {
+		return t
+	}
+	return nil
 }
 
 // next is the next frame for the read loop.
@@ -63,7 +74,7 @@ func (s *Session) next() (string, error) {
 
 // standBack has the read loop stand back until something comes from back. nil: it has to read.
 func (s *Session) standBack() (back <-chan incoming) {
-	if !s.lends() {
+	if s.lent() == nil {
 		return nil
 	}
 	s.mu.Lock()
@@ -72,7 +83,9 @@ func (s *Session) standBack() (back <-chan incoming) {
 	if r == nil || !r.soon || !s.mayRestLocked() {
 		return nil
 	}
-	r.away = true
+	if r.back == nil {
+		r.back = make(chan incoming, 1)
+	}
 	s.restLocked()
 	return r.back
 }
@@ -85,46 +98,44 @@ func (s *Session) mayRestLocked() bool {
 // restLocked has nobody read for a moment.
 func (s *Session) restLocked() {
 	now := time.Since(s.started)
-	s.reading.soon, s.reading.asker, s.reading.since = false, nil, now
-	s.wakeLocked(now, now+standBack)
+	r := s.reading
+	r.who, r.asker, r.soon, r.restedAt = nobody, nil, false, now
+	s.wakeLocked(now, now+maxRest)
 }
 
-// readOnLocked has the read loop read on when nobody has for long enough, or has the timer go off then.
-func (s *Session) readOnLocked(now time.Duration) {
+// readAgainLocked has the read loop read again when nobody has for long enough, or has the timer go off then.
+func (s *Session) readAgainLocked(now time.Duration) {
 	r := s.reading
 	switch {
-	case r == nil || !r.away || r.asker != nil:
-	case s.err != nil || s.ending || now >= r.since+standBack:
+	case r == nil || r.who != nobody:
+	case s.err != nil || s.ending || now >= r.restedAt+maxRest:
 		s.handBackLocked(incoming{})
 	default:
-		s.wakeLocked(now, r.since+standBack)
+		s.wakeLocked(now, r.restedAt+maxRest)
 	}
 }
 
 func (s *Session) handBackLocked(in incoming) {
-	s.reading.away, s.reading.asker = false, nil
+	s.reading.who, s.reading.asker = readLoop, nil
 	s.reading.back <- in // never blocks: once for each time that the read loop stands back
 }
 
 // answeredLocked notes that the request of w is answered.
 func (s *Session) answeredLocked(w *waiter) {
-	if !s.lends() || w.reply == nil {
+	from := s.lent()
+	if from == nil || w.reply == nil {
 		return
 	}
 	if s.reading == nil {
-		t := s.f.(*tcpFramer)
-		if t.raw.SetReadDeadline(time.Time{}) != nil {
-			return
-		}
-		s.reading = &reading{from: t, answered: -standBack, back: make(chan incoming, 1)}
+		s.reading = &reading{from: from, answered: -maxRest}
 	}
-	s.reading.soon = w.alone && w.since-s.reading.answered < standBack
+	s.reading.soon = w.alone && w.askedAt-s.reading.answered < maxRest
 	s.reading.answered = time.Since(s.started)
 }
 
 // readReply reads the reply that w waits for, if nobody else reads. It may return without: then somebody does.
 func (s *Session) readReply(ctx context.Context, w *waiter) {
-	if !s.lends() || !s.startReading(w) {
+	if s.lent() == nil || !s.startReading(w) {
 		return
 	}
 	var in incoming
@@ -134,12 +145,10 @@ func (s *Session) readReply(ctx context.Context, w *waiter) {
 	}
 	for mine := false; !mine && in.err == nil; {
 		in.frame, in.err = s.f.ReadFrame(context.Background())
-		switch in.err {
-		case nil:
-		case errInterrupted:
+		if in.err == errInterrupted {
 			in.err = nil
 			return
-		default:
+		} else if in.err != nil {
 			return
 		}
 		s.heard(in.frame)
@@ -161,10 +170,10 @@ func (s *Session) startReading(w *waiter) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.reading
-	if r == nil || !r.away || r.asker != nil || s.waiters.get(w.id) != w {
+	if r == nil || r.who != nobody || s.waiters.get(w.id) != w { // it has its reply, or was given up
 		return false
 	}
-	r.asker = w
+	r.who, r.asker = whoAsks, w
 	return true
 }
 

@@ -29,13 +29,10 @@ func (p *peer) answer(requests int) {
 func (c *client) reader() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch r := c.reading; {
-	case r == nil || !r.away:
+	if c.reading == nil {
 		return "the read loop"
-	case r.asker == nil:
-		return "nobody"
 	}
-	return "who asks"
+	return [...]string{readLoop: "the read loop", nobody: "nobody", whoAsks: "who asks"}[c.reading.who]
 }
 
 // ask returns what comes of a ping.
@@ -87,13 +84,13 @@ func TestWhoReads(t *testing.T) {
 		for range 2 {
 			done := c.ask(t.Context())
 			reads("who asks")
-			<-time.After(10 * standBack)
+			<-time.After(10 * maxRest)
 			reads("who asks")
 			proceed <- struct{}{}
 			require.NoError(t, <-done)
 			reads("nobody")
 		}
-		<-time.After(standBack - 1)
+		<-time.After(maxRest - 1)
 		reads("nobody")
 		<-time.After(1)
 		reads("the read loop")
@@ -105,7 +102,7 @@ func TestWhoReads(t *testing.T) {
 		require.NoError(t, <-one)
 		require.NoError(t, <-other)
 		reads("the read loop") // two at a time
-		<-time.After(standBack)
+		<-time.After(maxRest)
 		done := c.ask(t.Context())
 		proceed <- struct{}{}
 		require.NoError(t, <-done)
@@ -128,6 +125,9 @@ func TestWhatComesInstead(t *testing.T) {
 		"a push and a reply":        {before: online + `<iq id="x" type="result" xmlns="jabber:client"/>`, events: 1, ignored: 1},
 		"a reply to nothing":        {before: `<iq id="x" type="result" xmlns="jabber:client"/>`, ignored: 1},
 		"a forged reply":            {before: forged, ignored: 1},
+		"a request of the same id":  {before: `<iq id="%s" type="get" from="xmpp.example.com" xmlns="jabber:client"><ping xmlns="urn:xmpp:ping"/></iq>`},
+		"a presence of the same id": {before: strings.Replace(online, "<presence", `<presence id="%s" type="unavailable"`, 1), events: 1},
+		"a message of the same id":  {before: `<message id="%s" type="result" from="xmpp.example.com"/>`},
 		"a request":                 {before: `<iq id="x" type="get" from="xmpp.example.com" xmlns="jabber:client"><ping xmlns="urn:xmpp:ping"/></iq>`},
 		"white space":               {before: " \n "},
 		"what is no XML":            {before: `<iq <`, ends: "malformed"},
@@ -165,7 +165,7 @@ func TestWhatComesInstead(t *testing.T) {
 				for range test.events {
 					require.Equal(t, "bob", c.event().(Presence).From.Local)
 				}
-				require.Less(t, time.Since(start), standBack)
+				require.Less(t, time.Since(start), maxRest)
 				if test.ends != "" {
 					require.ErrorIs(t, err, ErrNotConnected)
 					require.ErrorContains(t, <-c.served, test.ends)
@@ -173,6 +173,7 @@ func TestWhatComesInstead(t *testing.T) {
 					require.NoError(t, err)
 					require.NoError(t, c.Err())
 				}
+				<-time.After(2 * maxRest) // all has been read
 				require.Equal(t, test.ignored, c.Ignored())
 				require.Zero(t, c.pending())
 			})
@@ -180,7 +181,8 @@ func TestWhatComesInstead(t *testing.T) {
 	}
 }
 
-// A push that comes when nobody reads waits for a moment; one that has come with the reply does not.
+// A push that comes when nobody reads waits for a moment, whatever the timer goes off for meanwhile; one that was read with the reply
+// does not.
 func TestPushWhenNobodyReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := dial(t, pipeServer(t, func(p *peer) {
@@ -192,10 +194,14 @@ func TestPushWhenNobodyReads(t *testing.T) {
 			p.send(replyTo(pong, request) + online)
 			p.drain()
 		}))
+		c.mu.Lock()
+		now := time.Since(c.started)
+		c.wakeLocked(now, now+maxRest/2)
+		c.mu.Unlock()
 		c.rest()
 		start := time.Now()
 		c.event()
-		require.Equal(t, standBack, time.Since(start))
+		require.Equal(t, maxRest, time.Since(start))
 
 		c.rest()
 		start = time.Now()
@@ -242,6 +248,81 @@ func TestGivenUpWhileReading(t *testing.T) {
 	}
 }
 
+// One of two who gets his reply does not leave the other without a reader.
+func TestTwoAsk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := dial(t, pipeServer(t, func(p *peer) {
+			p.login()
+			p.answer(2)
+			first, second := p.recv(), p.recv()
+			p.send(replyTo(pong, first))
+			p.send(replyTo(pong, second))
+			p.drain()
+		}))
+		c.rest()
+		start := time.Now()
+		one := c.ask(t.Context())
+		synctest.Wait()
+		other := c.ask(t.Context())
+		require.NoError(t, <-one)
+		require.NoError(t, <-other)
+		require.Zero(t, time.Since(start))
+	})
+}
+
+// A server that never answers what it was only told does not change who reads.
+func TestWhoReadsBesidesWhatWasTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := dial(t, pipeServer(t, func(p *peer) { p.managed(); p.answer(2); p.drain() }))
+		require.NoError(t, c.Start(t.Context()))
+		synctest.Wait()
+		require.Equal(t, 1, c.pending())
+		c.rest()
+	})
+}
+
+// An interruption that comes when the reply has been read harms nobody who reads later, and what was read when the request was given up
+// is not lost.
+func TestGivenUpTooLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := dial(t, pipeServer(t, func(p *peer) { p.login(); p.answer(8); p.drain() }))
+		c.rest()
+		c.reading.from.Interrupt()
+		require.NoError(t, c.Ping(t.Context())) // who asks reads
+		c.rest()
+		c.reading.from.Interrupt()
+		<-time.After(2 * maxRest) // the read loop reads
+		require.NoError(t, c.Ping(t.Context()))
+
+		c.rest()
+		c.mu.Lock()
+		c.reading.who = whoAsks // for a request that has just been given up
+		c.mu.Unlock()
+		c.stopReading(incoming{frame: online})
+		start := time.Now()
+		c.event()
+		require.Zero(t, time.Since(start))
+	})
+}
+
+// Who gives up when the session has just ended does not leave the read loop waiting.
+func TestGivenUpAtTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := dial(t, pipeServer(t, func(p *peer) { p.login(); p.answer(2); p.drain() }))
+		c.rest()
+		ctx, cancel := context.WithCancel(t.Context())
+		asked := c.ask(ctx)
+		synctest.Wait()
+		require.Equal(t, "who asks", c.reader())
+		c.mark(errNoAnswer)
+		cancel()
+		synctest.Wait()
+		c.cut()
+		require.Error(t, <-asked)
+		require.ErrorIs(t, <-c.served, errNoAnswer)
+	})
+}
+
 // The session gives up for who has no deadline.
 func TestNoReplyWhileReading(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -262,7 +343,7 @@ func TestNoReplyWhileReading(t *testing.T) {
 		require.ErrorIs(t, c.Ping(t.Context()), ErrNoReply)
 		require.Equal(t, time.Minute, time.Since(start))
 		close(late)
-		<-time.After(standBack)
+		<-time.After(maxRest)
 		synctest.Wait()
 		require.Equal(t, 1, c.Ignored())
 		c.rest()
@@ -393,9 +474,16 @@ func TestReadingStorm(t *testing.T) {
 				const last = "last@xmpp.example.com"
 				var sent, pushes atomic.Int64
 				c := dial(t, serve(t, func(p *peer) {
-					p.managed()
-					sent.Add(1)
-					p.send(online)
+					p.authenticated(smFeatures)
+					p.recv() // bind
+					p.send(bindResult)
+					p.expect(enable)
+					p.expect(hello)
+					request := p.expect(carbons)
+					p.send(enabled)
+					p.recv() // asks what has arrived
+					sent.Add(2)
+					p.send(replyTo(pong, request) + online)
 					for {
 						n, err := p.read()
 						switch {
@@ -422,6 +510,7 @@ func TestReadingStorm(t *testing.T) {
 				}))
 				require.NoError(t, c.Start(t.Context()))
 				c.event() // the stream counts
+				var rests atomic.Int64
 				var asking sync.WaitGroup
 				for range callers {
 					asking.Go(func() {
@@ -434,10 +523,16 @@ func TestReadingStorm(t *testing.T) {
 								t.Errorf("ping: %v", err)
 							}
 							cancel()
+							if c.reader() == "nobody" {
+								rests.Add(1)
+							}
 						}
 					})
 				}
 				asking.Wait()
+				if callers == 1 {
+					require.NotZero(t, rests.Load(), "who asks has not read")
+				}
 				_, _, err := c.LastActivity(within(t, 5*time.Second), last)
 				require.NoError(t, err)
 				c.mu.Lock()

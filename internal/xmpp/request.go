@@ -20,7 +20,7 @@ type waiter struct {
 	reply   chan reply    // gets the answer, capacity 1; nil: nobody waits
 	written bool          // the server may have it. Guarded by Session.mu
 	alone   bool          // nobody else waited when it was asked. Guarded by Session.mu
-	since   time.Duration // when it was asked, since the session started
+	askedAt time.Duration // since the session started
 	by      time.Duration // when it is given up; 0: never
 }
 
@@ -49,9 +49,9 @@ func (s *Session) exchange(ctx context.Context, req *iq, w *waiter) (*stanza, er
 		return nil, unsent.Mark(err)
 	}
 	req.id = uuid.New()
-	w.since = time.Since(s.started)
+	w.askedAt = time.Since(s.started)
 	if _, has := ctx.Deadline(); !has && s.requestTimeout > 0 {
-		w.by = w.since + s.requestTimeout
+		w.by = w.askedAt + s.requestTimeout
 	}
 	if err := s.post(outgoing{frame: req.frame(), stanza: true, id: req.id}, w); err != nil {
 		return nil, unsent.Mark(err)
@@ -169,7 +169,15 @@ func (all *waiters) all() iter.Seq[*waiter] {
 	}
 }
 
-func (all *waiters) none() bool { return all.few == [2]*waiter{} && len(all.more) == 0 }
+// none reports whether nobody waits: what was only told may never be answered.
+func (all *waiters) none() bool {
+	for w := range all.all() {
+		if w.reply != nil {
+			return false
+		}
+	}
+	return true
+}
 
 // shrink gives back what a burst of requests has left.
 func (all *waiters) shrink() {

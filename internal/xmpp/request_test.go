@@ -369,7 +369,7 @@ func (f *failingWriter) WriteFrames(ctx context.Context, frames ...[]byte) error
 func TestWaiters(t *testing.T) {
 	var all waiters
 	for _, id := range []string{"1", "2", "3", "4"} {
-		all.add(id, new(waiter))
+		all.add(id, &waiter{reply: make(chan reply, 1)})
 	}
 	for _, id := range []string{"1", "2", "3", "4"} {
 		require.Equal(t, id, all.get(id).id)
@@ -385,6 +385,9 @@ func TestWaiters(t *testing.T) {
 	}
 	all.remove("5")
 	require.True(t, all.none())
+	all.add("6", new(waiter))
+	require.True(t, all.none(), "was only told")
+	all.remove("6")
 	all.shrink()
 	require.Nil(t, all.more)
 }

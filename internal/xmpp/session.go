@@ -46,7 +46,7 @@ type Session struct {
 	endTaken bool          // somebody writes, or has written, our end of the stream
 	isCut    bool          // the connection is closed
 	flushing bool          // a flusher is running, or has failed
-	resumed  bool          // immutable
+	resumed  bool          // immutable; among these it takes no room: the Session just fits into 512 bytes, after which the heap has 576
 	parted   chan struct{} // made by Close, closed with isCut
 	waiters  waiters
 	reading  *reading      // nil: nothing was answered yet
@@ -156,7 +156,7 @@ func (s *Session) serveFrame(frame string, err error) (over bool) {
 		if err = s.receive(frame); err != nil {
 			s.finish(err)
 		}
-	} else if errors.Is(err, errMalformed) || errors.Is(err, errTooLarge) {
+	} else if errors.Is(err, errMalformed) || errors.Is(err, errTooLarge) || errors.Is(err, errWriteStuck) {
 		s.finish(err) // a stream that is only cut could be resumed, and the same would come again
 	} else {
 		s.end(err)
@@ -184,7 +184,7 @@ func (s *Session) Close(ctx context.Context) error {
 	}
 	first := s.err == nil && !s.ending
 	s.ending = s.ending || s.err == nil
-	s.readOnLocked(0)
+	s.readAgainLocked(0)
 	if first && ctx.Err() == nil {
 		unavailable := markup{space: nsClient, name: "presence", attrs: []string{"type", "unavailable"}}
 		s.enqueueLocked(outgoing{frame: unavailable.frame(), stanza: true})
@@ -289,7 +289,7 @@ func (s *Session) mark(cause error) {
 		w.settle(nil)
 	}
 	s.waiters = waiters{}
-	s.readOnLocked(0)
+	s.readAgainLocked(0)
 	if s.timer != nil {
 		s.timer.Stop()
 	}

@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	streamIdle  = 368     // bytes that a stream holds while it waits: a stanza, mostly
+	streamIdle  = 360     // bytes that a stream holds while it waits: a stanza, mostly. With it a tcpFramer just fits into 576
 	streamBurst = 8 << 10 // bytes that it takes at a time while more comes
 )
 

@@ -11,7 +11,7 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/mirrorfly-go/sdk/internal/plain"
@@ -27,8 +27,11 @@ type tcpFramer struct {
 	in   streamReader
 	part *bytes.Buffer // what has come of the next element, when that was more than one read; nil: nothing
 
-	prompt      *prompt.Conn // raw too; nil: writes wait
-	interrupted atomic.Bool
+	prompt *prompt.Conn // raw too; nil: writes wait
+
+	interruptible bool // reads can be broken off: raw is a *net.TCPConn
+	mu            sync.Mutex
+	interrupted   bool // the next read, or the one under way, is. Guarded by mu
 
 	scan  scanner
 	scope []declaration // of the stream header
@@ -49,8 +52,9 @@ var usualScope = []declaration{{"xmlns:stream", "stream:", ` xmlns:stream="` + n
 const maxScope = 16
 
 func newTCPFramer(conn net.Conn) *tcpFramer {
+	_, itself := conn.(*net.TCPConn) // what is around one may not know deadlines, or have its own
 	conn = prompt.Wrap(conn)
-	return &tcpFramer{prompt: prompt.Below(conn, writeTimeout), raw: conn, conn: conn, in: streamReader{from: conn}}
+	return &tcpFramer{prompt: prompt.Below(conn, writeTimeout), raw: conn, conn: conn, in: streamReader{from: conn}, interruptible: itself}
 }
 
 // dialTCP connects, for xmpps:// with TLS; ctx bounds only that.
@@ -121,17 +125,30 @@ func (t *tcpFramer) ReadFrame(ctx context.Context) (string, error) {
 	case err == nil:
 	case ctx.Err() != nil:
 		err = ctx.Err()
-	case errors.Is(err, os.ErrDeadlineExceeded) && t.interrupted.Swap(false): // and not by what a DialContext has put around the connection
-		_ = t.raw.SetReadDeadline(time.Time{}) // fails when the connection is closed, and so does the next read
+	case errors.Is(err, os.ErrDeadlineExceeded) && t.proceed():
 		err = errInterrupted
 	}
 	return frame, err
 }
 
-// Interrupt has the read that is under way, or else the next, fail with errInterrupted.
+// Interrupt has the read that is under way, or else the next, fail with errInterrupted. The one after that goes on where it was.
 func (t *tcpFramer) Interrupt() {
-	t.interrupted.Store(true)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.interrupted = true
 	_ = t.raw.SetReadDeadline(time.Unix(1, 0)) // fails when the connection is closed, and so does the read
+}
+
+// proceed has reads wait again after Interrupt, and reports whether that was called.
+func (t *tcpFramer) proceed() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.interrupted {
+		return false
+	}
+	t.interrupted = false
+	_ = t.raw.SetReadDeadline(time.Time{}) // fails when the connection is closed, and so does the next read
+	return true
 }
 
 // cutFrame reads up to the end of the next element. White space between

@@ -46,7 +46,7 @@ func (s *Session) post(o outgoing, w *waiter) error {
 			w.alone = alone
 			s.waiters.add(o.id, w)
 			if w.by > 0 {
-				s.wakeLocked(w.since, w.by)
+				s.wakeLocked(w.askedAt, w.by)
 			}
 		}
 		if here {
