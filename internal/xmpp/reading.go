@@ -28,9 +28,8 @@ const (
 	whoAsks         // the read loop stands back
 )
 
-// reading is what says who reads. Guarded by Session.mu.
+// reading is what says who reads what is lent. Guarded by Session.mu.
 type reading struct {
-	from     *tcpFramer // immutable
 	who      reader
 	asker    *waiter       // of whoAsks
 	answered time.Duration // when a request was last answered, since the session started
@@ -92,7 +91,7 @@ func (s *Session) standBack() (back <-chan incoming) {
 
 // mayRestLocked reports whether nobody need read for a moment. It is for who reads.
 func (s *Session) mayRestLocked() bool {
-	return s.err == nil && !s.ending && s.waiters.none() && len(s.reading.from.in.unread) == 0
+	return s.err == nil && !s.ending && s.waiters.none() && len(s.lent().in.unread) == 0
 }
 
 // restLocked has nobody read for a moment.
@@ -122,12 +121,11 @@ func (s *Session) handBackLocked(in incoming) {
 
 // answeredLocked notes that the request of w is answered.
 func (s *Session) answeredLocked(w *waiter) {
-	from := s.lent()
-	if from == nil || w.reply == nil {
+	if s.lent() == nil || w.reply == nil {
 		return
 	}
 	if s.reading == nil {
-		s.reading = &reading{from: from, answered: -maxRest}
+		s.reading = &reading{answered: -maxRest}
 	}
 	s.reading.soon = w.alone && w.askedAt-s.reading.answered < maxRest
 	s.reading.answered = time.Since(s.started)
@@ -192,6 +190,6 @@ func (s *Session) interrupt(w *waiter) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.reading != nil && s.reading.asker == w {
-		s.reading.from.Interrupt()
+		s.lent().Interrupt()
 	}
 }

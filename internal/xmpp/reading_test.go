@@ -212,40 +212,53 @@ func TestPushWhenNobodyReads(t *testing.T) {
 
 // Who reads for himself and gives up leaves at once, wherever the stream is, and nothing of that is lost.
 func TestGivenUpWhileReading(t *testing.T) {
-	for name, serve := range map[string]func(testing.TB, script) Config{"tcp": pipeServer, "tls": directTLSServer, "starttls": startTLSServer} {
-		for cut := range 4 {
-			t.Run(fmt.Sprint(name, cut), func(t *testing.T) {
-				proceed, asked := make(chan struct{}), make(chan struct{})
-				c := dial(t, serve(t, func(p *peer) {
-					p.login()
-					p.answer(2)
-					for range 2 {
-						reply := replyTo(pong, p.recv())
-						at := len(reply) * cut / 4
-						p.send(reply[:at])
-						asked <- struct{}{}
-						<-proceed
-						p.send(reply[at:] + online)
-						p.answer(2)
-					}
-					p.drain()
-				}))
-				for range 2 {
-					c.askTwice()
-					ctx, cancel := context.WithCancel(t.Context())
-					done := c.ask(ctx)
-					<-asked
-					cancel()
-					require.ErrorIs(t, <-done, context.Canceled)
-					require.Zero(t, c.pending())
-					proceed <- struct{}{}
-					require.Equal(t, "bob", c.event().(Presence).From.Local)
-				}
-				c.askTwice()
-				require.Equal(t, 2, c.Ignored(), "answers that came too late")
+	for cut := range 4 {
+		t.Run(fmt.Sprint("tcp", cut), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				giveUpWhileReading(t, pipeServer, cut, func(c *client, who string) {
+					synctest.Wait()
+					require.Equal(t, who, c.reader())
+				})
 			})
+		})
+		for name, serve := range map[string]func(testing.TB, script) Config{"tls": directTLSServer, "starttls": startTLSServer} {
+			t.Run(fmt.Sprint(name, cut), func(t *testing.T) { giveUpWhileReading(t, serve, cut, func(*client, string) {}) })
 		}
 	}
+}
+
+// giveUpWhileReading gives requests up when that many quarters of the reply have come. reads checks who reads.
+func giveUpWhileReading(t *testing.T, serve func(testing.TB, script) Config, quarters int, reads func(c *client, who string)) {
+	proceed, asked := make(chan struct{}), make(chan struct{})
+	c := dial(t, serve(t, func(p *peer) {
+		p.login()
+		p.answer(2)
+		for range 2 {
+			reply := replyTo(pong, p.recv())
+			at := len(reply) * quarters / 4
+			p.send(reply[:at])
+			asked <- struct{}{}
+			<-proceed
+			p.send(reply[at:] + online)
+			p.answer(2)
+		}
+		p.drain()
+	}))
+	for range 2 {
+		c.askTwice()
+		reads(c, "nobody")
+		ctx, cancel := context.WithCancel(t.Context())
+		done := c.ask(ctx)
+		<-asked
+		reads(c, "who asks")
+		cancel()
+		require.ErrorIs(t, <-done, context.Canceled)
+		require.Zero(t, c.pending())
+		proceed <- struct{}{}
+		require.Equal(t, "bob", c.event().(Presence).From.Local)
+	}
+	c.askTwice()
+	require.Equal(t, 2, c.Ignored(), "answers that came too late")
 }
 
 // One of two who gets his reply does not leave the other without a reader.
@@ -287,10 +300,10 @@ func TestGivenUpTooLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := dial(t, pipeServer(t, func(p *peer) { p.login(); p.answer(8); p.drain() }))
 		c.rest()
-		c.reading.from.Interrupt()
+		c.lent().Interrupt()
 		require.NoError(t, c.Ping(t.Context())) // who asks reads
 		c.rest()
-		c.reading.from.Interrupt()
+		c.lent().Interrupt()
 		<-time.After(2 * maxRest) // the read loop reads
 		require.NoError(t, c.Ping(t.Context()))
 
@@ -474,14 +487,7 @@ func TestReadingStorm(t *testing.T) {
 				const last = "last@xmpp.example.com"
 				var sent, pushes atomic.Int64
 				c := dial(t, serve(t, func(p *peer) {
-					p.authenticated(smFeatures)
-					p.recv() // bind
-					p.send(bindResult)
-					p.expect(enable)
-					p.expect(hello)
-					request := p.expect(carbons)
-					p.send(enabled)
-					p.recv() // asks what has arrived
+					request := p.managed()
 					sent.Add(2)
 					p.send(replyTo(pong, request) + online)
 					for {

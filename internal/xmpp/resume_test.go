@@ -44,17 +44,18 @@ func (p *peer) authenticated(features string) {
 	p.open(features)
 }
 
-// managed takes a client that has called Start to a stream that counts.
-func (p *peer) managed() {
+// managed takes a client that has called Start to a stream that counts. What it asks for, carbons, is not answered yet.
+func (p *peer) managed() (asked node) {
 	p.t.Helper()
 	p.authenticated(smFeatures)
 	p.recv() // bind
 	p.send(bindResult)
 	p.expect(enable)
 	p.expect(hello)
-	p.expect(carbons)
+	asked = p.expect(carbons)
 	p.send(enabled)
 	p.expect(request)
+	return asked
 }
 
 // resumed takes the client back to the stream of managed, of which nothing has arrived on either side.
@@ -277,7 +278,7 @@ func TestResumeAnswers(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			cfg := webSocketServer(t, inTurn(
-				(*peer).managed,
+				func(p *peer) { p.managed() },
 				func(p *peer) {
 					p.impatient = true
 					p.authenticated(smFeatures)
@@ -422,7 +423,7 @@ func TestWhatCounts(t *testing.T) {
 func TestResumedTwice(t *testing.T) {
 	resume := `<resume h="0" previd="one" xmlns="urn:xmpp:sm:3"/>`
 	cfg := webSocketServer(t, inTurn(
-		(*peer).managed,
+		func(p *peer) { p.managed() },
 		func(p *peer) {
 			p.resumed()
 			p.announced()
