@@ -1,8 +1,11 @@
 # make test: everything, on a fresh Debian-like machine too. It installs what it needs (interop/install.sh).
 
 GOFUMPT     = go run mvdan.cc/gofumpt@v0.12.0
-STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
-GOTEST      = go test -race -shuffle=on -timeout 10m
+STATICCHECK = go run -exec "env GOFLAGS='$(RACEFLAGS)'" honnef.co/go/tools/cmd/staticcheck@v0.8.2
+RACEFLAGS   = $(strip $(shell go env GOFLAGS) -race)
+
+# All of go vet runs with the tests, so that everything is compiled once: with the race detector.
+GOTEST = go test -race -vet=all -shuffle=on -timeout 10m
 
 # interop and bench: modules of their own, so that what they need never reaches importers.
 SUBMODULES = $(patsubst %/go.mod,%,$(wildcard */go.mod))
@@ -15,10 +18,18 @@ export PATH := $(PATH):/usr/sbin:/sbin
 SYSTEMS = windows/amd64 darwin/arm64
 PORTABLE = $(filter-out interop bench,$(MODULES))
 
-.PHONY: test check deps go-version fmt vet staticcheck build cross test-unit fuzz interop soak bench clean
+.PHONY: test quick check deps go-version fmt vet staticcheck build cross test-unit fuzz interop soak bench clean
 
-test: deps check test-unit fuzz interop
+# These run side by side: the tests wait for servers, clocks and browsers for half of their time, and the
+# checks compile meanwhile. What one prints comes when it has ended. go vet runs with the tests.
+test: deps go-version
+	@$(MAKE) --no-print-directory -j3 --output-sync=target interop test-unit fmt staticcheck build cross
 	@echo "== all passed"
+
+# The inner loop, for the main module: only the tests of what has changed, without the race detector.
+quick:
+	@go vet ./...
+	@go test ./...
 
 check: go-version fmt vet staticcheck build cross
 
@@ -42,11 +53,12 @@ fmt:
 vet:
 	@for m in $(MODULES); do echo "== go vet: $$m"; (cd $$m && go vet ./...) || exit 1; done
 
+# With -race, like everything below, so that it uses what is compiled for the tests.
 staticcheck:
 	@for m in $(MODULES); do echo "== staticcheck: $$m"; (cd $$m && $(STATICCHECK) ./...) || exit 1; done
 
 build:
-	@for m in $(MODULES); do echo "== go build: $$m"; (cd $$m && go build -o /dev/null ./...) || exit 1; done
+	@for m in $(MODULES); do echo "== go build: $$m"; (cd $$m && go build -race -o /dev/null ./...) || exit 1; done
 
 cross:
 	@for s in $(SYSTEMS); do for m in $(PORTABLE); do echo "== go vet, go build: $$m for $$s"; \
@@ -62,10 +74,13 @@ fuzz:
 	@echo "== fuzzing, $(T) a target"
 	@go run ./internal/fuzz/run -t $(T) $(FUZZ)
 
-# The client used hard and for long, under all faults at random. `make soak T=1h` for longer, `make soak SEED=7` for the same plan again.
+# The client used hard and for long: under all faults at random, on a network that flaps, and as a crowd that
+# loses its server. `make soak T=1h` for longer, `make soak SEED=7` for the same plan again.
 soak: T = 5m
 soak:
 	@cd interop && go run -race ./soak -t $(T) $(if $(SEED),-seed $(SEED))
+	@cd interop && $(GOTEST) ./faults -run TestFlapping -flap 1m
+	@cd interop && $(GOTEST) ./storm -sessions 1000 -away 10s
 
 # The client against its peers and the limit, as ratios (docs/performance.md). `make bench BENCH="-run requests -rounds 9"` for a part of it.
 bench:

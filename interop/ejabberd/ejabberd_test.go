@@ -16,14 +16,25 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func TestTour(t *testing.T) {
+// TestStock: what every ejabberd does as it is installed, on one that all these tests share.
+func TestStock(t *testing.T) {
 	t.Parallel()
-	tour.OverEach(t, xmppserver.Ejabberd(t, xmppserver.Options{}), tour.Profile)
-}
-
-func TestTwoResources(t *testing.T) {
-	t.Parallel()
-	tour.OverEach(t, xmppserver.Ejabberd(t, xmppserver.Options{}), tour.TwoResources)
+	node := xmppserver.Ejabberd(t, xmppserver.Options{})
+	for name, scenario := range map[string]func(*testing.T, *tour.Service){
+		"tour":                    tour.Profile,
+		"two resources":           tour.TwoResources,
+		"resume":                  tour.Resume,
+		"unknown host":            unknownHost,
+		"refusals of the page":    refusals,
+		"blocking":                blocking,
+		"block on another device": blockOnAnotherDevice,
+		"reconnect after a kick":  reconnectAfterKick,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tour.OverEach(t, node, scenario)
+		})
+	}
 }
 
 func TestRefusals(t *testing.T) {
@@ -31,15 +42,12 @@ func TestRefusals(t *testing.T) {
 	tour.Refusals(t, xmppserver.Ejabberd)
 }
 
-// TestUnknownHost: over direct TLS the certificate, which must be for the domain (RFC 6120
-// 13.7.2.1), tells before.
-func TestUnknownHost(t *testing.T) {
-	t.Parallel()
-	tour.OverEach(t, xmppserver.Ejabberd(t, xmppserver.Options{}), func(t *testing.T, s *tour.Service) {
-		tour.UnknownHost(t, s, func(err error) {
-			var wrongName x509.HostnameError
-			require.ErrorAs(t, err, &wrongName)
-			require.Equal(t, "elsewhere.example.com", wrongName.Host)
-		})
+// unknownHost: over direct TLS the certificate, which must be for the domain (RFC 6120 13.7.2.1),
+// tells before.
+func unknownHost(t *testing.T, s *tour.Service) {
+	tour.UnknownHost(t, s, func(err error) {
+		var wrongName x509.HostnameError
+		require.ErrorAs(t, err, &wrongName)
+		require.Equal(t, "elsewhere.example.com", wrongName.Host)
 	})
 }

@@ -9,55 +9,47 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestStockServer shows what a server without the service's own module cannot
+// refusals shows what a server without the service's own module cannot
 // do, and that the library says so.
-func TestStockServer(t *testing.T) {
-	t.Parallel()
-	node := xmppserver.Ejabberd(t, xmppserver.Options{})
-	tour.OverEach(t, node, func(t *testing.T, s *tour.Service) {
-		anna, ben := s.Login(t, "anna"), s.Login(t, "ben")
+func refusals(t *testing.T, s *tour.Service) {
+	anna, ben := s.Login(t, "anna"), s.Login(t, "ben")
 
-		_, err := anna.GetUsersWhoBlockedMe(t.Context())
-		users.RequireRefused(t, err, "service-unavailable")
-		_, err = anna.GetLastSeen(t.Context(), ben.JID())
-		users.RequireRefused(t, err, "subscription-required")
-		_, err = anna.GetLastSeen(t.Context(), "nobody@"+node.Domain)
-		users.RequireRefused(t, err, "subscription-required")
+	_, err := anna.GetUsersWhoBlockedMe(t.Context())
+	users.RequireRefused(t, err, "service-unavailable")
+	_, err = anna.GetLastSeen(t.Context(), ben.JID())
+	users.RequireRefused(t, err, "subscription-required")
+	_, err = anna.GetLastSeen(t.Context(), "nobody@"+s.Node.Domain)
+	users.RequireRefused(t, err, "subscription-required")
 
-		tour.Befriend(node, anna, ben)
-		anna.RequireOnline(t, ben)
-		_, err = ben.Logout(t.Context())
-		require.NoError(t, err)
-		anna.AwaitPresence(t, ben, "online")
-		anna.AwaitPresence(t, ben, "unavailable")
-		seen, err := anna.GetLastSeen(t.Context(), ben.JID())
-		require.NoError(t, err)
-		require.Equal(t, ben.JID(), seen.Data.FromUserJID)
-		require.Less(t, seen.Data.Seconds, int64(60))
-	})
+	tour.Befriend(s.Node, anna, ben)
+	anna.RequireOnline(t, ben)
+	_, err = ben.Logout(t.Context())
+	require.NoError(t, err)
+	anna.AwaitPresence(t, ben, "online")
+	anna.AwaitPresence(t, ben, "unavailable")
+	seen, err := anna.GetLastSeen(t.Context(), ben.JID())
+	require.NoError(t, err)
+	require.Equal(t, ben.JID(), seen.Data.FromUserJID)
+	require.Less(t, seen.Data.Seconds, int64(60))
 }
 
-// TestStockBlocking: block lists are a standard (XEP-0191), so they work everywhere.
-func TestStockBlocking(t *testing.T) {
-	t.Parallel()
-	node := xmppserver.Ejabberd(t, xmppserver.Options{})
-	tour.OverEach(t, node, func(t *testing.T, s *tour.Service) {
-		anna, ben := s.Friends(t)
-		anna.RequireIBlocked(t)
+// blocking: block lists are a standard (XEP-0191), so they work everywhere.
+func blocking(t *testing.T, s *tour.Service) {
+	anna, ben := s.Friends(t)
+	anna.RequireIBlocked(t)
 
-		anna.Block(t, ben)
-		anna.AwaitMyBlock(t, ben, true)
-		anna.RequireIBlocked(t, ben)
-		_, err := ben.GetLastSeen(t.Context(), anna.JID())
-		users.RequireRefused(t, err, "forbidden")
-		_, err = anna.GetLastSeen(t.Context(), ben.JID())
-		users.RequireRefused(t, err, "not-acceptable")
+	anna.Block(t, ben)
+	anna.AwaitMyBlock(t, ben, true)
+	anna.RequireIBlocked(t, ben)
+	_, err := ben.GetLastSeen(t.Context(), anna.JID())
+	users.RequireRefused(t, err, "forbidden")
+	_, err = anna.GetLastSeen(t.Context(), ben.JID())
+	users.RequireRefused(t, err, "not-acceptable")
 
-		anna.Unblock(t, ben)
-		anna.AwaitMyBlock(t, ben, false)
-		anna.RequireIBlocked(t)
-		ben.RequireOnline(t, anna)
-	})
+	anna.Unblock(t, ben)
+	anna.AwaitMyBlock(t, ben, false)
+	anna.RequireIBlocked(t)
+	ben.RequireOnline(t, anna)
 }
 
 func TestWholePage(t *testing.T) {
@@ -66,20 +58,16 @@ func TestWholePage(t *testing.T) {
 	tour.OverEach(t, node, func(t *testing.T, s *tour.Service) { tour.BlocksAndEnd(t, s, "forbidden") })
 }
 
-// TestBlockOnAnotherDevice: the change of a list reaches every session of the user, that of
+// blockOnAnotherDevice: the change of a list reaches every session of the user, that of
 // the change too.
-func TestBlockOnAnotherDevice(t *testing.T) {
-	t.Parallel()
-	node := xmppserver.Ejabberd(t, xmppserver.Options{})
-	tour.OverEach(t, node, func(t *testing.T, s *tour.Service) {
-		phone, ben := s.Login(t, "anna"), s.Register(t, "ben")
-		desk := phone.Again(t, s.Config())
-		phone.Block(t, ben)
-		phone.AwaitMyBlock(t, ben, true)
-		desk.AwaitMyBlock(t, ben, true)
-		desk.RequireIBlocked(t, ben)
-		phone.Unblock(t, ben)
-		phone.AwaitMyBlock(t, ben, false)
-		desk.AwaitMyBlock(t, ben, false)
-	})
+func blockOnAnotherDevice(t *testing.T, s *tour.Service) {
+	phone, ben := s.Login(t, "anna"), s.Register(t, "ben")
+	desk := phone.Again(t, s.Config())
+	phone.Block(t, ben)
+	phone.AwaitMyBlock(t, ben, true)
+	desk.AwaitMyBlock(t, ben, true)
+	desk.RequireIBlocked(t, ben)
+	phone.Unblock(t, ben)
+	phone.AwaitMyBlock(t, ben, false)
+	desk.AwaitMyBlock(t, ben, false)
 }

@@ -11,18 +11,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestReconnectAfterKick(t *testing.T) {
-	t.Parallel()
-	node := xmppserver.Ejabberd(t, xmppserver.Options{})
-	tour.OverEach(t, node, func(t *testing.T, s *tour.Service) {
-		u := s.Login(t, "anna", tour.Quickly)
-		before := node.API("user_resources", s.Account(u))
-		require.JSONEq(t, `{"num_resources": 1}`, node.API("kick_user", s.Account(u)))
-		u.AwaitStatus(t, sdk.StatusDisconnected)
-		require.Equal(t, 1, u.AwaitStatus(t, sdk.StatusReconnecting).Attempt)
-		u.RequireBack(t)
-		require.NotEqual(t, before, node.API("user_resources", s.Account(u)), "not a fresh resource")
-	})
+func reconnectAfterKick(t *testing.T, s *tour.Service) {
+	u := s.Login(t, "anna", tour.Quickly)
+	before := s.Node.API("user_resources", s.Account(u))
+	require.JSONEq(t, `{"num_resources": 1}`, s.Node.API("kick_user", s.Account(u)))
+	u.AwaitStatus(t, sdk.StatusDisconnected)
+	require.Equal(t, 1, u.AwaitStatus(t, sdk.StatusReconnecting).Attempt)
+	u.RequireBack(t)
+	require.NotEqual(t, before, s.Node.API("user_resources", s.Account(u)), "not a fresh resource")
 }
 
 func TestReconnectAfterRestart(t *testing.T) {
@@ -30,11 +26,6 @@ func TestReconnectAfterRestart(t *testing.T) {
 	tour.Restart(t, xmppserver.Ejabberd, func(node *xmppserver.Server) {
 		node.Ctl("eval", "mnesia:sync_log().") // a killed node forgets what it has not written yet
 	})
-}
-
-func TestResume(t *testing.T) {
-	t.Parallel()
-	tour.OverEach(t, xmppserver.Ejabberd(t, xmppserver.Options{}), tour.Resume)
 }
 
 // A session that another one has replaced must not take it back: the two would

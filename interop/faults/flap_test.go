@@ -17,7 +17,8 @@ import (
 // flapEvery is how long the network stays up, and down.
 const flapEvery = 200 * time.Millisecond
 
-// TestFlapping: the network comes and goes every 200 ms, while calls are made and pushes come. In the end there is one session
+// TestFlapping: the network comes and goes every 200 ms, for as long as -flap says (`make soak`: a minute),
+// while calls are made and pushes come. In the end there is one session
 // that works. Until then calls fail as they should, events come in a legal order, no push comes twice or out of
 // order, and where one is missing OnMissed has told so. With stream management only what can't be resumed is missed.
 func TestFlapping(t *testing.T) {
@@ -64,7 +65,7 @@ func TestFlapping(t *testing.T) {
 
 // flap opens and closes the line, calls, and pushes, for as long as the network flaps.
 func flap(s *site) {
-	ctx, cancel := context.WithTimeout(s.t.Context(), flapping())
+	ctx, cancel := context.WithTimeout(s.t.Context(), *flapFor)
 	defer cancel()
 	var wg sync.WaitGroup
 	defer wg.Wait()

@@ -17,7 +17,7 @@ import (
 )
 
 // The flag of this package.
-var flapFor = flag.Duration("flap", 0, `how long the network flaps; 0: 5s, or a minute where MIRRORFLY_INTEROP is "required"`)
+var flapFor = flag.Duration("flap", 5*time.Second, "how long the network flaps")
 
 // atOnce is how many cases run at the same time: most of them wait for a timeout.
 const atOnce = "10"
@@ -50,15 +50,4 @@ type suite struct{ tests *testing.M }
 func (s suite) Run() int {
 	defer theNames.close()
 	return s.tests.Run()
-}
-
-// flapping is how long the network flaps.
-func flapping() time.Duration {
-	switch {
-	case *flapFor > 0:
-		return *flapFor
-	case os.Getenv("MIRRORFLY_INTEROP") == "required":
-		return time.Minute
-	}
-	return 5 * time.Second
 }

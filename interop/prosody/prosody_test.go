@@ -41,9 +41,42 @@ func start(t testing.TB, o xmppserver.Options) *xmppserver.Server {
 	return node
 }
 
-func TestTour(t *testing.T) {
+// TestStock: what every Prosody does, on one that all these tests share.
+func TestStock(t *testing.T) {
 	t.Parallel()
-	tour.OverEach(t, start(t, xmppserver.Options{}), tour.Profile)
+	node := start(t, xmppserver.Options{})
+	for name, scenario := range map[string]func(*testing.T, *tour.Service){
+		"tour":                    tour.Profile,
+		"two resources":           tour.TwoResources,
+		"resume":                  tour.Resume,
+		"unknown host":            unknownHost,
+		"refusals of the page":    refusals,
+		"blocking":                blocking,
+		"block twice":             blockTwice,
+		"block on another device": blockOnAnotherDevice,
+		"reconnect after a kick":  reconnectAfterKick,
+		"removed account":         removedAccount,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tour.OverEach(t, node, scenario)
+		})
+	}
+}
+
+// TestOptionalModule: the Profile page on a Prosody with the module that answers its stanzas.
+func TestOptionalModule(t *testing.T) {
+	t.Parallel()
+	node := start(t, xmppserver.Options{MirrorFly: true})
+	for name, scenario := range map[string]func(*testing.T, *tour.Service){
+		"whole page": wholePage,
+		"QR login":   qrLogin,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tour.OverEach(t, node, scenario)
+		})
+	}
 }
 
 // TestLegacyVCards: as Debian ships it, Prosody turns a card into what it knows of, and the
@@ -59,20 +92,12 @@ func TestLegacyVCards(t *testing.T) {
 	})
 }
 
-func TestTwoResources(t *testing.T) {
-	t.Parallel()
-	tour.OverEach(t, start(t, xmppserver.Options{}), tour.TwoResources)
-}
-
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	tour.Refusals(t, start)
 }
 
-// TestUnknownHost: over direct TLS it refuses the name before there is a stream.
-func TestUnknownHost(t *testing.T) {
-	t.Parallel()
-	tour.OverEach(t, start(t, xmppserver.Options{}), func(t *testing.T, s *tour.Service) {
-		tour.UnknownHost(t, s, func(err error) { require.ErrorContains(t, err, "unrecognized name") })
-	})
+// unknownHost: over direct TLS it refuses the name before there is a stream.
+func unknownHost(t *testing.T, s *tour.Service) {
+	tour.UnknownHost(t, s, func(err error) { require.ErrorContains(t, err, "unrecognized name") })
 }

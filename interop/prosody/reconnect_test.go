@@ -11,15 +11,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestReconnectAfterKick(t *testing.T) {
-	t.Parallel()
-	node := start(t, xmppserver.Options{})
-	tour.OverEach(t, node, func(t *testing.T, s *tour.Service) {
-		u := s.Login(t, "anna", tour.Quickly)
-		require.JSONEq(t, `{"num_resources": 1}`, node.API("kick_user", s.Account(u)))
-		require.ErrorContains(t, u.AwaitStatus(t, sdk.StatusDisconnected).Err, "policy-violation")
-		u.RequireBack(t)
-	})
+func reconnectAfterKick(t *testing.T, s *tour.Service) {
+	u := s.Login(t, "anna", tour.Quickly)
+	require.JSONEq(t, `{"num_resources": 1}`, s.Node.API("kick_user", s.Account(u)))
+	require.ErrorContains(t, u.AwaitStatus(t, sdk.StatusDisconnected).Err, "policy-violation")
+	u.RequireBack(t)
 }
 
 func TestReconnectAfterRestart(t *testing.T) {
@@ -27,29 +23,20 @@ func TestReconnectAfterRestart(t *testing.T) {
 	tour.Restart(t, start, func(*xmppserver.Server) {}) // Prosody has written everything down
 }
 
-func TestResume(t *testing.T) {
-	t.Parallel()
-	tour.OverEach(t, start(t, xmppserver.Options{}), tour.Resume)
-}
-
-// TestRemovedAccount: a session whose account the server has removed ends, and nobody tries
+// removedAccount: a session whose account the server has removed ends, and nobody tries
 // to bring it back.
-func TestRemovedAccount(t *testing.T) {
-	t.Parallel()
-	node := start(t, xmppserver.Options{})
-	tour.OverEach(t, node, func(t *testing.T, s *tour.Service) {
-		u := s.Login(t, "anna", tour.Quickly)
-		node.API("unregister", s.Account(u))
-		lost := users.Await(t, u.Connections, func(sdk.ConnectionEvent) bool { return true })
-		require.Equal(t, sdk.StatusDisconnected, lost.Status)
-		var cause *sdk.Error
-		require.ErrorAs(t, lost.Err, &cause)
-		require.Equal(t, "not-authorized", cause.Condition)
-		// The next event is that of this Connect, so there was no attempt in between.
-		_, err := u.Connect(t.Context(), u.ID(), u.Account.Password)
-		tour.RequireInvalidCredentials(t, err)
-		require.Equal(t, sdk.StatusAuthFail, users.Await(t, u.Connections, func(sdk.ConnectionEvent) bool { return true }).Status)
-	})
+func removedAccount(t *testing.T, s *tour.Service) {
+	u := s.Login(t, "anna", tour.Quickly)
+	s.Node.API("unregister", s.Account(u))
+	lost := users.Await(t, u.Connections, func(sdk.ConnectionEvent) bool { return true })
+	require.Equal(t, sdk.StatusDisconnected, lost.Status)
+	var cause *sdk.Error
+	require.ErrorAs(t, lost.Err, &cause)
+	require.Equal(t, "not-authorized", cause.Condition)
+	// The next event is that of this Connect, so there was no attempt in between.
+	_, err := u.Connect(t.Context(), u.ID(), u.Account.Password)
+	tour.RequireInvalidCredentials(t, err)
+	require.Equal(t, sdk.StatusAuthFail, users.Await(t, u.Connections, func(sdk.ConnectionEvent) bool { return true }).Status)
 }
 
 // TestOversized: a stanza above the server's limit costs the connection, and the call says so.

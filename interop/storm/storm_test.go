@@ -1,6 +1,7 @@
 package storm
 
 import (
+	"flag"
 	"fmt"
 	"runtime"
 	"strings"
@@ -14,11 +15,14 @@ import (
 	sdk "github.com/mirrorfly-go/sdk"
 )
 
+var (
+	sessions = flag.Int("sessions", 300, "how many lose their server")
+	away     = flag.Duration("away", 3*time.Second, "for how long it is away")
+)
+
 const (
-	sessions  = 1000
-	perSecond = 60 // logins, of the shared limit
-	atOnce    = 50 // likewise
-	away      = 10 * time.Second
+	perSecond = 60              // logins, of the shared limit
+	atOnce    = 50              // likewise
 	calm      = 2 * time.Second // what is normal is measured for so long
 
 	atMost = 2 * time.Minute // for all to come back; the figures say how long it really takes
@@ -85,14 +89,14 @@ func requireFiles(t *testing.T) {
 	t.Helper()
 	var files syscall.Rlimit
 	require.NoError(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files))
-	require.GreaterOrEqual(t, files.Cur, uint64(4*sessions), "open files: ulimit -n")
+	require.GreaterOrEqual(t, files.Cur, uint64(4**sessions), "open files: ulimit -n")
 }
 
 // One limit is shared by all clients of the process: each has it in its Config.
 func TestStorm(t *testing.T) {
 	requireFiles(t)
 	b := startBox(t)
-	f := strike(t, b, gather(t, b, "storm", sessions, sdk.NewDialLimit(perSecond, atOnce)), away)
+	f := strike(t, b, gather(t, b, "storm", *sessions, sdk.NewDialLimit(perSecond, atOnce)), *away)
 	t.Logf("\n%s", f)
 	require.LessOrEqual(t, f.ratio, mostInASecond, "dials are spread")
 	require.LessOrEqual(t, apart(float64(f.before.heap), float64(f.after.heap)), mostApart, "memory returns to what it was")
@@ -103,7 +107,7 @@ func TestStorm(t *testing.T) {
 // What it is like without the limit: nothing is required but that all come back.
 func TestStormWithoutALimit(t *testing.T) {
 	b := startBox(t)
-	f := strike(t, b, gather(t, b, "free", sessions/5, nil), away/5)
+	f := strike(t, b, gather(t, b, "free", *sessions/5, nil), *away/5)
 	t.Logf("\n%s", f)
 }
 

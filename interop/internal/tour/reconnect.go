@@ -14,23 +14,25 @@ func Quickly(cfg *sdk.Config) {
 	cfg.Reconnect = sdk.ReconnectPolicy{MinDelay: 50 * time.Millisecond, MaxDelay: 500 * time.Millisecond}
 }
 
-// Restart: the sessions come back to a server that was stopped or killed. keep has it write down
-// what it must not forget.
+// Restart: the sessions come back to a server that was stopped, and then killed. keep has it write
+// down what it must not forget.
 func Restart(t *testing.T, start Start, keep func(*xmppserver.Server)) {
-	for name, end := range map[string]func(*xmppserver.Server){
-		"stopped": (*xmppserver.Server).Stop,
-		"killed":  (*xmppserver.Server).Kill,
+	node := start(t, xmppserver.Options{})
+	var all []*users.User
+	for _, way := range Ways() {
+		s := New(t, way, node)
+		all = append(all, s.Login(t, "anna", Quickly), s.Login(t, "ben", Quickly))
+	}
+	for _, c := range []struct {
+		name string
+		end  func(*xmppserver.Server)
+	}{
+		{"stopped", (*xmppserver.Server).Stop},
+		{"killed", (*xmppserver.Server).Kill},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			node := start(t, xmppserver.Options{})
-			var all []*users.User
-			for _, way := range Ways() {
-				s := New(t, way, node)
-				all = append(all, s.Login(t, "anna", Quickly), s.Login(t, "ben", Quickly))
-			}
+		t.Run(c.name, func(t *testing.T) {
 			keep(node)
-			end(node)
+			c.end(node)
 			for _, u := range all {
 				u.AwaitStatus(t, sdk.StatusDisconnected) // with stream management even a Prosody that stops says no more
 				u.AwaitStatus(t, sdk.StatusConnectionFailed)

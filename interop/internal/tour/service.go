@@ -3,6 +3,7 @@
 package tour
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 
@@ -16,7 +17,7 @@ import (
 type Way struct {
 	Name string
 
-	suffix       string // of the user names, since the ways share a server and its accounts
+	short        string // as part of a user name
 	scheme, path string
 	host         func(*xmppserver.Server) string
 }
@@ -47,6 +48,9 @@ type Service struct {
 	Node *xmppserver.Server // the REST half works with this one
 	REST *sdktest.Server
 	Way  Way
+
+	// suffix is in the name of every user: the services of many tests share a server and its accounts.
+	suffix string
 }
 
 // New puts a REST half in front of a server, or of a cluster of them.
@@ -56,7 +60,7 @@ func New(t testing.TB, way Way, node *xmppserver.Server, others ...*xmppserver.S
 	for _, other := range others {
 		hosts = append(hosts, way.Host(other))
 	}
-	return &Service{Node: node, Way: way, REST: sdktest.New(t, sdktest.Options{Trial: true, XMPP: &sdktest.XMPP{
+	return &Service{Node: node, Way: way, suffix: way.short + "-" + inIdentifiers(t.Name()), REST: sdktest.New(t, sdktest.Options{Trial: true, XMPP: &sdktest.XMPP{
 		Domain: node.Domain, APIURL: node.APIURL, Address: way.Addresses(hosts...), CAFile: node.CAFile,
 	}})}
 }
@@ -70,8 +74,16 @@ func OverEach(t *testing.T, node *xmppserver.Server, f func(*testing.T, *Service
 	}
 }
 
-// Name is the name of a user that no other transport uses.
-func (s *Service) Name(short string) string { return short + "-" + s.Way.suffix }
+// Name is the name of a user that no other service uses.
+func (s *Service) Name(short string) string { return short + "-" + s.suffix }
+
+// inIdentifiers is the name of a test in letters that a user identifier may have. So the log of a
+// server tells which test a user belongs to.
+func inIdentifiers(test string) string {
+	return notInIdentifiers.ReplaceAllString(strings.ToLower(strings.TrimPrefix(test, "Test")), "-")
+}
+
+var notInIdentifiers = regexp.MustCompile(`[^a-z0-9_-]+`)
 
 // Config is for a client of the service.
 func (s *Service) Config(change ...func(*sdk.Config)) sdk.Config {
