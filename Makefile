@@ -15,7 +15,7 @@ MODULES    = . $(SUBMODULES)
 export PATH := $(PATH):/usr/sbin:/sbin
 
 # Every other system that the library runs on. interop and bench start servers of a Debian-like system and stay there.
-SYSTEMS = windows/amd64 darwin/arm64
+SYSTEMS = windows/amd64 darwin/arm64 linux/386 linux/arm
 PORTABLE = $(filter-out interop bench,$(MODULES))
 
 .PHONY: test quick check deps go-version fmt vet staticcheck build cross test-unit fuzz interop soak bench clean

@@ -17,8 +17,8 @@ const (
 
 	preAuthentication = "generatePreAuthenticationUrlDownload"
 
-	maxBody  = 1 << 20 // bytes of a JSON body
-	hugeBody = 2 << 30 // bytes of a FaultHuge answer
+	maxBody  = 1 << 20        // bytes of a JSON body
+	hugeBody = int64(2 << 30) // bytes of a FaultHuge answer
 
 	bodyTimeout = 30 * time.Second // for a JSON body
 )
@@ -205,7 +205,7 @@ func (s *Server) misbehaveREST(w http.ResponseWriter, req *http.Request) bool {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(w, `{"status":200,"message":"`)
 		chunk := bytes.Repeat([]byte("a"), 64<<10)
-		for n := 0; n < hugeBody && req.Context().Err() == nil; n += len(chunk) {
+		for n := int64(0); n < hugeBody && req.Context().Err() == nil; n += int64(len(chunk)) {
 			if _, err := w.Write(chunk); err != nil {
 				return true
 			}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"math"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -319,7 +320,7 @@ func TestManyAccounts(t *testing.T) {
 
 func TestDelay(t *testing.T) {
 	b := &bot{settings: settings{pace: pace{minRetry: time.Second, maxRetry: time.Minute}}}
-	for attempt, most := range map[int]time.Duration{1: time.Second, 2: 2 * time.Second, 6: 32 * time.Second, 7: time.Minute, 1 << 40: time.Minute} {
+	for attempt, most := range map[int]time.Duration{1: time.Second, 2: 2 * time.Second, 6: 32 * time.Second, 7: time.Minute, math.MaxInt: time.Minute} {
 		for range 100 {
 			got := b.delay(attempt, errors.New("boom"))
 			require.LessOrEqual(t, got, most+1)

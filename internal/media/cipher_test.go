@@ -127,6 +127,8 @@ func TestStoredSize(t *testing.T) {
 		require.Equal(t, int64(len(text)), File{Key: "k", Size: size}.StoredSize())
 	}
 	require.Equal(t, int64(17), File{Size: 17, Large: true}.StoredSize())
+	// More than an int of 32 bits holds.
+	require.Equal(t, int64(5<<30), File{Key: "k", Size: 15<<28 - 1}.StoredSize())
 }
 
 func TestNewKey(t *testing.T) {

@@ -4,7 +4,6 @@ package media
 
 import (
 	"context"
-	"encoding/base64"
 	"io"
 	"net/http"
 	"path"
@@ -49,7 +48,9 @@ func (f File) StoredSize() int64 {
 	case f.Large:
 		return (f.Size + block - 1) / block * block
 	}
-	return int64(base64.StdEncoding.EncodedLen(int(f.Size/block*block + block)))
+	padded := f.Size/block*block + block
+	// base64.StdEncoding.EncodedLen takes an int, which has 32 bits on some systems.
+	return (padded + 2) / 3 * 4
 }
 
 // Upload uploads s, encrypted under a fresh key when encrypt is set, with the chat

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -229,7 +230,7 @@ func TestBackoffBounds(t *testing.T) {
 	for _, tc := range []struct {
 		attempt int
 		bound   time.Duration
-	}{{0, 500 * time.Millisecond}, {1, time.Second}, {5, 16 * time.Second}, {6, 30 * time.Second}, {61, 30 * time.Second}, {1 << 40, 30 * time.Second}} {
+	}{{0, 500 * time.Millisecond}, {1, time.Second}, {5, 16 * time.Second}, {6, 30 * time.Second}, {61, 30 * time.Second}, {math.MaxInt, 30 * time.Second}} {
 		most := time.Duration(0)
 		for range 2000 {
 			d := backoff(DefaultMinDelay, DefaultMaxDelay, tc.attempt)

@@ -202,8 +202,9 @@ func residentMax(state *os.ProcessState) int64 {
 	if !ok {
 		return 0
 	}
+	most := int64(usage.Maxrss) // 32 bits wide on some systems
 	if runtime.GOOS == "darwin" {
-		return usage.Maxrss
+		return most
 	}
-	return usage.Maxrss << 10
+	return most << 10
 }
