@@ -74,8 +74,8 @@ func atEach(t *testing.T, f func(*testing.T, *place)) {
 	}
 }
 
-// options are what the stock client needs to log in. Of the mechanisms that both places offer, PLAIN
-// is the one with which it can: see TestSCRAMIsRefused.
+// options are what the stock client needs to log in. Of the mechanisms that both places offer it can
+// log in with PLAIN: see TestSCRAMIsRefused for another.
 func (p *place) options(account sdk.Credentials) xmpp.Options {
 	_, domain, _ := strings.Cut(account.UserJID, "@")
 	conf := p.config.TLSConfig.Clone()
