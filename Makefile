@@ -37,13 +37,13 @@ deps:
 	@echo "== what the tests need"
 	@interop/install.sh
 
-# The pinned tools need a newer Go than the library. Go fetches that by itself, unless told not to.
+# The pinned tools, interop and bench need a newer Go than the library. Go fetches that by itself, unless told not to.
 TOOLS_GO = 1.26
 go-version:
 	@have=$$(go env GOVERSION | sed 's/^go//; s/[^0-9.].*//'); \
 	[ "$$(go env GOTOOLCHAIN)" != local ] || printf '%s\n' $(TOOLS_GO) "$$have" | sort -V -C || { \
-		echo "gofumpt and staticcheck need Go $(TOOLS_GO), this is $$have and GOTOOLCHAIN=local keeps it." >&2; \
-		echo "Run with GOTOOLCHAIN=auto, or only the tests: make deps test-unit interop" >&2; exit 1; }
+		echo "gofumpt, staticcheck, interop and bench need Go $(TOOLS_GO), this is $$have and GOTOOLCHAIN=local keeps it." >&2; \
+		echo "Run with GOTOOLCHAIN=auto, or only the tests of the library: make test-unit" >&2; exit 1; }
 
 fmt:
 	@echo "== gofumpt"

@@ -127,7 +127,7 @@ func checkMark(t *testing.T, b, before block) {
 	case kind == "file" && len(args) > 0:
 		require.Equal(t, excerpt(t, args[0], args[1:]), b.text, "the block differs from %s", rest)
 	case kind == "prints" && rest == "":
-		require.Equal(t, run(t, asFile(t, before)), b.text, "the block is not what the program before prints")
+		require.Equal(t, runAlone(t, before.text), b.text, "the block is not what the program before prints")
 	case kind == "prints" && len(args) > 2 && args[0] == "go" && args[1] == "run":
 		out := run(t, args[2], args[3:]...)
 		if line := agrees(out, b.text); line != "" {
@@ -159,23 +159,52 @@ func excerpt(t *testing.T, name string, decls []string) string {
 	return out.String() + "\n"
 }
 
-func asFile(t *testing.T, b block) string {
+// runAlone runs a program in a module of its own, by the commands that the README gives to somebody
+// who has nothing but a clone, and returns what the last one prints. It asks no network: what the
+// module needs is what these tests need.
+func runAlone(t *testing.T, program string) (printed string) {
 	t.Helper()
-	name := filepath.Join(t.TempDir(), "block.go")
-	require.NoError(t, os.WriteFile(name, []byte(b.text), 0o600))
-	return name
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "main.go"), []byte(program), 0o600))
+	clone, err := filepath.Abs(root)
+	require.NoError(t, err)
+	readme := parseMarkdown("README.md", read(t, "README.md")).blocks
+	way := slices.IndexFunc(readme, func(b block) bool { return b.lang == "sh" && strings.Contains(b.text, "go mod init") })
+	require.GreaterOrEqual(t, way, 0, "README.md does not say how to make a module")
+	for line := range strings.Lines(readme[way].text) {
+		line, _, _ = strings.Cut(line, "#")
+		words := strings.Fields(line)
+		if len(words) == 0 || words[0] != "go" {
+			continue // the folder is there
+		}
+		for i := range words {
+			words[i] = strings.Replace(words[i], "../sdk", clone, 1)
+		}
+		cmd := exec.CommandContext(t.Context(), words[0], words[1:]...)
+		cmd.Dir = dir
+		cmd.Env = append(withoutService(), "GOFLAGS=", "GOWORK=off", "GOPROXY=off", "GOSUMDB=off")
+		var stdout, stderr bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &stdout, &stderr
+		require.NoError(t, cmd.Run(), "%s\n%s%s", line, &stdout, &stderr)
+		printed = stdout.String()
+	}
+	return printed
 }
 
-// run builds and runs a program, a file or a folder of the repository, and returns what it prints. Nothing of the
-// environment points it to a real service.
+// withoutService is the environment, with nothing in it that points to a real service.
+func withoutService() []string {
+	return slices.DeleteFunc(os.Environ(), func(e string) bool { return strings.HasPrefix(e, "MIRRORFLY_") })
+}
+
+// run builds and runs a program, a folder of the repository, and returns what it prints.
 func run(t *testing.T, program string, args ...string) string {
 	t.Helper()
-	binary := filepath.Join(t.TempDir(), strings.TrimSuffix(path.Base(filepath.ToSlash(program)), ".go")+".exe")
+	binary := filepath.Join(t.TempDir(), path.Base(program)+".exe")
 	goCommand(t, "build", "-o", binary, program)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binary, args...)
-	cmd.Env = slices.DeleteFunc(os.Environ(), func(e string) bool { return strings.HasPrefix(e, "MIRRORFLY_") })
+	cmd.Env = withoutService()
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	require.NoError(t, cmd.Run(), "%s\n%s%s", program, &stdout, &stderr)
