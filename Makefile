@@ -14,8 +14,9 @@ MODULES    = . $(SUBMODULES)
 # So that every program of Debian is found: it keeps servers in /usr/sbin, which is not in everybody's PATH.
 export PATH := $(PATH):/usr/sbin:/sbin
 
-# Every other system that the library runs on. interop and bench start servers of a Debian-like system and stay there.
-SYSTEMS = windows/amd64 darwin/arm64 linux/386 linux/arm
+# Every other operating system that the library runs on, and words of 32 bits. interop and bench start servers of a
+# Debian-like system and stay there.
+SYSTEMS = windows/386 darwin/arm64 linux/arm
 PORTABLE = $(filter-out interop bench,$(MODULES))
 
 .PHONY: test quick check deps go-version fmt vet staticcheck build cross test-unit fuzz interop soak bench clean
