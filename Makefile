@@ -1,7 +1,7 @@
 # make test: everything, on a fresh Debian-like machine too. It installs what it needs (interop/install.sh).
 
 GOFUMPT     = go run mvdan.cc/gofumpt@v0.12.0
-STATICCHECK = go run -exec "env GOFLAGS='$(RACEFLAGS)'" honnef.co/go/tools/cmd/staticcheck@v0.8.2
+STATICCHECK = go run -exec "env 'GOFLAGS=$(RACEFLAGS)'" honnef.co/go/tools/cmd/staticcheck@v0.8.2
 RACEFLAGS   = $(strip $(shell go env GOFLAGS) -race)
 
 # All of go vet runs with the tests, so that everything is compiled once: with the race detector.
