@@ -26,6 +26,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/coder/websocket"
@@ -34,6 +35,9 @@ import (
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience is how long a test waits for what must come: for one that would hang. Nothing takes so long, however busy the machine.
+const patience = 2 * time.Minute
 
 const (
 	testDomain   = "xmpp.example.com"
@@ -314,11 +318,16 @@ var transports = map[string]func(t testing.TB, s script) Config{
 	"tcp":       pipeServer,
 }
 
+// eachTransport runs f on every transport, in a bubble: see still.
 func eachTransport(t *testing.T, f func(t *testing.T, serve func(testing.TB, script) Config)) {
 	for name, serve := range transports {
-		t.Run(name, func(t *testing.T) { f(t, serve) })
+		t.Run(name, func(t *testing.T) { still(t, func(t *testing.T) { f(t, serve) }) })
 	}
 }
+
+// still runs f in a bubble. Beside a listener on a real socket no time passes there, so that none of the times that a session gives a
+// server, some of them a second, is over before a busy machine has got to it. Over a pipe time passes only when all wait.
+func still(t *testing.T, f func(t *testing.T)) { synctest.Test(t, f) }
 
 func testConfig(addr string) Config {
 	addrs, err := ParseAddresses(addr, true)
@@ -327,7 +336,7 @@ func testConfig(addr string) Config {
 	}
 	return Config{
 		Addresses: addrs, Domain: testDomain, Username: testUser, Password: testPassword, Resource: testResource,
-		UserAgent: "test",
+		UserAgent: "test", DialTimeout: patience,
 	}
 }
 
@@ -496,7 +505,7 @@ func dialThrough(t testing.TB, cfg Config, wrap func(framer) framer) *client {
 	if cfg.Handle == nil {
 		cfg.Handle = func(e Event) { c.events <- e }
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	s, err := Dial(ctx, cfg)
 	require.NoError(t, err)
@@ -526,6 +535,9 @@ func done() context.Context {
 	return ctx
 }
 
+// soon is for what ends by itself.
+func soon(t testing.TB) context.Context { return within(t, patience) }
+
 func within(t testing.TB, d time.Duration) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), d)
 	t.Cleanup(cancel)
@@ -538,7 +550,7 @@ func (c *client) ended() error {
 	select {
 	case err := <-c.served:
 		return err
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		require.FailNow(c.t, "Serve did not return")
 		return nil
 	}
@@ -549,7 +561,7 @@ func (c *client) event() Event {
 	select {
 	case e := <-c.events:
 		return e
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		require.FailNow(c.t, "no event")
 		return nil
 	}

@@ -520,7 +520,7 @@ func TestReadingStorm(t *testing.T) {
 				var asking sync.WaitGroup
 				for range callers {
 					asking.Go(func() {
-						for range 300 {
+						for n := 0; n < 300 || callers == 1 && rests.Load() == 0 && n < 5000; n++ { // less than maxRest between two is for luck
 							ctx, cancel := context.WithCancel(context.Background())
 							if rand.N(4) == 0 {
 								time.AfterFunc(rand.N(200*time.Microsecond), cancel)
@@ -539,7 +539,7 @@ func TestReadingStorm(t *testing.T) {
 				if callers == 1 {
 					require.NotZero(t, rests.Load(), "who asks has not read")
 				}
-				_, _, err := c.LastActivity(within(t, 5*time.Second), last)
+				_, _, err := c.LastActivity(soon(t), last)
 				require.NoError(t, err)
 				c.mu.Lock()
 				received := c.counts.received

@@ -49,7 +49,7 @@ func TestReplyMatching(t *testing.T) {
 				p.send(replyTo(right, q)) // and a duplicate
 				p.send(`<presence from="end@xmpp.example.com" xmlns="jabber:client"/>`)
 			}))
-			_, seconds, err := c.LastActivity(within(t, 5*time.Second), "BOB@xmpp.example.com")
+			_, seconds, err := c.LastActivity(soon(t), "BOB@xmpp.example.com")
 			require.NoError(t, err)
 			require.EqualValues(t, 7, seconds)
 			c.event()
@@ -72,29 +72,32 @@ func TestReplySenders(t *testing.T) {
 		`from="elsewhere.example"`:        false,
 		`from="` + testDomain + `/x"`:     false,
 	} {
-		c := dial(t, pipeServer(t, func(p *peer) {
-			p.login()
-			for range 2 {
-				p.send(replyTo(`<iq `+from+` id="%s" type="result" xmlns="jabber:client"/>`, p.recv()))
-			}
-			p.drain()
-		}))
-		for _, ask := range []func(context.Context) error{
-			func(ctx context.Context) error { return c.Block(ctx, "bob@xmpp.example.com") },
-			func(ctx context.Context) error {
-				_, _, err := c.LastActivity(ctx, testBare)
-				if err != nil && strings.Contains(err.Error(), "without a query") {
-					return nil
+		synctest.Test(t, func(t *testing.T) {
+			c := dial(t, pipeServer(t, func(p *peer) {
+				p.login()
+				for range 2 {
+					p.send(replyTo(`<iq `+from+` id="%s" type="result" xmlns="jabber:client"/>`, p.recv()))
 				}
-				return err
-			},
-		} {
-			if accepted {
-				require.NoError(t, ask(within(t, 5*time.Second)), from)
-			} else {
-				require.ErrorIs(t, ask(within(t, 30*time.Millisecond)), context.DeadlineExceeded, from)
+				p.drain()
+			}))
+			for i, ask := range []func(context.Context) error{
+				func(ctx context.Context) error { return c.Block(ctx, "bob@xmpp.example.com") },
+				func(ctx context.Context) error {
+					_, _, err := c.LastActivity(ctx, testBare)
+					if err != nil && strings.Contains(err.Error(), "without a query") {
+						return nil
+					}
+					return err
+				},
+			} {
+				if accepted {
+					require.NoError(t, ask(soon(t)), from)
+				} else {
+					require.ErrorIs(t, ask(soon(t)), context.DeadlineExceeded, from)
+					require.Equal(t, i+1, c.Ignored())
+				}
 			}
-		}
+		})
 	}
 }
 
@@ -106,13 +109,15 @@ func TestRefusalFromStranger(t *testing.T) {
 			continue
 		}
 		require.Contains(t, v.Inbound, `from="bob@xmpp.example.com"`)
-		c := dial(t, pipeServer(t, func(p *peer) {
-			p.login()
-			p.send(strings.Replace(v.Inbound, `id="ID"`, `id="`+p.recv().attr("id")+`"`, 1))
-			p.drain()
-		}))
-		require.ErrorIs(t, c.Block(within(t, 50*time.Millisecond), "bob@xmpp.example.com"), context.DeadlineExceeded)
-		require.Equal(t, 1, c.Ignored())
+		synctest.Test(t, func(t *testing.T) {
+			c := dial(t, pipeServer(t, func(p *peer) {
+				p.login()
+				p.send(strings.Replace(v.Inbound, `id="ID"`, `id="`+p.recv().attr("id")+`"`, 1))
+				p.drain()
+			}))
+			require.ErrorIs(t, c.Block(soon(t), "bob@xmpp.example.com"), context.DeadlineExceeded)
+			require.Equal(t, 1, c.Ignored())
+		})
 	}
 }
 
@@ -150,7 +155,7 @@ func TestRealReplies(t *testing.T) {
 				p.send(replyTo(tc.reply, p.recv()))
 				p.drain()
 			}))
-			_, _, err := c.LastActivity(within(t, 5*time.Second), "bob@xmpp.example.com")
+			_, _, err := c.LastActivity(soon(t), "bob@xmpp.example.com")
 			refused := (*StanzaError)(nil)
 			require.ErrorAs(t, err, &refused, name)
 			require.Equal(t, tc.want, *refused, name)
@@ -174,7 +179,7 @@ func TestLastActivityValues(t *testing.T) {
 			p.send(replyTo(`<iq id="%s" type="result" xmlns="jabber:client">`+reply+`</iq>`, p.recv()))
 			p.drain()
 		}))
-		from, seconds, err := c.LastActivity(within(t, 5*time.Second), testBare)
+		from, seconds, err := c.LastActivity(soon(t), testBare)
 		if want < 0 {
 			require.ErrorContains(t, err, "without a query")
 			continue
@@ -202,7 +207,7 @@ func TestWhoBlockedMeShapes(t *testing.T) {
 			p.send(replyTo(`<iq id="%s" type="result" xmlns="jabber:client">`+reply+`</iq>`, p.recv()))
 			p.drain()
 		}))
-		got, err := c.WhoBlockedMe(within(t, 5*time.Second))
+		got, err := c.WhoBlockedMe(soon(t))
 		require.NoError(t, err)
 		require.Equal(t, want, got, reply)
 	}
@@ -274,7 +279,7 @@ func TestConcurrentRequests(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range n {
 			wg.Go(func() {
-				_, seconds, err := c.LastActivity(within(t, 20*time.Second), fmt.Sprintf("u%d@xmpp.example.com", i))
+				_, seconds, err := c.LastActivity(soon(t), fmt.Sprintf("u%d@xmpp.example.com", i))
 				if err != nil || seconds != int64(i) {
 					t.Errorf("request %d: %d, %v", i, seconds, err)
 				}

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -85,117 +85,112 @@ func lose(t *testing.T, cfg Config) *Resumption {
 }
 
 func TestResume(t *testing.T) {
-	eachTransport(t, func(t *testing.T, serve func(testing.TB, script) Config) {
-		cfg := serve(t, inTurn(
-			func(p *peer) {
-				p.managed()
-				p.send(online)
-				p.send(`<message from="x@y/z" xmlns="jabber:client"><body>not understood, but counted</body></message>`)
-				p.send(request)
-				p.expect(`<a h="2" xmlns="urn:xmpp:sm:3"/>`)
-				p.send(`<a h="1" xmlns="urn:xmpp:sm:3"/>`) // it has the presence
-				p.send(online)
-			},
-			func(p *peer) {
-				p.authenticated(smFeatures)
-				p.expect(`<resume h="3" previd="one" xmlns="urn:xmpp:sm:3"/>`)
-				p.send(`<resumed h="1" previd="one" xmlns="urn:xmpp:sm:3"/>`)
-				p.send(online)
-				p.expect(carbons)
-				p.expect(request)
-				p.send(`<a h="2" xmlns="urn:xmpp:sm:3"/>`)
-				p.send(request)
-				p.expect(`<a h="4" xmlns="urn:xmpp:sm:3"/>`)
-				p.send(online)
-				p.expect(`<presence type="unavailable" xmlns="jabber:client"/>`)
-				p.expect(`<a h="5" xmlns="urn:xmpp:sm:3"/>`)
-				p.expectEnd()
-				p.sendEnd()
-				p.drain()
-			},
-		))
-		var presences atomic.Int32
-		came := make(chan struct{}, 16)
-		cfg.Handle = func(e Event) {
-			if _, ok := e.(Presence); ok {
-				presences.Add(1)
-				came <- struct{}{}
-			}
-		}
-		lost := lose(t, cfg)
-		require.NotNil(t, lost)
-		require.EqualValues(t, 2, presences.Load())
+	for transport, serve := range transports { // in no bubble: the server is told a little later what has come
+		t.Run(transport, func(t *testing.T) { resumes(t, serve) })
+	}
+}
 
-		cfg.Resume = lost
-		again := dial(t, cfg)
-		require.True(t, again.Resumed())
-		require.Equal(t, testFull, again.JID().String())
-		require.NoError(t, again.Start(t.Context()))
-		for range 4 {
-			<-came
+func resumes(t *testing.T, serve func(testing.TB, script) Config) {
+	cfg := serve(t, inTurn(
+		func(p *peer) {
+			p.managed()
+			p.send(online)
+			p.send(`<message from="x@y/z" xmlns="jabber:client"><body>not understood, but counted</body></message>`)
+			p.send(request)
+			p.expect(`<a h="2" xmlns="urn:xmpp:sm:3"/>`)
+			p.send(`<a h="1" xmlns="urn:xmpp:sm:3"/>`) // it has the presence
+			p.send(online)
+		},
+		func(p *peer) {
+			p.authenticated(smFeatures)
+			p.expect(`<resume h="3" previd="one" xmlns="urn:xmpp:sm:3"/>`)
+			p.send(`<resumed h="1" previd="one" xmlns="urn:xmpp:sm:3"/>`)
+			p.send(online)
+			p.expect(carbons)
+			p.expect(request)
+			p.send(`<a h="2" xmlns="urn:xmpp:sm:3"/>`)
+			p.send(request)
+			p.expect(`<a h="4" xmlns="urn:xmpp:sm:3"/>`)
+			p.send(online)
+			p.expect(`<presence type="unavailable" xmlns="jabber:client"/>`)
+			p.expect(`<a h="5" xmlns="urn:xmpp:sm:3"/>`)
+			p.expectEnd()
+			p.sendEnd()
+			p.drain()
+		},
+	))
+	var presences atomic.Int32
+	came := make(chan struct{}, 16)
+	cfg.Handle = func(e Event) {
+		if _, ok := e.(Presence); ok {
+			presences.Add(1)
+			came <- struct{}{}
 		}
-		require.NoError(t, again.Close(within(t, 5*time.Second)))
-		require.ErrorIs(t, again.ended(), ErrClosed)
-		require.Nil(t, again.Resumption(), "it was ended, not lost")
-	})
+	}
+	lost := lose(t, cfg)
+	require.NotNil(t, lost)
+	require.EqualValues(t, 2, presences.Load())
+
+	cfg.Resume = lost
+	again := dial(t, cfg)
+	require.True(t, again.Resumed())
+	require.Equal(t, testFull, again.JID().String())
+	require.NoError(t, again.Start(t.Context()))
+	for range 4 {
+		<-came
+	}
+	require.NoError(t, again.Close(soon(t)))
+	require.ErrorIs(t, again.ended(), ErrClosed)
+	require.Nil(t, again.Resumption(), "it was ended, not lost")
 }
 
 // What a request needs to be told: nobody has seen it, or somebody may have.
 func TestUnsentRequests(t *testing.T) {
-	cfg := pipeServer(t, func(p *peer) {
-		p.login()
-		p.recv() // the first request: written, and never answered
+	synctest.Test(t, func(t *testing.T) {
+		cfg := pipeServer(t, func(p *peer) {
+			p.login()
+			p.recv() // the first request: written, and never answered
+		})
+		c := dial(t, cfg)
+		err := c.Ping(soon(t))
+		require.ErrorIs(t, err, ErrNotConnected)
+		require.False(t, unsent.Is(err), "the server has it")
+
+		err = c.Ping(soon(t))
+		require.ErrorIs(t, err, ErrNotConnected)
+		require.True(t, unsent.Is(err))
+
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		require.True(t, unsent.Is(c.Ping(ctx)))
+		_, _, err = c.LastActivity(t.Context(), "no jid@")
+		require.True(t, unsent.Is(err))
 	})
-	c := dial(t, cfg)
-	err := c.Ping(within(t, 10*time.Second))
-	require.ErrorIs(t, err, ErrNotConnected)
-	require.False(t, unsent.Is(err), "the server has it")
-
-	err = c.Ping(within(t, time.Second))
-	require.ErrorIs(t, err, ErrNotConnected)
-	require.True(t, unsent.Is(err))
-
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	require.True(t, unsent.Is(c.Ping(ctx)))
-	_, _, err = c.LastActivity(t.Context(), "no jid@")
-	require.True(t, unsent.Is(err))
 }
 
 // A request that its caller has given up before it was written never is.
 func TestGivenUpRequestsAreNotWritten(t *testing.T) {
-	blocked, got := make(chan struct{}), make(chan string, 4)
-	unblock := sync.OnceFunc(func() { close(blocked) })
-	c := dial(t, pipeServer(t, func(p *peer) {
-		p.login()
-		<-blocked // and nothing is read
-		for range 2 {
-			got <- p.recv().String()
-		}
-	}))
-	t.Cleanup(unblock)
-	require.NoError(t, c.LogOutQR(t.Context(), "fills the pipe"))
-	awaitTaken(c.Session)
-	err := c.Block(within(t, 50*time.Millisecond), "bob@xmpp.example.com")
-	require.ErrorIs(t, err, context.DeadlineExceeded)
-	require.True(t, unsent.Is(err))
-	require.NoError(t, c.LogOutQR(t.Context(), "comes next"))
-	unblock()
-	require.Contains(t, <-got, "fills the pipe")
-	require.Contains(t, <-got, "comes next")
-}
-
-// awaitTaken waits until all that is queued is being written: what comes now is not part of that.
-func awaitTaken(s *Session) {
-	for {
-		s.mu.Lock()
-		empty := len(s.queue) == 0
-		s.mu.Unlock()
-		if empty {
-			return
-		}
-		runtime.Gosched()
-	}
+	synctest.Test(t, func(t *testing.T) {
+		blocked, got := make(chan struct{}), make(chan string, 4)
+		unblock := sync.OnceFunc(func() { close(blocked) })
+		c := dial(t, pipeServer(t, func(p *peer) {
+			p.login()
+			<-blocked // and nothing is read
+			for range 2 {
+				got <- p.recv().String()
+			}
+		}))
+		t.Cleanup(unblock)
+		require.NoError(t, c.LogOutQR(t.Context(), "fills the pipe"))
+		synctest.Wait() // all that is queued is being written: what comes now is not part of that
+		err := c.Block(within(t, time.Second), "bob@xmpp.example.com")
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.True(t, unsent.Is(err))
+		require.NoError(t, c.LogOutQR(t.Context(), "comes next"))
+		unblock()
+		require.Contains(t, <-got, "fills the pipe")
+		require.Contains(t, <-got, "comes next")
+	})
 }
 
 func TestWhatCannotBeResumed(t *testing.T) {
@@ -256,7 +251,7 @@ func TestStreamManagementOutOfTurn(t *testing.T) {
 		p.send(replyTo(`<iq id="%s" type="result" xmlns="jabber:client"/>`, p.recv()))
 		p.drain()
 	}))
-	require.NoError(t, c.Block(within(t, 10*time.Second), "bob@xmpp.example.com"))
+	require.NoError(t, c.Block(soon(t), "bob@xmpp.example.com"))
 	require.Equal(t, 5, c.Ignored())
 }
 
@@ -297,7 +292,7 @@ func TestResumeAnswers(t *testing.T) {
 				require.False(t, dial(t, cfg).Resumed())
 				return
 			}
-			_, err := Dial(within(t, 10*time.Second), cfg)
+			_, err := Dial(soon(t), cfg)
 			require.ErrorContains(t, err, tc.text)
 		})
 	}
@@ -366,7 +361,7 @@ func TestNeverWeakerThanBefore(t *testing.T) {
 		})
 		cfg.Memory = new(Memory)
 		cfg.Memory.loggedIn(testDomain, 0)
-		_, err := Dial(within(t, 10*time.Second), cfg)
+		_, err := Dial(soon(t), cfg)
 		require.ErrorIs(t, err, errDowngrade)
 		auth := (*AuthError)(nil)
 		require.False(t, errors.As(err, &auth), "another address, or another time, may be better")
@@ -397,7 +392,7 @@ func TestNeverWeakerThanBefore(t *testing.T) {
 			}
 		})
 		bare.Memory = cfg.Memory
-		_, err := Dial(within(t, 10*time.Second), bare)
+		_, err := Dial(soon(t), bare)
 		require.ErrorIs(t, err, errDowngrade)
 	})
 }
@@ -421,6 +416,7 @@ func TestWhatCounts(t *testing.T) {
 
 // What arrived after the first resumption is not written again after the second.
 func TestResumedTwice(t *testing.T) {
+	seen := make(chan struct{})
 	resume := `<resume h="0" previd="one" xmlns="urn:xmpp:sm:3"/>`
 	cfg := webSocketServer(t, inTurn(
 		func(p *peer) { p.managed() },
@@ -434,6 +430,7 @@ func TestResumedTwice(t *testing.T) {
 			p.expect(resume)
 			p.send(`<resumed h="2" previd="one" xmlns="urn:xmpp:sm:3"/>`)
 			p.expect(request)
+			close(seen)
 			p.drain()
 		},
 	))
@@ -446,88 +443,95 @@ func TestResumedTwice(t *testing.T) {
 	}
 	c := dial(t, cfg)
 	require.NoError(t, c.Start(t.Context()))
-	_ = c.Close(within(t, time.Second))
+	<-seen
+	_ = c.Close(done())
 }
 
 // A flood of <r/> from a server that does not read ends the session like any other flood.
 func TestFloodOfAckRequests(t *testing.T) {
-	sent := make(chan struct{})
-	stop := make(chan struct{})
-	defer close(stop)
-	c := dial(t, pipeServer(t, func(p *peer) {
-		p.impatient = true
-		p.managed()
-		for range 150_000 { // 37 bytes of answer each: more than maxQueued
-			if _, err := p.conn.Write([]byte(request)); err != nil {
-				break
+	synctest.Test(t, func(t *testing.T) {
+		sent := make(chan struct{})
+		stop := make(chan struct{})
+		defer close(stop)
+		c := dial(t, pipeServer(t, func(p *peer) {
+			p.impatient = true
+			p.managed()
+			for range 1500 { // 37 bytes of answer to each of a hundred: more than maxQueued
+				if _, err := io.WriteString(p.conn, strings.Repeat(request, 100)); err != nil {
+					break
+				}
 			}
-		}
-		close(sent)
-		<-stop
-	}))
-	require.NoError(t, c.Start(t.Context()))
-	<-sent
-	c.mu.Lock()
-	queued := c.queued
-	c.mu.Unlock()
-	require.LessOrEqual(t, queued, maxQueued)
+			close(sent)
+			<-stop
+		}))
+		require.NoError(t, c.Start(t.Context()))
+		<-sent
+		c.mu.Lock()
+		queued := c.queued
+		c.mu.Unlock()
+		require.LessOrEqual(t, queued, maxQueued)
+	})
 }
 
 // What is to be told again and was still queued when the connection broke is not lost.
 func TestQueuedIsKept(t *testing.T) {
-	started := make(chan struct{})
-	cfg := pipeServer(t, inTurn(
-		func(p *peer) {
-			p.authenticated(smFeatures)
-			p.recv()
-			p.send(bindResult)
-			p.expect(enable)
-			p.send(enabled)
-			<-started // and hangs up: it has taken neither the presence nor the carbons
-		},
-		func(p *peer) {
-			p.resumed()
-			p.announced()
-			p.drain()
-		},
-	))
-	c := dial(t, cfg)
-	require.NoError(t, c.Start(t.Context()))
-	close(started)
-	require.Error(t, c.ended())
-	cfg.Resume = c.Resumption()
-	require.NotNil(t, cfg.Resume)
-	again := dial(t, cfg)
-	require.True(t, again.Resumed())
-	require.NoError(t, again.Start(t.Context()))
-	_ = again.Close(within(t, 3*time.Second))
+	synctest.Test(t, func(t *testing.T) {
+		started := make(chan struct{})
+		cfg := pipeServer(t, inTurn(
+			func(p *peer) {
+				p.authenticated(smFeatures)
+				p.recv()
+				p.send(bindResult)
+				p.expect(enable)
+				p.send(enabled)
+				<-started // and hangs up: it has taken neither the presence nor the carbons
+			},
+			func(p *peer) {
+				p.resumed()
+				p.announced()
+				p.drain()
+			},
+		))
+		c := dial(t, cfg)
+		require.NoError(t, c.Start(t.Context()))
+		close(started)
+		require.Error(t, c.ended())
+		cfg.Resume = c.Resumption()
+		require.NotNil(t, cfg.Resume)
+		again := dial(t, cfg)
+		require.True(t, again.Resumed())
+		require.NoError(t, again.Start(t.Context()))
+		_ = again.Close(soon(t))
+	})
 }
 
 // The same over a second loss: resumed, and lost before the first word.
 func TestLostTwice(t *testing.T) {
-	cfg := pipeServer(t, inTurn(
-		func(p *peer) { p.managed() },
-		(*peer).resumed,
-		func(p *peer) {
-			p.resumed()
-			p.announced()
-			p.drain()
-		},
-	))
-	cfg.Resume = lose(t, cfg)
-	require.NotNil(t, cfg.Resume)
-	cfg.Resume = func() *Resumption {
-		c := dial(t, cfg)
-		require.True(t, c.Resumed())
-		_ = c.Start(t.Context()) // it may be lost already
-		require.Error(t, c.ended())
-		return c.Resumption()
-	}()
-	require.NotNil(t, cfg.Resume)
-	again := dial(t, cfg)
-	require.True(t, again.Resumed())
-	require.NoError(t, again.Start(t.Context()))
-	_ = again.Close(within(t, 3*time.Second))
+	synctest.Test(t, func(t *testing.T) {
+		cfg := pipeServer(t, inTurn(
+			func(p *peer) { p.managed() },
+			(*peer).resumed,
+			func(p *peer) {
+				p.resumed()
+				p.announced()
+				p.drain()
+			},
+		))
+		cfg.Resume = lose(t, cfg)
+		require.NotNil(t, cfg.Resume)
+		cfg.Resume = func() *Resumption {
+			c := dial(t, cfg)
+			require.True(t, c.Resumed())
+			_ = c.Start(t.Context()) // it may be lost already
+			require.Error(t, c.ended())
+			return c.Resumption()
+		}()
+		require.NotNil(t, cfg.Resume)
+		again := dial(t, cfg)
+		require.True(t, again.Resumed())
+		require.NoError(t, again.Start(t.Context()))
+		_ = again.Close(soon(t))
+	})
 }
 
 // A resumed session may have ended before it is started.
@@ -543,7 +547,7 @@ func TestStartAfterEnd(t *testing.T) {
 		},
 	))
 	cfg.Resume = lose(t, cfg)
-	s, err := Dial(within(t, 10*time.Second), cfg)
+	s, err := Dial(soon(t), cfg)
 	require.NoError(t, err)
 	s.end(errNoAnswer) // what the keepalive timer does
 	require.NotPanics(t, func() { err = s.Start(t.Context()) })
@@ -599,16 +603,18 @@ func TestTellingLater(t *testing.T) {
 
 // The server learns what has arrived before the stream ends (XEP-0198 7).
 func TestAckBeforeClose(t *testing.T) {
-	c := dial(t, directTLSServer(t, func(p *peer) {
-		p.managed()
-		p.send(online)
-		p.expect(`<presence type="unavailable" xmlns="jabber:client"/>`)
-		p.expect(`<a h="1" xmlns="urn:xmpp:sm:3"/>`)
-		p.expectEnd()
-		p.sendEnd()
-		p.drain()
-	}))
-	require.NoError(t, c.Start(t.Context()))
-	c.event()
-	_ = c.Close(within(t, 3*time.Second))
+	still(t, func(t *testing.T) {
+		c := dial(t, directTLSServer(t, func(p *peer) {
+			p.managed()
+			p.send(online)
+			p.expect(`<presence type="unavailable" xmlns="jabber:client"/>`)
+			p.expect(`<a h="1" xmlns="urn:xmpp:sm:3"/>`)
+			p.expectEnd()
+			p.sendEnd()
+			p.drain()
+		}))
+		require.NoError(t, c.Start(t.Context()))
+		c.event()
+		_ = c.Close(soon(t))
+	})
 }

@@ -29,7 +29,7 @@ func TestVectorMethods(t *testing.T) {
 				p.send(strings.Replace(inbound, `id="ID"`, `id="`+q.attr("id")+`"`, 1))
 				p.drain()
 			}))
-			ctx := within(t, 5*time.Second)
+			ctx := soon(t)
 			var got any
 			var err error
 			switch v.Method {
@@ -55,7 +55,7 @@ func TestVectorMethods(t *testing.T) {
 			default:
 				require.Contains(t, v.Method, "logout")
 				require.NoError(t, c.LogOutQR(ctx, v.Args["qrsocketId"]))
-				require.Eventually(t, func() bool { return c.pending() == 0 }, 5*time.Second, time.Millisecond)
+				require.Eventually(t, func() bool { return c.pending() == 0 }, patience, time.Millisecond)
 				require.Zero(t, c.Ignored(), "its reply is expected")
 				return
 			}
@@ -114,29 +114,31 @@ func sealedVCard(t *testing.T, outgoing string) VCard {
 
 // Every recorded frame of the handshake, on a WebSocket.
 func TestVectorStream(t *testing.T) {
-	v := loadVectors(t)
-	cfg := webSocketServer(t, func(p *peer) {
-		for _, f := range v.Stream {
-			switch {
-			case f.Step == "server ping" || strings.HasPrefix(f.Step, "pong") || strings.HasPrefix(f.Step, "unknown iq"):
-				continue // TestAnswers
-			case f.Direction == "in":
-				p.send(f.XML)
-			case strings.HasPrefix(f.Step, "logout/disconnect 1"):
-				p.send(`<presence from="bob@xmpp.example.com/x" xmlns="jabber:client"/>`)
-				p.expect(f.XML)
-			default:
-				p.expect(f.XML)
+	still(t, func(t *testing.T) {
+		v := loadVectors(t)
+		cfg := webSocketServer(t, func(p *peer) {
+			for _, f := range v.Stream {
+				switch {
+				case f.Step == "server ping" || strings.HasPrefix(f.Step, "pong") || strings.HasPrefix(f.Step, "unknown iq"):
+					continue // TestAnswers
+				case f.Direction == "in":
+					p.send(f.XML)
+				case strings.HasPrefix(f.Step, "logout/disconnect 1"):
+					p.send(`<presence from="bob@xmpp.example.com/x" xmlns="jabber:client"/>`)
+					p.expect(f.XML)
+				default:
+					p.expect(f.XML)
+				}
 			}
-		}
-		p.send(closeFrame)
-		p.drain()
+			p.send(closeFrame)
+			p.drain()
+		})
+		c := dial(t, cfg)
+		require.NoError(t, c.Start(t.Context()))
+		c.event() // the server is at the end of its list
+		require.NoError(t, c.Close(soon(t)))
+		require.ErrorIs(t, c.ended(), ErrClosed)
 	})
-	c := dial(t, cfg)
-	require.NoError(t, c.Start(t.Context()))
-	c.event() // the server is at the end of its list
-	require.NoError(t, c.Close(within(t, 5*time.Second)))
-	require.ErrorIs(t, c.ended(), ErrClosed)
 }
 
 // What we answer to requests of the server, frame by frame.
@@ -171,7 +173,7 @@ func TestAnswers(t *testing.T) {
 			select {
 			case got := <-answered:
 				require.Equal(t, canon(t, tc.want), got)
-			case <-time.After(5 * time.Second):
+			case <-time.After(patience):
 				require.FailNow(t, "no answer")
 			}
 		})
