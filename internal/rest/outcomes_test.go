@@ -88,8 +88,9 @@ func TestOutcomes(t *testing.T) {
 }
 
 func TestCancelledAndLate(t *testing.T) {
-	release := make(chan struct{})
+	release, entered := make(chan struct{}), make(chan struct{}, 4)
 	s := serve(t, handlers{"POST /moderation/feedback": func(_ http.ResponseWriter, r *http.Request) {
+		entered <- struct{}{}
 		select {
 		case <-release:
 		case <-r.Context().Done():
@@ -99,7 +100,7 @@ func TestCancelledAndLate(t *testing.T) {
 	c := connect(t, s.URL)
 
 	ctx, cancel := context.WithCancel(t.Context())
-	time.AfterFunc(20*time.Millisecond, cancel)
+	go func() { <-entered; cancel() }() // ends with the request
 	err := c.Feedback(ctx, "a", "b")
 	e := fail(t, err)
 	require.Equal(t, Error{Status: 499, Message: "API cancelled by user", Err: context.Canceled}, *e)
@@ -326,7 +327,7 @@ func TestWaitEndsWithTheContext(t *testing.T) {
 	c := connect(t, s.URL)
 	c.wait = sleep
 
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
 	defer cancel()
 	_, err := c.Profile(ctx, "bob")
 	require.Equal(t, 503, fail(t, err).Status, "no wait that can not be sat out")
