@@ -18,7 +18,8 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/seal"
 )
 
-const patience = 10 * time.Second
+// patience is how long a test waits for what must come: for one that would hang. Nothing takes so long, however busy the machine.
+const patience = 2 * time.Minute
 
 // trial starts a trial server.
 func trial(t *testing.T, change ...func(*Options)) *Server {

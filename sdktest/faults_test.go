@@ -16,6 +16,14 @@ import (
 
 const glimpse = 150 * time.Millisecond // long enough to see that nothing comes
 
+// inTime is how long is waited for what a server with that fault does: one that is silent does nothing.
+func inTime(kind FaultKind) time.Duration {
+	if kind == FaultSilent {
+		return glimpse
+	}
+	return patience
+}
+
 func TestRESTFaults(t *testing.T) {
 	s := trial(t)
 	limit := patience
@@ -68,10 +76,11 @@ func TestRESTFaults(t *testing.T) {
 
 func TestConnectionFaults(t *testing.T) {
 	s := trial(t)
+	limit := patience
 	dial := func(addr string) error {
 		cfg := s.Config().TLSConfig.Clone()
 		cfg.ServerName = s.Domain()
-		ctx, cancel := context.WithTimeout(t.Context(), glimpse)
+		ctx, cancel := context.WithTimeout(t.Context(), limit)
 		defer cancel()
 		c, err := (&tls.Dialer{Config: cfg}).DialContext(ctx, "tcp", addr)
 		if err == nil {
@@ -86,7 +95,9 @@ func TestConnectionFaults(t *testing.T) {
 		require.NoError(t, dial(where.addr))
 		for _, step := range []Step{where.accept, where.tls} {
 			s.SetFault(step, FaultSilent)
+			limit = glimpse
 			require.ErrorIs(t, dial(where.addr), context.DeadlineExceeded, step)
+			limit = patience
 			for _, kind := range []FaultKind{FaultClose, FaultMalformed} {
 				s.SetFault(step, kind)
 				err := dial(where.addr)
@@ -107,7 +118,7 @@ func TestUpgradeFaults(t *testing.T) {
 	s := trial(t)
 	for kind, want := range map[FaultKind]int{FaultError: 503, FaultMalformed: 200, FaultSilent: 0, FaultClose: 0} {
 		s.SetFault(StepUpgrade, kind)
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), inTime(kind))
 		_, resp, err := websocket.Dial(ctx, s.XMPPURL(), &websocket.DialOptions{HTTPClient: httpClient(t, s), Subprotocols: []string{"xmpp"}})
 		timedOut := ctx.Err() != nil
 		cancel()
@@ -225,7 +236,7 @@ func TestSignalFaults(t *testing.T) {
 	}
 	for _, kind := range []FaultKind{FaultSilent, FaultClose} {
 		s.SetFault(StepSignal, kind)
-		ctx, cancel := context.WithTimeout(t.Context(), glimpse)
+		ctx, cancel := context.WithTimeout(t.Context(), inTime(kind))
 		_, _, err := websocket.Dial(ctx, s.SignalURL()+"/socket.io/?EIO=3&transport=websocket", &websocket.DialOptions{HTTPClient: httpClient(t, s)})
 		timedOut := ctx.Err() != nil
 		cancel()

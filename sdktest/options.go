@@ -44,6 +44,8 @@ type Options struct {
 
 	handshake  time.Duration // how long clients may take to bind a resource; default handshakeTimeout
 	signalPing time.Duration // how long signalling clients may be silent; default pingInterval + pingTimeout
+
+	tick <-chan time.Time // when clients are pinged, where PingInterval is negative; nil: never
 }
 
 // XMPP is an ejabberd that the REST half works with through ejabberd's HTTP API

@@ -337,7 +337,7 @@ func (st *stream) reader() error {
 
 // writer sends what is queued, and pings.
 func (st *stream) writer() {
-	var tick <-chan time.Time
+	tick := st.srv.opts.tick
 	if d := st.srv.opts.PingInterval; d > 0 {
 		t := time.NewTicker(d)
 		defer t.Stop()

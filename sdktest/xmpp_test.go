@@ -301,14 +301,20 @@ func TestPush(t *testing.T) {
 }
 
 func TestServerPings(t *testing.T) {
-	s := trial(t, func(o *Options) { o.PingInterval = 50 * time.Millisecond })
+	tick := make(chan time.Time)
+	s := trial(t, func(o *Options) { o.PingInterval, o.tick = -1, tick })
 	a := connect(t, s, register(t, s, "alice"), "Web-1")
 	for range 3 {
+		tick <- time.Now()
 		ping, err := parseElement([]byte(a.until("urn:xmpp:ping")))
 		require.NoError(t, err)
 		a.send(`<iq id="%s" type="result" to="%s" xmlns="jabber:client"/>`, ping.attr("id"), s.Domain())
+		a.settle() // it has the answer
 	}
-	_, err := a.read(patience) // not answered any more
+	for range 2 { // and now none
+		tick <- time.Now()
+	}
+	_, err := a.read(patience)
 	for err == nil {
 		_, err = a.read(patience)
 	}
