@@ -50,13 +50,16 @@ func client(t *testing.T, hs *httptest.Server) Config {
 
 func dial(t *testing.T, cfg Config) *Conn {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel() // nothing after Dial depends on it
 	c, err := Dial(ctx, cfg)
 	require.NoError(t, err)
 	t.Cleanup(func() { c.Close() })
 	return c
 }
+
+// patience is how long a test waits for what must come: for one that would hang. Nothing takes so long, however busy the machine.
+const patience = 2 * time.Minute
 
 // take is the next element of ch, soon.
 func take[T any](t *testing.T, ch <-chan T) T {
@@ -65,7 +68,7 @@ func take[T any](t *testing.T, ch <-chan T) T {
 	case v, ok := <-ch:
 		require.True(t, ok, "channel is closed")
 		return v
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		require.FailNow(t, "nothing came")
 		panic("unreachable")
 	}
