@@ -25,7 +25,8 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-const patience = 30 * time.Second
+// patience is how long a test waits for what must come: for one that would hang. Nothing takes so long, however busy the machine.
+const patience = 2 * time.Minute
 
 // journal is a log that tests can wait for.
 type journal struct {

@@ -29,7 +29,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const patience = 20 * time.Second
+// patience is how long a test waits for what must come: for one that would hang. Nothing takes so long, however busy the machine.
+const patience = 2 * time.Minute
 
 // output is what a program has printed so far.
 type output struct {

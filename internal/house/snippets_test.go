@@ -201,7 +201,7 @@ func run(t *testing.T, program string, args ...string) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), path.Base(program)+".exe")
 	goCommand(t, "build", "-o", binary, program)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binary, args...)
 	cmd.Env = withoutService()
