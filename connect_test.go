@@ -341,11 +341,12 @@ func TestSilentServer(t *testing.T) {
 				srv.SetFault(step, sdktest.FaultSilent)
 				ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 				defer cancel()
+				const ownTime = 15 * time.Second // what is given to a TLS handshake, or to an address, when ctx has more
 				start := time.Now()
 				res, err := client.Connect(ctx, "alice", credentials.Password)
 				answered(t, 599, "Request timed out", sdk.ErrNetwork, res, err)
 				require.ErrorIs(t, err, context.DeadlineExceeded)
-				require.Less(t, time.Since(start), 5*time.Second)
+				require.Less(t, time.Since(start), ownTime*2/3)
 
 				ctx, cancel = context.WithCancel(t.Context())
 				time.AfterFunc(100*time.Millisecond, cancel)
@@ -366,7 +367,13 @@ func TestUnansweredRequest(t *testing.T) {
 	res, err := client.SetUserProfile(ctx, sdk.ProfileUpdate{Email: "a@example.com"})
 	answered(t, 599, "Request timed out", sdk.ErrNetwork, res, err)
 
-	time.AfterFunc(100*time.Millisecond, srv.DropConnections)
+	before := len(srv.Requests())
+	go func() { // ends with the request
+		for len(srv.Requests()) == before {
+			time.Sleep(time.Millisecond)
+		}
+		srv.DropConnections()
+	}()
 	res, err = client.SetUserProfile(t.Context(), sdk.ProfileUpdate{Email: "a@example.com"})
 	answered(t, 500, "Connection Error", sdk.ErrNotConnected, res, err)
 }
@@ -386,13 +393,7 @@ func TestRequestTimeoutOfXMPP(t *testing.T) {
 	srv := sdktest.New(t)
 	cfg := srv.Config()
 	cfg.RequestTimeout = 200 * time.Millisecond
-	client, credentials := register(t, srv.Config(), "alice")
-	require.NoError(t, client.Close())
-	client = newClient(t, cfg)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	_, err := client.Connect(ctx, credentials.Username, credentials.Password)
-	require.NoError(t, err)
+	client := login(t, cfg, "alice")
 	srv.SetFault(sdktest.StepIQ, sdktest.FaultSilent)
 	bob := "bob@" + srv.Domain()
 	for name, call := range map[string]func() (int, string, error){
@@ -418,14 +419,18 @@ func TestRequestTimeoutOfXMPP(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			status, message, err := call()
-			require.Equal(t, 599, status, "%v", err)
-			require.Equal(t, "Request timed out", message)
-			require.ErrorIs(t, err, sdk.ErrNetwork)
-			require.ErrorIs(t, err, context.DeadlineExceeded)
-			failed := (*sdk.Error)(nil)
-			require.ErrorAs(t, err, &failed)
-			require.Equal(t, sdk.OutcomeUnknown, failed.Outcome)
+			outcome := sdk.OutcomeNotSent // as long as the machine is too busy to send it in this time
+			for range 20 {
+				status, message, err := call()
+				require.Equal(t, 599, status, "%v", err)
+				require.Equal(t, "Request timed out", message)
+				require.ErrorIs(t, err, sdk.ErrNetwork)
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+				if outcome = outcomeTold(t, err); outcome != sdk.OutcomeNotSent {
+					break
+				}
+			}
+			require.Equal(t, sdk.OutcomeUnknown, outcome)
 		})
 	}
 }

@@ -2,6 +2,9 @@ package sdk
 
 import (
 	"context"
+	"io"
+	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -80,6 +83,49 @@ func TestNoDialLimit(t *testing.T) {
 			done()
 		}
 	}
+}
+
+// blocking is a service that answers every request with 403.
+type blocking struct{}
+
+func (blocking) RoundTrip(r *http.Request) (*http.Response, error) {
+	text := `{"status":403,"message":"blocked"}`
+	return &http.Response{StatusCode: 403, Request: r, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(text))}, nil
+}
+
+// Waiting for a turn is not what RequestTimeout bounds; a deadline of the caller is kept.
+func TestConnectWaitsForItsTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		limit := NewDialLimit(0, 1)
+		client := newClient(t, Config{
+			LicenseKey: "key", APIBaseURL: "https://api.example.com", TrialLicense: true,
+			HTTPClient: &http.Client{Transport: blocking{}}, RequestTimeout: time.Second, Dials: limit,
+		})
+		other, err := limit.wait(t.Context())
+		require.NoError(t, err)
+
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		begin := time.Now()
+		_, err = client.Connect(ctx, "emil", "password")
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorIs(t, err, ErrNetwork)
+		failure := (*Error)(nil)
+		require.ErrorAs(t, err, &failure)
+		require.Equal(t, OutcomeNotSent, failure.Outcome)
+		require.Equal(t, time.Minute, time.Since(begin))
+
+		connected := make(chan error, 1)
+		go func() { // ends when the other does
+			_, err := client.Connect(t.Context(), "emil", "password")
+			connected <- err
+		}()
+		time.Sleep(time.Hour) // of the bubble
+		synctest.Wait()
+		require.Empty(t, connected)
+		other()
+		require.ErrorIs(t, <-connected, ErrBlockedByAdmin, "the service was asked")
+	})
 }
 
 // Logins that waited for others to end are spaced, too, and do not start all at once.

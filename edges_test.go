@@ -183,13 +183,8 @@ func TestRefusedDeletionReconnects(t *testing.T) {
 func TestTransfersDoNotHang(t *testing.T) {
 	srv := sdktest.New(t)
 	cfg := srv.Config()
-	_, credentials := register(t, cfg, "alice")
 	cfg.RequestTimeout = 200 * time.Millisecond
-	client := newClient(t, cfg)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // a machine under load is slow to connect
-	defer cancel()
-	_, err := client.Connect(ctx, credentials.Username, credentials.Password)
-	require.NoError(t, err)
+	client := login(t, cfg, "alice")
 	srv.SetFault(sdktest.StepREST, sdktest.FaultSilent)
 	for _, size := range []int64{10, 6 << 20} {
 		up, err := client.UploadMedia(context.Background(), sdk.MediaUpload{To: "bob", MessageID: "1", Name: "a", Reader: bytes.NewReader(make([]byte, size)), Size: size})
@@ -367,7 +362,7 @@ func TestQRLoginWhileSignallingIsAway(t *testing.T) {
 
 func TestNoCodeAfterTheEnd(t *testing.T) {
 	srv := sdktest.New(t)
-	login, _ := offerQR(t, srv, newClient(t, srv.Config()), sdk.QROptions{Timeout: 200 * time.Millisecond})
+	login := offerBriefQR(t, srv, 200*time.Millisecond)
 	srv.ExpireQR() // a second code, which nobody takes
 	_, err := login.Wait(t.Context())
 	require.ErrorIs(t, err, sdk.ErrQRExpired)

@@ -1,11 +1,9 @@
 package sdk_test
 
 import (
-	"context"
 	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -35,8 +33,7 @@ func TestConnectAgainstFaults(t *testing.T) {
 					cfg.Transport = transport
 					client, credentials := register(t, cfg, "alice")
 					srv.SetFault(step.at, kind)
-					ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-					defer cancel()
+					ctx := soon(t)
 					res, err := client.Connect(ctx, credentials.Username, credentials.Password)
 					failed(t, res, err)
 					require.NoError(t, ctx.Err(), "it did not wait for the deadline: %v", err)

@@ -152,7 +152,7 @@ func TestTenThousandIDs(t *testing.T) {
 				require.Equal(t, `42["loginStatus","{\"statusCode\":200,\"message\":\"Login Success\",\"public_key\":\"phone\"}"]`, packet)
 				return
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(patience):
 			t.Fatal("the phone was not told")
 		}
 	}

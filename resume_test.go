@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,7 +33,7 @@ func resuming(t *testing.T, transport sdk.Transport, change func(*sdk.Config)) (
 // managed waits until the server has answered the first stanzas, that is, until it counts.
 func managed(t *testing.T, client *sdk.Client) {
 	t.Helper()
-	_, err := client.GetUsersIBlocked(t.Context())
+	_, err := client.GetUsersIBlocked(soon(t))
 	require.NoError(t, err)
 }
 
@@ -124,13 +125,36 @@ func TestFaultsOfResumption(t *testing.T) {
 	for _, kind := range []sdktest.FaultKind{sdktest.FaultSilent, sdktest.FaultClose, sdktest.FaultMalformed, sdktest.FaultHuge} {
 		t.Run(string(kind), func(t *testing.T) {
 			t.Parallel()
-			srv, client, connection := resuming(t, sdk.TransportWebSocket, func(cfg *sdk.Config) { cfg.RequestTimeout = 500 * time.Millisecond })
+			failures := int32(2) // one more, and a fresh stream is asked for
+			var dials atomic.Int32
+			cleared := make(chan struct{})
+			srv, client, connection := resuming(t, sdk.TransportWebSocket, func(cfg *sdk.Config) {
+				if kind == sdktest.FaultSilent { // which ends an attempt only when its time is over
+					failures, cfg.RequestTimeout = 1, time.Second
+				}
+				dial := cfg.DialContext
+				cfg.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+					if dials.Add(1) > failures {
+						select {
+						case <-cleared:
+						case <-ctx.Done():
+							return nil, ctx.Err()
+						}
+					}
+					return dial(ctx, network, address)
+				}
+				dials.Store(-100) // of logging in
+			})
 			presence := collect(client.OnPresence)
 			srv.SetFault(sdktest.StepResume, kind)
+			dials.Store(0)
 			srv.DropConnections()
-			connection.until(t, func(e sdk.ConnectionEvent) bool { return e.Status == sdk.StatusConnectionFailed && e.Attempt == 2 })
+			connection.until(t, func(e sdk.ConnectionEvent) bool {
+				return e.Status == sdk.StatusConnectionFailed && e.Attempt == int(failures)
+			})
 			srv.Push("alice", numbered(0))
 			srv.ClearFaults()
+			close(cleared)
 			require.True(t, resumption(t, connection, 1).Resumed)
 			presence.until(t, func(e sdk.PresenceEvent) bool { return e.FromUserJID == number(0) })
 			require.Len(t, presence.list(), 1)

@@ -18,6 +18,16 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
+// patience is how long a test waits for what must come: for one that would hang. Nothing takes so long, however busy the machine.
+const patience = 2 * time.Minute
+
+// soon is for calls that end by themselves. Their time is not that of Config.RequestTimeout, which tests make short.
+func soon(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
 // forEachMode runs f on every pair of transport and licence mode.
 func forEachMode(t *testing.T, f func(t *testing.T, srv *sdktest.Server, cfg sdk.Config)) {
 	for _, transport := range []sdk.Transport{sdk.TransportWebSocket, sdk.TransportTCP} {
@@ -46,7 +56,7 @@ func newClient(t *testing.T, cfg sdk.Config) *sdk.Client {
 func register(t *testing.T, cfg sdk.Config, user string) (*sdk.Client, sdk.Credentials) {
 	t.Helper()
 	client := newClient(t, cfg)
-	res, err := client.Register(t.Context(), user)
+	res, err := client.Register(soon(t), user)
 	require.NoError(t, err)
 	return client, res.Data
 }
@@ -61,7 +71,7 @@ func login(t *testing.T, cfg sdk.Config, user string) *sdk.Client {
 
 func connect(t *testing.T, client *sdk.Client, credentials sdk.Credentials) {
 	t.Helper()
-	res, err := client.Connect(t.Context(), credentials.Username, credentials.Password)
+	res, err := client.Connect(soon(t), credentials.Username, credentials.Password)
 	require.NoError(t, err)
 	require.Equal(t, sdk.Result[sdk.None]{StatusCode: 200, Message: "Login Success"}, res)
 }
@@ -96,7 +106,7 @@ func (e *events[T]) list() []T {
 // until waits for an event that matches and returns it.
 func (e *events[T]) until(t *testing.T, match func(T) bool) T {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	seen := 0
 	for {
