@@ -151,7 +151,7 @@ func needEjabberd(t *testing.T) {
 
 func small(t *testing.T, args ...string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	var out bytes.Buffer
 	args = append(args, "-calls", "40", "-rounds", "1", "-sessions", "20", "-settle", "100ms", "-stay", "100ms")
