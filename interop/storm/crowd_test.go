@@ -90,7 +90,7 @@ func (c *crowd) awaitUp(t *testing.T, n int, atMost time.Duration) {
 // each has every member do something, some at a time, and fails with the first that can't.
 func (c *crowd) each(t *testing.T, do func(ctx context.Context, i int, client *sdk.Client) error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeoutCause(t.Context(), 2*time.Minute, errors.New("the machine is too slow"))
+	ctx, cancel := context.WithTimeoutCause(t.Context(), atMost, errors.New("the machine is too slow"))
 	defer cancel()
 	next := make(chan int)
 	failed := make(chan error, workers)

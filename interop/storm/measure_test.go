@@ -2,9 +2,11 @@ package storm
 
 import (
 	"crypto/sha256"
-	"math"
 	"runtime"
+	"runtime/pprof"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -42,7 +44,7 @@ func (d *dials) spread(begin, end time.Time) (count, busiest int, ratio float64)
 // footprint is what the process holds.
 type footprint struct {
 	heap       uint64 // bytes of live objects
-	goroutines int
+	goroutines int    // but for those of idle HTTP connections: how many are not yet 30 s old is up to the machine
 }
 
 func measureFootprint() footprint {
@@ -50,7 +52,21 @@ func measureFootprint() footprint {
 	runtime.GC() // what a finalizer has let go of
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return footprint{heap: m.HeapAlloc, goroutines: runtime.NumGoroutine()}
+	return footprint{heap: m.HeapAlloc, goroutines: goroutinesBut("net/http.(*persistConn)")}
+}
+
+// goroutinesBut counts those whose stack does not have that function in it.
+func goroutinesBut(function string) (n int) {
+	var all strings.Builder
+	_ = pprof.Lookup("goroutine").WriteTo(&all, 1) // into memory
+	for stack := range strings.SplitSeq(all.String(), "\n\n") {
+		before, _, found := strings.Cut(stack, " @ ")
+		count, err := strconv.Atoi(before[strings.LastIndex(before, "\n")+1:]) // the first stack comes behind a title
+		if found && err == nil && !strings.Contains(stack, function) {
+			n += count
+		}
+	}
+	return n
 }
 
 // cpuTime is what the process has used up so far.
@@ -117,5 +133,5 @@ type lateness struct {
 	inTime            float64 // share of the beats whose work was done before the next
 }
 
-// apart is by how much, as a part of the first, two figures differ.
-func apart(first, second float64) float64 { return math.Abs(second-first) / first }
+// growth is by how much, as a part of the first, the second figure is more.
+func growth(first, second float64) float64 { return (second - first) / first }

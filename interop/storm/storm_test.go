@@ -25,14 +25,14 @@ const (
 	atOnce    = 50              // likewise
 	calm      = 2 * time.Second // what is normal is measured for so long
 
-	atMost = 2 * time.Minute // for all to come back; the figures say how long it really takes
+	atMost = 5 * time.Minute // for all to come back; the figures say how long it really takes
 )
 
 // What must hold.
 const (
-	mostInASecond = 3.0 // dials of the busiest second, in means
-	mostApart     = 0.2 // memory and goroutines after and before
-	mostCPU       = 0.5 // of the machine's, used by the process
+	mostInASecond = 3 * perSecond // dials: a process that stood still for a second or two makes up for it. Without the limit it is all at once
+	mostGrowth    = 0.2           // of memory and goroutines
+	mostCPU       = 0.5           // of the machine's, used by the process
 )
 
 // figures are what one storm was like.
@@ -98,9 +98,9 @@ func TestStorm(t *testing.T) {
 	b := startBox(t)
 	f := strike(t, b, gather(t, b, "storm", *sessions, sdk.NewDialLimit(perSecond, atOnce)), *away)
 	t.Logf("\n%s", f)
-	require.LessOrEqual(t, f.ratio, mostInASecond, "dials are spread")
-	require.LessOrEqual(t, apart(float64(f.before.heap), float64(f.after.heap)), mostApart, "memory returns to what it was")
-	require.LessOrEqual(t, apart(float64(f.before.goroutines), float64(f.after.goroutines)), mostApart, "goroutines, too")
+	require.LessOrEqual(t, f.busiest, mostInASecond, "dials are spread")
+	require.LessOrEqual(t, growth(float64(f.before.heap), float64(f.after.heap)), mostGrowth, "memory returns to what it was")
+	require.LessOrEqual(t, growth(float64(f.before.goroutines), float64(f.after.goroutines)), mostGrowth, "goroutines, too")
 	require.LessOrEqual(t, f.load()/float64(runtime.GOMAXPROCS(0)), mostCPU, "CPU stays free for other work")
 }
 
