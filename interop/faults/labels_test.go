@@ -32,7 +32,7 @@ func unlabelled(f func() error) error {
 }
 
 // patience bounds every wait for what must happen: far more than a busy machine needs.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // requireNothingLeft waits until no goroutine of a client runs: those of net/http end a moment after their connection.
 func requireNothingLeft(t testing.TB, client string) {

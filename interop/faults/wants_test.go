@@ -27,21 +27,24 @@ type limit struct {
 const slack = 4
 
 // callersTime is what a caller gives a call.
-const callersTime = 2 * time.Second
+const callersTime = 3 * time.Second
+
+// ofItself is what the library gives an address, or a TLS handshake, however much more a call has.
+const ofItself = 15 * time.Second
 
 var (
 	// soon: what the other side shows is told at once, and not when the time is over.
-	soon = limit{request: 20 * time.Second, bound: 20 * time.Second}
+	soon = limit{request: 30 * time.Second, bound: 30 * time.Second}
 	// late: what the other side does not show is told when the time for the call is over.
-	late = limit{request: 2 * time.Second, bound: slack * 2 * time.Second}
+	late = limit{request: 3 * time.Second, bound: ofItself - time.Second}
 	// leftLate: the same, where the caller's context says how long that is.
-	leftLate = limit{request: patience, bound: slack * callersTime}
+	leftLate = limit{request: patience, bound: ofItself - time.Second}
 	// thriceLate: each of three attempts stands still for that time, with up to 1.5 s between them.
-	thriceLate = limit{request: 2 * time.Second, bound: slack * (3*2000 + 1500) * time.Millisecond}
+	thriceLate = limit{request: 3 * time.Second, bound: slack * (3*3000 + 1500) * time.Millisecond}
 	// unheard: a server that is silent is noticed by pings.
 	unheard = limit{
-		request: 20 * time.Second, interval: 250 * time.Millisecond, timeout: 2 * time.Second,
-		bound: slack * 2250 * time.Millisecond,
+		request: 30 * time.Second, interval: 250 * time.Millisecond, timeout: 3 * time.Second,
+		bound: slack * 3250 * time.Millisecond,
 	}
 )
 

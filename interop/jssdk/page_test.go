@@ -61,7 +61,7 @@ func TestMixedCompany(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			needAll(t)
-			svc := inProcess(t, sdktest.Options{Trial: c.trial, PingInterval: time.Second})
+			svc := inProcess(t, sdktest.Options{Trial: c.trial, PingInterval: 5 * time.Second})
 			s := cast(t, svc, c.pages...)
 			tour(s)
 			s.browser.RequireClean(t, quirks...)

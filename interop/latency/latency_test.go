@@ -18,9 +18,9 @@ import (
 )
 
 const (
-	rounds = 2 // both SDKs in turn, so often: pages take long to open
-	calls  = 3 // in each round
-	more   = 7 // rounds of the library alone, for as long as a machine that stands still has added round trips to all before
+	rounds = 2  // both SDKs in turn, so often: pages take long to open
+	calls  = 3  // in each round
+	more   = 30 // rounds of the library alone, for as long as a machine that stands still has added round trips to all before
 )
 
 // What is measured, the rows of the table.

@@ -80,10 +80,13 @@ func start(t *testing.T, version, transports string, port int) *node {
 	return n
 }
 
+// patience is how long is waited for what must come, far more than a busy machine needs.
+const patience = 2 * time.Minute
+
 // expect is the next line of that event; others are passed over.
 func (n *node) expect(t *testing.T, event string) line {
 	t.Helper()
-	end := time.After(20 * time.Second)
+	end := time.After(patience)
 	for {
 		select {
 		case l, ok := <-n.lines:
@@ -99,7 +102,7 @@ func (n *node) expect(t *testing.T, event string) line {
 
 func next(t *testing.T, c *signal.Conn, name string) signal.Event {
 	t.Helper()
-	end := time.After(20 * time.Second)
+	end := time.After(patience)
 	for {
 		select {
 		case ev, ok := <-c.Events():
@@ -115,7 +118,7 @@ func next(t *testing.T, c *signal.Conn, name string) signal.Event {
 
 func dial(t *testing.T, n *node) *signal.Conn {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	tr := &http.Transport{}
 	c, err := signal.Dial(ctx, signal.Config{URL: n.url, AllowInsecure: true, HTTPClient: &http.Client{Transport: tr, Timeout: time.Second}, MaxDelay: time.Second})

@@ -12,7 +12,7 @@ import (
 )
 
 // Patience bounds every wait: far more than a busy machine needs, and well below a test's own limit.
-const Patience = 30 * time.Second
+const Patience = 2 * time.Minute
 
 // User is a client and, once it is registered, the account that it stands for.
 type User struct {

@@ -114,7 +114,7 @@ func TestKilledProcess(t *testing.T) {
 	requireOpen(t, ejabberd, false)
 	requireOpen(t, prosody, false)
 	for _, g := range groups {
-		require.Eventually(t, func() bool { return len(membersOf(t, g)) == 0 }, 10*time.Second, 20*time.Millisecond)
+		require.Eventually(t, func() bool { return len(membersOf(t, g)) == 0 }, time.Minute, 20*time.Millisecond)
 	}
 }
 
@@ -203,7 +203,7 @@ func requireOpen(t *testing.T, address string, want bool) {
 			_ = conn.Close()
 		}
 		return (err == nil) == want
-	}, 10*time.Second, 20*time.Millisecond, "%s open: want %v", address, want)
+	}, time.Minute, 20*time.Millisecond, "%s open: want %v", address, want)
 }
 
 func readPid(t *testing.T, dir, name string) string {
