@@ -5,7 +5,7 @@ STATICCHECK = go run -exec "env 'GOFLAGS=$(RACEFLAGS)'" honnef.co/go/tools/cmd/s
 RACEFLAGS   = $(strip $(shell go env GOFLAGS) -race)
 
 # All of go vet runs with the tests, so that everything is compiled once: with the race detector.
-GOTEST = go test -race -vet=all -shuffle=on -timeout 10m
+GOTEST = go test -race -vet=all -shuffle=on -timeout 20m
 
 # interop and bench: modules of their own, so that what they need never reaches importers.
 SUBMODULES = $(patsubst %/go.mod,%,$(wildcard */go.mod))

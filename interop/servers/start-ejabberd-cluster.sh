@@ -30,13 +30,14 @@ make_cert "$DIR" "$XMPP_HOST" # one certificate for both nodes
 mkdir -p "$DIR/a" "$DIR/b"
 cp -r "$DIR/tls" "$DIR/a/"; cp -r "$DIR/tls" "$DIR/b/"
 joined=0; [ -e "$DIR/b/joined" ] && joined=1
-one a
-one b
+one a &
+one b || exit 1
+wait $! || exit 1
 if [ $joined = 0 ]; then
     "$HERE/ejabberdctl.sh" "$DIR/b" join_cluster "ejabberd@$IP_A" || die "join_cluster failed"
     : >"$DIR/b/joined"
 fi
-for ((i = 0; i < 100; i++)); do
+for ((i = 0; i < 1000; i++)); do # a busy machine takes long
     n=$("$HERE/ejabberdctl.sh" "$DIR/b" list_cluster 2>/dev/null | grep -c 'ejabberd@')
     if [ "$n" = 2 ] && "$HERE/ejabberdctl.sh" "$DIR/b" status >/dev/null 2>&1; then
         . "$DIR/b/env"

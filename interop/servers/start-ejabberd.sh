@@ -106,7 +106,7 @@ launch "$DIR/ejabberd.pid" "$DIR/log/console.log" \
     -erl_epmd_port "$DIST_PORT" -start_epmd false -kernel inet_dist_use_interface "$ip_tuple" \
     -mnesia dir "\"$DIR/spool\"" -s ejabberd
 
-for ((i = 0; i < 600; i++)); do
+for ((i = 0; i < 2400; i++)); do # a busy machine takes long
     alive "$pid" || { rm -f "$DIR/ejabberd.pid"; tail -n 20 "$DIR/log/console.log" "$DIR/log/ejabberd.log" >&2; die "ejabberd exited"; }
     if grep -q 'is started in the node' "$DIR/log/ejabberd.log" &&
         ! port_free "$XMPP_IP" "$C2S_PORT" && ! port_free "$XMPP_IP" "$HTTPS_PORT"; then
@@ -119,4 +119,4 @@ for ((i = 0; i < 600; i++)); do
 done
 tail -n 20 "$DIR/log/ejabberd.log" >&2
 stop_pidfile "$DIR/ejabberd.pid"
-die "not ready after 60 s"
+die "not ready after 240 s"

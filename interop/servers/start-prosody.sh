@@ -58,7 +58,7 @@ ENV
 cd "$DIR" || exit 1
 launch "$DIR/prosody.pid" "$DIR/log/console.log" prosody -F --config "$DIR/prosody.cfg.lua"
 
-for ((i = 0; i < 300; i++)); do
+for ((i = 0; i < 2400; i++)); do # a busy machine takes long
     alive "$pid" || { rm -f "$DIR/prosody.pid"; tail -n 20 "$DIR/log/prosody.log" "$DIR/log/console.log" >&2; die "prosody exited"; }
     if ! port_free "$XMPP_IP" "$C2S_PORT" && ! port_free "$XMPP_IP" "$HTTPS_PORT"; then
         echo "ready prosody pid=$pid seconds=$(since "$T0") host=$XMPP_HOST ip=$XMPP_IP" \
@@ -69,4 +69,4 @@ for ((i = 0; i < 300; i++)); do
     sleep 0.1
 done
 stop_pidfile "$DIR/prosody.pid"
-die "not ready after 30 s"
+die "not ready after 240 s"

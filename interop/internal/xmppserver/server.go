@@ -30,7 +30,7 @@ import (
 const requiredEnv = "MIRRORFLY_INTEROP"
 
 const (
-	startTimeout = 2 * time.Minute
+	startTimeout = 5 * time.Minute // far more than a busy machine needs
 	stopTimeout  = time.Minute
 )
 
