@@ -44,7 +44,9 @@ func gather(t *testing.T, b *box, prefix string, n int, limit *sdk.DialLimit) *c
 		if err != nil {
 			return err
 		}
-		_, err = client.Connect(ctx, res.Data.Username, res.Data.Password)
+		for err = sdk.ErrNetwork; errors.Is(err, sdk.ErrNetwork) && ctx.Err() == nil; { // a busy machine may need longer than an address is given
+			_, err = client.Connect(ctx, res.Data.Username, res.Data.Password)
+		}
 		return err
 	})
 	return c
