@@ -38,27 +38,37 @@ func guardedClient(hc *http.Client) http.Client {
 // checkRedirect runs after the caller's own check, so that nothing that one added
 // gets past it.
 func checkRedirect(req *http.Request, via []*http.Request) error {
-	if r, ok := req.Context().Value(requestKey{}).(*request); ok {
+	r, ok := req.Context().Value(requestKey{}).(*request)
+	if ok {
 		r.redirected.Store(true) // it has been answered, wherever the redirect leads
 		r.given.Store(true)
 	}
 	if len(via) >= maxRedirects {
 		return fmt.Errorf("%w: more than %d", errRedirect, maxRedirects)
 	}
+	// 301, 302 and 303 make a GET of a POST (RFC 9110 15.4.2 to 15.4.4). Whoever answers that has
+	// written nothing.
+	if sent := via[0].Method; req.Method != sent {
+		return fmt.Errorf("%w: it makes a %s of a %s", errRedirect, req.Method, sent)
+	}
 	req.Header.Del("Referer") // it would repeat the query
 	left := false
-	for _, r := range via {
-		if r.URL.Scheme == "https" && req.URL.Scheme != "https" {
+	for _, before := range via {
+		if before.URL.Scheme == "https" && req.URL.Scheme != "https" {
 			return ErrInsecure
 		}
-		left = left || origin(r.URL) != origin(req.URL)
+		left = left || origin(before.URL) != origin(req.URL)
 	}
 	if !left {
 		return nil
 	}
 	req.Header.Del("Authorization")
-	if req.Body != nil && req.Body != http.NoBody {
+	switch {
+	case req.Body != nil && req.Body != http.NoBody:
 		return fmt.Errorf("%w: to another host with a body", errRedirect)
+	case ok && r.auth && !r.idempotent:
+		// Logout: without the token nobody there can have done it.
+		return fmt.Errorf("%w: to another host with a write", errRedirect)
 	}
 	return nil
 }

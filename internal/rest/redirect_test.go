@@ -1,16 +1,21 @@
 package rest
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mirrorfly-go/sdk/internal/unsent"
 )
 
 func discardLog() *log.Logger { return log.New(io.Discard, "", 0) }
@@ -71,6 +76,109 @@ func TestRedirectKeepsBodiesHome(t *testing.T) {
 	to = home.URL + "/moved"
 	require.NoError(t, c.Login(t.Context(), "u", "p", "p"))
 	require.JSONEq(t, `{"username":"u","password":"p","type":"web"}`, string(home.body("POST /moved")))
+}
+
+// write makes one request that changes something.
+type write = func(ctx context.Context, c testClient) error
+
+// writes are all requests that change something at the service or at its storage, which is at
+// base, by what they are sent as.
+func writes(base string) map[string]write {
+	none := func(_ any, err error) error { return err }
+	return map[string]write{
+		"POST /login": func(ctx context.Context, c testClient) error { return c.Login(ctx, "u", "p", "p") },
+		"POST /sandbox/register": func(ctx context.Context, c testClient) error {
+			return none(c.Register(ctx, Registration{UserIdentifier: "u"}))
+		},
+		"POST /moderation/feedback": func(ctx context.Context, c testClient) error { return c.Feedback(ctx, "a", "b") },
+		"POST /moderation/report": func(ctx context.Context, c testClient) error {
+			return c.Report(ctx, "a", "b", "chat", "[]")
+		},
+		"POST /users/deleteMyAccount": func(ctx context.Context, c testClient) error {
+			return c.DeleteAccount(ctx, "a", "")
+		},
+		"POST /media/": func(ctx context.Context, c testClient) error {
+			file := File{Name: "a.png", ContentType: "image/png", Reader: strings.NewReader("x"), Size: 1}
+			return none(c.PostMedia(ctx, Form{Type: "profile", File: file}))
+		},
+		"POST /media/upload": func(ctx context.Context, c testClient) error {
+			return none(c.StartUpload(ctx, UploadStart{Parts: 1}))
+		},
+		"PUT /part": func(ctx context.Context, c testClient) error {
+			return none(c.PutPart(ctx, base+"/part", []byte("x"), "a/b"))
+		},
+		"POST /media/upload/commit": func(ctx context.Context, c testClient) error {
+			return c.CommitUpload(ctx, &Upload{Storage: "aws"}, []string{"e"})
+		},
+		"POST /commit": func(ctx context.Context, c testClient) error {
+			return c.CommitUpload(ctx, &Upload{Storage: "oracle", CommitURL: base + "/commit"}, nil)
+		},
+	}
+}
+
+// 301, 302 and 303 make a GET of a write. Whoever answers that, here or elsewhere, has written
+// nothing.
+func TestRedirectThatChangesTheMethod(t *testing.T) {
+	const everything = `{"status":200,"message":"ok","data":` +
+		`{"token":"t","username":"u","password":"p","fileToken":"f","uploadUrls":["x"]}}`
+	for _, code := range []int{301, 302, 303} {
+		for name := range writes("") {
+			t.Run(fmt.Sprint(code, " ", name), func(t *testing.T) {
+				moved := handlers{"GET /moved": answer(200, everything)}
+				stranger := serve(t, moved)
+				var to string
+				moved[name] = redirect(code, &to)
+				home := serve(t, moved)
+				c := connect(t, home.URL)
+				c.change(session{token: "tok-1", username: "u", password: "p"})
+				for _, place := range []*service{home, stranger} {
+					to = place.URL + "/moved"
+					err := writes(home.URL)[name](t.Context(), c)
+					require.ErrorIs(t, err, errRedirect)
+					require.False(t, unsent.Is(err), "it was answered")
+					require.Zero(t, place.count("GET /moved"))
+				}
+				require.Equal(t, 2, home.count(name), "a redirect is no reason to repeat it")
+			})
+		}
+	}
+}
+
+// 307 and 308 keep the method, and what has its body in memory goes on to where they lead.
+func TestRedirectThatKeepsTheMethod(t *testing.T) {
+	for _, code := range []int{307, 308} {
+		to := "/moved"
+		home := serve(t, handlers{
+			"POST /login":                 answer(200, loginOK),
+			"POST /users/deleteMyAccount": redirect(code, &to),
+			"POST /commit":                redirect(code, &to),
+			"GET /logout":                 redirect(code, &to),
+			"POST /moved":                 answer(200, plainOK),
+			"GET /moved":                  answer(200, plainOK),
+		})
+		c := connect(t, home.URL)
+		c.login(t)
+		require.NoError(t, c.CommitUpload(t.Context(), &Upload{Storage: "oracle", CommitURL: home.URL + "/commit"}, nil))
+		require.NoError(t, c.DeleteAccount(t.Context(), "moving", ""))
+		require.Equal(t, 2, home.count("POST /moved"))
+		require.JSONEq(t, `{"reason":"moving","feedback":""}`, string(home.body("POST /moved")))
+		require.Equal(t, "tok-1", home.header("POST /moved").Get("Authorization"))
+		require.NoError(t, c.Logout(t.Context()))
+		require.Equal(t, "tok-1", home.header("GET /moved").Get("Authorization"))
+	}
+}
+
+// Without the token nobody at another host can have logged us out.
+func TestLogoutIsNotRedirectedElsewhere(t *testing.T) {
+	for _, code := range []int{301, 302, 303, 307, 308} {
+		stranger := serve(t, handlers{"GET /logout": answer(200, plainOK)})
+		to := stranger.URL + "/logout"
+		home := serve(t, handlers{"POST /login": answer(200, loginOK), "GET /logout": redirect(code, &to)})
+		c := connect(t, home.URL)
+		c.login(t)
+		require.ErrorIs(t, c.Logout(t.Context()), errRedirect)
+		require.Empty(t, stranger.calls)
+	}
 }
 
 func TestRedirectAndTheCallersOwnCheck(t *testing.T) {

@@ -57,8 +57,9 @@ type Client struct {
 // New returns a Client; it does no I/O and starts no goroutine.
 //
 // The HTTP client is copied. The copy follows at most 10 redirects and asks the
-// original's CheckRedirect too, never takes the authorization header or a request
-// body to another host, and never goes from https to http. Its Timeout bounds each
+// original's CheckRedirect too, never takes the authorization header, a request
+// body or a write to another host, never goes from https to http, and follows none
+// that changes the method: the answer to a GET is no answer to a POST. Its Timeout bounds each
 // JSON call as usual, but no transfer of a file: that may take as long as it moves.
 func New(cfg Config) *Client {
 	c := new(Client)

@@ -92,11 +92,15 @@ func parseURL(raw string, allowInsecure bool) (*url.URL, error) {
 	return u, nil
 }
 
-// checkRedirect keeps a redirect from leaving encryption, and asks next as well.
+// checkRedirect keeps a redirect from leaving encryption and from making a GET of what was to be
+// delivered by POST, and asks next as well.
 func checkRedirect(next func(*http.Request, []*http.Request) error, allowInsecure bool) func(*http.Request, []*http.Request) error {
 	return func(req *http.Request, via []*http.Request) error {
 		if !allowInsecure && req.URL.Scheme != "https" && req.URL.Scheme != "wss" {
 			return fmt.Errorf("%w: redirect to %q", ErrInsecure, req.URL.Scheme)
+		}
+		if req.Method != via[0].Method {
+			return fmt.Errorf("redirect that makes a %s of a %s", req.Method, via[0].Method)
 		}
 		if next != nil {
 			return next(req, via)

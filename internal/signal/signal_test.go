@@ -591,6 +591,23 @@ func TestRedirectToPlainIsRefused(t *testing.T) {
 	require.True(t, asked)
 }
 
+// What was to be delivered by POST is not delivered when a redirect makes a GET of it, whatever
+// answers that.
+func TestRedirectThatChangesTheMethod(t *testing.T) {
+	hs := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			http.Redirect(w, r, "/elsewhere", http.StatusSeeOther)
+			return
+		}
+		_, _ = io.WriteString(w, "ok")
+	}))
+	defer hs.Close()
+	d, err := newDialer(client(t, hs))
+	require.NoError(t, err)
+	p := &polling{d: d, hs: handshake{protocol: 3}, posting: make(chan struct{}, 1), ctx: t.Context()}
+	require.ErrorContains(t, p.write(t.Context(), "4packet"), "makes a GET of a POST")
+}
+
 func TestTLS(t *testing.T) {
 	for name, tc := range transports {
 		t.Run(name, func(t *testing.T) {
