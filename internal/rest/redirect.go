@@ -13,14 +13,15 @@ var errRedirect = errors.New("redirect refused")
 const maxRedirects = 10
 
 // guardedClient returns a copy of hc (nil: an empty client) that keeps redirects
-// from carrying the token or a body away, and has no overall timeout: exchange
-// applies it, so that transfers are not cut.
+// from carrying the token or a body away, sends no write twice, and has no overall
+// timeout: exchange applies it, so that transfers are not cut.
 func guardedClient(hc *http.Client) http.Client {
 	var own http.Client
 	if hc != nil {
 		own = *hc
 	}
 	own.Timeout = 0
+	own.Transport = onceTransport{own.Transport}
 	theirs := own.CheckRedirect
 	if theirs == nil {
 		own.CheckRedirect = checkRedirect
