@@ -2,7 +2,10 @@ package sdk_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -21,6 +24,7 @@ type gateway struct {
 	answer func(*http.Request) *http.Response
 	// seen is "METHOD path" of all requests.
 	seen []string
+	gone bool
 }
 
 // behindGateway sends the REST requests of the clients of cfg through a gateway.
@@ -36,8 +40,11 @@ func behindGateway(t *testing.T, cfg *sdk.Config) *gateway {
 func (g *gateway) RoundTrip(req *http.Request) (*http.Response, error) {
 	g.mu.Lock()
 	g.seen = append(g.seen, req.Method+" "+req.URL.Path)
-	answer := g.answer
+	answer, gone := g.answer, g.gone
 	g.mu.Unlock()
+	if gone {
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
+	}
 	if answer != nil {
 		if resp := answer(req); resp != nil {
 			if req.Body != nil {
@@ -63,6 +70,13 @@ func (g *gateway) answers(path string, answer func(*http.Request) *http.Response
 	}
 }
 
+// vanish makes the service unreachable.
+func (g *gateway) vanish() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.gone = true
+}
+
 // count is how many requests of this method there were to paths that end in path.
 func (g *gateway) count(method, path string) (n int) {
 	g.mu.Lock()
@@ -84,6 +98,13 @@ func reply(code int, body string, header ...string) *http.Response {
 	return &http.Response{
 		StatusCode: code, ProtoMajor: 1, ProtoMinor: 1, Header: h,
 		Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)),
+	}
+}
+
+// always is the refusal of the service with this status.
+func always(status int) func(*http.Request) *http.Response {
+	return func(*http.Request) *http.Response {
+		return told(status, fmt.Sprintf(`{"status":%d,"message":"no"}`, status))
 	}
 }
 

@@ -297,7 +297,11 @@ func (c *Client) failure(ctx context.Context, err error) ConnectionEvent {
 	c.awaitEnd(ctx)
 	e := explain(ctx, "Connect", explainDial(ctx, err))
 	if errors.Is(e, ErrInvalidCredentials) {
-		return ConnectionEvent{Status: StatusAuthFail, StatusCode: e.StatusCode, Message: e.Message, Err: e}
+		off := c.rest.AskClock(ctx)
+		if off == 0 {
+			return ConnectionEvent{Status: StatusAuthFail, StatusCode: e.StatusCode, Message: e.Message, Err: e}
+		}
+		e = explain(ctx, "Connect", unconnected(fmt.Errorf("%w; %w", err, clockIsOff(off)), e.Outcome, e.Condition))
 	}
 	return ConnectionEvent{Status: StatusConnectionFailed, Err: e}
 }
@@ -314,17 +318,22 @@ func explainDial(ctx context.Context, err error) error {
 	case errors.Is(err, xmpp.ErrInsecure), ctx.Err() != nil:
 		return err
 	}
-	e := &Error{
-		StatusCode: errNotConnected.StatusCode, Message: errNotConnected.Message,
-		Outcome: outcomeOf(err), Err: err, kind: errors.Join(ErrNotConnected, ErrNetwork),
-	}
+	condition := ""
 	var stream *xmpp.StreamError
 	if errors.As(err, &stream) {
-		e.Condition = stream.Condition
+		condition = stream.Condition
 	} else if auth != nil {
-		e.Condition = auth.Condition
+		condition = auth.Condition
 	}
-	return e
+	return unconnected(err, outcomeOf(err), condition)
+}
+
+// unconnected is a connection that could not be made, or was lost, and may be made later.
+func unconnected(err error, outcome Outcome, condition string) error {
+	return &Error{
+		StatusCode: errNotConnected.StatusCode, Message: errNotConnected.Message, Condition: condition,
+		Outcome: outcome, Err: err, kind: errors.Join(ErrNotConnected, ErrNetwork),
+	}
 }
 
 // isTransient is false for what trying again cannot mend: the server has replaced this session by

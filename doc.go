@@ -11,10 +11,11 @@
 //
 // # Calls
 //
-// Every call answers a [Result], the envelope of the JavaScript SDK, and an error. They agree: the error
-// is nil exactly when StatusCode is 200, and otherwise an [*Error] with the same code and text. Branch on the Err...
-// sentinels with errors.Is; Error.Outcome tells whether a call that failed may be made again. A context ends the call
-// that it is given to; the one of Connect ends with the handshake. Without a deadline, Config.RequestTimeout holds.
+// Every call answers a [Result], the envelope of the JavaScript SDK, and an error. They agree: the
+// error is nil exactly when StatusCode is 200, and otherwise an [*Error] with the same code and
+// text. Branch on the Err... sentinels with errors.Is; Error.Retryable tells whether a call that
+// failed may be made again. A context ends the call that it is given to; the one of Connect ends
+// with the handshake. Without a deadline, Config.RequestTimeout holds.
 //
 // # Events
 //

@@ -57,7 +57,44 @@ func ExampleError_condition() {
 	// Output: bob is not to be asked
 }
 
-// Whether a call that failed may be made again.
+// A loop that knows nothing of the call that it makes.
+func ExampleError_Retryable() {
+	srv := start(sdktest.Options{})
+	defer srv.Close()
+	alice := online(srv.Config(), "alice")
+	defer alice.Close()
+	again := func(call func() error) error {
+		for wait := time.Millisecond; ; wait *= 2 {
+			err := call()
+			var failure *sdk.Error
+			if !errors.As(err, &failure) || !failure.Retryable() {
+				return err
+			}
+			fmt.Println("again:", failure.StatusCode, failure.Message)
+			time.Sleep(max(wait, failure.RetryAfter))
+		}
+	}
+	read := func() error {
+		_, err := alice.GetUsersIBlocked(context.Background())
+		srv.ClearFaults()
+		return err
+	}
+	send := func() error {
+		_, err := alice.SendFeedback(context.Background(), "Pictures", "They load fast.")
+		return err
+	}
+
+	srv.SetFault(sdktest.StepIQ, sdktest.FaultError) // a breakdown: nobody knows, and it does no harm
+	fmt.Println(again(read))
+	srv.FailNext("moderation/feedback", 503, "busy") // it may have been taken all the same
+	fmt.Println(again(send) != nil, len(srv.Feedback()))
+	// Output:
+	// again: 500 Request Failed
+	// <nil>
+	// true 0
+}
+
+// What became of a call that failed.
 func ExampleOutcome() {
 	srv := start(sdktest.Options{})
 	defer srv.Close()

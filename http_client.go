@@ -3,7 +3,7 @@ package sdk
 import (
 	"context"
 	"crypto/tls"
-	"fmt"
+	"errors"
 	"net"
 	"net/http"
 	"net/url"
@@ -12,7 +12,6 @@ import (
 
 	"github.com/mirrorfly-go/sdk/internal/dial"
 	"github.com/mirrorfly-go/sdk/internal/prompt"
-	"github.com/mirrorfly-go/sdk/internal/rest"
 )
 
 const (
@@ -128,7 +127,7 @@ func (cfg *Config) requireTLS12() error {
 	}
 	t, ok := cfg.HTTPClient.Transport.(*http.Transport)
 	if ok && t.TLSClientConfig != nil && t.TLSClientConfig.MinVersion != 0 && t.TLSClientConfig.MinVersion < tls.VersionTLS12 {
-		return fmt.Errorf("HTTPClient permits TLS before 1.2, set MinVersion in its TLSClientConfig: %w", rest.ErrInsecure)
+		return insecure(errors.New("HTTPClient permits TLS before 1.2, set MinVersion in its TLSClientConfig"))
 	}
 	return nil
 }

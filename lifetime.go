@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 )
@@ -95,6 +96,12 @@ func (l *lifetime) begin(ctx context.Context, timeout time.Duration) *call {
 	}
 	l.bind(&k.tie)
 	return k
+}
+
+// givenUp reports whether the caller's context has ended it, not its own time.
+func (k *call) givenUp() bool {
+	err := k.Err()
+	return err != nil && (k.stop == nil || !errors.Is(err, context.DeadlineExceeded))
 }
 
 // over says that it is done.

@@ -4,7 +4,10 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"strings"
+	"time"
 
 	"github.com/mirrorfly-go/sdk/internal/rest"
 	"github.com/mirrorfly-go/sdk/internal/xmpp"
@@ -42,9 +45,10 @@ func RegisterMetadata(m map[string]any) RegisterOption {
 // Register creates the user userIdentifier (lowercase letters, digits, - and _), or finds it
 // again, and answers its credentials (protocol.md 3). It does not connect.
 //
-// Errors: 400 ErrInvalidArgument for a bad identifier or bad metadata; 405 ErrMaxSessions; the status
-// and text of the service, e.g. for an unknown licence; 429 ErrRateLimited; 599 ErrNetwork. It is never repeated by
-// itself once it may have reached the service.
+// Errors: 400 ErrInvalidArgument for a bad identifier or bad metadata; 403 ErrBlockedByAdmin; 405
+// ErrMaxSessions, also 403 where the text speaks of sessions; the status and text of the service,
+// e.g. for an unknown licence; 429 ErrRateLimited; 599 ErrNetwork. It is never repeated by itself
+// once it may have reached the service.
 func (c *Client) Register(ctx context.Context, userIdentifier string, opts ...RegisterOption) (Result[Credentials], error) {
 	return run(ctx, c, "Register", success, func(ctx context.Context) (Credentials, error) {
 		o := registerOptions{force: true}
@@ -71,15 +75,28 @@ func (c *Client) Register(ctx context.Context, userIdentifier string, opts ...Re
 	})
 }
 
-// maxSessions is how the service says it (protocol.md 3).
-const maxSessions = "You have reached maximum sessions allowed."
-
+// explainRegister gives the service's refusals their sentinels. Its 403 is for an account that the
+// administrator has blocked, and to one of its clients for too many sessions: then it says so.
 func explainRegister(err error) error {
 	var answer *rest.Error
-	if errors.As(err, &answer) && answer.Status == http.StatusMethodNotAllowed && answer.Message == maxSessions {
-		return &Error{StatusCode: answer.Status, Message: answer.Message, Err: answer.Err, Outcome: outcomeOf(err), kind: ErrMaxSessions}
+	switch {
+	case !errors.As(err, &answer) || !answer.Told():
+		return err
+	case answer.Status == http.StatusMethodNotAllowed,
+		answer.Status == http.StatusForbidden && strings.Contains(strings.ToLower(answer.Message), "session"):
+		return refused(answer, ErrMaxSessions)
+	case answer.Status == http.StatusForbidden:
+		return refused(answer, ErrBlockedByAdmin)
 	}
 	return err
+}
+
+// refused is the service's no, of a kind.
+func refused(answer *rest.Error, kind error) error {
+	return &Error{
+		StatusCode: answer.Status, Message: answer.Message,
+		Err: answer.Err, Outcome: outcomeOf(answer), kind: kind,
+	}
 }
 
 // rememberRegistered keeps what Connect of the same user needs. While somebody else is logged in, that
@@ -247,24 +264,47 @@ func (c *Client) logIn(ctx context.Context, me account, wirePassword string) (er
 	return nil
 }
 
+// explainLogin gives the service's refusals their sentinels (protocol.md 4.1.3). Who stands before
+// the service knows nothing of the account.
 func (c *Client) explainLogin(err error) error {
 	var answer *rest.Error
-	if !errors.As(err, &answer) {
+	if !errors.As(err, &answer) || !answer.Told() {
+		return err
+	}
+	switch answer.Status {
+	case http.StatusForbidden:
+		return refused(answer, ErrBlockedByAdmin)
+	case http.StatusBadRequest, http.StatusUnauthorized:
+	default:
 		return err
 	}
 	switch {
-	case answer.Status == http.StatusForbidden:
-		return &Error{StatusCode: answer.Status, Message: answer.Message, Err: answer.Err, Outcome: outcomeOf(err), kind: ErrBlockedByAdmin}
-	case answer.Status == http.StatusBadRequest && answer.Message == invalidCredentials:
+	case answer.ClockOff() != 0:
+		return refusedForTheTime(answer)
+	case answer.Status == http.StatusBadRequest && answer.Message != invalidCredentials:
+		return err
+	case answer.Status == http.StatusBadRequest:
 		c.refuse()
-		return &Error{StatusCode: answer.Status, Message: answer.Message, Err: answer.Err, Outcome: outcomeOf(err), kind: ErrInvalidCredentials}
-	case answer.Status == http.StatusUnauthorized:
-		return &Error{StatusCode: answer.Status, Message: answer.Message, Err: answer.Err, Outcome: outcomeOf(err), kind: ErrInvalidCredentials}
 	}
-	return err
+	return refused(answer, ErrInvalidCredentials)
 }
 
 const invalidCredentials = "Invalid Credentials"
+
+// refusedForTheTime is a refused login of a machine whose clock is off. In licensed mode the
+// password carries the time (protocol.md 4.2), so nothing is known about the password itself: it
+// may be taken when the clock is right again.
+func refusedForTheTime(answer *rest.Error) error {
+	return &Error{
+		StatusCode: answer.Status, Message: answer.Message,
+		Err: clockIsOff(answer.ClockOff()), Outcome: outcomeOf(answer), kind: ErrNetwork,
+	}
+}
+
+func clockIsOff(off time.Duration) error {
+	off = off.Round(time.Second)
+	return fmt.Errorf("the clock here is off by %v, as the service tells the time: that may be why", off)
+}
 
 // prepare makes me the client's account, and asks for the service's configuration unless Register has told
 // it (protocol.md 4.1.4).
@@ -307,7 +347,14 @@ func explainConfig(err error) error {
 		answer.Status == http.StatusTooManyRequests || errors.Is(err, rest.ErrInsecure) {
 		return err
 	}
-	return &Error{StatusCode: errNotConnected.StatusCode, Message: errNotConnected.Message, Err: err, Outcome: outcomeOf(err), kind: ErrNotConnected}
+	kind := ErrNotConnected
+	if answer.Away() {
+		kind = errors.Join(ErrNotConnected, ErrNetwork)
+	}
+	return &Error{
+		StatusCode: errNotConnected.StatusCode, Message: errNotConnected.Message,
+		RetryAfter: answer.RetryAfter, Err: err, Outcome: outcomeOf(err), kind: kind,
+	}
 }
 
 // opened hands the first session of a login, or why there is none, to its keeper. One that goes on for a login that was trying
@@ -458,7 +505,7 @@ func asInternal(err error) error {
 		return err
 	}
 	e := &Error{StatusCode: http.StatusInternalServerError, Message: answer.Message, RetryAfter: answer.RetryAfter, Outcome: outcomeOf(err), Err: answer.Err}
-	if answer.Status == statusNetwork {
+	if answer.Status == statusNetwork || answer.Away() {
 		e.kind = ErrNetwork
 	}
 	return e

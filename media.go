@@ -98,10 +98,28 @@ func (c *Client) DownloadMedia(ctx context.Context, f MediaFile, w io.Writer) (R
 		if f.Size > c.cfg.MaxDownload {
 			return None{}, invalid("Size is more than Config.MaxDownload, %d bytes: raise that for larger files", c.cfg.MaxDownload)
 		}
-		return None{}, media.Download(ctx, &c.rest, media.File{
+		to := &notedWriter{Writer: w}
+		err = media.Download(ctx, &c.rest, media.File{
 			Token: f.FileToken, Key: f.FileKey, Name: f.Name, ContentType: f.ContentType, Size: f.Size, Large: f.Large,
-		}, me.chatIV(), media.AtMost(w, c.cfg.MaxDownload))
+		}, me.chatIV(), media.AtMost(to, c.cfg.MaxDownload))
+		if err != nil && to.written {
+			e := explain(ctx, "DownloadMedia", err)
+			e.spent = true
+			return None{}, e
+		}
+		return None{}, err
 	})
+}
+
+// notedWriter knows whether its Writer holds something.
+type notedWriter struct {
+	io.Writer
+	written bool
+}
+
+func (n *notedWriter) Write(p []byte) (int, error) {
+	n.written = n.written || len(p) > 0
+	return n.Writer.Write(p)
 }
 
 // chatIV is the service's, or the constant one (protocol.md 2.2).

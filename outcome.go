@@ -9,13 +9,14 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/xmpp"
 )
 
-// Outcome says what became of a call that failed: whether it is safe to make it again.
+// Outcome says what became of a call that failed. Whether to make it again is told by
+// [Error.Retryable].
 type Outcome int
 
 // The outcomes. A call of several requests, such as SetUserProfile with a file, tells that of the one that failed.
 const (
 	OutcomeUnknown Outcome = iota // it was sent, and nobody knows whether it took effect: the answer did not come, or told of a breakdown (5xx)
-	OutcomeNotSent                // nothing was sent, nor will be: it is safe to make the call again
+	OutcomeNotSent                // nothing was sent, nor will be
 	OutcomeRefused                // the service answered no: it took no effect, and will not unless something changes
 )
 
@@ -30,8 +31,61 @@ func (o Outcome) String() string {
 	return "unknown"
 }
 
-// outcomeOf reads the outcome off what a method ran into: off the first error in it that knows. What that one wraps is
-// its cause, which may be an error of another call: of the context's cause, or of the caller's reader.
+// Retryable reports whether the same call may be made again later, by code that knows nothing of
+// the call: nothing is known to have happened, and nothing in the call needs mending.
+//
+// Of calls that were not sent it is true while there is no connection, or the service cannot be
+// reached; it is false for a bad argument, a feature that the plan lacks, a client that was closed
+// or is not logged in, and when the call's own context has ended. Of refusals it is true for those
+// that pass: 429, and conditions of type wait (RFC 6120 8.3.2). When the outcome is not known it is
+// true for calls that do no harm twice: Connect, Logout, GenerateQRCode, GetUserProfile,
+// SetUserProfile, GetLastSeen, BlockUser, UnblockUser, GetUsersIBlocked and GetUsersWhoBlockedMe.
+//
+// It is false for DownloadMedia once its writer holds a part of the file. A Reader that has been
+// read must be given anew, or put back to where it stood. Wait for RetryAfter, or for a while that
+// grows.
+func (e *Error) Retryable() bool {
+	switch {
+	case e.spent || e.StatusCode == statusCancelled || !passes(e.kind):
+		return false
+	case e.Outcome == OutcomeNotSent:
+		return e.kind != nil
+	case e.Outcome == OutcomeRefused:
+		var s *xmpp.StanzaError
+		return e.is(ErrRateLimited) || e.is(ErrNetwork) || errors.As(e.Err, &s) && s.Type == "wait"
+	}
+	return harmlessTwice[e.Op]
+}
+
+// harmlessTwice are the calls that may be made again when nobody knows what became of them: they
+// only read, or set something to what they say.
+var harmlessTwice = map[string]bool{
+	"Connect": true, "Logout": true, "GenerateQRCode": true,
+	"GetUserProfile": true, "SetUserProfile": true, "GetLastSeen": true,
+	"BlockUser": true, "UnblockUser": true, "GetUsersIBlocked": true, "GetUsersWhoBlockedMe": true,
+}
+
+// passes reports whether all that kind stands for may be over later. What stands for nothing may.
+func passes(kind error) bool {
+	switch kind {
+	case nil, ErrNotConnected, ErrNetwork, ErrRateLimited:
+		return true
+	}
+	joined, ok := kind.(interface{ Unwrap() []error })
+	if !ok {
+		return false
+	}
+	for _, k := range joined.Unwrap() {
+		if !passes(k) {
+			return false
+		}
+	}
+	return true
+}
+
+// outcomeOf reads the outcome off what a method ran into: off the first error in it that knows.
+// What that one wraps is its cause, which may be an error of another call: of the context's cause,
+// or of the caller's reader.
 func outcomeOf(err error) Outcome {
 	for err != nil {
 		if unsent.Marked(err) {
@@ -46,10 +100,27 @@ func outcomeOf(err error) Outcome {
 			return refusal(e.Answered() && e.Status/100 == 4 && e.Status != http.StatusRequestTimeout)
 		case *Error:
 			return e.Outcome
+		case interface{ Unwrap() []error }:
+			return outcomeOfAll(e.Unwrap())
 		}
 		err = errors.Unwrap(err)
 	}
 	return OutcomeUnknown
+}
+
+// outcomeOfAll is that of errors that came together. One of which nobody knows leaves all open, and
+// something was sent if it was for one of them.
+func outcomeOfAll(errs []error) Outcome {
+	all := OutcomeNotSent
+	for _, err := range errs {
+		switch outcomeOf(err) {
+		case OutcomeUnknown:
+			return OutcomeUnknown
+		case OutcomeRefused:
+			all = OutcomeRefused
+		}
+	}
+	return all
 }
 
 func refusal(refused bool) Outcome {

@@ -3,10 +3,13 @@ package sdk_test
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -115,6 +118,102 @@ func TestOutcomes(t *testing.T) {
 			require.Equal(t, tc.want.String(), got.String())
 		})
 	}
+}
+
+// New does no I/O: what it refuses was not sent. What is refused is said once.
+func TestOutcomeOfNew(t *testing.T) {
+	for text, change := range map[string]func(*sdk.Config){
+		"APIBaseURL begins with http://":       func(c *sdk.Config) { c.APIBaseURL = "http://api.example.com" },
+		"APIConfigURL begins with http://":     func(c *sdk.Config) { c.APIConfigURL = "http://api.example.com" },
+		"XMPPAddress has ws://x.example:80/ws": func(c *sdk.Config) { c.XMPPAddress = "ws://x.example:80/ws" },
+		"HTTPClient permits TLS before 1.2, set MinVersion in its TLSClientConfig": func(c *sdk.Config) {
+			old := &tls.Config{MinVersion: tls.VersionTLS10}
+			c.HTTPClient = &http.Client{Transport: &http.Transport{TLSClientConfig: old}}
+		},
+	} {
+		cfg := sdk.Config{LicenseKey: "key"}
+		change(&cfg)
+		_, err := sdk.New(cfg)
+		require.ErrorIs(t, err, sdk.ErrInsecure)
+		require.Equal(t, sdk.OutcomeNotSent.String(), outcomeTold(t, err).String())
+		const said = "sdk: New: Unencrypted connection refused, set Config.AllowInsecure to permit it (400): "
+		require.EqualError(t, err, said+text)
+	}
+	_, err := sdk.New(sdk.Config{})
+	require.Equal(t, sdk.OutcomeNotSent.String(), outcomeTold(t, err).String())
+}
+
+// A service that hands out an address without TLS is not asked.
+func TestOutcomeOfAnUnencryptedService(t *testing.T) {
+	cfg := sdktest.New(t).Config()
+	cfg.APIBaseURL = ""
+	g := behindGateway(t, &cfg)
+	g.answers("", func(*http.Request) *http.Response {
+		return told(200, `{"status":200,"data":{"apiBaseUrl":"http://api.example.com"}}`)
+	})
+	_, err := newClient(t, cfg).Register(t.Context(), "alice")
+	require.ErrorIs(t, err, sdk.ErrInsecure)
+	require.Equal(t, sdk.OutcomeNotSent.String(), outcomeTold(t, err).String())
+	require.ErrorContains(t, err, "permit it (400): the base URL begins with http://")
+}
+
+// What came of the upload is what came of the call: the picture's file was closed as well.
+func TestOutcomeOfAProfilePicture(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "a.png")
+	require.NoError(t, os.WriteFile(file, []byte("\x89PNG\r\n\x1a\n"), 0o600))
+	pictures := map[string]func() sdk.Image{
+		"file": func() sdk.Image { return sdk.ImageFile(file) },
+		"reader": func() sdk.Image {
+			return sdk.ImageReader("a.png", "image/png", strings.NewReader("x"), 1)
+		},
+	}
+	for kind, picture := range pictures {
+		for _, tc := range []struct {
+			name  string
+			fault func(g *gateway)
+			want  sdk.Outcome
+		}{
+			{"refused", func(g *gateway) { g.answers("media/", always(413)) }, sdk.OutcomeRefused},
+			{"breakdown", func(g *gateway) { g.answers("media/", always(500)) }, sdk.OutcomeUnknown},
+			{"unreachable", (*gateway).vanish, sdk.OutcomeNotSent},
+		} {
+			t.Run(kind+" "+tc.name, func(t *testing.T) {
+				t.Parallel()
+				cfg := quick(sdktest.New(t).Config())
+				g := behindGateway(t, &cfg)
+				client := login(t, cfg, "alice")
+				tc.fault(g)
+				_, err := client.SetUserProfile(t.Context(), sdk.ProfileUpdate{Email: "a@example.com", Image: picture()})
+				require.Equal(t, tc.want.String(), outcomeTold(t, err).String(), "%v", err)
+			})
+		}
+	}
+}
+
+// A profile that is larger than a stanza is the caller's mistake, and told before its picture is
+// stored.
+func TestOutcomeOfALargeProfile(t *testing.T) {
+	srv := sdktest.New(t)
+	client := login(t, quick(srv.Config()), "alice")
+	for field, p := range map[string]sdk.ProfileUpdate{
+		"Status": {Status: strings.Repeat("x", 1<<20)},
+		"Name":   {Name: strings.Repeat("<", 400<<10), Status: "here"},
+		"Image":  {Image: sdk.ImageURL("https://example.com/" + strings.Repeat("x", 1<<20))},
+	} {
+		p.Email = "a@example.com"
+		if field != "Image" {
+			p.Image = sdk.ImageReader("a.png", "image/png", strings.NewReader("x"), 1)
+		}
+		res, err := client.SetUserProfile(t.Context(), p)
+		answered(t, 400, res.Message, sdk.ErrInvalidArgument, res, err)
+		require.Contains(t, res.Message, field+" is too large")
+		require.Equal(t, sdk.OutcomeNotSent.String(), outcomeTold(t, err).String())
+	}
+	require.False(t, seen(srv, "media/"))
+	_, err := client.SetUserProfile(t.Context(), sdk.ProfileUpdate{
+		Email: "a@example.com", Status: strings.Repeat("x", 100<<10),
+	})
+	require.NoError(t, err, "the session is still up")
 }
 
 const bobJID = "bob@xmpp.mirrorfly.test"

@@ -156,8 +156,9 @@ func (c *Client) profileIV(me account) string {
 // afterwards. A picture from a file or a reader is uploaded first, never encrypted. The
 // service pushes the new profile to contacts and to the own devices: OnUserProfile.
 //
-// Errors: 400 ErrInvalidArgument for a missing or malformed Email or a picture that can't be read; 500
-// ErrNotConnected; 500 "Request Failed" with a Condition; the upload's status with "Media Upload Failed".
+// Errors: 400 ErrInvalidArgument for a missing or malformed Email, a picture that cannot be read or
+// more than 1 MiB; 500 ErrNotConnected; 500 "Request Failed" with a Condition; the upload's status
+// with "Media Upload Failed".
 func (c *Client) SetUserProfile(ctx context.Context, p ProfileUpdate) (Result[ProfileImage], error) {
 	return run(ctx, c, "SetUserProfile", success, func(ctx context.Context) (ProfileImage, error) {
 		me, err := c.checkRegistered()
@@ -167,6 +168,10 @@ func (c *Client) SetUserProfile(ctx context.Context, p ProfileUpdate) (Result[Pr
 		if err := validate(emailFormat("email", p.Email), required("email", p.Email)); err != nil {
 			return ProfileImage{}, err
 		}
+		card := c.sealedVCard(me, p)
+		if !card.Fits() {
+			return ProfileImage{}, p.tooLarge()
+		}
 		s, err := c.session()
 		if err != nil {
 			return ProfileImage{}, err
@@ -175,16 +180,31 @@ func (c *Client) SetUserProfile(ctx context.Context, p ProfileUpdate) (Result[Pr
 		if err != nil {
 			return ProfileImage{}, err
 		}
-		return image, s.SetVCard(ctx, c.sealedVCard(me, p, image))
+		card.Image, card.ThumbImage = image.FileToken, image.FileTokenThumb
+		return image, s.SetVCard(ctx, card)
 	})
 }
 
-func (c *Client) sealedVCard(me account, p ProfileUpdate, image ProfileImage) xmpp.VCard {
+// tooLarge names the field that makes p larger than a stanza may be.
+func (p ProfileUpdate) tooLarge() error {
+	name, most := "Name", len(p.Name)
+	for _, field := range []struct{ name, value string }{
+		{"Image", p.Image.url}, {"Status", p.Status}, {"MobileNumber", p.MobileNumber}, {"Email", p.Email},
+	} {
+		if len(field.value) > most {
+			name, most = field.name, len(field.value)
+		}
+	}
+	return invalid("%s is too large, it has %d bytes: a whole profile has 1 MiB on the wire", name, most)
+}
+
+// sealedVCard is p on the wire. A picture that is at the service already is in it.
+func (c *Client) sealedVCard(me account, p ProfileUpdate) xmpp.VCard {
 	iv := c.profileIV(me)
 	return xmpp.VCard{
 		NickName:     seal.Seal(p.Name, me.username, iv),
-		Image:        image.FileToken,
-		ThumbImage:   image.FileTokenThumb,
+		Image:        p.Image.url,
+		ThumbImage:   p.Image.url,
 		Email:        seal.Seal(p.Email, me.username, iv),
 		MobileNumber: seal.Seal(p.MobileNumber, me.username, iv),
 		Status:       p.Status,

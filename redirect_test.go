@@ -43,6 +43,7 @@ func TestRedirectedWrite(t *testing.T) {
 				})
 				err := write(t.Context(), client)
 				require.ErrorIs(t, err, &sdk.Error{StatusCode: 500})
+				require.ErrorIs(t, err, sdk.ErrNetwork, "it is no answer of the service")
 				require.Equal(t, sdk.OutcomeUnknown, outcomeTold(t, err), "303 may be the answer to what was done")
 				require.Zero(t, g.count(http.MethodGet, path))
 				_, err = client.GetCurrentUserJID()

@@ -205,7 +205,7 @@ func (cfg *Config) setDefaults() error {
 		}
 		err := rest.CheckBaseURL(u.raw, cfg.AllowInsecure)
 		if errors.Is(err, rest.ErrInsecure) {
-			return fmt.Errorf("%s: %w", u.name, err)
+			return insecure(fmt.Errorf("%s begins with http://", u.name))
 		}
 		if err != nil {
 			return &Error{StatusCode: http.StatusBadRequest, Message: "Invalid api base url", Err: fmt.Errorf("%s must be a URL such as https://api.example.com/api/v1, without user, query and fragment", u.name), Outcome: OutcomeNotSent, kind: ErrInvalidArgument}
@@ -265,7 +265,7 @@ func (cfg *Config) addresses() ([]xmpp.Address, error) {
 	}
 	for _, a := range addresses {
 		if a.Scheme == "ws" && !cfg.AllowInsecure {
-			return nil, fmt.Errorf("%s: %w", a, xmpp.ErrInsecure)
+			return nil, insecure(fmt.Errorf("XMPPAddress has %s", a))
 		}
 	}
 	return addresses, nil
@@ -310,6 +310,7 @@ func answer[T any](ctx *call, c *Client, op, ok string, f func(context.Context) 
 	if err != nil {
 		c.awaitEnd(ctx)
 		e := explain(ctx, op, err)
+		e.spent = e.spent || ctx.givenUp()
 		return Result[T]{StatusCode: e.StatusCode, Message: e.Message}, e
 	}
 	return Result[T]{StatusCode: statusOK, Message: ok, Data: data}, nil

@@ -41,13 +41,13 @@ var (
 	ErrNotRegistered      = errors.New("not registered")           // 400, Connect was not called or the account is gone
 	ErrNotConnected       = errors.New("not connected")            // 500, no XMPP connection, or it went away
 	ErrInvalidCredentials = errors.New("invalid credentials")      // 400 or 401, wrong user name or password
-	ErrBlockedByAdmin     = errors.New("blocked by admin")         // 403 from Connect
+	ErrBlockedByAdmin     = errors.New("blocked by admin")         // 403 from Connect and Register
 	ErrFeatureUnavailable = errors.New("feature not in plan")      // 403, the plan lacks the feature
-	ErrMaxSessions        = errors.New("maximum sessions reached") // 405 from Register
+	ErrMaxSessions        = errors.New("maximum sessions reached") // 405 or 403 from Register
 	ErrAlreadyLoggedIn    = errors.New("already logged in")        // 409 from Connect
 	ErrUserNotFound       = errors.New("user not found")           // 400 from GetUserProfile
 	ErrRateLimited        = errors.New("rate limited")             // 429, see Error.RetryAfter
-	ErrNetwork            = errors.New("network failure")          // 599, the service could not be reached in time
+	ErrNetwork            = errors.New("network failure")          // 599, not reached in time; or the code of a gateway
 	ErrInsecure           = errors.New("unencrypted connection")   // 400, set Config.AllowInsecure to permit it
 	ErrQRExpired          = errors.New("QR code expired")          // 410, not scanned in time
 	ErrClosed             = errors.New("client is closed")         // 500, after Close
@@ -60,11 +60,12 @@ type Error struct {
 	StatusCode int           // the same number the JavaScript SDK would return
 	Message    string        // the same text
 	Condition  string        // XMPP error condition, e.g. "item-not-found"; empty for REST
-	Outcome    Outcome       // whether it is safe to make the call again
+	Outcome    Outcome       // what became of the call; see also Retryable
 	RetryAfter time.Duration // how long to wait before the next try, when the service said so
 	Err        error         // cause
 
-	kind error // the sentinel or sentinels that this error matches
+	kind  error // the sentinel or sentinels that this error matches
+	spent bool  // the call cannot be made as it was: its context has ended, or its writer has a part
 }
 
 // Error reads "sdk: Op: Message (StatusCode): condition: cause; what to do about it", as one printable line whatever a server has written.
@@ -107,6 +108,7 @@ func invalid(format string, args ...any) error {
 	return &Error{StatusCode: http.StatusBadRequest, Message: fmt.Sprintf(format, args...), Outcome: OutcomeNotSent, kind: ErrInvalidArgument}
 }
 
+// insecure refuses what would not be encrypted; err says where that is.
 func insecure(err error) *Error {
 	return &Error{
 		StatusCode: http.StatusBadRequest, Outcome: OutcomeNotSent, kind: ErrInsecure, Err: err,
@@ -145,10 +147,17 @@ func classify(ctx context.Context, err error) Error {
 	switch {
 	case isOwn:
 		return *own
-	case errors.Is(err, rest.ErrInsecure), errors.Is(err, xmpp.ErrInsecure):
+	case errors.Is(err, rest.ErrInsecure) && errors.As(err, &answer):
+		return *insecure(answer.Err)
+	case errors.Is(err, xmpp.ErrInsecure):
 		return *insecure(err)
 	case errors.Is(err, rest.ErrSource):
 		return Error{StatusCode: http.StatusBadRequest, Message: rest.ErrSource.Error(), Err: err, kind: ErrInvalidArgument}
+	case errors.Is(err, xmpp.ErrRequestSize):
+		return Error{
+			StatusCode: http.StatusBadRequest, Message: "Request is larger than 1 MiB",
+			Err: err, kind: ErrInvalidArgument,
+		}
 	case errors.As(err, &refused) && !errors.As(err, &answer): // one below an answer is a cause
 		return Error{StatusCode: http.StatusInternalServerError, Message: "Request Failed", Condition: refused.Condition, Err: err}
 	case errors.As(err, &answer) && answer.Status != statusNetwork && answer.Status != statusCancelled:
@@ -178,8 +187,11 @@ const (
 
 func fromService(answer *rest.Error) Error {
 	e := Error{StatusCode: answer.Status, Message: answer.Message, RetryAfter: answer.RetryAfter, Err: answer.Err}
-	if answer.Status == http.StatusTooManyRequests {
+	switch {
+	case answer.Status == http.StatusTooManyRequests:
 		e.kind = ErrRateLimited
+	case answer.Away():
+		e.kind = ErrNetwork
 	}
 	return e
 }

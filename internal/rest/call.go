@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"mime"
@@ -34,6 +35,7 @@ type request struct {
 	auth       bool    // with the token, and with a re-login when it has expired
 	idempotent bool    // may be repeated after the server may have seen it
 	storage    bool    // goes to an object store, where a 500 means "try again"
+	bare       bool    // its data may come without the envelope
 	transfer   bool    // moves a file: bounded by standing still, not by duration
 	attempt    int
 	asked      atomic.Bool // the attempt under way: its transport has asked for a connection
@@ -92,7 +94,14 @@ func (c *Client) json(ctx context.Context, r *request, out any) error {
 	if err != nil || out == nil {
 		return err
 	}
-	if json.Unmarshal(answer.Data, out) != nil {
+	data := answer.Data
+	switch {
+	case data == nil && !answer.Status.told && r.bare:
+		data = answer.whole
+	case isEmptyList(data):
+		data = json.RawMessage("null")
+	}
+	if json.Unmarshal(data, out) != nil {
 		return unexpected("no usable data")
 	}
 	return nil
@@ -239,12 +248,14 @@ func (c *Client) newRequest(ctx context.Context, r *request, token string, watch
 // envelope is the frame of every JSON answer: {status, message, data}.
 type envelope struct {
 	Status  status          `json:"status"`
-	Message text            `json:"message"`
+	Message words           `json:"message"`
 	Data    json.RawMessage `json:"data"`
+
+	whole json.RawMessage // with the frame
 }
 
-// readEnvelope reads a bounded answer. The status in the body decides; without one
-// the HTTP status does.
+// readEnvelope reads a bounded answer. The status in the body decides; without one the HTTP status
+// does. An error that is not in an envelope is none of the service, unless it asks to wait.
 func (c *Client) readEnvelope(ctx context.Context, resp *http.Response, watch *watch) (*envelope, error) {
 	limit := int64(maxJSON)
 	good := resp.StatusCode/100 == 2
@@ -255,31 +266,55 @@ func (c *Client) readEnvelope(ctx context.Context, resp *http.Response, watch *w
 	if err != nil && (good || ctx.Err() != nil) {
 		return nil, networkError(ctx, err)
 	}
-	return c.readAnswer(resp, raw, int64(len(raw)) > limit)
+	answer, err := c.readAnswer(resp, raw, int64(len(raw)) > limit)
+	if e := asError(err); e != nil && !e.enveloped {
+		e.away = e.Status/100 != 2 && e.Status != http.StatusTooManyRequests
+	}
+	return answer, err
 }
 
 func (c *Client) readAnswer(resp *http.Response, raw []byte, tooLong bool) (*envelope, error) {
-	e := &Error{Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header, c.cfg.Now()), answered: resp.StatusCode}
-	var answer envelope
+	e := &Error{
+		Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header, time.Now()),
+		answered: resp.StatusCode, away: isAway(resp.StatusCode), clock: c.clockAhead(resp.Header),
+	}
+	good := resp.StatusCode/100 == 2
+	raw = bytes.TrimPrefix(raw, byteOrderMark)
+	answer := envelope{whole: raw}
 	switch {
-	case tooLong && resp.StatusCode/100 == 2:
+	case tooLong && good:
 		e.Status, e.Message = http.StatusInternalServerError, "Unexpected answer: larger than 4 MiB"
 		return nil, e
 	case len(bytes.TrimSpace(raw)) == 0: // nothing but the HTTP status
 	case tooLong, bytes.TrimSpace(raw)[0] != '{', json.Unmarshal(raw, &answer) != nil:
 		return nil, notEnvelope(resp, e)
 	}
-	if answer.Status.told {
+	if e.enveloped = answer.Status.told; e.enveloped {
 		e.Status = answer.Status.code
 	}
 	if e.Status == http.StatusOK {
 		return &answer, nil
 	}
-	e.Message = plain.Clip(string(answer.Message), maxText)
-	if e.Message == "" && resp.StatusCode/100 != 2 {
+	e.told = e.enveloped && (answer.Message.told || good)
+	e.away = isAway(e.Status)
+	e.Message = plain.Clip(string(answer.Message.text), maxText)
+	switch {
+	case e.Message != "":
+	case !good:
 		e.Message = failedWith(resp.StatusCode)
+	case !e.enveloped:
+		e.Message = fmt.Sprintf("Unexpected answer: HTTP status %d without a body", resp.StatusCode)
 	}
 	return nil, e
+}
+
+// isAway reports whether status says "later" (RFC 9110 15.6.3 to 15.6.5).
+func isAway(status int) bool {
+	switch status {
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	return false
 }
 
 // notEnvelope says what came instead of the service's JSON: often the page of a proxy.

@@ -161,6 +161,72 @@ func TestRegisterReplies(t *testing.T) {
 	}
 }
 
+// The documentation of the service prints the answer of a trial registration without its envelope.
+func TestRegisterWithoutTheEnvelope(t *testing.T) {
+	const account = `{"token":"t","username":"u1","password":"p1","isExisting":false,"isProfileUpdated":1,` +
+		`"config":{"xmppHost":"h"}}`
+	want := &Account{
+		Username: "u1", Password: "p1", IsProfileUpdated: true, Trial: true,
+		Service: Service{XMPPHost: "h", Features: AllFeatures()},
+	}
+	for name, tc := range map[string]struct {
+		code int
+		body string
+		want *Account
+	}{
+		"bare":                      {200, account, want},
+		"behind a byte order mark":  {200, "\uFEFF" + account, want},
+		"another code":              {201, account, nil},
+		"refused":                   {400, account, nil},
+		"neither":                   {200, `{"message":"ok"}`, nil},
+		"empty":                     {200, ``, nil},
+		"in a list":                 {200, `[` + account + `]`, nil},
+		"status and no data":        {200, `{"status":200,"username":"u1","password":"p1"}`, nil},
+		"the envelope has the word": {200, `{"username":"x","password":"x","data":` + account + `}`, want},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t, handlers{"POST /sandbox/register": answer(tc.code, tc.body)})
+			got, err := connect(t, s.URL).Register(t.Context(), Registration{UserIdentifier: "u"})
+			if tc.want == nil {
+				fail(t, err)
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, tc.want, got)
+		})
+	}
+	s := serve(t, handlers{"POST /login": answer(200, `{"token":"tok-1"}`)})
+	fail(t, connect(t, s.URL).Login(t.Context(), "u", "p", "p")) // only registration is documented so
+}
+
+// An object without fields is a list without elements to some servers: it is no data, which matters
+// only where there must be some.
+func TestEmptyListIsNoData(t *testing.T) {
+	empty := answer(200, "\uFEFF"+`{"status":200,"message":"ok","data":[ ]}`)
+	s := serve(t, handlers{
+		"POST /moderation/feedback": empty, "POST /login": empty, "GET /contacts/vcard": empty,
+		"GET /users/config": empty, "POST /sandbox/register": empty,
+	})
+	c := connect(t, s.URL)
+	require.NoError(t, c.Feedback(t.Context(), "a", "b"))
+	require.ErrorContains(t, c.Login(t.Context(), "u", "p", "p"), "no usable token")
+	_, err := c.Profile(t.Context(), "bob")
+	require.ErrorContains(t, err, "no profile")
+	_, err = c.ServiceConfig(t.Context(), "u")
+	require.ErrorContains(t, err, "no configuration")
+	_, err = c.Register(t.Context(), Registration{UserIdentifier: "u"})
+	require.ErrorContains(t, err, "an account without user name or password")
+}
+
+// Sealed data may begin with a byte order mark, too.
+func TestByteOrderMarkInSealedData(t *testing.T) {
+	sealed := seal.Seal("\uFEFF"+`{"username":"u1","password":"p1"}`, seal.Triple(license), seal.ConstIV)
+	s := serve(t, handlers{"POST /sandbox/register": answer(200, `{"status":200,"data":`+toJSON(t, sealed)+`}`)})
+	got, err := connect(t, s.URL).Register(t.Context(), Registration{UserIdentifier: "u"})
+	require.NoError(t, err)
+	require.Equal(t, "u1", got.Username)
+}
+
 func TestRegisterMaxSessions(t *testing.T) {
 	s := serve(t, handlers{"POST /sandbox/register": sequence(
 		answer(200, `{"status":400,"message":"You have reached maximum sessions allowed."}`),

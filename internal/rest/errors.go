@@ -35,6 +35,14 @@ type Error struct {
 
 	answered int     // HTTP status of the answer, 0: none
 	failure  failure // how far the request got when there was none
+	// enveloped: the body had a status.
+	enveloped bool
+	// told: it had a text, too, as the service's own envelope has, and no gateway's.
+	told bool
+	// away: this is no word of the service, or the word that it is not there.
+	away bool
+	// clock is how far our clock is ahead of that of who answered, see ClockOff.
+	clock time.Duration
 }
 
 // failure says what is known about a request that got no complete answer.
@@ -61,6 +69,18 @@ func (e *Error) Unwrap() error { return e.Err }
 // Answered reports whether the error is what the service, or the storage behind it,
 // answered.
 func (e *Error) Answered() bool { return e.answered != 0 }
+
+// Told reports whether the service itself said so, in its envelope (protocol.md 1.4). Who stands
+// before it, such as a proxy or a firewall, answers with codes of the same numbers and knows
+// nothing of accounts.
+func (e *Error) Told() bool { return e.told }
+
+// Away reports whether this is no answer of the service, or one that says that it is not there at
+// the moment (502, 503, 504; RFC 9110 15.6.3 to 15.6.5).
+func (e *Error) Away() bool {
+	inner, _ := e.Err.(*Error) // which e tells in other words
+	return e.away || inner != nil && inner.Away()
+}
 
 // ContextError is the error of a call that ends because ctx has ended.
 func ContextError(ctx context.Context) error { return contextError(ctx) }
@@ -91,8 +111,12 @@ func unexpected(format string, args ...any) *Error {
 	return &Error{Status: http.StatusInternalServerError, Message: "Unexpected answer: " + what}
 }
 
-func insecure() *Error {
-	return &Error{Status: http.StatusBadRequest, Message: "Unencrypted connection refused", Err: ErrInsecure}
+// insecure refuses what would not be encrypted; where says what that is.
+func insecure(where string) *Error {
+	return &Error{
+		Status: http.StatusBadRequest, Message: "Unencrypted connection refused",
+		Err: &hiddenError{text: where, err: ErrInsecure},
+	}
 }
 
 // contextError tells why ctx ended. Call it only when it has.
@@ -124,9 +148,9 @@ func networkError(ctx context.Context, err error) *Error {
 	}
 	switch {
 	case errors.Is(err, ErrInsecure):
-		return insecure()
+		return insecure("redirect from https to http")
 	case errors.Is(err, errRedirect):
-		return &Error{Status: http.StatusInternalServerError, Message: "Redirect refused", Err: err}
+		return &Error{Status: http.StatusInternalServerError, Message: "Redirect refused", Err: err, away: true}
 	}
 	message := "Network Error"
 	var timeout net.Error

@@ -200,7 +200,7 @@ func (c *Client) checkForeign(raw string) error {
 	case err != nil || u.Hostname() == "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https":
 		return unexpected("not an absolute http(s) URL without a user")
 	case u.Scheme == "http" && !c.cfg.AllowInsecure:
-		return insecure()
+		return insecure("the file is at http://")
 	}
 	return nil
 }
@@ -338,7 +338,7 @@ func (c *Client) refused(resp *http.Response, m *Media, own bool) error {
 
 func isRefusal(raw []byte) bool {
 	var fields map[string]any
-	if len(raw) > maxError || json.Unmarshal(raw, &fields) != nil {
+	if len(raw) > maxError || json.Unmarshal(bytes.TrimPrefix(raw, byteOrderMark), &fields) != nil {
 		return false
 	}
 	code, numeric := fields["status"].(float64)

@@ -55,7 +55,11 @@ func TestOutcomes(t *testing.T) {
 		{"HTTP status with a message", answer(403, `{"message":"blocked"}`), 403, "blocked", ""},
 		{"HTTP status alone", answer(500, ``), 500, "Request failed with status code 500", ""},
 		{"HTTP status, empty object", answer(418, `{}`), 418, "Request failed with status code 418", ""},
-		{"no content", answer(204, ``), 204, "", ""},
+		{"no content", answer(204, ``), 204, "Unexpected answer: HTTP status 204 without a body", ""},
+		{"accepted", answer(202, ``), 202, "Unexpected answer: HTTP status 202 without a body", ""},
+		{"byte order mark", answer(200, "\uFEFF"+plainOK), 200, "", ""},
+		{"byte order mark, error", answer(400, "\uFEFF"+`{"status":403,"message":"no"}`), 403, "no", ""},
+		{"nothing but a byte order mark", answer(200, "\uFEFF"), 200, "", ""},
 		{"page instead of JSON", typed("text/html; charset=utf-8", 200, "<html>hi</html>"), 500, "Unexpected answer: text/html instead of a JSON object, HTTP status 200", ""},
 		{"error page", typed("text/html", 404, "<html>hi</html>"), 404, "Request failed with status code 404", "text/html instead of a JSON object"},
 		{"long error page", typed("text/html", 404, long+"x"), 404, "Request failed with status code 404", "text/html"},
@@ -85,6 +89,48 @@ func TestOutcomes(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Who has answered: the service, in its envelope, or somebody in its place.
+func TestWhoAnswered(t *testing.T) {
+	to := "/elsewhere"
+	for _, tc := range []struct {
+		name       string
+		answer     http.HandlerFunc
+		told, away bool
+	}{
+		{"envelope", answer(400, `{"status":400,"message":"no"}`), true, false},
+		{"envelope with an empty text", answer(400, `{"status":400,"message":""}`), true, false},
+		{"envelope over HTTP 200", answer(200, `{"status":400}`), true, false},
+		{"no text", answer(400, `{"status":400}`), false, false},
+		{"text of the wrong type", answer(400, `{"status":400,"message":{}}`), false, false},
+		{"no status", answer(400, `{"message":"Forbidden"}`), false, true},
+		{"empty object", answer(400, `{}`), false, true},
+		{"no body", answer(400, ``), false, true},
+		{"page", typed("text/html", 400, "<html>"), false, true},
+		{"page as success", typed("text/html", 200, "<html>"), false, true},
+		{"cut", answer(200, `{"status":200,`), false, true},
+		{"success without a body", answer(204, ``), false, false},
+		{"wait", answer(429, ``), false, false},
+		{"redirect", redirect(303, &to), false, true},
+		{"away", answer(503, `{"status":503,"message":"busy"}`), true, true},
+		{"away in the envelope", answer(200, `{"status":504,"message":"busy"}`), true, true},
+		{"broken", answer(500, `{"status":500,"message":"boom"}`), true, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := serve(t, handlers{"POST /moderation/feedback": tc.answer})
+			e := fail(t, connect(t, s.URL).Feedback(t.Context(), "a", "b"))
+			require.Equal(t, tc.told, e.Told(), "told")
+			require.Equal(t, tc.away, e.Away(), "away")
+		})
+	}
+	s := serve(t, handlers{"POST /media/": answer(503, ""), "GET /media/t": typed("text/html", 404, "<html>")})
+	c := connect(t, s.URL)
+	_, err := c.UploadProfileImage(t.Context(), "u", File{Name: "a", ContentType: "a/b", Reader: strings.NewReader("")})
+	require.Equal(t, "Media Upload Failed", fail(t, err).Message)
+	require.True(t, fail(t, err).Away(), "also in other words")
+	_, err = c.GetMedia(t.Context(), "t")
+	require.False(t, fail(t, err).Away(), "a storage has no envelope")
 }
 
 func TestCancelledAndLate(t *testing.T) {
@@ -293,9 +339,10 @@ func TestRepetition(t *testing.T) {
 }
 
 func TestDelays(t *testing.T) {
+	const date = "Tue, 14 Nov 2023 22:13:20 GMT" // of the answer; the client's clock says something else
 	s := serve(t, handlers{"GET /contacts/vcard": sequence(
 		withHeader("Retry-After", "7", answer(503, "")),
-		withHeader("Retry-After", "Tue, 14 Nov 2023 22:13:45 GMT", answer(503, "")), // 25 s after the client's clock
+		withHeader("Date", date, withHeader("Retry-After", "Tue, 14 Nov 2023 22:13:45 GMT", answer(503, ""))),
 		withHeader("Retry-After", "tomorrow", answer(503, "")),
 	)})
 	c := connect(t, s.URL)

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -49,7 +50,8 @@ type licensedRegistration struct {
 }
 
 // Register makes an account, or a new session of an existing one (protocol.md 3).
-// Too many sessions is status 405. The account is not remembered: Login does that.
+// Too many sessions, in the JavaScript SDK's words, is status 405. The account is not
+// remembered: Login does that.
 func (c *Client) Register(ctx context.Context, reg Registration) (*Account, error) {
 	s, err := c.locate(ctx)
 	if err != nil {
@@ -65,7 +67,7 @@ func (c *Client) Register(ctx context.Context, reg Registration) (*Account, erro
 	var data json.RawMessage
 	if err := c.post(ctx, r, body, &data); err != nil {
 		if e := asError(err); e.Message == maxSessions {
-			e.Status = http.StatusMethodNotAllowed
+			e.Status, e.told = http.StatusMethodNotAllowed, true
 		}
 		return nil, err
 	}
@@ -80,7 +82,7 @@ func (c *Client) Register(ctx context.Context, reg Registration) (*Account, erro
 func (c *Client) registration(trial bool, reg Registration) (*request, any, error) {
 	const device = "web"
 	if trial {
-		return &request{op: "register", path: "/sandbox/register"}, trialRegistration{
+		return &request{op: "register", path: "/sandbox/register", bare: true}, trialRegistration{
 			DeviceType: device, DeviceID: uuid.New(), MobileNumber: reg.UserIdentifier, LicenseKey: c.cfg.LicenseKey,
 			UserIdentifier: reg.UserIdentifier, ForceRegister: reg.Force, MetaData: reg.Metadata,
 		}, nil
@@ -127,7 +129,7 @@ const maxData = 256 << 10
 func (c *Client) openData(data json.RawMessage, keyString string, out any) error {
 	var sealed string
 	if json.Unmarshal(data, &sealed) == nil && sealed != "" {
-		data = json.RawMessage(seal.Open(sealed, keyString, seal.ConstIV))
+		data = bytes.TrimPrefix([]byte(seal.Open(sealed, keyString, seal.ConstIV)), byteOrderMark)
 	}
 	if len(data) > maxData {
 		return unexpected("data of %d bytes", len(data))

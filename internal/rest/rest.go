@@ -30,7 +30,7 @@ type Config struct {
 	UserAgent      string           // empty: the default of net/http
 	RequestTimeout time.Duration    // bounds shared work that no caller's context owns, and how long a transfer may stand still; 0: 30s
 	Logger         *slog.Logger     // nil: silent
-	Now            func() time.Time // clock of timestamps and of Retry-After dates; nil: time.Now
+	Now            func() time.Time // clock of the time stamp in licensed passwords; nil: time.Now
 }
 
 // Client talks to one service for one account at a time. It is safe for

@@ -58,17 +58,13 @@ func (r *request) mayRepeat(e *Error) bool {
 	case e.answered == 0:
 		return e.failure == failedBroken
 	}
-	switch e.Status {
-	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		return true
-	case http.StatusInternalServerError:
-		return r.storage && e.answered == http.StatusInternalServerError
-	}
-	return false
+	return isAway(e.Status) ||
+		r.storage && e.Status == http.StatusInternalServerError && e.answered == http.StatusInternalServerError
 }
 
 // retryAfter reads the header of that name, in seconds or as a date (RFC 9110
-// 10.2.3); 0: none.
+// 10.2.3); 0: none. A date goes by the clock of who wrote it, which is told in the
+// same answer; now counts where it is not.
 func retryAfter(h http.Header, now time.Time) time.Duration {
 	value := h.Get("Retry-After")
 	if value == "" {
@@ -77,8 +73,12 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 	if seconds, err := strconv.ParseInt(value, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) { // then seconds is the largest
 		return time.Duration(min(max(seconds, 0), math.MaxInt64/int64(time.Second))) * time.Second
 	}
-	if at, err := http.ParseTime(value); err == nil {
-		return max(at.Sub(now), 0)
+	at, err := http.ParseTime(value)
+	if err != nil {
+		return 0
 	}
-	return 0
+	if date, err := http.ParseTime(h.Get("Date")); err == nil {
+		now = date
+	}
+	return max(at.Sub(now), 0)
 }

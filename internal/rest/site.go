@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/mirrorfly-go/sdk/internal/seal"
+	"github.com/mirrorfly-go/sdk/internal/unsent"
 )
 
 // site is where the service is.
@@ -31,7 +32,7 @@ func parseBase(raw string, allowInsecure bool) (string, error) {
 		return "", &Error{Status: http.StatusBadRequest, Message: "Invalid api base url"}
 	}
 	if u.Scheme == "http" && !allowInsecure {
-		return "", insecure()
+		return "", insecure("the base URL begins with http://")
 	}
 	base := strings.TrimRight(u.String(), "/")
 	if strings.HasPrefix(raw, base) {
@@ -52,14 +53,14 @@ func (c *Client) Trial(ctx context.Context) (bool, error) {
 
 // locate returns the service's address; the first call without a configured one
 // looks it up, at the same time for everybody who asks (protocol.md 1.3). A failed
-// lookup is not remembered.
+// lookup is not remembered. What needed the address was not sent then.
 func (c *Client) locate(ctx context.Context) (site, error) {
 	c.mu.Lock()
 	if c.site == (site{}) && c.cfg.BaseURL != "" {
 		base, err := parseBase(c.cfg.BaseURL, c.cfg.AllowInsecure)
 		if err != nil {
 			c.mu.Unlock()
-			return site{}, err
+			return site{}, unsent.Mark(err)
 		}
 		c.site = site{base: base, trial: c.cfg.Trial}
 	}
@@ -73,7 +74,7 @@ func (c *Client) locate(ctx context.Context) (site, error) {
 	}
 	c.mu.Unlock()
 	if err := f.join(ctx); err != nil {
-		return site{}, err
+		return site{}, unsent.Mark(err)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -12,6 +12,8 @@ import (
 	"net/textproto"
 	"strings"
 	"unicode"
+
+	"github.com/mirrorfly-go/sdk/internal/unsent"
 )
 
 // File is a file to upload. It is sent as it is read, never held in memory.
@@ -48,7 +50,13 @@ type Uploaded struct {
 func (c *Client) UploadProfileImage(ctx context.Context, toUser string, f File) (Uploaded, error) {
 	done, err := c.PostMedia(ctx, Form{Type: "profile", ToUser: toUser, File: f})
 	if e := asError(err); e != nil && (e.answered != 0 || e.Status == statusNetwork && ctx.Err() == nil) {
-		err = &Error{Status: e.Status, Message: "Media Upload Failed", RetryAfter: e.RetryAfter, Err: e, answered: e.answered}
+		failed := &Error{
+			Status: e.Status, Message: "Media Upload Failed", RetryAfter: e.RetryAfter, Err: e, answered: e.answered,
+		}
+		if unsent.Is(err) {
+			return done, unsent.Mark(failed)
+		}
+		return done, failed
 	}
 	return done, err
 }

@@ -10,6 +10,27 @@ import (
 // The types here read what a field may hold on the wire, and never fail: a field
 // of the wrong type is an absent one, so that one odd value does not cost the rest.
 
+// byteOrderMark is what some servers begin every text with.
+var byteOrderMark = []byte("\uFEFF")
+
+// isEmptyList reports whether data is [], which is what servers in PHP write for an object without
+// fields.
+func isEmptyList(data []byte) bool {
+	inner, isList := bytes.CutPrefix(data, []byte("["))
+	return isList && string(bytes.TrimSpace(inner)) == "]"
+}
+
+// words is a text that may not be there.
+type words struct {
+	told bool
+	text text
+}
+
+func (w *words) UnmarshalJSON(b []byte) error {
+	w.told = b[0] == '"'
+	return w.text.UnmarshalJSON(b)
+}
+
 // text is a string; a number stands for its digits.
 type text string
 

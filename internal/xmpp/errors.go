@@ -15,6 +15,8 @@ var (
 	// ErrNotConnected fails what is asked of a session that has ended. The same
 	// error matches the reason for which it ended.
 	ErrNotConnected = errors.New("not connected")
+	// ErrRequestSize refuses a request that is larger than a stanza may be.
+	ErrRequestSize = errors.New("request larger than 1 MiB")
 	// ErrInsecure refuses a connection without TLS; see Config.AllowInsecure.
 	ErrInsecure = errors.New("connection without TLS")
 )

@@ -252,9 +252,25 @@ type VCard struct {
 	Status       string
 }
 
-// SetVCard replaces our whole profile: all children, always, in this order (protocol.md 5.2).
+// Fits reports whether v can be sent: whether it leaves room in a stanza for what is around it.
+func (v VCard) Fits() bool {
+	const (
+		around  = 1 << 10
+		escaped = 5 // bytes that one byte may become
+	)
+	all := len(v.NickName) + len(v.Image) + len(v.ThumbImage) + len(v.Email) + len(v.MobileNumber) + len(v.Status)
+	return escaped*all <= maxFrame-around || len(v.markup().frame()) <= maxFrame-around
+}
+
+// SetVCard replaces our whole profile (protocol.md 5.2).
 func (s *Session) SetVCard(ctx context.Context, v VCard) error {
-	card := markup{space: nsVCard, name: "vCard", children: []markup{
+	_, err := s.request(ctx, "set vCard", &iq{kind: kindSet, payload: v.markup()}, JID{})
+	return err
+}
+
+// markup has all children, always, in this order (protocol.md 5.2).
+func (v VCard) markup() markup {
+	return markup{space: nsVCard, name: "vCard", children: []markup{
 		{name: "nickName", text: v.NickName},
 		{name: "image", text: v.Image},
 		{name: "thumbImage", text: v.ThumbImage},
@@ -262,8 +278,6 @@ func (s *Session) SetVCard(ctx context.Context, v VCard) error {
 		{name: "mobileNumber", text: v.MobileNumber},
 		{name: "status", text: v.Status},
 	}}
-	_, err := s.request(ctx, "set vCard", &iq{kind: kindSet, payload: card}, JID{})
-	return err
 }
 
 // Block puts a JID on our block list (protocol.md 5.4, XEP-0191).

@@ -236,7 +236,7 @@ func TestWaitersAreRemoved(t *testing.T) {
 	require.ErrorIs(t, c.Ping(ctx), context.Canceled, "a context that is done sends nothing")
 	require.Zero(t, c.pending())
 
-	require.ErrorIs(t, c.SetVCard(t.Context(), VCard{Status: strings.Repeat("x", maxFrame)}), errTooLarge)
+	require.ErrorIs(t, c.SetVCard(t.Context(), VCard{Status: strings.Repeat("x", maxFrame)}), ErrRequestSize)
 	require.Zero(t, c.pending())
 	require.NoError(t, c.Err(), "that was the request's fault")
 

@@ -27,7 +27,7 @@ type outgoing struct {
 // wait for the reply.
 func (s *Session) post(o outgoing, w *waiter) error {
 	if len(o.frame) > maxFrame {
-		return errTooLarge
+		return ErrRequestSize
 	}
 	s.mu.Lock()
 	switch {
