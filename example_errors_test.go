@@ -84,9 +84,11 @@ func ExampleError_Retryable() {
 		return err
 	}
 
-	srv.SetFault(sdktest.StepIQ, sdktest.FaultError) // a breakdown: nobody knows, and it does no harm
+	// A breakdown: nobody knows what came of it, and it does no harm twice.
+	srv.SetFault(sdktest.StepIQ, sdktest.FaultError)
 	fmt.Println(again(read))
-	srv.FailNext("moderation/feedback", 503, "busy") // it may have been taken all the same
+	// The same for a write, which may have been taken.
+	srv.FailNext("moderation/feedback", 503, "busy")
 	fmt.Println(again(send) != nil, len(srv.Feedback()))
 	// Output:
 	// again: 500 Request Failed

@@ -196,7 +196,8 @@ func TestRegisterWithoutTheEnvelope(t *testing.T) {
 		})
 	}
 	s := serve(t, handlers{"POST /login": answer(200, `{"token":"tok-1"}`)})
-	fail(t, connect(t, s.URL).Login(t.Context(), "u", "p", "p")) // only registration is documented so
+	// Only a registration is documented so.
+	fail(t, connect(t, s.URL).Login(t.Context(), "u", "p", "p"))
 }
 
 // An object without fields is a list without elements to some servers: it is no data, which matters

@@ -78,7 +78,8 @@ func (e *Error) Told() bool { return e.told }
 // Away reports whether this is no answer of the service, or one that says that it is not there at
 // the moment (502, 503, 504; RFC 9110 15.6.3 to 15.6.5).
 func (e *Error) Away() bool {
-	inner, _ := e.Err.(*Error) // which e tells in other words
+	// An error may tell another one in its own words.
+	inner, _ := e.Err.(*Error)
 	return e.away || inner != nil && inner.Away()
 }
 

@@ -23,7 +23,8 @@ func (o onceTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	r, ok := req.Context().Value(requestKey{}).(*request)
 	if ok && !r.idempotent && req.Method == http.MethodGet && req.Body == nil {
-		req = req.WithContext(req.Context()) // the one given stays as it is
+		// A copy: the request that was given stays as it is.
+		req = req.WithContext(req.Context())
 		req.Body = io.NopCloser(strings.NewReader(""))
 	}
 	return next.RoundTrip(req)

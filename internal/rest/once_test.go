@@ -28,7 +28,8 @@ func TestLogoutIsSentOnce(t *testing.T) {
 		all[at] = lose
 		s := serve(t, all)
 		c := connect(t, s.URL)
-		c.login(t) // the connection has been used
+		// The connection has been used then.
+		c.login(t)
 		err := c.Logout(t.Context())
 		require.Equal(t, 599, fail(t, err).Status)
 		require.False(t, unsent.Is(err), "it may have taken effect")

@@ -339,7 +339,8 @@ func TestRepetition(t *testing.T) {
 }
 
 func TestDelays(t *testing.T) {
-	const date = "Tue, 14 Nov 2023 22:13:20 GMT" // of the answer; the client's clock says something else
+	// The Date of an answer, which is not what the client's clock says.
+	const date = "Tue, 14 Nov 2023 22:13:20 GMT"
 	s := serve(t, handlers{"GET /contacts/vcard": sequence(
 		withHeader("Retry-After", "7", answer(503, "")),
 		withHeader("Date", date, withHeader("Retry-After", "Tue, 14 Nov 2023 22:13:45 GMT", answer(503, ""))),

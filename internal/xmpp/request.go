@@ -255,8 +255,9 @@ type VCard struct {
 // Fits reports whether v can be sent: whether it leaves room in a stanza for what is around it.
 func (v VCard) Fits() bool {
 	const (
-		around  = 1 << 10
-		escaped = 5 // bytes that one byte may become
+		around = 1 << 10
+		// escaped is how many bytes one byte may become.
+		escaped = 5
 	)
 	all := len(v.NickName) + len(v.Image) + len(v.ThumbImage) + len(v.Email) + len(v.MobileNumber) + len(v.Status)
 	return escaped*all <= maxFrame-around || len(v.markup().frame()) <= maxFrame-around
