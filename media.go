@@ -81,22 +81,22 @@ func checkUpload(m *MediaUpload) error {
 // the authorization unless it is the service's own. After an error w holds the
 // beginning of the file. Config.RequestTimeout bounds only how long the transfer may stand still, Config.MaxDownload how much is written.
 //
-// Errors: 400 ErrInvalidArgument without a FileToken or with a Size above Config.MaxDownload; 400 ErrNotRegistered; 400 ErrInsecure
-// for an http URL; 500 with the service's text, e.g. for an unknown token, and when more than Config.MaxDownload comes; 599 ErrNetwork.
+// Success means that the whole file came, as it was uploaded: a part of it, packed content (Content-Encoding) and an answer
+// without content are errors. So is a wrong FileKey, as far as padding and Size show it. They show nothing for a file in
+// parts whose Size is a multiple of 16, which has no padding, and nothing else tells (SECURITY.md): what comes then is noise
+// of the right length.
+//
+// Errors: 400 ErrInvalidArgument without a FileToken, for a FileKey that has not 32 characters and for a Size above
+// Config.MaxDownload; 400 ErrNotRegistered; 400 ErrInsecure for an http URL; 500 with the service's text, e.g. for an unknown
+// token, when something else than the file comes, and when more than Config.MaxDownload comes; 599 ErrNetwork.
 func (c *Client) DownloadMedia(ctx context.Context, f MediaFile, w io.Writer) (Result[None], error) {
 	return unbounded(ctx, c, "DownloadMedia", func(ctx context.Context) (None, error) {
 		me, err := c.checkRegistered()
 		if err != nil {
 			return None{}, err
 		}
-		if f.FileToken == "" {
-			return None{}, invalid("File Token is not valid or required")
-		}
-		if w == nil {
-			return None{}, invalid("w is nil: it must take the content of the file")
-		}
-		if f.Size > c.cfg.MaxDownload {
-			return None{}, invalid("Size is more than Config.MaxDownload, %d bytes: raise that for larger files", c.cfg.MaxDownload)
+		if err := c.checkDownload(f, w); err != nil {
+			return None{}, err
 		}
 		to := &notedWriter{Writer: w}
 		err = media.Download(ctx, &c.rest, media.File{
@@ -120,6 +120,20 @@ type notedWriter struct {
 func (n *notedWriter) Write(p []byte) (int, error) {
 	n.written = n.written || len(p) > 0
 	return n.Writer.Write(p)
+}
+
+func (c *Client) checkDownload(f MediaFile, w io.Writer) error {
+	switch {
+	case f.FileToken == "":
+		return invalid("File Token is not valid or required")
+	case f.FileKey != "" && len(f.FileKey) != media.KeyLength:
+		return invalid("FileKey has %d characters: the key of a file has %d", len(f.FileKey), media.KeyLength)
+	case w == nil:
+		return invalid("w is nil: it must take the content of the file")
+	case f.Size > c.cfg.MaxDownload:
+		return invalid("Size is more than Config.MaxDownload, %d bytes: raise that for larger files", c.cfg.MaxDownload)
+	}
+	return nil
 }
 
 // chatIV is the service's, or the constant one (protocol.md 2.2).

@@ -11,12 +11,16 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/seal"
 )
 
-const block = aes.BlockSize
+const (
+	block = aes.BlockSize
+	// KeyLength is that of every file key.
+	KeyLength = 32
+)
 
 // newKey returns a file key: 32 random letters (protocol.md 8).
 func newKey() string {
 	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	key := make([]byte, 0, 32)
+	key := make([]byte, 0, KeyLength)
 	var random [64]byte
 	for len(key) < cap(key) {
 		rand.Read(random[:]) // never fails

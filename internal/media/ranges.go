@@ -1,6 +1,7 @@
 package media
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -22,9 +23,10 @@ type rangeReader struct {
 	token  string
 	url    string
 
-	at        int64 // next byte of the file
-	total     int64 // -1: not known yet
-	end       int64 // where the open range ends
+	at        int64  // next byte of the file
+	total     int64  // -1: not known yet
+	etag      string // of the file; empty: not told
+	end       int64  // where the open range ends
 	open      *rest.Media
 	fruitless int
 	done      bool
@@ -66,17 +68,17 @@ func (r *rangeReader) Close() error {
 	return nil
 }
 
-// ended closes the open range after its end or its failure.
+// ended closes the open range after its end or its failure. Where the length of the
+// file is not told, only a range behind the last byte says that it was the last.
 func (r *rangeReader) ended(err error) error {
-	r.open.Close()
+	last := r.open
+	last.Close()
 	r.open = nil
 	whole := err == io.EOF
 	switch {
-	case whole && r.total < 0 && r.at < r.end: // shorter than asked: the last one
+	case whole && r.total < 0 && !last.Partial, r.total >= 0 && r.at >= r.total:
 		r.done = true
-	case r.total >= 0 && r.at >= r.total:
-		r.done = true
-	case whole && r.at >= r.end:
+	case whole && r.at >= r.end && r.at > last.Offset:
 	case r.ctx.Err() != nil || r.fruitless >= maxFruitless:
 		if whole {
 			err = unexpected("ranges without bytes")
@@ -88,7 +90,7 @@ func (r *rangeReader) ended(err error) error {
 	return nil
 }
 
-// next opens the range at r.at, or finds that there is none.
+// next opens the range at r.at, which is empty where the file ends there.
 func (r *rangeReader) next() error {
 	r.end = r.at - r.at%partSize + partSize
 	m, err := r.client.GetRange(r.ctx, r.url, r.at, r.end-1)
@@ -98,9 +100,6 @@ func (r *rangeReader) next() error {
 		return r.use(m)
 	case !errors.As(err, &e):
 		return err
-	case e.Status == http.StatusRequestedRangeNotSatisfiable && r.total < 0:
-		r.done = true
-		return nil
 	case e.Status == http.StatusForbidden && r.at > 0 && r.fruitless < maxFruitless:
 		r.fruitless++
 		r.url, err = r.client.DownloadURL(r.ctx, r.token)
@@ -110,18 +109,21 @@ func (r *rangeReader) next() error {
 
 func (r *rangeReader) use(m *rest.Media) error {
 	switch {
-	case m.Offset != r.at:
-		m.Close()
-		return unexpected("another range than was asked for")
-	case r.total >= 0 && m.Total >= 0 && m.Total != r.total:
+	case r.total >= 0 && m.Total >= 0 && m.Total != r.total, r.etag != "" && m.ETag != "" && m.ETag != r.etag:
 		m.Close()
 		return unexpected("a file that changed meanwhile")
-	case !m.Partial: // all of it, from a server without ranges
+	case m.Offset != r.at, m.Partial && m.End > r.end:
+		m.Close()
+		return unexpected("another range than was asked for")
+	case m.Partial:
+		r.end = m.End // it may be less than was asked for
+	default: // all of it, from a server without ranges
 		r.end = math.MaxInt64
 	}
 	if m.Total >= 0 {
 		r.total = m.Total
 	}
+	r.etag = cmp.Or(r.etag, m.ETag)
 	r.open = m
 	return nil
 }

@@ -430,6 +430,42 @@ func TestDownloadFaults(t *testing.T) {
 			_, _ = w.Write(all[from:min(to+1, len(all))])
 			return true
 		}), 1, ""},
+		{"length not told, and short ranges", gets(func(_ int, s *service, w http.ResponseWriter, r *http.Request) bool {
+			var from int
+			_, _ = fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-", &from)
+			all := stored(s)
+			if from >= len(all) {
+				w.Header().Set("Content-Range", fmt.Sprintf("bytes */%d", len(all)))
+				w.WriteHeader(416)
+				return true
+			}
+			to := min(from+1<<20, len(all), from/partSize*partSize+partSize)
+			w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/*", from, to-1))
+			w.WriteHeader(206)
+			_, _ = w.Write(all[from:to])
+			return true
+		}), 1, ""},
+		{"ends before its end", gets(func(n int, s *service, w http.ResponseWriter, _ *http.Request) bool {
+			if n > 1 {
+				w.Header().Set("Content-Range", fmt.Sprintf("bytes */%d", s.size()))
+				w.WriteHeader(416)
+				return true
+			}
+			w.Header().Set("Content-Range", "bytes 0-4095/*")
+			w.WriteHeader(206)
+			_, _ = w.Write(stored(s)[:4096])
+			return true
+		}), 1, "ranges without bytes"},
+		{"a range longer than it says", gets(func(_ int, s *service, w http.ResponseWriter, _ *http.Request) bool {
+			w.Header().Set("Content-Range", fmt.Sprintf("bytes 0-15/%d", s.size()))
+			w.WriteHeader(206)
+			_, _ = w.Write(make([]byte, 32))
+			return true
+		}), 1, "more than was asked for"},
+		{"another file of the same length", gets(func(n int, _ *service, w http.ResponseWriter, _ *http.Request) bool {
+			w.Header().Set("ETag", fmt.Sprintf(`"%d"`, n))
+			return false
+		}), 1, "changed"},
 		{"refused", gets(func(_ int, _ *service, w http.ResponseWriter, _ *http.Request) bool {
 			w.WriteHeader(404)
 			return true
@@ -457,7 +493,7 @@ func TestDownloadFaults(t *testing.T) {
 			w.WriteHeader(206)
 			_, _ = w.Write(make([]byte, partSize+100_000))
 			return true
-		}), 1, "more than was asked for"},
+		}), 1, "another range"},
 		{"empty ranges", gets(func(n int, s *service, w http.ResponseWriter, _ *http.Request) bool {
 			w.Header().Set("Content-Range", fmt.Sprintf("bytes 0-0/%d", s.size()))
 			w.WriteHeader(206)

@@ -136,9 +136,6 @@ func (u *upload) single(ctx context.Context, stored int64) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if done.Token == "" {
-		return "", &rest.Error{Status: http.StatusInternalServerError, Message: "Unexpected answer: no file token"}
-	}
 	u.progress(u.source.Size)
 	return done.Token, nil
 }

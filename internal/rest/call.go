@@ -31,6 +31,7 @@ type request struct {
 	path       string // below the base URL
 	url        string // absolute, with query; set from path when empty
 	header     http.Header
+	span       *span   // what is asked for of a file; nil: all of it
 	body       payload // nil: none
 	auth       bool    // with the token, and with a re-login when it has expired
 	idempotent bool    // may be repeated after the server may have seen it

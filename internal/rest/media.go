@@ -5,7 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"mime"
+	"math"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -88,7 +88,7 @@ func (c *Client) PutPart(ctx context.Context, url string, data []byte, contentTy
 		return "", err
 	}
 	m.discard()
-	return m.etag, body.settle(ctx)
+	return m.ETag, body.settle(ctx)
 }
 
 // CommitUpload completes an upload of more than one part: at the storage itself
@@ -177,14 +177,16 @@ func (c *Client) GetMedia(ctx context.Context, token string) (*Media, error) {
 }
 
 // GetRange fetches bytes from through to, inclusive, of a pre-signed URL. A server
-// that does not know ranges sends everything: see [Media.Offset].
+// that does not know ranges sends everything, one that does may send less than was
+// asked for: see [Media.Offset] and [Media.End]. Behind the end of the file it is an
+// empty range there.
 func (c *Client) GetRange(ctx context.Context, url string, from, to int64) (*Media, error) {
 	if err := c.checkForeign(url); err != nil {
 		return nil, err
 	}
 	return c.fetch(ctx, &request{
 		op: "media range", method: http.MethodGet, url: url, idempotent: true, storage: true, transfer: true,
-		header: http.Header{"Range": {"bytes=" + strconv.FormatInt(from, 10) + "-" + strconv.FormatInt(to, 10)}},
+		span: &span{from: from, to: to},
 	})
 }
 
@@ -239,11 +241,12 @@ func mediaPath(token string) (string, error) {
 // Media is the open answer to a fetch. Close it.
 type Media struct {
 	ContentType string
-	Offset      int64 // where the body begins in the file
-	Total       int64 // length of the whole file; -1: not told
-	Partial     bool  // the body is a range of the file
+	ETag        string // as the server wrote it; empty: none
+	Offset      int64  // where the body begins in the file
+	End         int64  // where the range ends in the file; only of a part
+	Total       int64  // length of the whole file; -1: not told
+	Partial     bool   // the body is a range of the file
 
-	etag  string
 	ctx   context.Context // of the attempt; it ends when nothing moves
 	watch *watch
 	close io.Closer
@@ -274,10 +277,10 @@ func (m *Media) discard() {
 
 // fetch makes a call whose answer is not JSON.
 func (c *Client) fetch(ctx context.Context, r *request) (*Media, error) {
-	if r.header == nil {
-		r.header = http.Header{}
+	r.header = http.Header{"Accept-Encoding": {"identity"}} // the file as it is; nothing that unpacks itself
+	if r.span != nil {
+		r.header.Set("Range", r.span.header())
 	}
-	r.header.Set("Accept-Encoding", "identity") // the file as it is; nothing that unpacks itself
 	var m *Media
 	err := c.call(ctx, r, func(ctx context.Context, token string) (err error) {
 		m, err = c.open(ctx, r, token)
@@ -289,7 +292,7 @@ func (c *Client) fetch(ctx context.Context, r *request) (*Media, error) {
 	return m, nil
 }
 
-// open sends r once. It succeeds when a file comes.
+// open sends r once. It succeeds when what was asked for comes, or when a write is done.
 func (c *Client) open(ctx context.Context, r *request, token string) (*Media, error) {
 	ctx, watch := c.watch(ctx, r)
 	resp, err := c.send(ctx, r, token, watch)
@@ -298,36 +301,68 @@ func (c *Client) open(ctx context.Context, r *request, token string) (*Media, er
 		return nil, err
 	}
 	m := &Media{
-		ContentType: resp.Header.Get("Content-Type"), Total: resp.ContentLength,
-		Partial: resp.StatusCode == http.StatusPartialContent, etag: resp.Header.Get("ETag"),
+		ContentType: resp.Header.Get("Content-Type"), ETag: resp.Header.Get("ETag"), Total: resp.ContentLength,
 		ctx: ctx, watch: watch, close: resp.Body, body: watch.answer(resp.Body),
 	}
-	if err = c.refused(resp, m, r.auth); err == nil && m.Partial {
-		m.Offset, m.Total, err = contentRange(resp.Header.Get("Content-Range"))
-	}
-	if err != nil {
+	if err := c.accept(r, resp, m); err != nil {
 		m.Close()
 		return nil, err
 	}
 	return m, nil
 }
 
-// refused returns the error that resp stands for. The service may refuse with HTTP
-// status 200 and an envelope; a JSON file that somebody uploaded is told apart by
-// not being one.
-func (c *Client) refused(resp *http.Response, m *Media, own bool) error {
-	good := resp.StatusCode/100 == 2
-	kind, _, _ := mime.ParseMediaType(m.ContentType)
-	if good && (!own || kind != "application/json") {
+// accept looks whether resp is what r asked for. Less than that, or something in its
+// place, must not be told as the file.
+func (c *Client) accept(r *request, resp *http.Response, m *Media) error {
+	switch code := resp.StatusCode; {
+	case r.method != http.MethodGet && (code == http.StatusOK || code == http.StatusCreated || code == http.StatusNoContent):
 		return nil
+	case r.span != nil && code == http.StatusRequestedRangeNotSatisfiable:
+		m.nothingFrom(r.span.from, resp)
+		return nil
+	case r.span != nil && code == http.StatusPartialContent:
+		if err := m.part(resp); err != nil {
+			return err
+		}
+	case code/100 != 2:
+		return c.refused(resp, m)
+	case code != http.StatusOK: // no content, a part that nobody asked for, a promise of later
+		return unexpected("HTTP status %d instead of a file", code)
 	}
+	if coding := packed(resp.Header); coding != "" {
+		return unexpected("a file that is packed, with %s", coding)
+	}
+	if r.auth {
+		return c.acceptOwn(resp, m)
+	}
+	return nil
+}
+
+// refused returns the error that an answer other than 2xx stands for.
+func (c *Client) refused(resp *http.Response, m *Media) error {
 	raw, err := io.ReadAll(io.LimitReader(m.body, maxError+1))
-	switch {
-	case err != nil && (good || m.ctx.Err() != nil):
+	if err != nil && m.ctx.Err() != nil {
 		return networkError(m.ctx, err)
-	case !good:
-		_, err := c.readAnswer(resp, raw, len(raw) > maxError)
-		return err
+	}
+	_, err = c.readAnswer(resp, raw, len(raw) > maxError)
+	return err
+}
+
+// acceptOwn tells a file of the service's own from its refusal, which may come with
+// HTTP status 200 and any Content-Type: an envelope with another status and a message.
+// A file that somebody has uploaded and that looks like one can not be told from it.
+func (c *Client) acceptOwn(resp *http.Response, m *Media) error {
+	raw := make([]byte, 512)
+	n, err := io.ReadAtLeast(m.body, raw, 1)
+	raw = raw[:n]
+	if err == nil && mayBeObject(raw) {
+		var more []byte
+		more, err = io.ReadAll(io.LimitReader(m.body, maxError+1-int64(n)))
+		raw = append(raw, more...)
+	}
+	switch {
+	case err != nil && err != io.EOF:
+		return networkError(m.ctx, err)
 	case isRefusal(raw):
 		_, err := c.readAnswer(resp, raw, false)
 		return err
@@ -336,27 +371,66 @@ func (c *Client) refused(resp *http.Response, m *Media, own bool) error {
 	return nil
 }
 
-func isRefusal(raw []byte) bool {
-	var fields map[string]any
-	if len(raw) > maxError || json.Unmarshal(bytes.TrimPrefix(raw, byteOrderMark), &fields) != nil {
-		return false
-	}
-	code, numeric := fields["status"].(float64)
-	_, told := fields["message"].(string)
-	delete(fields, "data")
-	return numeric && code != http.StatusOK && told && len(fields) == 2
+// mayBeObject reports whether what begins with head may be a JSON object.
+func mayBeObject(head []byte) bool {
+	head = bytes.TrimSpace(bytes.TrimPrefix(head, byteOrderMark))
+	return len(head) == 0 || head[0] == '{'
 }
 
-// contentRange reads "bytes 0-99/1234" (RFC 9110 14.4).
-func contentRange(value string) (from, total int64, err error) {
-	span, length, _ := strings.Cut(strings.TrimPrefix(value, "bytes "), "/")
-	first, _, _ := strings.Cut(span, "-")
-	from, err = strconv.ParseInt(first, 10, 64)
-	if err != nil || from < 0 {
-		return 0, 0, unexpected("a part without a readable Content-Range")
+func isRefusal(raw []byte) bool {
+	var told struct {
+		Status  status  `json:"status"`
+		Message *string `json:"message"`
 	}
+	return len(raw) <= maxError && json.Unmarshal(bytes.TrimPrefix(raw, byteOrderMark), &told) == nil &&
+		told.Status.told && told.Status.code != http.StatusOK && told.Message != nil
+}
+
+// packed is how the content has been packed on its way (RFC 9110 8.4); empty: it has not.
+func packed(h http.Header) string {
+	for _, coding := range h.Values("Content-Encoding") {
+		if coding != "" && !strings.EqualFold(coding, "identity") {
+			return coding
+		}
+	}
+	return ""
+}
+
+// span is a range of a file, both ends included.
+type span struct{ from, to int64 }
+
+func (s *span) header() string {
+	return "bytes=" + strconv.FormatInt(s.from, 10) + "-" + strconv.FormatInt(s.to, 10)
+}
+
+// part reads which part of the file has come.
+func (m *Media) part(resp *http.Response) (err error) {
+	m.Partial = true
+	m.Offset, m.End, m.Total, err = contentRange(resp.Header.Get("Content-Range"))
+	return err
+}
+
+// nothingFrom makes m the empty range behind the end of the file: from, unless the
+// server says that the file ends elsewhere.
+func (m *Media) nothingFrom(from int64, resp *http.Response) {
+	m.Partial, m.Offset, m.End, m.Total, m.body = true, from, from, from, http.NoBody
+	_, length, _ := strings.Cut(resp.Header.Get("Content-Range"), "/")
+	if total, err := strconv.ParseInt(length, 10, 64); err == nil {
+		m.Total = total
+	}
+}
+
+// contentRange reads "bytes 0-99/1234" (RFC 9110 14.4); end is behind the last byte.
+func contentRange(value string) (from, end, total int64, err error) {
+	ends, length, _ := strings.Cut(strings.TrimPrefix(value, "bytes "), "/")
+	first, last, _ := strings.Cut(ends, "-")
 	if total, err = strconv.ParseInt(length, 10, 64); err != nil || total < 0 {
 		total = -1 // "*": not known
 	}
-	return from, total, nil
+	from, err = strconv.ParseInt(first, 10, 64)
+	to, bad := strconv.ParseInt(last, 10, 64)
+	if err != nil || bad != nil || from < 0 || to < from || to == math.MaxInt64 || total >= 0 && to >= total {
+		return 0, 0, 0, unexpected("a part without a readable Content-Range")
+	}
+	return from, to + 1, total, nil
 }

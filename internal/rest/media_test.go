@@ -80,22 +80,43 @@ func TestGetMedia(t *testing.T) {
 }
 
 func TestGetMediaRefused(t *testing.T) {
+	refusal := `{"status":404,"message":"no such file"}`
 	long := `{"status":404,"message":"` + strings.Repeat("x", maxError) + `"}`
+	packed := func(coding string) http.HandlerFunc {
+		return withHeader("Content-Encoding", coding, typed("image/svg+xml", 200, "<svg/>"))
+	}
 	cases := []struct {
 		name    string
 		answer  http.HandlerFunc
 		status  int // 0: the body is the file
 		content string
 	}{
-		{"envelope with HTTP 200", answer(200, `{"status":404,"message":"no such file"}`), 404, ""},
-		{"envelope with HTTP 404", answer(404, `{"status":404,"message":"no such file"}`), 404, ""},
+		{"envelope with HTTP 200", answer(200, refusal), 404, ""},
+		{"envelope with HTTP 404", answer(404, refusal), 404, ""},
+		{"envelope as text", typed("text/plain", 200, refusal), 404, ""},
+		{"envelope of no type", typed("", 200, " \n"+refusal), 404, ""},
+		{"envelope as a picture", typed("image/png", 200, refusal), 404, ""},
+		{"envelope with data and more", answer(200, `{"status":404,"message":"x","data":null,"path":"/media"}`), 404, ""},
+		{"envelope with digits", answer(200, `{"status":"404","message":"x"}`), 404, ""},
+		{"envelope that comes in drops", drops(refusal), 404, ""},
 		{"error page", typed("text/html", 500, "<p>"), 500, ""},
+		{"no content", typed("image/png", 204, ""), 500, ""},
+		{"later", typed("image/png", 202, ""), 500, ""},
+		{"changed by a proxy", typed("image/png", 203, png), 500, ""},
+		{"an unasked part", withHeader("Content-Range", "bytes 0-4/10", typed("image/png", 206, "01234")), 500, ""},
+		{"an unasked part that is all", withHeader("Content-Range", "bytes 0-4/5", typed("image/png", 206, "01234")), 500, ""},
+		{"packed", packed("gzip"), 500, ""},
+		{"packed otherwise", packed("br"), 500, ""},
+		{"packed in nothing", packed("Identity"), 0, "<svg/>"},
 		{"JSON file", answer(200, `{"a":1}`), 0, `{"a":1}`},
-		{"JSON file with a status", answer(200, `{"status":404,"message":"x","more":1}`), 0, `{"status":404,"message":"x","more":1}`},
+		{"JSON file with a status", answer(200, `{"status":404,"more":1}`), 0, `{"status":404,"more":1}`},
+		{"JSON file with status 200", answer(200, `{"status":200,"message":"x"}`), 0, `{"status":200,"message":"x"}`},
+		{"JSON file with another message", answer(200, `{"status":404,"message":{}}`), 0, `{"status":404,"message":{}}`},
 		{"long JSON file", answer(200, long), 0, long},
 		{"broken JSON file", answer(200, `{"a`), 0, `{"a`},
 		{"page that somebody uploaded", typed("text/html", 200, "<p>"), 0, "<p>"},
 		{"nothing", typed("image/png", 200, ""), 0, ""},
+		{"white space", typed("text/plain", 200, " \n"), 0, " \n"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -111,6 +132,16 @@ func TestGetMediaRefused(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, c.content, string(content))
 		})
+	}
+}
+
+// drops sends text byte by byte.
+func drops(text string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		for _, b := range []byte(text) {
+			_, _ = w.Write([]byte{b})
+			w.(http.Flusher).Flush()
+		}
 	}
 }
 
@@ -135,19 +166,26 @@ func TestGetRange(t *testing.T) {
 		return withHeader("Content-Range", span, typed("x/y", code, "bytes"))
 	}
 	cases := []struct {
-		name          string
-		answer        http.HandlerFunc
-		offset, total int64
-		status        int
+		name               string
+		answer             http.HandlerFunc
+		offset, end, total int64
+		status             int
 	}{
-		{"range", ranged("bytes 10-14/100", 206), 10, 100, 0},
-		{"length not told", ranged("bytes 10-14/*", 206), 10, -1, 0},
-		{"no range", typed("x/y", 200, "bytes"), 0, 5, 0},
-		{"no Content-Range", typed("x/y", 206, "bytes"), 0, 0, 500},
-		{"nonsense", ranged("items 1-2/3", 206), 0, 0, 500},
-		{"negative", ranged("bytes -5-1/3", 206), 0, 0, 500},
-		{"past the end", ranged("bytes */100", 416), 0, 0, 416},
-		{"link expired", typed("application/xml", 403, "<Error/>"), 0, 0, 403},
+		{"range", ranged("bytes 10-14/100", 206), 10, 15, 100, 0},
+		{"less than asked for", ranged("bytes 10-11/100", 206), 10, 12, 100, 0},
+		{"length not told", ranged("bytes 10-14/*", 206), 10, 15, -1, 0},
+		{"no range", typed("x/y", 200, "bytes"), 0, 0, 5, 0},
+		{"no Content-Range", typed("x/y", 206, "bytes"), 0, 0, 0, 500},
+		{"nonsense", ranged("items 1-2/3", 206), 0, 0, 0, 500},
+		{"negative", ranged("bytes -5-1/3", 206), 0, 0, 0, 500},
+		{"ends before it begins", ranged("bytes 10-9/100", 206), 0, 0, 0, 500},
+		{"ends behind the file", ranged("bytes 10-14/14", 206), 0, 0, 0, 500},
+		{"packed", withHeader("Content-Encoding", "gzip", ranged("bytes 10-14/100", 206)), 0, 0, 0, 500},
+		{"no content", ranged("", 204), 0, 0, 0, 500},
+		{"past the end", ranged("bytes */10", 416), 10, 10, 10, 0},
+		{"past the end, length not told", typed("", 416, "<Error/>"), 10, 10, 10, 0},
+		{"refused, before the end", ranged("bytes */100", 416), 10, 10, 100, 0},
+		{"link expired", typed("application/xml", 403, "<Error/>"), 0, 0, 0, 403},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -164,6 +202,7 @@ func TestGetRange(t *testing.T) {
 			require.NoError(t, err)
 			defer m.Close()
 			require.Equal(t, c.offset, m.Offset)
+			require.Equal(t, c.end, m.End)
 			require.Equal(t, c.total, m.Total)
 		})
 	}
@@ -196,6 +235,12 @@ func TestPutPart(t *testing.T) {
 	_, err = connect(t, s.URL).PutPart(t.Context(), s.URL+"/p", []byte("part"), "")
 	require.Equal(t, 500, fail(t, err).Status)
 	require.Equal(t, 3, s.count("PUT /p"))
+
+	for _, code := range []int{202, 206} {
+		s = serve(t, handlers{"PUT /p": answer(code, "")})
+		_, err = connect(t, s.URL).PutPart(t.Context(), s.URL+"/p", []byte("part"), "")
+		require.Equal(t, 500, fail(t, err).Status, "%d does not say that it is stored", code)
+	}
 
 	s = serve(t, handlers{"PUT /p": answer(403, "")})
 	_, err = connect(t, s.URL).PutPart(t.Context(), s.URL+"/p", []byte("part"), "")

@@ -61,7 +61,8 @@ func (c *Client) UploadProfileImage(ctx context.Context, toUser string, f File) 
 	return done, err
 }
 
-// PostMedia uploads a file in one piece (POST /media/, protocol.md 5.2 and 8).
+// PostMedia uploads a file in one piece (POST /media/, protocol.md 5.2 and 8). An answer
+// without a token is an error: nobody could ever fetch the file.
 func (c *Client) PostMedia(ctx context.Context, form Form) (Uploaded, error) {
 	var body *formBody
 	err := Within(ctx, func() (err error) {
@@ -78,6 +79,9 @@ func (c *Client) PostMedia(ctx context.Context, form Form) (Uploaded, error) {
 	r := &request{op: "upload", method: http.MethodPost, path: "/media/", body: body, auth: true, transfer: true}
 	if err := c.json(ctx, r, &data); err != nil {
 		return Uploaded{}, err
+	}
+	if data.FileToken == "" {
+		return Uploaded{}, unexpected("no file token")
 	}
 	return Uploaded{Token: string(data.FileToken), Thumb: string(data.FileTokenThumb)}, nil
 }
