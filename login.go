@@ -114,7 +114,7 @@ func (c *Client) rememberRegistered(found *rest.Account) Credentials {
 	if c.conn == nil || same {
 		c.me = account{
 			username: found.Username, password: found.Password, told: shared(service),
-			registered: same && c.me.registered, qrSocketID: c.me.qrSocketID,
+			registered: same && c.me.registered, qrSocketID: c.me.qrSocketID, login: c.me.login,
 		}
 	}
 	return Credentials{
@@ -315,7 +315,7 @@ func (c *Client) prepare(ctx context.Context, me account, q *QRLogin) (account, 
 	} else {
 		me.told = nobody().told
 	}
-	me.registered = true
+	me.registered, me.login = true, c.rest.CurrentLogin() // nobody else logs in: this call has the turn
 	c.conn, c.me = nil, me
 	c.setQR(q)
 	c.mu.Unlock()

@@ -128,6 +128,7 @@ type account struct {
 	password   string        // raw; empty once the service has refused it
 	told       *rest.Service // by the service; nil: nothing. Never changed, see shared
 	registered bool          // Connect was called and not refused (protocol.md 1.6)
+	login      uint32        // number of the login at the service, see rest.ForLogin
 	qrSocketID string        // the signalling id of a QR login (protocol.md 7.2)
 }
 
@@ -374,6 +375,19 @@ func (c *Client) session() (*xmpp.Session, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.conn == nil || c.conn.session == nil {
+		return nil, errNotConnected
+	}
+	return c.conn.session, nil
+}
+
+// sessionOf returns the live XMPP session of me's login, however often it was lost meanwhile.
+func (c *Client) sessionOf(me account) (*xmpp.Session, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.me.login != me.login:
+		return nil, loginOver()
+	case c.conn == nil || c.conn.session == nil:
 		return nil, errNotConnected
 	}
 	return c.conn.session, nil

@@ -185,7 +185,17 @@ const (
 	statusNetwork   = 599
 )
 
+// loginOver is for what goes on after its login has ended, also when somebody else has logged in since.
+func loginOver() *Error {
+	e := *errNotRegistered
+	e.Err = rest.ErrLoginOver
+	return &e
+}
+
 func fromService(answer *rest.Error) Error {
+	if answer.Err == rest.ErrLoginOver {
+		return *loginOver()
+	}
 	e := Error{StatusCode: answer.Status, Message: answer.Message, RetryAfter: answer.RetryAfter, Err: answer.Err}
 	switch {
 	case answer.Status == http.StatusTooManyRequests:

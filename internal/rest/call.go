@@ -138,13 +138,18 @@ func (c *Client) attempt(ctx context.Context, r *request, once func(ctx context.
 		}
 		r.url = s.base + r.path
 	}
-	used := c.current(r.auth)
-	err := c.repeat(ctx, r, func() error { return once(ctx, used.token) })
-	if !r.auth || !expired(err) || !r.repeatable() {
+	used, err := c.current(ctx, r.auth)
+	if err != nil {
+		return err
+	}
+	err = c.repeat(ctx, r, func() error { return once(ctx, used.token) })
+	if !r.auth || !expired(err) {
 		return err
 	}
 	fresh, ok := c.renew(ctx, used)
 	switch {
+	case !r.repeatable(): // the next call has the new token
+		return err
 	case ctx.Err() != nil:
 		return contextError(ctx)
 	case !ok:

@@ -46,6 +46,7 @@ type Client struct {
 
 	mu      sync.Mutex
 	closed  bool
+	logins  uint32          // grows when a login begins and when it ends
 	life    context.Context // ends with Close; nil: there was no shared work yet
 	end     context.CancelCauseFunc
 	site    site    // without a base: not known yet
@@ -160,4 +161,6 @@ var (
 	ErrInsecure = errors.New("unencrypted connection")              // http:// without AllowInsecure, or a redirect from https to it
 	ErrClosed   = errors.New("client is closed")                    // after Close
 	ErrSource   = errors.New("file could not be read as announced") // the caller's reader failed, or its length is not Size
+	// ErrLoginOver fails a request of a login that is over, see [ForLogin].
+	ErrLoginOver = errors.New("the login that began this has ended")
 )

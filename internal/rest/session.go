@@ -16,14 +16,40 @@ type session struct {
 	serial   uint64 // grows with every change, so that an old outcome is recognized
 }
 
-// current returns the session whose token a request is to carry.
-func (c *Client) current(auth bool) session {
-	if !auth {
-		return session{}
+// CurrentLogin is the number of the present login. It stays the same while tokens are
+// renewed and when the same user logs in again; [Client.Forget] and another user's
+// [Client.Login] end it.
+func (c *Client) CurrentLogin() uint32 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.logins
+}
+
+// loginKey finds the login that a context is bound to.
+type loginKey struct{}
+
+// ForLogin returns a context for what takes several requests. They belong to one login,
+// a number from [Client.CurrentLogin]: once it is over they fail with [ErrLoginOver], and
+// are not sent with the token of whoever has logged in since.
+func ForLogin(ctx context.Context, login uint32) context.Context {
+	return context.WithValue(ctx, loginKey{}, login)
+}
+
+// current returns the session whose token a request under ctx is to carry.
+func (c *Client) current(ctx context.Context, auth bool) (session, error) {
+	login, bound := ctx.Value(loginKey{}).(uint32)
+	if !auth && !bound {
+		return session{}, nil
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.session
+	switch {
+	case bound && login != c.logins:
+		return session{}, &Error{Status: http.StatusBadRequest, Message: "Login has ended", Err: ErrLoginOver}
+	case !auth:
+		return session{}, nil
+	}
+	return c.session, nil
 }
 
 // WirePassword is the password as login and SASL send it: raw in trial mode,
@@ -66,6 +92,9 @@ func (c *Client) Login(ctx context.Context, username, password, wirePassword str
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.session.username != username {
+		c.logins++
+	}
 	c.change(session{token: token, username: username, password: password})
 	return nil
 }
@@ -96,6 +125,7 @@ func (c *Client) login(ctx context.Context, username, wirePassword string) (stri
 func (c *Client) Forget() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.logins++
 	c.change(session{})
 }
 

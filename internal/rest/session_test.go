@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mirrorfly-go/sdk/internal/unsent"
 )
 
 const expiredJSON = `{"status":401,"message":"Token Expired"}`
@@ -242,7 +244,7 @@ func TestLoginDuringRelogin(t *testing.T) {
 	close(release)
 	require.Equal(t, 401, fail(t, <-first).Status)
 	c.shared.Wait()
-	require.Equal(t, "bob-1", c.current(true).token)
+	require.Equal(t, "bob-1", c.session.token)
 }
 
 // What was asked as one account must not be repeated as the one that logged in
@@ -257,7 +259,7 @@ func TestNeverRepeatedAsAnother(t *testing.T) {
 	c.login(t)
 	require.Equal(t, 401, fail(t, c.DeleteAccount(t.Context(), "moving", "")).Status)
 	require.Equal(t, 1, s.count("POST /users/deleteMyAccount"))
-	require.Equal(t, "bob", c.current(true).username)
+	require.Equal(t, "bob", c.session.username)
 }
 
 func TestReloginIsBounded(t *testing.T) {
@@ -280,4 +282,37 @@ func TestCloseEndsRelogin(t *testing.T) {
 	<-entered
 	c.Close()
 	require.Equal(t, 401, fail(t, <-first).Status)
+}
+
+// A login lasts while its tokens are renewed and its user logs in again. What is bound to it ends with it.
+func TestForLogin(t *testing.T) {
+	for name, end := range map[string]func(c testClient){
+		"forgotten":      func(c testClient) { c.Forget() },
+		"somebody else":  func(c testClient) { require.NoError(t, c.Login(t.Context(), "bob", "p", "p")) },
+		"logged in anew": func(c testClient) { c.Forget(); c.login(t) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := &tokens{http: 401}
+			s := serve(t, handlers{
+				"POST /login": k.login, "POST /moderation/feedback": k.guard(answer(200, plainOK)), "PUT /part": answer(200, ""),
+			})
+			c := connect(t, s.URL)
+			c.login(t)
+			ctx := ForLogin(t.Context(), c.CurrentLogin())
+			k.expire()
+			require.NoError(t, c.Feedback(ctx, "a", "b"))
+			c.login(t)
+			require.NoError(t, c.Feedback(ctx, "a", "b"))
+			before := s.count("POST /moderation/feedback")
+
+			end(c)
+			err := c.Feedback(ctx, "a", "b")
+			require.ErrorIs(t, err, ErrLoginOver)
+			require.True(t, unsent.Marked(err))
+			_, err = c.PutPart(ctx, s.URL+"/part", []byte("x"), "a/b")
+			require.ErrorIs(t, err, ErrLoginOver, "also what carries no token")
+			require.Equal(t, before, s.count("POST /moderation/feedback"))
+			require.Zero(t, s.count("PUT /part"))
+		})
+	}
 }
