@@ -20,13 +20,16 @@ func (c *Client) GetCurrentUserJID() (Result[string], error) {
 // SendFeedback sends feedback about the service to those who run it (protocol.md 5.8). It is not repeated by itself once it
 // may have arrived.
 //
-// Errors: 400 ErrInvalidArgument when title or description is empty; 400 ErrNotRegistered; the service's status and text; 599 ErrNetwork.
+// Errors: 400 ErrInvalidArgument when title or description is empty or not UTF-8; 400 ErrNotRegistered; the service's status and text; 599 ErrNetwork.
 func (c *Client) SendFeedback(ctx context.Context, title, description string) (Result[None], error) {
 	return run(ctx, c, "SendFeedback", success, func(ctx context.Context) (None, error) {
 		if _, err := c.checkRegistered(); err != nil {
 			return None{}, err
 		}
-		if err := validate(required("title", title), required("description", description)); err != nil {
+		if err := validate(
+			isUTF8("title", title), isUTF8("description", description),
+			required("title", title), required("description", description),
+		); err != nil {
 			return None{}, err
 		}
 		return None{}, c.rest.Feedback(ctx, title, description)
@@ -36,13 +39,13 @@ func (c *Client) SendFeedback(ctx context.Context, title, description string) (R
 // DeleteMyAccount deletes the account that is logged in, for good (protocol.md 5.9). The session ends and
 // nothing reconnects; other users are told by OnUserDeleted. feedback may be empty.
 //
-// Errors: 400 ErrInvalidArgument when reason is empty; 400 ErrNotRegistered; the service's status and text; 599 ErrNetwork.
+// Errors: 400 ErrInvalidArgument when reason is empty, or a text is not UTF-8; 400 ErrNotRegistered; the service's status and text; 599 ErrNetwork.
 func (c *Client) DeleteMyAccount(ctx context.Context, reason, feedback string) (Result[None], error) {
 	return run(ctx, c, "DeleteMyAccount", success, func(ctx context.Context) (None, error) {
 		if _, err := c.checkRegistered(); err != nil {
 			return None{}, err
 		}
-		if err := validate(required("reason", reason)); err != nil {
+		if err := validate(isUTF8("feedback", feedback), isUTF8("reason", reason), required("reason", reason)); err != nil {
 			return None{}, err
 		}
 		return None{}, c.leave(ctx, func(ctx context.Context, _ account) error {
@@ -100,6 +103,13 @@ func checkReport(jid string, chatType ChatType, messages []ReportedMessage) erro
 	for _, m := range messages {
 		if m.MsgID == "" || m.MsgType == "" || m.PublisherID == "" || m.Timestamp == 0 {
 			return invalid("Invalid data value.")
+		}
+		err := validate(
+			isUTF8("MsgID", m.MsgID), isUTF8("MsgType", m.MsgType), isUTF8("PublisherID", m.PublisherID),
+			isUTF8("Filename", m.Filename), isUTF8("Message", m.Message),
+		)
+		if err != nil {
+			return err
 		}
 	}
 	return nil

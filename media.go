@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/mirrorfly-go/sdk/internal/media"
+	"github.com/mirrorfly-go/sdk/internal/rest"
 	"github.com/mirrorfly-go/sdk/internal/seal"
 )
 
@@ -35,9 +36,10 @@ type MediaFile struct {
 // UploadMedia uploads a file for a chat: in one part, or when it is larger than 5 MiB in parts of that size, each of which is
 // repeated alone when it fails (protocol.md 8). It is encrypted if SetMediaEncryption says so. The file is sent as it is
 // read, a few MiB are in memory at a time. Config.RequestTimeout bounds only how long the transfer may stand still.
+// It belongs to the login that began it, and ends with that: nothing of it is sent for whoever logs in next.
 //
-// Errors: 400 ErrInvalidArgument for a missing field, and when Reader fails or delivers more or less than Size; 400
-// ErrNotRegistered; the service's status and text; 599 ErrNetwork.
+// Errors: 400 ErrInvalidArgument for a missing field, for text that is not UTF-8, and when Reader fails or delivers more or
+// less than Size; 400 ErrNotRegistered, also when the login ends meanwhile; the service's status and text; 599 ErrNetwork.
 func (c *Client) UploadMedia(ctx context.Context, m MediaUpload) (Result[MediaFile], error) {
 	return unbounded(ctx, c, "UploadMedia", func(ctx context.Context) (MediaFile, error) {
 		me, err := c.checkRegistered()
@@ -50,7 +52,7 @@ func (c *Client) UploadMedia(ctx context.Context, m MediaUpload) (Result[MediaFi
 		c.mu.Lock()
 		encrypt := c.encryptMedia
 		c.mu.Unlock()
-		f, err := media.Upload(ctx, &c.rest, media.Source{
+		f, err := media.Upload(rest.ForLogin(ctx, me.login), &c.rest, media.Source{
 			To: m.To, Type: string(m.ChatType), MessageID: m.MessageID, Name: m.Name, ContentType: m.ContentType,
 			Reader: m.Reader, Size: m.Size, Progress: m.Progress,
 		}, encrypt, me.chatIV())
@@ -73,7 +75,10 @@ func checkUpload(m *MediaUpload) error {
 	if m.Size < 0 {
 		return invalid("Size is negative: it must be the number of bytes that Reader delivers")
 	}
-	return validate(required("To", m.To), required("Name", m.Name))
+	return validate(
+		isUTF8("MessageID", m.MessageID), isUTF8("To", m.To), isUTF8("Name", m.Name),
+		required("To", m.To), required("Name", m.Name),
+	)
 }
 
 // DownloadMedia writes a file to w and opens it when it has a FileKey (protocol.md 8, 9). A profile picture is a
@@ -99,7 +104,7 @@ func (c *Client) DownloadMedia(ctx context.Context, f MediaFile, w io.Writer) (R
 			return None{}, err
 		}
 		to := &notedWriter{Writer: w}
-		err = media.Download(ctx, &c.rest, media.File{
+		err = media.Download(rest.ForLogin(ctx, me.login), &c.rest, media.File{
 			Token: f.FileToken, Key: f.FileKey, Name: f.Name, ContentType: f.ContentType, Size: f.Size, Large: f.Large,
 		}, me.chatIV(), media.AtMost(to, c.cfg.MaxDownload))
 		if err != nil && to.written {

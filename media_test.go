@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -124,4 +125,138 @@ func TestFileKeyOfAnImpossibleLength(t *testing.T) {
 		require.ErrorContains(t, err, "FileKey")
 	}
 	require.Len(t, srv.Requests(), before, "nothing was asked")
+}
+
+// change is where a transfer of alice's stands still while bob logs in with her client.
+type change struct {
+	t      *testing.T
+	client *sdk.Client
+	bob    sdk.Credentials
+	once   sync.Once
+}
+
+func (c *change) hands() {
+	c.once.Do(func() {
+		_, err := c.client.Logout(c.t.Context())
+		require.NoError(c.t, err)
+		connect(c.t, c.client, c.bob)
+	})
+}
+
+// changingReader changes hands before it is read.
+type changingReader struct {
+	io.Reader
+	change *change
+}
+
+func (r changingReader) Read(p []byte) (int, error) {
+	r.change.hands()
+	return r.Reader.Read(p)
+}
+
+// changingWriter changes hands before it is written to.
+type changingWriter struct{ change *change }
+
+func (w changingWriter) Write(p []byte) (int, error) {
+	w.change.hands()
+	return len(p), nil
+}
+
+// What takes several requests belongs to the login that began it: nothing of it is sent for whoever logs in meanwhile.
+func TestTransfersBelongToOneLogin(t *testing.T) {
+	const size = 5<<20 + 1
+	answers := map[string]http.HandlerFunc{}
+	for name, transfer := range map[string]func(c *change) error{
+		"upload in parts": func(c *change) error {
+			_, err := c.client.UploadMedia(t.Context(), sdk.MediaUpload{
+				To: bobJID, Name: "a.bin", Reader: bytes.NewReader(make([]byte, size)), Size: size,
+				Progress: func(int64, int64) { c.hands() },
+			})
+			return err
+		},
+		"upload that was looked at": func(c *change) error {
+			_, err := c.client.UploadMedia(t.Context(), sdk.MediaUpload{
+				To: bobJID, Name: "a.txt", Reader: changingReader{strings.NewReader("hello"), c}, Size: 5,
+			})
+			return err
+		},
+		"picture that was looked at": func(c *change) error {
+			picture := sdk.ImageReader("a.png", "", changingReader{strings.NewReader("hello"), c}, 5)
+			_, err := c.client.SetUserProfile(t.Context(), sdk.ProfileUpdate{Email: "alice@example.com", Image: picture})
+			return err
+		},
+		"picture that has arrived": func(c *change) error {
+			answers["POST media/"] = func(w http.ResponseWriter, _ *http.Request) {
+				c.hands()
+				_, _ = io.WriteString(w, `{"status":200,"data":{"fileToken":"picture"}}`)
+			}
+			defer delete(answers, "POST media/")
+			picture := sdk.ImageReader("a.png", "image/png", strings.NewReader("hello"), 5)
+			_, err := c.client.SetUserProfile(t.Context(), sdk.ProfileUpdate{Email: "alice@example.com", Image: picture})
+			return err
+		},
+		"download in ranges": func(c *change) error {
+			up, err := c.client.UploadMedia(t.Context(), sdk.MediaUpload{
+				To: bobJID, Name: "a.bin", Reader: bytes.NewReader(make([]byte, size)), Size: size,
+			})
+			require.NoError(t, err)
+			_, err = c.client.DownloadMedia(t.Context(), up.Data, changingWriter{c})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv := sdktest.New(t)
+			cfg := srv.Config()
+			answering(t, &cfg, answers)
+			_, bob := register(t, cfg, "bob")
+			c := &change{t: t, client: login(t, cfg, "alice"), bob: bob}
+			err := transfer(c)
+			require.ErrorIs(t, err, sdk.ErrNotRegistered)
+			require.ErrorContains(t, err, "the login that began this has ended")
+			require.Equal(t, sdk.OutcomeNotSent.String(), outcomeTold(t, err).String())
+			require.Empty(t, srv.Profile("bob").Email)
+			for _, r := range srv.Requests() {
+				require.False(t, r.User == "bob" && strings.HasPrefix(r.Path, "media/"), "%s %s", r.Method, r.Path)
+			}
+			_, err = c.client.GetUsersIBlocked(t.Context())
+			require.NoError(t, err, "bob's login works")
+		})
+	}
+}
+
+// A login that has only been lost and made again is the same: its transfers go on.
+func TestTransferOutlivesItsConnection(t *testing.T) {
+	srv := sdktest.New(t)
+	client, credentials := register(t, quick(srv.Config()), "alice")
+	connect(t, client, credentials)
+	connection := collect(client.OnConnection)
+	var once sync.Once
+	const size = 5<<20 + 1
+	_, err := client.UploadMedia(t.Context(), sdk.MediaUpload{
+		To: bobJID, Name: "a.bin", Reader: bytes.NewReader(make([]byte, size)), Size: size,
+		Progress: func(int64, int64) {
+			once.Do(func() {
+				srv.ExpireTokens()
+				srv.DropConnections()
+				connection.until(t, isBack)
+			})
+		},
+	})
+	require.NoError(t, err)
+}
+
+// A token has expired, and the content cannot be read a second time: that upload fails, the next has a new token.
+func TestExpiredTokenAndAPipe(t *testing.T) {
+	srv := sdktest.New(t)
+	client := login(t, srv.Config(), "alice")
+	upload := func() error {
+		_, err := client.UploadMedia(t.Context(), sdk.MediaUpload{
+			To: bobJID, Name: "a.txt", Reader: io.MultiReader(strings.NewReader("hello")), Size: 5,
+		})
+		return err
+	}
+	require.NoError(t, upload())
+	srv.ExpireTokens()
+	require.Equal(t, sdk.OutcomeRefused.String(), outcomeTold(t, upload()).String())
+	require.NoError(t, upload())
 }

@@ -10,10 +10,13 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
+	"syscall"
 	"time"
 
 	"github.com/mirrorfly-go/sdk/internal/rest"
 	"github.com/mirrorfly-go/sdk/internal/seal"
+	"github.com/mirrorfly-go/sdk/internal/unsent"
 	"github.com/mirrorfly-go/sdk/internal/xmpp"
 )
 
@@ -34,38 +37,56 @@ type Profile struct {
 // ProfileUpdate is a whole profile: SetUserProfile replaces all of it, so fill in what shall stay.
 type ProfileUpdate struct {
 	Name         string // the name that is shown
-	Image        Image  // ImageURL, ImageFile or ImageReader; the zero value: no picture
+	Image        Image  // ImageURL, ImageOf, ImageFile or ImageReader; the zero value: no picture
 	Status       string // a line of text
 	MobileNumber string // not checked
 	Email        string // required
 }
 
-// Image is a profile picture: ImageURL, ImageFile or ImageReader. The zero value is no picture.
+// Image is a profile picture: ImageURL, ImageOf, ImageFile or ImageReader. The zero value is no picture.
 type Image struct {
-	url  string
-	open func() (rest.File, func() error, error)
+	stored ProfileImage            // what the service need not store
+	open   func() (picture, error) // what it has to; nil: nothing
 }
 
-// ImageURL is a picture that the service need not store: a URL, or the token of an earlier upload.
-func ImageURL(url string) Image { return Image{url: url} }
+// picture is one to upload. It is closed afterwards.
+type picture struct {
+	rest.File
+	close func() error
+}
 
-// ImageFile is a picture that SetUserProfile reads from a file and uploads.
+// ImageURL is a picture that the service need not store: a URL, or the token of an earlier upload. It is the thumbnail, too.
+func ImageURL(url string) Image {
+	return Image{stored: ProfileImage{FileToken: url, FileTokenThumb: url}}
+}
+
+// ImageOf is the picture of a profile as it is, with its thumbnail: SetUserProfile replaces a whole profile, so this is how
+// one that was read is written back with its picture.
+func ImageOf(p Profile) Image {
+	return Image{stored: ProfileImage{FileToken: p.Image, FileTokenThumb: p.ThumbImage}}
+}
+
+// ImageFile is a picture that SetUserProfile reads from a file and uploads. It is opened then, and under its context: a
+// mount that hangs does not hold up SetUserProfile, only a goroutine until the mount answers. Only a regular file is read.
 func ImageFile(path string) Image {
-	return Image{open: func() (rest.File, func() error, error) {
-		f, err := os.Open(path)
-		if err != nil {
-			return rest.File{}, nil, err
-		}
-		info, err := f.Stat()
+	return Image{open: func() (picture, error) {
+		info, err := os.Stat(path) // first: to open a named pipe waits for whoever writes to it
 		if err == nil && !info.Mode().IsRegular() {
 			err = &os.PathError{Op: "open", Path: path, Err: errors.New("not a regular file")}
 		}
 		if err != nil {
-			return rest.File{}, nil, errors.Join(err, f.Close())
+			return picture{}, err
 		}
-		return rest.File{
+		f, err := os.Open(path)
+		if err != nil {
+			return picture{}, err
+		}
+		if info, err = f.Stat(); err != nil {
+			return picture{}, errors.Join(err, f.Close())
+		}
+		return picture{rest.File{
 			Name: filepath.Base(path), ContentType: mime.TypeByExtension(filepath.Ext(path)), Reader: f, Size: info.Size(),
-		}, f.Close, nil
+		}, f.Close}, nil
 	}}
 }
 
@@ -73,11 +94,12 @@ func ImageFile(path string) Image {
 // empty contentType is told from the content. When r is an io.Seeker the upload can be
 // repeated after an expired token.
 func ImageReader(name, contentType string, r io.Reader, size int64) Image {
-	return Image{open: func() (rest.File, func() error, error) {
+	return Image{open: func() (picture, error) {
 		if r == nil || size < 0 {
-			return rest.File{}, nil, errors.New("ImageReader was given no reader, or a negative size")
+			return picture{}, errors.New("ImageReader was given no reader, or a negative size")
 		}
-		return rest.File{Name: name, ContentType: contentType, Reader: r, Size: size}, func() error { return nil }, nil
+		f := rest.File{Name: name, ContentType: contentType, Reader: r, Size: size}
+		return picture{f, func() error { return nil }}, nil
 	}}
 }
 
@@ -153,43 +175,60 @@ func (c *Client) profileIV(me account) string {
 }
 
 // SetUserProfile replaces the own profile (protocol.md 5.2): a field that is empty is empty
-// afterwards. A picture from a file or a reader is uploaded first, never encrypted. The
-// service pushes the new profile to contacts and to the own devices: OnUserProfile.
+// afterwards. A picture from a file or a reader is uploaded first, never encrypted; unless it has a token then, the profile
+// stays as it is. The service pushes the new profile to contacts and to the own devices: OnUserProfile.
 //
-// Errors: 400 ErrInvalidArgument for a missing or malformed Email, a picture that cannot be read or
-// more than 1 MiB; 500 ErrNotConnected; 500 "Request Failed" with a Condition; the upload's status
-// with "Media Upload Failed".
+// Errors: 400 ErrInvalidArgument for a missing or malformed Email, for text that is not UTF-8, for control characters in
+// Status or in a picture's URL, for a picture that cannot be read, and for a profile that takes more than 1 MiB on the
+// wire; 400 ErrNotRegistered, also when the login ends meanwhile; 500 ErrNotConnected; 500 "Request Failed" with a
+// Condition; 500 when a file cannot be opened for now, as when no file descriptors are left; the upload's status with
+// "Media Upload Failed".
 func (c *Client) SetUserProfile(ctx context.Context, p ProfileUpdate) (Result[ProfileImage], error) {
 	return run(ctx, c, "SetUserProfile", success, func(ctx context.Context) (ProfileImage, error) {
 		me, err := c.checkRegistered()
 		if err != nil {
 			return ProfileImage{}, err
 		}
-		if err := validate(emailFormat("email", p.Email), required("email", p.Email)); err != nil {
+		if err := checkProfile(p); err != nil {
 			return ProfileImage{}, err
 		}
-		card := c.sealedVCard(me, p)
-		if !card.Fits() {
-			return ProfileImage{}, p.tooLarge()
-		}
-		s, err := c.session()
+		card, err := c.sealedVCard(me, p)
 		if err != nil {
 			return ProfileImage{}, err
 		}
-		image, err := c.storeImage(ctx, me, p.Image)
+		if !card.Fits() {
+			return ProfileImage{}, p.tooLarge()
+		}
+		if _, err := c.sessionOf(me); err != nil {
+			return ProfileImage{}, err
+		}
+		image, err := c.storeImage(rest.ForLogin(ctx, me.login), me, p.Image)
 		if err != nil {
 			return ProfileImage{}, err
 		}
 		card.Image, card.ThumbImage = image.FileToken, image.FileTokenThumb
+		s, err := c.sessionOf(me) // the upload may have taken long
+		if err != nil {
+			return ProfileImage{}, err
+		}
 		return image, s.SetVCard(ctx, card)
 	})
+}
+
+func checkProfile(p ProfileUpdate) error {
+	return validate(
+		isXMLText("thumbImage", p.Image.stored.FileTokenThumb), isXMLText("image", p.Image.stored.FileToken),
+		isXMLText("status", p.Status), isUTF8("mobileNumber", p.MobileNumber), isUTF8("name", p.Name),
+		emailFormat("email", p.Email), required("email", p.Email),
+	)
 }
 
 // tooLarge names the field that makes p larger than a stanza may be.
 func (p ProfileUpdate) tooLarge() error {
 	name, most := "Name", len(p.Name)
 	for _, field := range []struct{ name, value string }{
-		{"Image", p.Image.url}, {"Status", p.Status}, {"MobileNumber", p.MobileNumber}, {"Email", p.Email},
+		{"Image", p.Image.stored.FileToken}, {"Image", p.Image.stored.FileTokenThumb},
+		{"Status", p.Status}, {"MobileNumber", p.MobileNumber}, {"Email", p.Email},
 	} {
 		if len(field.value) > most {
 			name, most = field.name, len(field.value)
@@ -198,34 +237,82 @@ func (p ProfileUpdate) tooLarge() error {
 	return invalid("%s is too large, it has %d bytes: a whole profile has 1 MiB on the wire", name, most)
 }
 
-// sealedVCard is p on the wire. A picture that is at the service already is in it.
-func (c *Client) sealedVCard(me account, p ProfileUpdate) xmpp.VCard {
-	iv := c.profileIV(me)
-	return xmpp.VCard{
-		NickName:     seal.Seal(p.Name, me.username, iv),
-		Image:        p.Image.url,
-		ThumbImage:   p.Image.url,
-		Email:        seal.Seal(p.Email, me.username, iv),
-		MobileNumber: seal.Seal(p.MobileNumber, me.username, iv),
-		Status:       p.Status,
+// sealedVCard is p on the wire, with a picture that is at the service already. Where sealing fails
+// the JavaScript SDK writes the text as it is; here it stays at home.
+func (c *Client) sealedVCard(me account, p ProfileUpdate) (xmpp.VCard, error) {
+	card := xmpp.VCard{Status: p.Status, Image: p.Image.stored.FileToken, ThumbImage: p.Image.stored.FileTokenThumb}
+	for _, field := range []struct {
+		sealed *string
+		text   string
+	}{{&card.NickName, p.Name}, {&card.Email, p.Email}, {&card.MobileNumber, p.MobileNumber}} {
+		if field.text == "" { // stays empty (protocol.md 5.2)
+			continue
+		}
+		sealed, err := seal.SealStrict(field.text, me.username, c.profileIV(me))
+		if err != nil {
+			return xmpp.VCard{}, &Error{
+				StatusCode: http.StatusInternalServerError, Message: "Profile cannot be sealed", Outcome: OutcomeNotSent, Err: err,
+			}
+		}
+		*field.sealed = sealed
 	}
+	return card, nil
 }
 
 // storeImage uploads a picture that is not at the service yet.
 func (c *Client) storeImage(ctx context.Context, me account, image Image) (ProfileImage, error) {
 	if image.open == nil {
-		return ProfileImage{FileToken: image.url, FileTokenThumb: image.url}, nil
+		return image.stored, nil
 	}
-	file, closeFile, err := image.open()
+	file, err := image.opened(ctx)
 	if err != nil {
-		return ProfileImage{}, invalid("image can not be read: %v", err)
-	}
-	done, err := c.rest.UploadProfileImage(ctx, me.username, file)
-	if err = errors.Join(err, closeFile()); err != nil {
 		return ProfileImage{}, err
 	}
-	return ProfileImage{FileToken: done.Token, FileTokenThumb: done.Thumb}, nil
+	defer func() { _ = rest.Within(ctx, file.close) }() // it was only read: whether it closes changes nothing
+	done, err := c.rest.UploadProfileImage(ctx, me.username, file.File)
+	return ProfileImage{FileToken: done.Token, FileTokenThumb: done.Thumb}, err
 }
+
+// opened opens a picture unless ctx ends first, as it may where a mount hangs. What opens after that is closed at once.
+func (i Image) opened(ctx context.Context) (picture, error) {
+	type result struct {
+		file picture
+		err  error
+	}
+	opened := make(chan result)
+	go func() { // ends when the file system has answered
+		file, err := i.open()
+		select {
+		case opened <- result{file, err}:
+		case <-ctx.Done():
+			if err == nil {
+				_ = file.close()
+			}
+		}
+	}()
+	select {
+	case r := <-opened:
+		return r.file, unreadable(r.err)
+	case <-ctx.Done():
+		return picture{}, unsent.Mark(ctx.Err())
+	}
+}
+
+// unreadable explains why a picture cannot be opened. nil stays nil.
+func unreadable(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case slices.ContainsFunc(shortages, func(e error) bool { return errors.Is(err, e) }):
+		return &Error{
+			StatusCode: http.StatusInternalServerError, Message: "image cannot be read for now", Outcome: OutcomeNotSent, Err: err,
+		}
+	}
+	return invalid("image cannot be read: %v", err)
+}
+
+// shortages are what the machine is short of, or a device that fails: nothing that the caller has got wrong.
+var shortages = []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.EIO, syscall.ESTALE, syscall.ETIMEDOUT}
 
 // LastSeen says when a user was last active.
 type LastSeen struct {

@@ -35,6 +35,33 @@ func required(key, value string) rule {
 	}
 }
 
+// isUTF8: other text cannot be sealed (protocol.md 2.3), and JSON would carry it changed.
+func isUTF8(key, value string) rule {
+	return func() string {
+		if !utf8.ValidString(value) {
+			return key + " is not valid UTF-8"
+		}
+		return ""
+	}
+}
+
+// isXMLText: a stanza would carry other text changed (XML 1.0, 2.2).
+func isXMLText(key, value string) rule {
+	return func() string {
+		switch {
+		case !utf8.ValidString(value):
+			return key + " is not valid UTF-8"
+		case strings.ContainsFunc(value, notInXML):
+			return key + " has control characters: of those, only tab and line ends can be sent"
+		}
+		return ""
+	}
+}
+
+func notInXML(r rune) bool {
+	return r < ' ' && !strings.ContainsRune("\t\n\r", r) || r == 0xFFFE || r == 0xFFFF
+}
+
 func jidFormat(key, value string) rule {
 	return func() string {
 		if value != "" && !isUserJID(value) {
@@ -142,10 +169,17 @@ func checkMetadata(m map[string]any) error {
 	if len(m) > maxMetadata {
 		return invalid("metaData can have at most %d entries, not %d", maxMetadata, len(m))
 	}
-	for _, value := range m {
+	for key, value := range m {
+		if !utf8.ValidString(key) {
+			return invalid("metaData has a name that is not valid UTF-8")
+		}
 		valid := true
 		switch v := value.(type) {
-		case string, bool, int, int8, int16, int32, int64, uint, uint8, uint16, uint32, uint64:
+		case string:
+			if err := validate(isUTF8("metaData "+key, v)); err != nil {
+				return err
+			}
+		case bool, int, int8, int16, int32, int64, uint, uint8, uint16, uint32, uint64:
 		case float32:
 			valid = isJSONNumber(float64(v))
 		case float64:

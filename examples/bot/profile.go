@@ -83,7 +83,7 @@ func (b *bot) setStatus(ctx context.Context, status string) error {
 		return errors.New("the profile has no email, and the service wants one: give -email")
 	}
 	_, err = b.client.SetUserProfile(ctx, sdk.ProfileUpdate{
-		Name: cmp.Or(me.NickName, b.Username), Image: sdk.ImageURL(me.Image), Status: status, MobileNumber: me.MobileNumber, Email: email,
+		Name: cmp.Or(me.NickName, b.Username), Image: sdk.ImageOf(me), Status: status, MobileNumber: me.MobileNumber, Email: email,
 	})
 	if err == nil {
 		b.log.InfoContext(ctx, "profile updated", "status", status)

@@ -66,8 +66,8 @@ func Upload(ctx context.Context, c *rest.Client, s Source, encrypt bool, iv stri
 	if ctx.Err() != nil {
 		return File{}, rest.ContextError(ctx)
 	}
-	u := &upload{client: c, source: s, iv: iv, rewind: rest.Rewinder(s.Reader)}
-	if err := u.sniff(ctx); err != nil {
+	u := &upload{client: c, source: s, iv: iv}
+	if err := u.look(ctx); err != nil {
 		return File{}, err
 	}
 	if encrypt {
@@ -95,8 +95,10 @@ type upload struct {
 	iv     string
 }
 
-func (u *upload) sniff(ctx context.Context) error {
+// look finds out what the source can do and what is in it.
+func (u *upload) look(ctx context.Context) error {
 	return rest.Within(ctx, func() (err error) {
+		u.rewind = rest.Rewinder(u.source.Reader)
 		u.source.ContentType, u.source.Reader, err = rest.Sniff(u.source.ContentType, u.source.Reader)
 		return err
 	})

@@ -102,8 +102,8 @@ func newFormBody(form Form) (*formBody, error) {
 	b := &formBody{size: form.File.Size, first: form.File.Reader, rewind: form.File.Rewind}
 	if b.rewind == nil {
 		b.rewind = Rewinder(form.File.Reader)
-	} else if err := b.restart(); err != nil {
-		return nil, err
+	} else {
+		b.first = &rewound{rewind: b.rewind}
 	}
 	contentType, first, err := Sniff(form.File.ContentType, b.first)
 	if err != nil {
@@ -167,6 +167,23 @@ func guarded(read func() error) (err error) {
 	return read()
 }
 
+// rewound rewinds a file at its first Read: that may get stuck as any Read may, so it is done where the file is read.
+type rewound struct {
+	rewind func() (io.Reader, error)
+	r      io.Reader
+}
+
+func (f *rewound) Read(p []byte) (int, error) {
+	if f.r == nil {
+		r, err := f.rewind()
+		if err != nil {
+			return 0, err
+		}
+		f.r = r
+	}
+	return f.r.Read(p)
+}
+
 // Rewinder returns how to get back to where r stands, or nil if r can not do it:
 // a pipe is an *os.File as well.
 func Rewinder(r io.Reader) func() (io.Reader, error) {
@@ -187,21 +204,12 @@ func Rewinder(r io.Reader) func() (io.Reader, error) {
 func (b *formBody) repeatable() bool                 { return b.rewind != nil }
 func (b *formBody) settle(ctx context.Context) error { return b.lent.settle(ctx) }
 
-func (b *formBody) restart() (err error) {
-	if b.first, err = b.rewind(); err != nil {
-		return sourceFailed(err)
-	}
-	return nil
-}
-
 func (b *formBody) open(ctx context.Context) (io.ReadCloser, int64, string, error) {
+	size, file := b.size, b.first
 	if b.opened {
-		if err := b.restart(); err != nil {
-			return nil, 0, "", err
-		}
+		file = &rewound{rewind: b.rewind}
 	}
 	b.opened = true
-	size, file := b.size, b.first
 	if size >= 0 {
 		file = Exactly(file, size)
 		size += int64(len(b.before) + len(b.after))

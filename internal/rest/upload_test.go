@@ -304,3 +304,24 @@ func TestStalledTransfer(t *testing.T) {
 	_, err = io.ReadAll(m)
 	require.Equal(t, "Request timed out", fail(t, err).Message)
 }
+
+// To rewind may take as long as to read, as on a mount that hangs: the call ends with its context all the same.
+func TestRewindThatHangs(t *testing.T) {
+	s, _ := uploads(t, answer(401, expiredJSON))
+	c := connect(t, s.URL)
+	c.login(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	release := make(chan struct{})
+	defer close(release)
+	first := true
+	_, err := c.PostMedia(ctx, Form{File: File{ContentType: "x/y", Size: 1, Rewind: func() (io.Reader, error) {
+		if first {
+			first = false
+			return strings.NewReader("x"), nil
+		}
+		cancel()
+		<-release
+		return nil, errors.New("too late")
+	}}})
+	require.Equal(t, 499, fail(t, err).Status)
+}

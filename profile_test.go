@@ -1,0 +1,171 @@
+package sdk_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/sdktest"
+)
+
+var smallPicture = []byte("\x89PNG\r\n\x1a\nxx")
+
+// withPicture is an update with a picture that is uploaded.
+func withPicture() sdk.ProfileUpdate {
+	return sdk.ProfileUpdate{
+		Name: "Alice Smith", Email: "alice@example.com",
+		Image: sdk.ImageReader("a.png", "image/png", bytes.NewReader(smallPicture), int64(len(smallPicture))),
+	}
+}
+
+// The outcome of SetUserProfile is that of the request that failed.
+func TestOutcomeOfAPicture(t *testing.T) {
+	var answer http.HandlerFunc
+	cfg := sdktest.New(t).Config()
+	answering(t, &cfg, map[string]http.HandlerFunc{"POST media/": func(w http.ResponseWriter, r *http.Request) { answer(w, r) }})
+	client := login(t, cfg, "alice")
+	for _, code := range []int{400, 403, 413, 415} {
+		for _, status := range []int{200, code} {
+			answer = func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "application/json")
+				w.WriteHeader(status)
+				_, _ = fmt.Fprintf(w, `{"status":%d,"message":"no"}`, code)
+			}
+			res, err := client.SetUserProfile(t.Context(), withPicture())
+			answered(t, code, "Media Upload Failed", nil, res, err)
+			require.Equal(t, sdk.OutcomeRefused.String(), outcomeTold(t, err).String())
+		}
+	}
+}
+
+// An upload that is answered without a token is none: the profile keeps its picture.
+func TestPictureWithoutAToken(t *testing.T) {
+	srv := sdktest.New(t)
+	tokenless := false
+	cfg := srv.Config()
+	answers := map[string]http.HandlerFunc{}
+	answering(t, &cfg, answers)
+	client := login(t, cfg, "alice")
+	_, err := client.SetUserProfile(t.Context(), withPicture())
+	require.NoError(t, err)
+	before := srv.Profile("alice")
+	require.NotEmpty(t, before.Image)
+	answers["POST media/"] = func(w http.ResponseWriter, req *http.Request) {
+		_, _ = io.Copy(io.Discard, req.Body)
+		_, _ = io.WriteString(w, `{"status":200,"message":"ok","data":{}}`)
+		tokenless = true
+	}
+	res, err := client.SetUserProfile(t.Context(), withPicture())
+	answered(t, 500, "Unexpected answer: no file token", nil, res, err)
+	require.True(t, tokenless)
+	require.Equal(t, before, srv.Profile("alice"))
+}
+
+// A profile has two pictures. One that was read is written back with both.
+func TestProfileKeepsItsThumbnail(t *testing.T) {
+	srv := sdktest.New(t)
+	client := login(t, srv.Config(), "alice")
+	for _, old := range []sdktest.Profile{
+		{Image: "picture", ThumbImage: "picture-thumb"},
+		{Image: "picture"},
+		{},
+	} {
+		require.NoError(t, srv.SetProfile(t.Context(), "alice", old))
+		read, err := client.GetUserProfile(t.Context(), "alice")
+		require.NoError(t, err)
+		set, err := client.SetUserProfile(t.Context(), sdk.ProfileUpdate{
+			Email: "alice@example.com", Status: "changed", Image: sdk.ImageOf(read.Data),
+		})
+		require.NoError(t, err)
+		require.Equal(t, sdk.ProfileImage{FileToken: old.Image, FileTokenThumb: old.ThumbImage}, set.Data)
+		now := srv.Profile("alice")
+		require.Equal(t, []string{"changed", old.Image, old.ThumbImage}, []string{now.Status, now.Image, now.ThumbImage})
+	}
+}
+
+// What cannot be sealed, or would arrive changed, is refused before anything is sent.
+func TestTextsThatCannotBeSent(t *testing.T) {
+	srv := sdktest.New(t)
+	client := login(t, srv.Config(), "alice")
+	before := len(srv.Requests())
+	const latin1 = "Ren\xe9"
+	profile := func(p sdk.ProfileUpdate) error {
+		p.Email = "alice@example.com"
+		_, err := client.SetUserProfile(t.Context(), p)
+		return err
+	}
+	report := func(m sdk.ReportedMessage) error {
+		m.MsgID, m.MsgType, m.PublisherID, m.Timestamp = "1", "text", "bob", 1
+		_, err := client.ReportUserOrGroup(t.Context(), bobJID, sdk.ChatTypeChat, []sdk.ReportedMessage{m})
+		return err
+	}
+	feedback := func(title, description string) error {
+		_, err := client.SendFeedback(t.Context(), title, description)
+		return err
+	}
+	leave := func(reason, feedback string) error {
+		_, err := client.DeleteMyAccount(t.Context(), reason, feedback)
+		return err
+	}
+	upload := func(m sdk.MediaUpload) error {
+		m.Reader = strings.NewReader("")
+		_, err := client.UploadMedia(t.Context(), m)
+		return err
+	}
+	registered := func(key string, value any) error {
+		_, err := client.Register(t.Context(), "alice", sdk.RegisterMetadata(map[string]any{key: value}))
+		return err
+	}
+	for message, err := range map[string]error{
+		"name is not valid UTF-8":         profile(sdk.ProfileUpdate{Name: latin1}),
+		"mobileNumber is not valid UTF-8": profile(sdk.ProfileUpdate{MobileNumber: latin1}),
+		"status is not valid UTF-8":       profile(sdk.ProfileUpdate{Status: latin1}),
+		"image is not valid UTF-8":        profile(sdk.ProfileUpdate{Image: sdk.ImageURL(latin1)}),
+		"thumbImage is not valid UTF-8":   profile(sdk.ProfileUpdate{Image: sdk.ImageOf(sdk.Profile{ThumbImage: latin1})}),
+		"status has control characters":   profile(sdk.ProfileUpdate{Status: "a\x00"}),
+		"image has control characters":    profile(sdk.ProfileUpdate{Image: sdk.ImageURL("a\uFFFE")}),
+		"title is not valid UTF-8":        feedback(latin1, "x"),
+		"description is not valid UTF-8":  feedback("x", latin1),
+		"reason is not valid UTF-8":       leave(latin1, ""),
+		"feedback is not valid UTF-8":     leave("x", latin1),
+		"Message is not valid UTF-8":      report(sdk.ReportedMessage{Message: latin1}),
+		"Filename is not valid UTF-8":     report(sdk.ReportedMessage{Filename: latin1}),
+		"To is not valid UTF-8":           upload(sdk.MediaUpload{To: latin1, Name: "x"}),
+		"Name is not valid UTF-8":         upload(sdk.MediaUpload{To: bobJID, Name: latin1}),
+		"MessageID is not valid UTF-8":    upload(sdk.MediaUpload{To: bobJID, Name: "x", MessageID: latin1}),
+		"metaData key is not valid UTF-8": registered("key", latin1),
+		"a name that is not valid UTF-8":  registered(latin1, 1),
+	} {
+		require.ErrorIs(t, err, sdk.ErrInvalidArgument, message)
+		require.ErrorContains(t, err, message)
+		require.Equal(t, sdk.OutcomeNotSent.String(), outcomeTold(t, err).String())
+	}
+	require.Len(t, srv.Requests(), before)
+
+	update := sdk.ProfileUpdate{Name: "\x01é", Status: "a\tb\r\nc é 😀", MobileNumber: "\x00"} // sealed text may be anything
+	require.NoError(t, profile(update))
+	now := srv.Profile("alice")
+	require.Equal(t, []string{update.Name, update.Status, update.MobileNumber}, []string{now.NickName, now.Status, now.MobileNumber})
+}
+
+func TestProfileLargerThanAStanza(t *testing.T) {
+	srv := sdktest.New(t)
+	client := login(t, srv.Config(), "alice")
+	for _, p := range []sdk.ProfileUpdate{
+		{Status: strings.Repeat("x", 1<<20)},
+		{Name: strings.Repeat("é", 1<<17)}, // eight times as long when it is sealed
+	} {
+		p.Email = "alice@example.com"
+		res, err := client.SetUserProfile(t.Context(), p)
+		answered(t, 400, "the profile takes more than 1 MiB on the wire: shorten its texts", sdk.ErrInvalidArgument, res, err)
+		require.Equal(t, sdk.OutcomeNotSent.String(), outcomeTold(t, err).String())
+	}
+	_, err := client.SetUserProfile(t.Context(), sdk.ProfileUpdate{Email: "alice@example.com"})
+	require.NoError(t, err)
+}
