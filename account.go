@@ -2,18 +2,43 @@ package sdk
 
 import (
 	"context"
+	"strings"
 
 	"github.com/mirrorfly-go/sdk/internal/seal"
 )
 
-// GetCurrentUserJID returns the bare JID of the user who is logged in (protocol.md 5.7). It asks nobody and works while the
-// connection is lost.
+// GetCurrentUserJID returns the bare JID of the user who is logged in, as the server has bound it (protocol.md 5.7, RFC 6120 7.6.1):
+// Connect("Alice") is alice@ where the server folds the case. It asks nobody and works while the connection is lost.
 //
 // Errors: 400 ErrNotRegistered; 500 ErrClosed.
 func (c *Client) GetCurrentUserJID() (Result[string], error) {
 	return run(context.Background(), c, "GetCurrentUserJID", success, func(context.Context) (string, error) {
 		me, err := c.checkRegistered()
-		return me.username + "@" + me.service().XMPPHost, err
+		return me.bareJID(), err
+	})
+}
+
+// GetJID returns the bare JID of a user id, as BlockUser and GetLastSeen want it: "bob" is
+// bob@xmpp.example.com. A JID is returned as servers keep it, in lower case (RFC 7622 3). It asks
+// nobody, also not whether there is such a user.
+//
+// Errors: 400 ErrNotRegistered before Connect, as the domain is not known; 400 ErrInvalidArgument for
+// what cannot be a user id or a user's bare JID; 500 ErrClosed.
+func (c *Client) GetJID(userID string) (Result[string], error) {
+	return run(context.Background(), c, "GetJID", success, func(context.Context) (string, error) {
+		me, err := c.checkRegistered()
+		if err != nil {
+			return "", err
+		}
+		jid := userID
+		if !strings.Contains(userID, "@") {
+			_, host, _ := strings.Cut(me.bareJID(), "@")
+			jid += "@" + host
+		}
+		if err := validate(jidFormat("userId", jid), required("userId", userID)); err != nil {
+			return "", err
+		}
+		return strings.ToLower(jid), nil
 	})
 }
 
@@ -48,7 +73,7 @@ func (c *Client) DeleteMyAccount(ctx context.Context, reason, feedback string) (
 		if err := validate(isUTF8("feedback", feedback), isUTF8("reason", reason), required("reason", reason)); err != nil {
 			return None{}, err
 		}
-		return None{}, c.leave(ctx, func(ctx context.Context, _ account) error {
+		return None{}, c.leave(ctx, func(ctx context.Context) error {
 			return c.rest.DeleteAccount(ctx, reason, feedback)
 		})
 	})
@@ -85,7 +110,7 @@ func (c *Client) ReportUserOrGroup(ctx context.Context, jid string, chatType Cha
 		if err != nil {
 			return None{}, err
 		}
-		return None{}, c.rest.Report(ctx, me.username, jid, string(chatType), data)
+		return None{}, c.rest.Report(ctx, me.id(), jid, string(chatType), data)
 	})
 }
 

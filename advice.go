@@ -17,6 +17,8 @@ func (e *Error) advice() string {
 		return "if you trust that server, give its authority in Config.TLSConfig.RootCAs"
 	case e.is(ErrNotRegistered):
 		return "call Connect first, Register alone does not log in"
+	case e.is(ErrInvalidCredentials) && e.Op == "GenerateQRCode":
+		return "the phone has refused the login, or what it sent is not valid: call GenerateQRCode again"
 	case e.is(ErrInvalidCredentials):
 		return "Connect wants Username and Password as Register has answered them"
 	case e.is(ErrAlreadyLoggedIn):
@@ -33,8 +35,12 @@ func (e *Error) advice() string {
 		return "call GenerateQRCode again"
 	case e.is(ErrClosed) && e.Message == errClosed.Message:
 		return "make another one with New"
+	case e.is(ErrReplaced):
+		return "the client does not reconnect: Connect would end the other session in turn"
+	case errors.Is(e.Err, errEnded):
+		return "the client does not reconnect: call Connect"
 	case e.is(ErrNotConnected) && e.Err == nil:
-		return "the client reconnects by itself unless it has told AUTHFAIL, see OnConnection"
+		return "the client reconnects by itself, and WaitConnected waits for it"
 	case e.StatusCode == http.StatusNotFound && (e.Op == "Register" || e.Op == "Connect"):
 		return "Config.APIBaseURL must be the whole base URL, with a path such as /api/v1"
 	case e.is(ErrInvalidArgument) && strings.HasSuffix(e.Message, "Jid format is invalid"):

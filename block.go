@@ -2,7 +2,9 @@ package sdk
 
 import (
 	"context"
+	"errors"
 
+	"github.com/mirrorfly-go/sdk/internal/rest"
 	"github.com/mirrorfly-go/sdk/internal/xmpp"
 )
 
@@ -56,10 +58,26 @@ func (c *Client) GetUsersIBlocked(ctx context.Context) (Result[[]BlockedUser], e
 	return c.blockList(ctx, "GetUsersIBlocked", (*xmpp.Session).BlockList)
 }
 
-// GetUsersWhoBlockedMe reads who has blocked this user (protocol.md 5.6). Only the service answers it: a
-// stock XMPP server refuses with the Condition "service-unavailable". Its errors are those of GetUsersIBlocked.
+// GetUsersWhoBlockedMe reads who has blocked this user (protocol.md 5.6). Where the XMPP server does
+// not know the question (service-unavailable, feature-not-implemented), it is put to the REST half:
+// GET /users/blockedby, page by page (protocol.md 13).
+//
+// Errors: those of GetUsersIBlocked, also when the REST half does not know the question either; else
+// what the REST half says: 500 with its text, 599 ErrNetwork.
 func (c *Client) GetUsersWhoBlockedMe(ctx context.Context) (Result[[]BlockedUser], error) {
-	return c.blockList(ctx, "GetUsersWhoBlockedMe", (*xmpp.Session).WhoBlockedMe)
+	return c.blockList(ctx, "GetUsersWhoBlockedMe", func(s *xmpp.Session, ctx context.Context) ([]string, error) {
+		users, err := s.WhoBlockedMe(ctx)
+		var refused *xmpp.StanzaError
+		if errors.As(err, &refused) && (refused.Condition == "service-unavailable" || refused.Condition == "feature-not-implemented") {
+			ctx, cancel := c.bounded(ctx)
+			defer cancel()
+			told, restErr := c.rest.BlockedBy(ctx)
+			if !rest.NotServed(restErr) {
+				users, err = told, asInternal(restErr)
+			}
+		}
+		return users, err
+	})
 }
 
 func (c *Client) blockList(ctx context.Context, op string, read func(*xmpp.Session, context.Context) ([]string, error)) (Result[[]BlockedUser], error) {
@@ -68,10 +86,11 @@ func (c *Client) blockList(ctx context.Context, op string, read func(*xmpp.Sessi
 		if err != nil {
 			return nil, err
 		}
-		jids, err := read(s, ctx)
-		users := make([]BlockedUser, 0, len(jids))
-		for _, jid := range jids {
-			users = append(users, BlockedUser{JID: jid})
+		named, err := read(s, ctx)
+		me, _ := c.checkRegistered() // it was when s was there; else the names stay as they are
+		users := make([]BlockedUser, 0, len(named))
+		for _, user := range named {
+			users = append(users, BlockedUser{JID: me.jidOf(user)})
 		}
 		return users, err
 	})

@@ -3,6 +3,8 @@ package sdk_test
 import (
 	"context"
 	"crypto/tls"
+	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -60,6 +62,27 @@ func TestNewChecksConfig(t *testing.T) {
 		"negative delay":       {func(c *sdk.Config) { c.Reconnect.MinDelay = -1 }, sdk.ErrInvalidArgument, "MinDelay"},
 		"negative attempts":    {func(c *sdk.Config) { c.Reconnect.MaxAttempts = -1 }, sdk.ErrInvalidArgument, "MaxAttempts"},
 		"negative pong":        {func(c *sdk.Config) { c.KeepAlive.Timeout = -1 }, sdk.ErrInvalidArgument, "KeepAlive"},
+		"line end in the key":  {func(c *sdk.Config) { c.LicenseKey = "key\n" }, sdk.ErrInvalidArgument, "LicenseKey"},
+		"key of bytes":         {func(c *sdk.Config) { c.LicenseKey = "\xff" }, sdk.ErrInvalidArgument, "LicenseKey"},
+		"line end in a URL":    {func(c *sdk.Config) { c.APIBaseURL = "https://api.example.com/api/v1\n" }, sdk.ErrInvalidArgument, "APIBaseURL"},
+		"line end in a lookup": {func(c *sdk.Config) { c.APIConfigURL = "https://api.example.com/\r" }, sdk.ErrInvalidArgument, "APIConfigURL"},
+		"line end in a host":   {func(c *sdk.Config) { c.XMPPHost = "chat.example.com\n" }, sdk.ErrInvalidArgument, "XMPPHost"},
+		"space in a host":      {func(c *sdk.Config) { c.XMPPHost = "a b" }, sdk.ErrInvalidArgument, "XMPPHost"},
+		"port in a host":       {func(c *sdk.Config) { c.XMPPHost = "chat.example.com:5222" }, sdk.ErrInvalidArgument, "XMPPHost"},
+		"URL for a host":       {func(c *sdk.Config) { c.XMPPHost = "wss://chat.example.com" }, sdk.ErrInvalidArgument, "XMPPHost"},
+		"JID for a host":       {func(c *sdk.Config) { c.XMPPHost = "bob@chat.example.com" }, sdk.ErrInvalidArgument, "XMPPHost"},
+		"host of groups":       {func(c *sdk.Config) { c.XMPPHost = "mix.example.com" }, sdk.ErrInvalidArgument, "XMPPHost"},
+		"no port":              {func(c *sdk.Config) { c.XMPPAddress = "foo" }, sdk.ErrInvalidArgument, "XMPPAddress"},
+		"no port, TCP":         {func(c *sdk.Config) { c.XMPPAddress, c.Transport = "foo", sdk.TransportTCP }, sdk.ErrInvalidArgument, "XMPPAddress"},
+		"no port, xmpp":        {func(c *sdk.Config) { c.XMPPAddress = "a.example:5222, xmpp://foo/" }, sdk.ErrInvalidArgument, "XMPPAddress"},
+		"no port, xmpps":       {func(c *sdk.Config) { c.XMPPAddress = "XMPPS://[::1]" }, sdk.ErrInvalidArgument, "XMPPAddress"},
+		"line end, address":    {func(c *sdk.Config) { c.XMPPAddress = "foo\n:5222" }, sdk.ErrInvalidArgument, "XMPPAddress"},
+		"delays out of order": {func(c *sdk.Config) {
+			c.Reconnect.MinDelay, c.Reconnect.MaxDelay = 10*time.Second, time.Second
+		}, sdk.ErrInvalidArgument, "MinDelay"},
+		"device with a slash":  {func(c *sdk.Config) { c.DeviceID = "a/b" }, sdk.ErrInvalidArgument, "DeviceID"},
+		"device with a comma":  {func(c *sdk.Config) { c.DeviceID = "a,b" }, sdk.ErrInvalidArgument, "DeviceID"},
+		"long device":          {func(c *sdk.Config) { c.DeviceID = strings.Repeat("a", 65) }, sdk.ErrInvalidArgument, "DeviceID"},
 		"header in agent name": {func(c *sdk.Config) { c.AppName = "a\r\nX-Evil: 1" }, sdk.ErrInvalidArgument, "AppName"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -72,11 +95,82 @@ func TestNewChecksConfig(t *testing.T) {
 			require.Equal(t, 400, e.StatusCode)
 			require.ErrorIs(t, err, c.kind)
 			require.ErrorContains(t, err, c.text)
+			if errors.Is(err, sdk.ErrInvalidArgument) {
+				require.Equal(t, sdk.OutcomeNotSent, e.Outcome)
+			}
 		})
 	}
-	client, err := sdk.New(good)
-	require.NoError(t, err)
-	require.NoError(t, client.Close())
+	for _, change := range []func(*sdk.Config){
+		func(*sdk.Config) {},
+		func(c *sdk.Config) { c.XMPPHost, c.XMPPAddress = "Chat.example.com", "chat.example.com:5222" },
+		func(c *sdk.Config) { c.XMPPHost, c.XMPPAddress = "localhost", "wss://localhost/x,xmpps://[::1]:1/" },
+		func(c *sdk.Config) { c.XMPPHost = "[::1]" },
+		func(c *sdk.Config) { c.Reconnect.MinDelay, c.Reconnect.MaxDelay = time.Second, time.Second },
+		func(c *sdk.Config) { c.Reconnect.MinDelay = time.Hour },
+		func(c *sdk.Config) { c.DeviceID = "Host-1_a." + strings.Repeat("a", 55) },
+	} {
+		cfg := good
+		change(&cfg)
+		client, err := sdk.New(cfg)
+		require.NoError(t, err)
+		require.NoError(t, client.Close())
+	}
+}
+
+// A password with the line end of the file that it was read from is nobody's.
+func TestConnectChecksTexts(t *testing.T) {
+	srv := sdktest.New(t)
+	client, credentials := register(t, srv.Config(), "alice")
+	sent := len(srv.Requests())
+	for name, login := range map[string][2]string{
+		"username": {"alice\n", credentials.Password}, "password": {"alice", credentials.Password + "\r\n"},
+	} {
+		res, err := client.Connect(t.Context(), login[0], login[1])
+		answered(t, 400, name+" has a line end, another control character, or is not UTF-8", sdk.ErrInvalidArgument, res, err)
+		require.NotContains(t, err.Error(), credentials.Password)
+	}
+	require.Len(t, srv.Requests(), sent)
+}
+
+// Connect and Close do not wait for a DialContext that does not look at its context, and what that
+// brings in the end is closed.
+func TestDialThatIgnoresItsContext(t *testing.T) {
+	for _, end := range []string{"deadline", "close"} {
+		b := newBackEnd(t)
+		cfg := b.config(sdk.TransportTCP)
+		dialling, goOn, late := make(chan struct{}), make(chan struct{}), make(chan net.Conn, 1)
+		address := b.tcp.Addr().String()
+		cfg.DialContext = func(ctx context.Context, network, to string) (net.Conn, error) {
+			if to != address {
+				return new(net.Dialer).DialContext(ctx, network, to)
+			}
+			close(dialling)
+			<-goOn
+			conn, err := net.Dial(network, to)
+			late <- conn
+			return conn, err
+		}
+		client, credentials := register(t, cfg, "alice")
+		ctx, cancel := context.WithCancel(t.Context())
+		failed := make(chan error, 1)
+		go func() {
+			_, err := client.Connect(ctx, credentials.Username, credentials.Password)
+			failed <- err
+		}()
+		<-dialling
+		if end == "close" {
+			require.NoError(t, client.Close())
+			require.ErrorIs(t, <-failed, sdk.ErrClosed)
+		} else {
+			cancel()
+			require.ErrorIs(t, <-failed, context.Canceled)
+		}
+		cancel()
+		close(goOn)
+		conn := <-late
+		_, err := io.Copy(io.Discard, conn)
+		require.ErrorIs(t, err, net.ErrClosed)
+	}
 }
 
 func TestRegisterChecksArguments(t *testing.T) {

@@ -11,10 +11,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
-	"github.com/mirrorfly-go/sdk/internal/uuid"
 	"github.com/mirrorfly-go/sdk/internal/xmpp"
 )
 
@@ -27,13 +25,13 @@ const (
 // goroutine is the only one that replaces them.
 type connection struct {
 	client  *Client
-	me      account        // immutable; whose session it is, also when the client has forgotten it
+	me      account        // immutable once there is a session; whose it is, also when the client has forgotten it
 	life    lifetime       // ends when n is told to stop, at the latest with the client's
 	tie     tie            // to that
 	running sync.WaitGroup // supervise
-	over    atomic.Bool    // supervise has returned: nothing keeps the session up any more
 
 	session *xmpp.Session    // guarded by client.mu; nil while there is none
+	leaving chan struct{}    // not nil while Logout or DeleteMyAccount asks the service; closed when it has answered. Guarded by client.mu
 	back    bool             // immutable; it goes on for a connection that was lost
 	lost    *xmpp.Resumption // what the next session may take up; of supervise while it runs
 }
@@ -59,11 +57,11 @@ func (n *connection) dial(ctx context.Context, wirePassword string, lost *xmpp.R
 		Username:          me.username,
 		Password:          wirePassword,
 		Authorize:         authorize,
-		Resource:          "Web-" + uuid.New(),
+		Resource:          "Web-" + c.cfg.DeviceID,
 		AllowInsecure:     c.cfg.AllowInsecure,
 		HTTPClient:        c.http,
 		TLSConfig:         c.cfg.TLSConfig,
-		DialContext:       c.dial,
+		DialContext:       c.dialTCP,
 		RequestTimeout:    c.cfg.RequestTimeout,
 		KeepAliveInterval: c.cfg.KeepAlive.Interval,
 		KeepAliveTimeout:  c.cfg.KeepAlive.Timeout,
@@ -132,6 +130,9 @@ func (n *connection) install(s *xmpp.Session) bool {
 		return false
 	}
 	n.session = s
+	if n.client.conn == n {
+		n.client.me.jid = boundJID(s)
+	}
 	return true
 }
 
@@ -155,7 +156,6 @@ func (n *connection) stop(timeout time.Duration) {
 // no point in trying again. A nil s is one that has to be made. It is the connection's one goroutine.
 func (n *connection) supervise(s *xmpp.Session) {
 	defer n.running.Done()
-	defer n.over.Store(true)
 	failures := 0 // since a connection last held
 	if s == nil {
 		s = n.reconnect(&failures)
@@ -178,16 +178,18 @@ func (n *connection) supervise(s *xmpp.Session) {
 
 // tellLost tells DISCONNECTED for s; the cause is nil when it was asked for.
 func (n *connection) tellLost(s *xmpp.Session, err error, final bool) {
-	n.client.mu.Lock()
-	n.session = nil
-	n.client.ignored += s.Ignored()
-	n.client.mu.Unlock()
+	c := n.client
 	event := ConnectionEvent{Status: StatusDisconnected, Final: final}
 	if !n.life.ended() {
 		ctx := context.Background() // nothing has ended but the session
 		event.Err = explain(ctx, "Connect", explainDial(ctx, err))
 	}
-	n.client.tell(event)
+	c.mu.Lock() // who finds no session finds out why
+	n.session = nil
+	c.ignored += s.Ignored()
+	c.tellLocked(event)
+	c.mu.Unlock()
+	c.logEvent(event)
 }
 
 // reconnect tries until there is a session, and returns nil when it gave up or was stopped.
@@ -224,11 +226,26 @@ func (n *connection) reconnect(failures *int) *xmpp.Session {
 	return nil
 }
 
+// holdReconnection has n not reconnect until release is called.
+func (n *connection) holdReconnection() (release func()) {
+	answered := make(chan struct{})
+	set := func(leaving chan struct{}) {
+		n.client.mu.Lock()
+		defer n.client.mu.Unlock()
+		n.leaving = leaving
+	}
+	set(answered)
+	return func() {
+		set(nil)
+		close(answered)
+	}
+}
+
 // awaitLeaving holds reconnection while Logout or DeleteMyAccount waits for the service:
 // the server often cuts the connection before that answer arrives.
 func (n *connection) awaitLeaving(ctx context.Context) {
 	n.client.mu.Lock()
-	leaving := n.client.leaving
+	leaving := n.leaving
 	n.client.mu.Unlock()
 	if leaving == nil {
 		return
@@ -255,11 +272,7 @@ func (n *connection) redial(ctx context.Context, delay time.Duration, lost *xmpp
 	defer done()
 	ctx, cancel := context.WithTimeout(ctx, n.client.cfg.RequestTimeout)
 	defer cancel()
-	wirePassword, err := n.client.rest.WirePassword(ctx, n.password())
-	if err != nil {
-		return nil, err
-	}
-	s, err := n.dial(ctx, wirePassword, lost, nil)
+	s, err := n.logInAgain(ctx, lost)
 	if err != nil {
 		return nil, err
 	}
@@ -270,11 +283,28 @@ func (n *connection) redial(ctx context.Context, delay time.Duration, lost *xmpp
 	return s, nil
 }
 
+// logInAgain dials with the password that is known now. When that is refused, and another has become known meanwhile, it dials
+// with that one.
+func (n *connection) logInAgain(ctx context.Context, lost *xmpp.Resumption) (*xmpp.Session, error) {
+	me := n.me
+	for {
+		me.password = n.password()
+		wirePassword, err := n.client.rest.WirePassword(ctx, me.password)
+		if err != nil {
+			return nil, err
+		}
+		s, err := n.dial(ctx, wirePassword, lost, nil)
+		if !loginRefused(err) || n.client.forgetPassword(me) || ctx.Err() != nil {
+			return s, err
+		}
+	}
+}
+
 // password is the one that Register or Connect have learned last for this user (protocol.md 4.6).
 func (n *connection) password() string {
 	n.client.mu.Lock()
 	defer n.client.mu.Unlock()
-	if n.client.me.username == n.me.username && n.client.me.password != "" {
+	if sameUser(n.client.me.username, n.me.username) && n.client.me.password != "" {
 		return n.client.me.password
 	}
 	return n.me.password
@@ -284,9 +314,6 @@ func (n *connection) password() string {
 func (n *connection) tellFailed(ctx context.Context, err error, attempt int, last bool) (again bool) {
 	event := n.client.failure(ctx, err)
 	event.Attempt = attempt
-	if event.Status == StatusAuthFail {
-		n.client.forgetPassword(n.me.username)
-	}
 	event.Final = last || event.Status == StatusAuthFail || !isTransient(err)
 	n.client.tell(event)
 	return !event.Final
@@ -309,8 +336,9 @@ func (c *Client) failure(ctx context.Context, err error) ConnectionEvent {
 // explainDial gives what xmpp.Dial returns the codes of protocol.md 4.1.7 and 11.
 func explainDial(ctx context.Context, err error) error {
 	var auth *xmpp.AuthError
+	errors.As(err, &auth)
 	switch {
-	case errors.As(err, &auth) && !auth.Temporary() && (auth.Err == nil || auth.Step == "bind"):
+	case loginRefused(err):
 		return &Error{
 			StatusCode: http.StatusUnauthorized, Message: "Invalid Credentials",
 			Condition: auth.Condition, Outcome: outcomeOf(auth), Err: err, kind: ErrInvalidCredentials,
@@ -325,15 +353,39 @@ func explainDial(ctx context.Context, err error) error {
 	} else if auth != nil {
 		condition = auth.Condition
 	}
-	return unconnected(err, outcomeOf(err), condition)
+	e := unconnected(err, outcomeOf(err), condition)
+	switch { // no network has failed where the server has decided
+	case replaced(err):
+		e.kind = ErrReplaced
+	case stream != nil && !isTransient(err):
+		e.kind = ErrNotConnected
+	}
+	return e
 }
 
 // unconnected is a connection that could not be made, or was lost, and may be made later.
-func unconnected(err error, outcome Outcome, condition string) error {
+func unconnected(err error, outcome Outcome, condition string) *Error {
 	return &Error{
 		StatusCode: errNotConnected.StatusCode, Message: errNotConnected.Message, Condition: condition,
 		Outcome: outcome, Err: err, kind: errors.Join(ErrNotConnected, ErrNetwork),
 	}
+}
+
+// loginRefused reports whether err is that the server does not accept the credentials (protocol.md 4.3, 13). That it refuses the
+// resource because an older session holds it (RFC 6120 7.7.2.2) passes when it has noticed that this one is dead.
+func loginRefused(err error) bool {
+	var auth *xmpp.AuthError
+	return errors.As(err, &auth) && !auth.Temporary() && (auth.Err == nil || auth.Step == "bind") &&
+		(auth.Step != "bind" || auth.Condition != "conflict")
+}
+
+// userRemoved is what ejabberd says with the conflict that ends the sessions of an account that is gone.
+const userRemoved = "User removed"
+
+// replaced reports whether another session has taken the place of the one that ended with err (RFC 6120 4.9.3.3).
+func replaced(err error) bool {
+	var stream *xmpp.StreamError
+	return errors.As(err, &stream) && stream.Condition == "conflict" && stream.Text != userRemoved
 }
 
 // isTransient is false for what trying again cannot mend: the server has replaced this session by
@@ -373,9 +425,9 @@ func (n *connection) handle(event xmpp.Event) {
 	case xmpp.UserBlocked:
 		n.handleUserBlocked(e)
 	case xmpp.UserDeleted:
-		l.userDeleted.Emit(UserDeletedEvent{UserJID: e.User})
+		l.userDeleted.Emit(UserDeletedEvent{UserJID: n.me.jidOf(e.User)})
 	case xmpp.AdminBlock:
-		l.adminBlock.Emit(AdminBlockEvent{JID: e.JID, ChatType: ChatType(e.ChatType), Blocked: e.Blocked})
+		l.adminBlock.Emit(AdminBlockEvent{JID: strings.ToLower(e.JID), ChatType: ChatType(e.ChatType), Blocked: e.Blocked})
 	case xmpp.LoggedOut:
 		n.handleLoggedOut(e)
 	}
@@ -386,33 +438,45 @@ func (n *connection) handleBlockPush(e xmpp.BlockPush) {
 		n.client.listeners.block.Emit(BlockEvent{Blocked: e.Blocked, ByMe: true})
 	}
 	for _, jid := range e.JIDs {
+		jid = strings.ToLower(jid)
 		n.client.listeners.queue.AwaitRoom()
 		n.client.listeners.block.Emit(BlockEvent{UserID: localPart(jid), UserJID: jid, Blocked: e.Blocked, ByMe: true})
 	}
 }
 
 func (n *connection) handleUserBlocked(e xmpp.UserBlocked) {
-	user := localPart(e.User)
-	jid := user + "@" + n.me.service().XMPPHost
+	jid := n.me.jidOf(localPart(e.User))
+	user := localPart(jid)
 	if e.Blocked {
 		n.client.listeners.presence.Emit(PresenceEvent{FromUserJID: jid, Status: "unavailable"})
 	}
 	n.client.listeners.block.Emit(BlockEvent{UserID: user, UserJID: jid, Blocked: e.Blocked})
 }
 
-// handleLoggedOut passes on that the phone has ended this QR session. The session is
-// ended elsewhere: this is its own read loop.
+// handleLoggedOut passes on that the service has ended this device's session, or the phone this QR
+// session. It is ended elsewhere: this is its own read loop.
 func (n *connection) handleLoggedOut(e xmpp.LoggedOut) {
-	n.client.mu.Lock()
-	q := n.client.qr
-	n.client.mu.Unlock()
-	if q == nil || !slices.Contains(e.SocketIDs, n.me.qrSocketID) {
+	c := n.client
+	c.mu.Lock()
+	q := c.qr
+	if slices.Contains(e.DeviceIDs, c.cfg.DeviceID) && !c.life.ended() {
+		c.background.Go(n.loggedOut) // owner: the Client; ends with n's life
+	}
+	c.mu.Unlock()
+	if q == nil || !slices.Contains(e.SocketIDs, q.socketID) {
 		return
 	}
 	select {
 	case q.ended <- struct{}{}:
 	default: // it knows
 	}
+}
+
+// loggedOut ends the login that the service has ended.
+func (n *connection) loggedOut() {
+	ctx := n.life.begin(context.Background(), 0)
+	defer ctx.over()
+	n.client.loggedOut(ctx)
 }
 
 func localPart(jid string) string {

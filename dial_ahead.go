@@ -11,16 +11,17 @@ import (
 type dialAhead struct {
 	*connection
 	loggedIn chan struct{} // closed when the service has agreed
-	done     chan struct{} // closed when session and err are there
+	done     chan struct{} // closed when what follows is there
 	session  *xmpp.Session
 	err      error
+	ready    bool // it has come as far as the login
 }
 
 // dialAhead begins to connect where Register has told the host already and nothing is in the way; else it returns nil.
 func (c *Client) dialAhead(ctx context.Context, me account, wirePassword string) *dialAhead {
 	c.mu.Lock()
-	known := c.conn == nil && c.me.username == me.username && c.me.service().XMPPHost != ""
-	me.told, me.registered = c.me.told, true
+	known := (c.conn == nil || c.gone != nil) && sameUser(c.me.username, me.username) && c.me.service().XMPPHost != ""
+	me.told = c.me.told
 	c.mu.Unlock()
 	if !known {
 		return nil
@@ -38,6 +39,7 @@ func (c *Client) dialAhead(ctx context.Context, me account, wirePassword string)
 var errNotLoggedIn = errors.New("login refused")
 
 func (d *dialAhead) await(ctx context.Context) error {
+	d.ready = true
 	select {
 	case <-d.loggedIn:
 		return nil
@@ -53,13 +55,17 @@ func (d *dialAhead) await(ctx context.Context) error {
 func (d *dialAhead) giveUp() {
 	if d != nil {
 		d.cancel()
-		<-d.done // there can't be a session
+		<-d.done // there cannot be a session
 	}
 }
 
-// finish lets the XMPP login begin and waits for it.
-func (d *dialAhead) finish() (*xmpp.Session, error) {
+// finish lets the XMPP login begin and waits for it. stale: the connection was up, and was lost
+// without a word on the login. Servers and balancers drop who does not log in within a while, and
+// POST /login may have taken longer than that.
+func (d *dialAhead) finish() (s *xmpp.Session, stale bool, err error) {
 	close(d.loggedIn)
 	<-d.done
-	return d.session, d.err
+	var answered *xmpp.AuthError
+	stale = d.err != nil && d.ready && !errors.As(d.err, &answered) && isTransient(d.err)
+	return d.session, stale, d.err
 }

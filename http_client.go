@@ -146,6 +146,35 @@ func (c *Client) dial(ctx context.Context, network, address string) (net.Conn, e
 	return c.life.dialling(next)(ctx, network, address)
 }
 
+// dialTCP is dial, which ends with ctx also where Config.DialContext does not look at it: that goes on by
+// itself then, and what it brings is closed. (net/http does the same for what it dials.)
+func (c *Client) dialTCP(ctx context.Context, network, address string) (net.Conn, error) {
+	if c.cfg.DialContext == nil {
+		return c.dial(ctx, network, address)
+	}
+	type outcome struct {
+		conn net.Conn
+		err  error
+	}
+	dialled := make(chan outcome)
+	go func() { // ends with the dial, whose owner is the caller's DialContext
+		conn, err := c.dial(ctx, network, address)
+		select {
+		case dialled <- outcome{conn, err}:
+		case <-ctx.Done():
+			if conn != nil {
+				_ = conn.Close() // nobody has seen it
+			}
+		}
+	}()
+	select {
+	case o := <-dialled:
+		return o.conn, o.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
 // dialling is dial, ending with l: net/http goes on dialling after the request that wanted the connection has ended.
 func (l *lifetime) dialling(dial dialFunc) dialFunc {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {

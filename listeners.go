@@ -16,7 +16,7 @@ const (
 	StatusConnectionFailed ConnectionStatus = "CONNECTIONFAILED" // an attempt to connect failed
 	StatusReconnecting     ConnectionStatus = "RECONNECTING"     // the next attempt follows in RetryIn
 	StatusAuthFail         ConnectionStatus = "AUTHFAIL"         // the credentials are not accepted (any more): no further attempt
-	StatusLoggedOut        ConnectionStatus = "LOGOUT"           // the phone ended a QR session
+	StatusLoggedOut        ConnectionStatus = "LOGOUT"           // the phone ended a QR session, or the service this device's
 )
 
 // ConnectionEvent tells a change of the connection.
@@ -32,7 +32,7 @@ type ConnectionEvent struct {
 	Err        error            `json:"-"`                      // why, an *Error; nil when it was asked for
 	Attempt    int              `json:"attempt,omitempty"`      // RECONNECTING and what follows: 1 for the first after a loss
 	RetryIn    time.Duration    `json:"retryIn,omitempty"`      // RECONNECTING: the delay before this attempt, in nanoseconds in JSON
-	Final      bool             `json:"final,omitempty"`        // DISCONNECTED, CONNECTIONFAILED, AUTHFAIL: no attempt follows by itself, Connect is up to the program
+	Final      bool             `json:"final,omitempty"`        // DISCONNECTED, CONNECTIONFAILED, AUTHFAIL, LOGOUT: no attempt follows by itself, Connect is up to the program
 	Resumed    bool             `json:"resumed,omitempty"`      // CONNECTED after a loss: the old stream goes on, no event was missed (XEP-0198); else OnMissed is told, too
 }
 

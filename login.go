@@ -67,7 +67,9 @@ func (c *Client) Register(ctx context.Context, userIdentifier string, opts ...Re
 			return Credentials{}, err
 		}
 		defer c.endTurn()
-		found, err := c.rest.Register(ctx, rest.Registration{UserIdentifier: userIdentifier, Force: o.force, Metadata: o.metadata})
+		found, err := c.rest.Register(ctx, rest.Registration{
+			UserIdentifier: userIdentifier, DeviceID: c.cfg.DeviceID, Force: o.force, Metadata: o.metadata,
+		})
 		if err != nil {
 			return Credentials{}, explainRegister(err)
 		}
@@ -104,7 +106,7 @@ func refused(answer *rest.Error, kind error) error {
 func (c *Client) rememberRegistered(found *rest.Account) Credentials {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	service, same := found.Service, c.me.username == found.Username
+	service, same := found.Service, sameUser(c.me.username, found.Username)
 	if same {
 		service = completed(service, c.me.service())
 		c.rest.ChangePassword(found.Username, found.Password)
@@ -112,13 +114,14 @@ func (c *Client) rememberRegistered(found *rest.Account) Credentials {
 	service = c.overridden(service)
 	service.XMPPHost = cmp.Or(service.XMPPHost, c.me.service().XMPPHost)
 	if c.conn == nil || same {
-		c.me = account{
-			username: found.Username, password: found.Password, told: shared(service),
-			registered: same && c.me.registered, qrSocketID: c.me.qrSocketID, login: c.me.login,
+		me := account{username: found.Username, password: found.Password, told: shared(service), login: c.me.login}
+		if same {
+			me.jid = c.me.jid
 		}
+		c.me, c.registered = me, same && c.registered
 	}
 	return Credentials{
-		Username: found.Username, Password: found.Password, UserJID: found.Username + "@" + service.XMPPHost,
+		Username: found.Username, Password: found.Password, UserJID: bareJID(found.Username, service.XMPPHost),
 		IsSandbox: found.Trial, IsProfileUpdated: found.IsProfileUpdated,
 	}
 }
@@ -147,6 +150,7 @@ func (c *Client) overridden(service rest.Service) rest.Service {
 	if c.cfg.XMPPHost != "" {
 		service.XMPPHost, service.XMPPDomain = c.cfg.XMPPHost, c.cfg.XMPPHost
 	}
+	service.XMPPHost = strings.ToLower(service.XMPPHost) // as servers have it
 	return service
 }
 
@@ -180,7 +184,10 @@ func (c *Client) Connect(ctx context.Context, username, password string) (Result
 }
 
 func (c *Client) checkLogin(me account) error {
-	err := validate(required("username", me.username), required("password", me.password))
+	err := validate(
+		loginText("username", me.username), required("username", me.username),
+		loginText("password", me.password), required("password", me.password),
+	)
 	if err != nil {
 		c.refuse()
 	}
@@ -193,76 +200,82 @@ func (c *Client) connect(ctx context.Context, me account, q *QRLogin) (account, 
 		return me, err
 	}
 	defer c.endTurn()
+	c.setConnecting(true)
+	defer c.setConnecting(false)
 	wirePassword, err := c.rest.WirePassword(ctx, me.password)
 	if err != nil {
 		return me, err
 	}
 	ahead := c.dialAhead(ctx, me, wirePassword)
-	if err := c.logIn(ctx, me, wirePassword); err != nil {
+	old, back, err := c.logIn(ctx, me, wirePassword)
+	if err != nil {
 		ahead.giveUp()
 		return me, err
 	}
-	if ahead != nil {
-		me, _ = c.prepare(ctx, me, q) // it fails only when it has to ask for the host
-		s, err := ahead.finish()
-		return me, c.opened(ctx, ahead.connection, s, err)
+	if old != nil {
+		old.stop(closeTimeout)
 	}
-	old := c.stopOld(me.username)
 	if me, err = c.prepare(ctx, me, q); err != nil {
-		return me, err
+		return me, err // not with ahead: the host is known then
+	}
+	if ahead != nil {
+		s, stale, err := ahead.finish()
+		if !stale || ctx.Err() != nil {
+			return c.opened(ctx, ahead.connection, s, err)
+		}
+		ahead.cancel()
 	}
 	n := c.newConnection(me)
-	if old != nil {
+	if back {
 		n.back, n.lost = true, old.lost
 	}
 	s, err := n.dial(ctx, wirePassword, n.lost, nil)
-	return me, c.opened(ctx, n, s, err)
+	return c.opened(ctx, n, s, err)
 }
 
-// stopOld ends a login that is still trying to come back, and returns it if it was username's: the new attempt takes its
-// stream up, and if it fails, trying goes on.
-func (c *Client) stopOld(username string) *connection {
-	old := c.connection()
-	if old == nil {
-		return nil
-	}
-	ours := !old.over.Load() && old.me.username == username
-	old.stop(closeTimeout)
-	if !ours {
-		return nil
-	}
-	return old
+func (c *Client) setConnecting(connecting bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.connecting = connecting
+	c.wakeLocked()
 }
 
 // refuse takes the registered flag back (protocol.md 4.1), but not from a login that works.
 func (c *Client) refuse() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.conn == nil || c.conn.over.Load() {
-		c.me.registered = false
+	if c.conn == nil || c.gone != nil {
+		c.registered = false
 	}
 }
 
-// logIn is POST /login (protocol.md 4.1.3). The same wire password then serves SASL. A
-// session that is up stays untouched, whatever the answer.
-func (c *Client) logIn(ctx context.Context, me account, wirePassword string) (err error) {
-	c.mu.Lock()
-	connected := c.conn != nil && c.conn.session != nil
-	other := c.me.username != me.username
-	c.mu.Unlock()
-	if connected && other { // the session that is up keeps its token
-		err = c.rest.CheckLogin(ctx, me.username, wirePassword)
-	} else {
-		err = c.rest.Login(ctx, me.username, me.password, wirePassword)
-	}
+// logIn is POST /login (protocol.md 4.1.3). The same wire password then serves SASL. A session that is up, also one that has come
+// back meanwhile, stays untouched, whatever the answer. One that is still trying to come back is told to stop. back: it is the same
+// user's, so the new attempt takes its stream up, and if it fails, trying goes on.
+func (c *Client) logIn(ctx context.Context, me account, wirePassword string) (old *connection, back bool, err error) {
+	token, err := c.rest.Token(ctx, me.username, wirePassword)
 	if err != nil {
-		return c.explainLogin(err)
+		return nil, false, c.explainLogin(err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	connected := c.conn != nil && c.conn.session != nil
+	same := sameUser(c.me.username, me.username)
+	if !connected || same { // else the session that is up keeps its token
+		c.rest.Remember(me.username, me.password, token)
 	}
 	if connected {
-		return &Error{StatusCode: http.StatusConflict, Message: "Already Logged In", Outcome: OutcomeRefused, kind: ErrAlreadyLoggedIn}
+		return nil, false, &Error{StatusCode: http.StatusConflict, Message: "Already Logged In", Outcome: OutcomeRefused, kind: ErrAlreadyLoggedIn}
 	}
-	return nil
+	if c.conn == nil {
+		return nil, false, nil
+	}
+	c.conn.cancel() // under the lock: from here on it installs no session
+	return c.conn, same && c.gone == nil, nil
 }
+
+// sameUser compares user names as servers do: they fold the case of the local part (RFC 7622 3.3).
+func sameUser(a, b string) bool { return strings.EqualFold(a, b) }
 
 // explainLogin gives the service's refusals their sentinels (protocol.md 4.1.3). Who stands before
 // the service knows nothing of the account.
@@ -310,12 +323,13 @@ func clockIsOff(off time.Duration) error {
 // it (protocol.md 4.1.4).
 func (c *Client) prepare(ctx context.Context, me account, q *QRLogin) (account, error) {
 	c.mu.Lock()
-	if c.me.username == me.username {
-		me.told = c.me.told
+	if sameUser(c.me.username, me.username) {
+		me.told, me.jid = c.me.told, c.me.jid
 	} else {
 		me.told = nobody().told
 	}
-	me.registered, me.login = true, c.rest.CurrentLogin() // nobody else logs in: this call has the turn
+	me.login = c.rest.CurrentLogin() // nobody else logs in: this call has the turn
+	c.registered = true
 	c.conn, c.me = nil, me
 	c.setQR(q)
 	c.mu.Unlock()
@@ -359,21 +373,25 @@ func explainConfig(err error) error {
 
 // opened hands the first session of a login, or why there is none, to its keeper. One that goes on for a login that was trying
 // to come back goes on with that.
-func (c *Client) opened(ctx context.Context, n *connection, s *xmpp.Session, err error) error {
+func (c *Client) opened(ctx context.Context, n *connection, s *xmpp.Session, err error) (account, error) {
 	if err != nil {
 		event := c.openFailed(ctx, n.me, err, n.back)
 		if !n.back || event.Status == StatusAuthFail || !c.keep(n, nil) {
 			n.cancel()
 		}
-		return event.Err
+		return n.me, event.Err
 	}
+	n.me.jid = boundJID(s)
 	if !c.keep(n, s) {
 		n.cancel()
 		_ = s.Close(ctx) // ctx ends with the client: this drops the socket
-		return errClosed
+		return n.me, errClosed
 	}
-	return nil
+	return n.me, nil
 }
+
+// boundJID is the account that the server has bound, which is who the client is, whatever was asked for (RFC 6120 7.6.1).
+func boundJID(s *xmpp.Session) string { return s.JID().Bare().String() }
 
 // keep makes n the client's connection and s, if not nil, its session, unless the client is closed.
 func (c *Client) keep(n *connection, s *xmpp.Session) bool {
@@ -383,7 +401,8 @@ func (c *Client) keep(n *connection, s *xmpp.Session) bool {
 		n.session = s
 		n.running.Add(1) // before anybody can stop it
 		c.conn = n
-		c.me.registered = true // a Connect with bad arguments may have come between
+		c.registered = true // a Connect with bad arguments may have come between
+		c.me.jid = cmp.Or(n.me.jid, c.me.jid)
 	}
 	c.mu.Unlock()
 	if closed {
@@ -403,22 +422,27 @@ func (c *Client) keep(n *connection, s *xmpp.Session) bool {
 func (c *Client) openFailed(ctx context.Context, me account, err error, resume bool) ConnectionEvent {
 	event := c.failure(ctx, err)
 	if event.Status == StatusAuthFail {
-		c.forgetPassword(me.username)
+		c.forgetPassword(me)
 	}
 	event.Final = event.Status == StatusAuthFail || !resume
 	c.tell(event)
 	return event
 }
 
-// forgetPassword drops credentials that the server has refused: nothing may use them by itself again (protocol.md 4.5).
-// The token stays.
-func (c *Client) forgetPassword(username string) {
-	c.rest.ForgetPassword(username)
+// forgetPassword drops credentials that the server has refused: nothing may use them by itself again (protocol.md 4.5). The token
+// stays. False: they are outdated, Register has brought another password since, of which the refusal says nothing.
+func (c *Client) forgetPassword(refused account) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.me.username == username {
-		c.me.password = ""
+	if !sameUser(c.me.username, refused.username) {
+		return true
 	}
+	if c.me.password != "" && c.me.password != refused.password {
+		return false
+	}
+	c.me.password = ""
+	c.rest.ForgetPassword(refused.username, refused.password)
+	return true
 }
 
 // Logout ends the login at the service, then the XMPP session, and forgets credentials, token
@@ -427,51 +451,44 @@ func (c *Client) forgetPassword(username string) {
 // Errors: 400 ErrNotRegistered without a login; 500 with the service's text; ErrNetwork.
 func (c *Client) Logout(ctx context.Context) (Result[None], error) {
 	return run(ctx, c, "Logout", success, func(ctx context.Context) (None, error) {
-		return None{}, c.leave(ctx, func(ctx context.Context, me account) error {
-			c.endQRSession(ctx, me)
+		return None{}, c.leave(ctx, func(ctx context.Context) error {
+			c.endQRSession(ctx)
 			return asInternal(c.rest.Logout(ctx))
 		})
 	})
 }
 
 // endQRSession tells the phone that this QR session is over, when it can be told (protocol.md 5.11.2).
-func (c *Client) endQRSession(ctx context.Context, me account) {
+func (c *Client) endQRSession(ctx context.Context) {
+	c.mu.Lock()
+	q := c.qr
+	c.mu.Unlock()
 	s, err := c.session()
-	if me.qrSocketID == "" || err != nil {
+	if q == nil || err != nil {
 		return
 	}
-	if err := s.LogOutQR(ctx, me.qrSocketID); err != nil {
+	if err := s.LogOutQR(ctx, q.socketID); err != nil {
 		c.cfg.Logger.DebugContext(ctx, "ending the QR session", "err", err)
 	}
 }
 
 // leave asks the service to end the login; when it agrees, nothing of it is left here.
-func (c *Client) leave(ctx context.Context, ask func(context.Context, account) error) error {
+func (c *Client) leave(ctx context.Context, ask func(context.Context) error) error {
 	if err := c.takeTurn(ctx); err != nil {
 		return err
 	}
 	defer c.endTurn()
-	me, err := c.checkRegistered()
-	if err != nil {
+	if _, err := c.checkRegistered(); err != nil {
 		return err
 	}
-	answered := make(chan struct{})
-	c.setLeaving(answered)
-	defer func() {
-		c.setLeaving(nil)
-		close(answered)
-	}()
-	if err := ask(ctx, me); err != nil {
+	if n := c.connection(); n != nil {
+		defer n.holdReconnection()()
+	}
+	if err := ask(ctx); err != nil {
 		return err
 	}
 	c.forget()
 	return nil
-}
-
-func (c *Client) setLeaving(answered chan struct{}) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.leaving = answered
 }
 
 // forget drops all that Register and Connect have learned, and ends the session.
@@ -481,7 +498,8 @@ func (c *Client) forget() {
 	conn := c.conn
 	c.conn = nil
 	c.setQR(nil)
-	c.me = nobody()
+	c.me, c.registered = nobody(), false
+	c.wakeLocked()
 	c.mu.Unlock()
 	if conn != nil {
 		conn.stop(closeTimeout)

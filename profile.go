@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -143,12 +144,14 @@ func explainProfile(err error) error {
 	return asInternal(err)
 }
 
-// openProfile unseals what the service has (protocol.md 2.5).
-func (c *Client) openProfile(me account, id string, found *rest.Profile) Profile {
+// openProfile unseals what the service has (protocol.md 2.5), under the id that the service names:
+// that is the one under which it was sealed, in whatever case it was asked for.
+func (c *Client) openProfile(me account, asked string, found *rest.Profile) Profile {
 	iv := c.profileIV(me)
+	id := cmp.Or(found.UserID, localPart(found.UserJID), strings.ToLower(asked))
 	return Profile{
-		UserID:         cmp.Or(found.UserID, id),
-		UserJID:        cmp.Or(found.UserJID, id+"@"+me.service().XMPPHost),
+		UserID:         id,
+		UserJID:        cmp.Or(found.UserJID, me.jidOf(id)),
 		FromUser:       id,
 		NickName:       seal.Open(found.NickName, id, iv),
 		Email:          seal.Open(found.Email, id, iv),
@@ -248,7 +251,7 @@ func (c *Client) sealedVCard(me account, p ProfileUpdate) (xmpp.VCard, error) {
 		if field.text == "" { // stays empty (protocol.md 5.2)
 			continue
 		}
-		sealed, err := seal.SealStrict(field.text, me.username, c.profileIV(me))
+		sealed, err := seal.SealStrict(field.text, me.id(), c.profileIV(me))
 		if err != nil {
 			return xmpp.VCard{}, &Error{
 				StatusCode: http.StatusInternalServerError, Message: "Profile cannot be sealed", Outcome: OutcomeNotSent, Err: err,
@@ -269,7 +272,7 @@ func (c *Client) storeImage(ctx context.Context, me account, image Image) (Profi
 		return ProfileImage{}, err
 	}
 	defer func() { _ = rest.Within(ctx, file.close) }() // it was only read: whether it closes changes nothing
-	done, err := c.rest.UploadProfileImage(ctx, me.username, file.File)
+	done, err := c.rest.UploadProfileImage(ctx, me.id(), file.File)
 	return ProfileImage{FileToken: done.Token, FileTokenThumb: done.Thumb}, err
 }
 

@@ -163,9 +163,67 @@ func TestProfileLargerThanAStanza(t *testing.T) {
 	} {
 		p.Email = "alice@example.com"
 		res, err := client.SetUserProfile(t.Context(), p)
-		answered(t, 400, "the profile takes more than 1 MiB on the wire: shorten its texts", sdk.ErrInvalidArgument, res, err)
+		answered(t, 400, "Status is too large, it has 1048576 bytes: a whole profile has 1 MiB on the wire", sdk.ErrInvalidArgument, res, err)
 		require.Equal(t, sdk.OutcomeNotSent.String(), outcomeTold(t, err).String())
 	}
 	_, err := client.SetUserProfile(t.Context(), sdk.ProfileUpdate{Email: "alice@example.com"})
 	require.NoError(t, err)
+}
+
+// The server in the box folds the case as ejabberd and Prosody do: what "Alice" seals everybody opens.
+func TestProfileOfATypedName(t *testing.T) {
+	for _, trial := range []bool{true, false} {
+		srv := sdktest.New(t, sdktest.Options{Trial: trial})
+		_, credentials := register(t, srv.Config(), "alice")
+		alice, bob := newClient(t, srv.Config()), login(t, srv.Config(), "bob")
+		_, err := alice.Connect(t.Context(), "Alice", credentials.Password)
+		require.NoError(t, err)
+		told := map[string]*events[sdk.Profile]{"alice": collect(alice.OnUserProfile), "bob": collect(bob.OnUserProfile)}
+		_, err = alice.SetUserProfile(t.Context(), sdk.ProfileUpdate{Name: "Alice Smith", Email: "alice@example.com"})
+		require.NoError(t, err)
+		for _, e := range told {
+			p := e.until(t, func(p sdk.Profile) bool { return p.UserJID == "alice@"+srv.Domain() })
+			require.Equal(t, "Alice Smith", p.NickName)
+		}
+		require.Equal(t, "Alice Smith", srv.Profile("ALICE").NickName)
+		for _, id := range []string{"alice", "ALICE", "Alice@" + strings.ToUpper(srv.Domain())} {
+			res, err := bob.GetUserProfile(t.Context(), id)
+			require.NoError(t, err)
+			require.Equal(t, "Alice Smith", res.Data.NickName, id)
+			require.Equal(t, "alice", res.Data.UserID)
+		}
+		_, err = bob.BlockUser(t.Context(), "ALICE@"+srv.Domain())
+		require.NoError(t, err)
+		blocked, err := bob.GetUsersIBlocked(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, []sdk.BlockedUser{{JID: "alice@" + srv.Domain()}}, blocked.Data)
+	}
+}
+
+// A profile is opened under the id that the service answers, else under the one that was asked for, as
+// servers have it.
+func TestProfileOpenedUnderTheAnsweredID(t *testing.T) {
+	b := newBackEnd(t)
+	cards := make(chan string, 1)
+	b.onIQ = func(v *visitor, id, to, frame string) bool {
+		if isCard(frame) {
+			cards <- frame
+		}
+		return false
+	}
+	client := b.connected(b.config(sdk.TransportWebSocket), "alice")
+	_, err := client.SetUserProfile(t.Context(), sdk.ProfileUpdate{Name: "Alice Smith", Email: "alice@example.com"})
+	require.NoError(t, err)
+	name := cardField(<-cards, "nickName")
+	for _, who := range []string{`"userId":"alice",`, `"userJid":"alice@` + chatDomain + `",`, ``} {
+		b.on("GET /contacts/vcard", func(w http.ResponseWriter, _ *http.Request) {
+			answerJSON(w, `{"status":200,"message":"ok","data":{`+who+`"nickName":"`+name+`"}}`)
+		})
+		for _, id := range []string{"Alice@" + chatDomain, "ALICE", "alice"} {
+			res, err := client.GetUserProfile(t.Context(), id)
+			require.NoError(t, err)
+			require.Equal(t, "Alice Smith", res.Data.NickName, "%s, answered %s", id, who)
+			require.Equal(t, "alice@"+chatDomain, res.Data.UserJID)
+		}
+	}
 }

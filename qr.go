@@ -33,6 +33,7 @@ type QRLogin struct {
 	client      *Client
 	opts        QROptions
 	signal      *signal.Conn
+	socketID    string // the signalling id that the login was made with (protocol.md 7.2); set before the Client knows q
 	codes       chan *QRCode
 	ctx         *call           // ends with the session, or with a login that failed
 	waiting     context.Context // child of ctx that Close ends, too
@@ -165,7 +166,7 @@ func (c *Client) startQRLogin(opts QROptions, conn *signal.Conn) (*QRLogin, erro
 	c.mu.Lock()
 	closed := c.life.ended()
 	if !closed {
-		c.qrLogins.Go(q.run) // owner: the Client; ends with Close, with the login's failure or with its session
+		c.background.Go(q.run) // owner: the Client; ends with Close, with the login's failure or with its session
 	}
 	c.mu.Unlock()
 	if closed {
@@ -285,7 +286,8 @@ func (q *QRLogin) logIn(answer phoneAnswer, socketID string) (Credentials, error
 	defer done()
 	ctx, cancel := context.WithTimeout(q.waiting, c.cfg.RequestTimeout)
 	defer cancel()
-	me, err := c.connect(ctx, account{username: answer.Username, password: answer.Password, qrSocketID: socketID}, q)
+	q.socketID = socketID
+	me, err := c.connect(ctx, account{username: answer.Username, password: answer.Password}, q)
 	if err != nil && q.waiting.Err() != nil {
 		err = stopped(q.waiting, err)
 	} else if err != nil {
@@ -297,8 +299,7 @@ func (q *QRLogin) logIn(answer phoneAnswer, socketID string) (Credentials, error
 	}
 	trial, _ := c.rest.Trial(ctx) // known since connect
 	return Credentials{
-		Username: answer.Username, Password: answer.Password, IsSandbox: trial,
-		UserJID: me.username + "@" + me.service().XMPPHost,
+		Username: answer.Username, Password: answer.Password, IsSandbox: trial, UserJID: me.bareJID(),
 	}, nil
 }
 
@@ -340,7 +341,7 @@ func (q *QRLogin) awaitEnd() {
 		select {
 		case event, open := <-q.signal.Events():
 			if open && event.Name == "logoutweb" {
-				q.client.loggedOut(q)
+				q.client.loggedOut(q.ctx)
 				return
 			}
 			if !open {
@@ -348,7 +349,7 @@ func (q *QRLogin) awaitEnd() {
 				return
 			}
 		case <-q.ended:
-			q.client.loggedOut(q)
+			q.client.loggedOut(q.ctx)
 			return
 		case <-q.ctx.Done():
 			return
@@ -360,21 +361,21 @@ func (q *QRLogin) awaitEnd() {
 func (q *QRLogin) awaitXMPPEnd() {
 	select {
 	case <-q.ended:
-		q.client.loggedOut(q)
+		q.client.loggedOut(q.ctx)
 	case <-q.ctx.Done():
 	}
 }
 
-// loggedOut ends the session that the phone has ended.
-func (c *Client) loggedOut(q *QRLogin) {
-	if c.takeTurn(q.ctx) != nil {
+// loggedOut ends the session that the phone, or the service, has ended; ctx ends with it.
+func (c *Client) loggedOut(ctx context.Context) {
+	if c.takeTurn(ctx) != nil {
 		return // Close, or another end of the session, came first
 	}
 	defer c.endTurn()
-	if q.ctx.Err() != nil {
+	if ctx.Err() != nil {
 		return
 	}
-	c.tell(ConnectionEvent{Status: StatusLoggedOut})
+	c.tell(ConnectionEvent{Status: StatusLoggedOut, Final: true})
 	c.forget()
 }
 

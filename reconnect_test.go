@@ -2,6 +2,9 @@ package sdk_test
 
 import (
 	"context"
+	"errors"
+	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -59,7 +62,7 @@ func TestReconnect(t *testing.T) {
 			_, err := client.SetUserProfile(t.Context(), sdk.ProfileUpdate{Email: "a@example.com"})
 			require.NoError(t, err, "the new session works")
 		}
-		require.Len(t, resources, losses+1, "a fresh resource each time")
+		require.Len(t, resources, 1, "one for the life of the client")
 		for r := range resources {
 			require.True(t, strings.HasPrefix(r, "Web-"), r)
 		}
@@ -222,4 +225,59 @@ func TestCloseDuringConnect(t *testing.T) {
 	answered(t, 500, "Client is closed", sdk.ErrClosed, res, err)
 	register, err := client.Register(t.Context(), "alice")
 	answered(t, 500, "Client is closed", sdk.ErrClosed, register, err)
+}
+
+// Another session has taken this one's place (RFC 6120 4.9.3.3): no network has failed, nothing comes
+// back, and whoever asks is told so.
+func TestReplaced(t *testing.T) {
+	for _, transport := range bothTransports {
+		for text, kind := range map[string]error{
+			`<conflict xmlns="urn:ietf:params:xml:ns:xmpp-streams"/>`:                                                                      sdk.ErrReplaced,
+			`<conflict xmlns="urn:ietf:params:xml:ns:xmpp-streams"/><text xmlns="urn:ietf:params:xml:ns:xmpp-streams">User removed</text>`: nil,
+			`<not-authorized xmlns="urn:ietf:params:xml:ns:xmpp-streams"/>`:                                                                nil,
+		} {
+			srv := sdktest.New(t)
+			cfg := quick(srv.Config())
+			cfg.Transport = transport
+			client, credentials := register(t, cfg, "alice")
+			connection := collect(client.OnConnection)
+			connect(t, client, credentials)
+			srv.Push("alice", `<stream:error xmlns:stream="http://etherx.jabber.org/streams">`+text+`</stream:error>`)
+			event := connection.until(t, hasStatus(sdk.StatusDisconnected))
+			require.True(t, event.Final)
+			require.NotErrorIs(t, event.Err, sdk.ErrNetwork)
+			require.Equal(t, kind == nil, errors.Is(event.Err, sdk.ErrNotConnected), "%v", event.Err)
+			require.Equal(t, kind != nil, errors.Is(event.Err, sdk.ErrReplaced), "%v", event.Err)
+
+			_, err := client.GetUsersIBlocked(t.Context())
+			require.ErrorIs(t, err, sdk.ErrNotConnected)
+			require.NotErrorIs(t, err, sdk.ErrNetwork)
+			require.Equal(t, kind != nil, errors.Is(err, sdk.ErrReplaced), "%v", err)
+			require.ErrorContains(t, err, "the client does not reconnect")
+			require.Equal(t, kind != nil, errors.Is(client.WaitConnected(t.Context()), sdk.ErrReplaced))
+
+			connect(t, client, credentials)
+			require.NoError(t, client.WaitConnected(t.Context()))
+		}
+	}
+}
+
+// A call that is under way when its session is replaced is told that, too.
+func TestReplacedDuringACall(t *testing.T) {
+	srv := sdktest.New(t)
+	client := login(t, srv.Config(), "alice")
+	srv.SetFault(sdktest.StepIQ, sdktest.FaultSilent)
+	failed := make(chan error, 1)
+	go func() {
+		_, err := client.GetUsersIBlocked(t.Context())
+		failed <- err
+	}()
+	for !slices.ContainsFunc(srv.Requests(), func(r sdktest.Request) bool { return strings.Contains(r.Stanza, "blocklist") }) {
+		runtime.Gosched()
+	}
+	srv.Push("alice", `<stream:error xmlns:stream="http://etherx.jabber.org/streams"><conflict xmlns="urn:ietf:params:xml:ns:xmpp-streams"/></stream:error>`)
+	err := <-failed
+	require.ErrorIs(t, err, sdk.ErrReplaced)
+	require.ErrorIs(t, err, sdk.ErrNotConnected)
+	require.NotErrorIs(t, err, sdk.ErrNetwork)
 }

@@ -14,9 +14,11 @@ import (
 	"sync/atomic"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/mirrorfly-go/sdk/internal/rest"
 	"github.com/mirrorfly-go/sdk/internal/unsent"
+	"github.com/mirrorfly-go/sdk/internal/uuid"
 	"github.com/mirrorfly-go/sdk/internal/xmpp"
 )
 
@@ -63,6 +65,12 @@ type Config struct {
 	TLSConfig   *tls.Config                                                          // for what the library dials itself: everything when HTTPClient is nil, else TCP; a copy is used, with at least TLS 1.2
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error) // likewise; gets names unresolved; nil: all addresses of the name are tried
 
+	// DeviceID names this installation of the program: the XMPP resource is Web-<DeviceID>, and Register
+	// tells it to the service. Keep it over restarts, one for each account and place: two sessions that
+	// have the same end each other. At most 64 letters, digits, "-", "_" and "."; empty: a random one for
+	// the life of the Client.
+	DeviceID string
+
 	RequestTimeout time.Duration    // bounds a call whose context has no deadline, and each attempt to reconnect; default 30s
 	KeepAlive      KeepAlivePolicy  // default 60s and 20s
 	Reconnect      ReconnectPolicy  // default 500ms to 30s, no limit
@@ -105,7 +113,7 @@ type Client struct {
 	listeners listeners    // immutable but for who listens
 	life      lifetime     // ends with Close
 
-	qrLogins sync.WaitGroup // goroutines of QR logins; added to under mu while life lasts
+	background sync.WaitGroup // goroutines of QR logins, and ends that were pushed; added to under mu while life lasts
 
 	servers xmpp.Memory // what its sessions have learned about the servers
 
@@ -113,23 +121,54 @@ type Client struct {
 	me           account     // who this client is, as far as it knows
 	conn         *connection // what keeps the XMPP session up; nil without a login
 	status       ConnectionStatus
+	gone         *Error        // why the session does not come back by itself, as told by the last event; nil: it may, or that event had no reason
+	changed      chan struct{} // closed when anything changes that WaitConnected looks at; nil: nobody waits
 	turn         chan struct{} // has an element while a call changes who is logged in; nil: there is none
 	turns        int32         // calls that have the turn, or wait for it
+	connecting   bool          // Connect, or a QR login, is under way
+	registered   bool          // Connect was called and not refused (protocol.md 1.6)
 	encryptMedia bool          // SetMediaEncryption
 	closed       bool          // Close has given up http
 	ignored      int           // stanzas that sessions have ignored which have ended
 	qr           *QRLogin      // the QR login that made the session, or nil
-	leaving      chan struct{} // not nil while Logout or DeleteMyAccount asks the service; closed when it has answered
 }
 
 // account is what Register and Connect learn. Logout forgets it.
 type account struct {
-	username   string
-	password   string        // raw; empty once the service has refused it
-	told       *rest.Service // by the service; nil: nothing. Never changed, see shared
-	registered bool          // Connect was called and not refused (protocol.md 1.6)
-	login      uint32        // number of the login at the service, see rest.ForLogin
-	qrSocketID string        // the signalling id of a QR login (protocol.md 7.2)
+	username string        // what the service and SASL are asked with, as it was given to us
+	password string        // raw; empty once the service has refused it
+	told     *rest.Service // by the service; nil: nothing. Never changed, see shared
+	jid      string        // bare, as the server has bound it; empty before
+	login    uint32        // number of the login at the service, see rest.ForLogin
+}
+
+// bareJID is who a is: what the server has bound, and before that what it will, as far as one can know.
+func (a *account) bareJID() string {
+	if a.jid != "" {
+		return a.jid
+	}
+	return bareJID(a.username, a.service().XMPPHost)
+}
+
+// id is the user id of a, under which others look for it and open what it has sealed.
+func (a *account) id() string { return localPart(a.bareJID()) }
+
+// jidOf is the bare JID of a user who is named by JID or by id.
+func (a *account) jidOf(user string) string {
+	if _, host, bound := strings.Cut(a.jid, "@"); bound {
+		return bareJID(user, host)
+	}
+	return bareJID(user, a.service().XMPPHost)
+}
+
+// bareJID is the bare JID of a user who is named by JID or by id, as servers keep it: they fold
+// the case (RFC 7622 3.2 and 3.3), so that such JIDs compare with ==.
+func bareJID(user, host string) string {
+	user, _, _ = strings.Cut(user, "/")
+	if !strings.Contains(user, "@") {
+		user += "@" + host
+	}
+	return strings.ToLower(user)
 }
 
 // nobody is the account of a client without a login. All features count as given until the service says otherwise (protocol.md 3).
@@ -169,6 +208,9 @@ func New(cfg Config) (*Client, error) {
 	if _, err := cfg.addresses(); err != nil {
 		return nil, explain(context.Background(), op, err)
 	}
+	if err := cfg.checkPorts(); err != nil {
+		return nil, explain(context.Background(), op, err)
+	}
 	c := &Client{cfg: cfg, status: StatusDisconnected, me: nobody()}
 	c.http = c.joinHTTP()
 	c.listeners.init(&c.cfg)
@@ -191,14 +233,14 @@ func (cfg *Config) setDefaults() error {
 	if cfg.LicenseKey == "" {
 		return invalid("License key cannot be null or empty")
 	}
+	if err := cfg.checkTexts(); err != nil {
+		return err
+	}
 	if cfg.Transport == "" {
 		cfg.Transport = TransportWebSocket
 	}
 	if cfg.Transport != TransportWebSocket && cfg.Transport != TransportTCP {
 		return invalid("Transport %q is neither %q nor %q", cfg.Transport, TransportWebSocket, TransportTCP)
-	}
-	if strings.ContainsFunc(cfg.AppName, unicode.IsControl) {
-		return invalid("AppName has control characters: it is a part of the User-Agent header")
 	}
 	for _, u := range []struct{ name, raw string }{{"APIBaseURL", cfg.APIBaseURL}, {"APIConfigURL", cfg.APIConfigURL}} {
 		if u.raw == "" {
@@ -211,6 +253,9 @@ func (cfg *Config) setDefaults() error {
 		if err != nil {
 			return &Error{StatusCode: http.StatusBadRequest, Message: "Invalid api base url", Err: fmt.Errorf("%s must be a URL such as https://api.example.com/api/v1, without user, query and fragment", u.name), Outcome: OutcomeNotSent, kind: ErrInvalidArgument}
 		}
+	}
+	if p := cfg.Reconnect; p.MaxDelay > 0 && p.MinDelay > p.MaxDelay {
+		return invalid("Reconnect.MinDelay, %v, is above Reconnect.MaxDelay, %v", p.MinDelay, p.MaxDelay)
 	}
 	defaultMin := cfg.Reconnect.MinDelay == 0
 	for _, d := range []struct {
@@ -255,6 +300,32 @@ func (cfg *Config) setDefaults() error {
 	return cfg.requireTLS12()
 }
 
+// checkTexts refuses what no service can have been given, most often with the line end of a file.
+func (cfg *Config) checkTexts() error {
+	switch {
+	case strings.ContainsFunc(cfg.LicenseKey, unicode.IsControl) || !utf8.ValidString(cfg.LicenseKey):
+		return invalid("LicenseKey has a line end, another control character, or is not UTF-8")
+	case strings.ContainsFunc(cfg.AppName, unicode.IsControl):
+		return invalid("AppName has control characters: it is a part of the User-Agent header")
+	case cfg.XMPPHost != "" && !isHost(cfg.XMPPHost):
+		return invalid("XMPPHost %q is not a domain such as chat.example.com; where to dial is XMPPAddress", cfg.XMPPHost)
+	case len(cfg.DeviceID) > maxDeviceID || strings.Trim(cfg.DeviceID, letters+digits+"-_.") != "":
+		return invalid("DeviceID is not made of at most %d letters, digits, \"-\", \"_\" and \".\"", maxDeviceID)
+	}
+	cfg.XMPPHost = strings.ToLower(cfg.XMPPHost) // as servers have it
+	if cfg.DeviceID == "" {
+		cfg.DeviceID = uuid.New()
+	}
+	return nil
+}
+
+const maxDeviceID = 64
+
+// isHost reports whether JIDs can be of that domain.
+func isHost(host string) bool {
+	return isUserJID("x@"+host) || net.ParseIP(strings.Trim(host, "[]")) != nil
+}
+
 // addresses are those of XMPPAddress, none where it is empty.
 func (cfg *Config) addresses() ([]xmpp.Address, error) {
 	if cfg.XMPPAddress == "" {
@@ -262,7 +333,7 @@ func (cfg *Config) addresses() ([]xmpp.Address, error) {
 	}
 	addresses, err := xmpp.ParseAddresses(cfg.XMPPAddress, cfg.Transport == TransportTCP)
 	if err != nil {
-		return nil, invalid("XMPPAddress: %v; it is wss://host/path, xmpps://host:port, xmpp://host:port or host:port, or several with commas", err)
+		return nil, invalid("XMPPAddress: %v; %s", err, addressForms)
 	}
 	for _, a := range addresses {
 		if a.Scheme == "ws" && !cfg.AllowInsecure {
@@ -271,6 +342,27 @@ func (cfg *Config) addresses() ([]xmpp.Address, error) {
 	}
 	return addresses, nil
 }
+
+// checkPorts wants a port wherever XMPPAddress is no URL of a WebSocket, which has one by its scheme.
+func (cfg *Config) checkPorts() error {
+	if cfg.XMPPAddress == "" {
+		return nil
+	}
+	for entry := range strings.SplitSeq(cfg.XMPPAddress, ",") {
+		scheme, rest, has := strings.Cut(strings.TrimSpace(entry), "://")
+		if !has {
+			rest = scheme
+		} else if !strings.HasPrefix(strings.ToLower(scheme), "xmpp") {
+			continue // the port of a URL is known
+		}
+		if _, port, err := net.SplitHostPort(strings.TrimRight(rest, "/")); err != nil || port == "" {
+			return invalid("XMPPAddress: an entry has no port; %s", addressForms)
+		}
+	}
+	return nil
+}
+
+const addressForms = "it is wss://host/path, xmpps://host:port, xmpp://host:port or host:port, or several with commas"
 
 var silent = slog.New(slog.DiscardHandler)
 
@@ -364,7 +456,7 @@ func (c *Client) leaveTurnLocked() {
 func (c *Client) checkRegistered() (account, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.me.registered || c.me.service().XMPPHost == "" {
+	if !c.registered || c.me.service().XMPPHost == "" {
 		return account{}, errNotRegistered
 	}
 	return c.me, nil
@@ -374,10 +466,69 @@ func (c *Client) checkRegistered() (account, error) {
 func (c *Client) session() (*xmpp.Session, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.conn == nil || c.conn.session == nil {
+	switch {
+	case c.conn != nil && c.conn.session != nil:
+		return c.conn.session, nil
+	case c.mayComeLocked():
 		return nil, errNotConnected
 	}
-	return c.conn.session, nil
+	return nil, ended(c.gone)
+}
+
+// mayComeLocked reports whether a session may come without anything being done for it.
+func (c *Client) mayComeLocked() bool { return c.connecting || c.conn != nil && c.gone == nil }
+
+// WaitConnected returns nil when there is a session, and waits for one while the client reconnects or while a Connect or a QR
+// login is under way. ctx bounds the waiting, Config.RequestTimeout does not. A listener that calls it holds up all others.
+//
+// Errors, an *Error as everywhere: at once when no session will come by itself, with the reason that OnConnection was told:
+// ErrReplaced, ErrInvalidCredentials (AUTHFAIL), ErrNotConnected and ErrNetwork when Config.Reconnect permits no further
+// attempt; 400 ErrNotRegistered without a login; 499 or 599 when ctx ends; 500 ErrClosed.
+func (c *Client) WaitConnected(ctx context.Context) error {
+	_, err := unbounded(ctx, c, "WaitConnected", func(ctx context.Context) (None, error) {
+		for {
+			changed, err := c.awaited()
+			if changed == nil {
+				return None{}, err
+			}
+			select {
+			case <-changed:
+			case <-ctx.Done():
+				return None{}, unsent.Mark(ctx.Err())
+			}
+		}
+	})
+	return err
+}
+
+// awaited returns nil twice when there is a session, why none will come by itself, or what is closed when either may have changed.
+func (c *Client) awaited() (changed <-chan struct{}, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.status == StatusConnected && c.conn != nil && c.conn.session != nil:
+		return nil, nil
+	case c.mayComeLocked():
+		if c.changed == nil {
+			c.changed = make(chan struct{})
+		}
+		return c.changed, nil
+	case !c.registered || c.me.service().XMPPHost == "":
+		return nil, errNotRegistered
+	case c.gone == nil:
+		return nil, ended(nil)
+	}
+	why := *c.gone
+	why.Outcome = OutcomeNotSent // whatever became of that attempt
+	return nil, &why
+}
+
+// wakeLocked has who waits for a session look again.
+func (c *Client) wakeLocked() {
+	if c.changed != nil {
+		close(c.changed)
+		c.changed = nil
+	}
 }
 
 // sessionOf returns the live XMPP session of me's login, however often it was lost meanwhile.
@@ -422,10 +573,23 @@ func (c *Client) Features() Features {
 
 // tell makes event the state of the client and queues it for the listeners.
 func (c *Client) tell(event ConnectionEvent) {
-	c.mu.Lock() // State never differs from the last event
-	c.status = event.Status
-	c.listeners.connection.EmitKept(event)
+	c.mu.Lock()
+	c.tellLocked(event)
 	c.mu.Unlock()
+	c.logEvent(event)
+}
+
+// tellLocked is tell without logEvent: under the lock State never differs from the last event.
+func (c *Client) tellLocked(event ConnectionEvent) {
+	c.status, c.gone = event.Status, nil
+	if event.Final {
+		c.gone, _ = event.Err.(*Error)
+	}
+	c.listeners.connection.EmitKept(event)
+	c.wakeLocked()
+}
+
+func (c *Client) logEvent(event ConnectionEvent) {
 	c.cfg.Logger.InfoContext(context.Background(), "connection", "status", event.Status, "attempt", event.Attempt, "err", event.Err)
 }
 
@@ -451,7 +615,7 @@ func (c *Client) Close() error {
 	_ = c.takeTurn(context.Background()) // whoever has it ends with c.life
 	c.tellEnded()
 	c.endTurn()
-	c.qrLogins.Wait()
+	c.background.Wait()
 	c.rest.Close()
 	c.listeners.queue.Close()
 	c.mu.Lock()

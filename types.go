@@ -35,22 +35,24 @@ const (
 )
 
 // What callers branch on. Match them with [errors.Is]: every error of this package is an
-// [*Error], and most stand for one of these; a connection that can't be made stands for both ErrNotConnected and ErrNetwork.
+// [*Error], and most stand for one of these; a connection that cannot be made stands for both ErrNotConnected and ErrNetwork.
+// A call that fails because its session was replaced stands for both ErrNotConnected and ErrReplaced.
 var (
-	ErrInvalidArgument    = errors.New("invalid argument")         // 400, before any network call
-	ErrNotRegistered      = errors.New("not registered")           // 400, Connect was not called or the account is gone
-	ErrNotConnected       = errors.New("not connected")            // 500, no XMPP connection, or it went away
-	ErrInvalidCredentials = errors.New("invalid credentials")      // 400 or 401, wrong user name or password
-	ErrBlockedByAdmin     = errors.New("blocked by admin")         // 403 from Connect and Register
-	ErrFeatureUnavailable = errors.New("feature not in plan")      // 403, the plan lacks the feature
-	ErrMaxSessions        = errors.New("maximum sessions reached") // 405 or 403 from Register
-	ErrAlreadyLoggedIn    = errors.New("already logged in")        // 409 from Connect
-	ErrUserNotFound       = errors.New("user not found")           // 400 from GetUserProfile
-	ErrRateLimited        = errors.New("rate limited")             // 429, see Error.RetryAfter
-	ErrNetwork            = errors.New("network failure")          // 599, not reached in time; or the code of a gateway
-	ErrInsecure           = errors.New("unencrypted connection")   // 400, set Config.AllowInsecure to permit it
-	ErrQRExpired          = errors.New("QR code expired")          // 410, not scanned in time
-	ErrClosed             = errors.New("client is closed")         // 500, after Close
+	ErrInvalidArgument    = errors.New("invalid argument")            // 400, before any network call
+	ErrNotRegistered      = errors.New("not registered")              // 400, Connect was not called or the account is gone
+	ErrNotConnected       = errors.New("not connected")               // 500, no XMPP connection, or it went away
+	ErrReplaced           = errors.New("replaced by another session") // 500, another session has taken this one's place; it does not come back
+	ErrInvalidCredentials = errors.New("invalid credentials")         // 400 or 401, wrong user name or password
+	ErrBlockedByAdmin     = errors.New("blocked by admin")            // 403 from Connect and Register
+	ErrFeatureUnavailable = errors.New("feature not in plan")         // 403, the plan lacks the feature
+	ErrMaxSessions        = errors.New("maximum sessions reached")    // 405 or 403 from Register
+	ErrAlreadyLoggedIn    = errors.New("already logged in")           // 409 from Connect
+	ErrUserNotFound       = errors.New("user not found")              // 400 from GetUserProfile
+	ErrRateLimited        = errors.New("rate limited")                // 429, see Error.RetryAfter
+	ErrNetwork            = errors.New("network failure")             // 599, not reached in time; or the code of a gateway
+	ErrInsecure           = errors.New("unencrypted connection")      // 400, set Config.AllowInsecure to permit it
+	ErrQRExpired          = errors.New("QR code expired")             // 410, not scanned in time
+	ErrClosed             = errors.New("client is closed")            // 500, after Close
 )
 
 // Error is what went wrong, with the code and the text that the JavaScript SDK
@@ -127,6 +129,28 @@ var (
 	errClosed       = &Error{StatusCode: http.StatusInternalServerError, Message: "Client is closed", Outcome: OutcomeNotSent, kind: ErrClosed}
 )
 
+// errEnded is what a call fails with whose session does not come back by itself.
+var errEnded = errors.New("the session has ended for good")
+
+// ended is the error of such a call; why is what the last ConnectionEvent told, nil: nothing.
+func ended(why *Error) *Error {
+	e := *errNotConnected
+	if e.Err = errEnded; why == nil {
+		return &e
+	}
+	e.Condition = why.Condition
+	if why.Err != nil {
+		// The text alone: what ended an attempt then, a deadline for example, has not ended this call.
+		e.Err = fmt.Errorf("%w: %v", errEnded, why.Err)
+	}
+	for _, kind := range []error{ErrReplaced, ErrInvalidCredentials} {
+		if why.is(kind) {
+			e.kind = errors.Join(ErrNotConnected, kind)
+		}
+	}
+	return &e
+}
+
 // explain turns what a method ran into into the one error type of this package.
 // ctx is the method's own context, which ends with the caller's and with Close.
 func explain(ctx context.Context, op string, err error) *Error {
@@ -173,7 +197,11 @@ func classify(ctx context.Context, err error) Error {
 	case answer != nil:
 		return Error{StatusCode: answer.Status, Message: answer.Message, Err: answer.Err, kind: ErrNetwork}
 	case errors.Is(err, xmpp.ErrNotConnected):
-		return Error{StatusCode: errNotConnected.StatusCode, Message: errNotConnected.Message, Err: err, kind: ErrNotConnected}
+		e := Error{StatusCode: errNotConnected.StatusCode, Message: errNotConnected.Message, Err: err, kind: ErrNotConnected}
+		if replaced(err) {
+			e.kind = errors.Join(ErrNotConnected, ErrReplaced)
+		}
+		return e
 	default:
 		return Error{StatusCode: http.StatusInternalServerError, Message: plain.Text(err.Error())}
 	}

@@ -45,6 +45,17 @@ func isUTF8(key, value string) rule {
 	}
 }
 
+// loginText refuses what SASL cannot carry (RFC 4616 2, RFC 8265): most often a line end, of a file
+// that was read.
+func loginText(key, value string) rule {
+	return func() string {
+		if !utf8.ValidString(value) || strings.ContainsFunc(value, unicode.IsControl) {
+			return key + " has a line end, another control character, or is not UTF-8"
+		}
+		return ""
+	}
+}
+
 // isXMLText: a stanza would carry other text changed (XML 1.0, 2.2).
 func isXMLText(key, value string) rule {
 	return func() string {

@@ -102,9 +102,9 @@ func (h *hub) tellBlocked(user string, q *element, changed []string, kind string
 	}
 }
 
-// bareJID cuts the resource off. Domains may be blocked too, without effect on anybody here.
+// bareJID cuts the resource off, and folds the case. Domains may be blocked too, without effect on anybody here.
 func bareJID(jid string) (string, bool) {
-	bare, _, _ := strings.Cut(jid, "/")
+	bare, _, _ := strings.Cut(strings.ToLower(jid), "/")
 	local, domain, found := strings.Cut(bare, "@")
 	if !found {
 		local, domain = "x", bare

@@ -118,8 +118,9 @@ func (s *Server) names(host string) bool {
 
 func (s *Server) jid(id string) string { return id + "@" + s.domain }
 
-// localpart is the user id of an id or a JID.
+// localpart is the user id of an id or a JID. Identifiers are lowercase, and the case of what names them
+// does not matter, as on XMPP servers (RFC 7622 3.3).
 func localpart(user string) string {
 	id, _, _ := strings.Cut(user, "@")
-	return id
+	return strings.ToLower(id)
 }

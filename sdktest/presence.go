@@ -93,6 +93,7 @@ func (h *hub) direct(st *stream, p *element, to string) {
 // split takes a JID apart; local: it is the service's or one of its users'.
 func (h *hub) split(jid string) (user, resource string, local bool) {
 	bare, resource, _ := strings.Cut(jid, "/")
+	bare = strings.ToLower(bare)
 	user, domain, found := strings.Cut(bare, "@")
 	if !found {
 		return "", resource, bare == h.srv.domain

@@ -89,6 +89,7 @@ func (s *Server) routes(mux *http.ServeMux) {
 	authorized("GET "+apiRoot+"/users/config", s.usersConfig)
 	authorized("GET "+apiRoot+"/logout", s.logout)
 	authorized("POST "+apiRoot+"/users/deleteMyAccount", s.deleteMyAccount)
+	authorized("GET "+apiRoot+"/users/blockedby", s.usersBlockedBy)
 	authorized("GET "+apiRoot+"/contacts/vcard", s.contactsVCard)
 	authorized("POST "+apiRoot+"/moderation/feedback", s.moderationFeedback)
 	authorized("POST "+apiRoot+"/moderation/report", s.moderationReport)

@@ -188,6 +188,7 @@ func (s *Server) login(c *call) reply {
 	if err := c.decode(&b); err != nil {
 		return badBody(err)
 	}
+	b.Username = strings.ToLower(b.Username)
 	if b.Type == "" {
 		return refuse(http.StatusBadRequest, "type is not valid or required")
 	}

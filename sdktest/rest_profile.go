@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"regexp"
+	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -32,7 +34,7 @@ func (s *Server) profileFields(ctx context.Context, id string, a account) map[st
 // contactsVCard answers a profile. Of somebody who blocked the asker only the
 // ids are told; what the service itself does then is not known.
 func (s *Server) contactsVCard(c *call) reply {
-	id := c.req.URL.Query().Get("userId")
+	id := strings.ToLower(c.req.URL.Query().Get("userId"))
 	a, exists := s.store.view(id)
 	if !exists {
 		return refuse(http.StatusNoContent, "User not found")
@@ -51,6 +53,32 @@ func (s *Server) contactsVCard(c *call) reply {
 	}
 	return ok(data)
 }
+
+// usersBlockedBy lists who has blocked the asker, page by page. With an external XMPP server the lists
+// are there, so there is no such call.
+func (s *Server) usersBlockedBy(c *call) reply {
+	if s.external != nil {
+		return refuse(http.StatusNotFound, "Not Found")
+	}
+	number := func(name string, otherwise int) int {
+		n, err := strconv.Atoi(c.req.URL.Query().Get(name))
+		if err != nil || n < 1 {
+			return otherwise
+		}
+		return n
+	}
+	ids := s.store.blockers(c.user)
+	size := min(number("size", 10), maxPage)
+	pages := (len(ids) + size - 1) / size
+	from := min((min(number("page", 1), pages+1)-1)*size, len(ids))
+	users := []map[string]any{}
+	for _, id := range ids[from:min(from+size, len(ids))] {
+		users = append(users, map[string]any{"userId": id}) // nothing else: the asker is blocked
+	}
+	return ok(map[string]any{"users": users, "totalPages": pages, "totalRecords": len(ids)})
+}
+
+const maxPage = 100 // users; the service's own bound is not known
 
 func (s *Server) moderationFeedback(c *call) reply {
 	var b struct {
@@ -83,7 +111,7 @@ func (s *Server) moderationReport(c *call) reply {
 	}
 	var messages []map[string]any
 	switch {
-	case b.From != c.user:
+	case !strings.EqualFold(b.From, c.user):
 		return refuse(http.StatusBadRequest, "from is not the sender")
 	case !reportable.MatchString(b.To) || !utf8.ValidString(b.To):
 		return refuse(http.StatusBadRequest, "to format is invalid")

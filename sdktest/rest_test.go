@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -343,5 +344,26 @@ func TestMappedNames(t *testing.T) {
 		require.NoError(t, json.Unmarshal([]byte(seal.Open(e.Data, seal.Triple(s.LicenseKey()), seal.ConstIV)), &c))
 		require.Equal(t, want, c.Config["xmppPortWeb"])
 		require.Equal(t, port(s.XMPPAddress()), c.Config["xmppPort"])
+	}
+}
+
+// GET /users/blockedby has pages, and survives whatever is asked for.
+func TestBlockedByPages(t *testing.T) {
+	s := New(t)
+	for _, id := range []string{"alice", "bob", "carol", "dave"} {
+		_, err := s.store.register(id, true, nil, 0)
+		require.NoError(t, err)
+	}
+	for _, id := range []string{"bob", "carol", "dave"} {
+		_, err := s.store.block(id, []string{s.jid("alice")})
+		require.NoError(t, err)
+	}
+	for query, want := range map[string]int{
+		"": 3, "page=1&size=2": 2, "page=2&size=2": 1, "page=3&size=2": 0, "page=9223372036854775807&size=100": 0, "page=-1&size=x": 3,
+	} {
+		r := s.usersBlockedBy(&call{req: httptest.NewRequest(http.MethodGet, "/users/blockedby?"+query, nil), user: "alice"})
+		data := r.Data.(map[string]any)
+		require.Len(t, data["users"], want, query)
+		require.Equal(t, 3, data["totalRecords"])
 	}
 }

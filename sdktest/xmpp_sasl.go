@@ -8,6 +8,7 @@ import (
 	"errors"
 	"hash"
 	"slices"
+	"strings"
 
 	"mellium.im/sasl"
 )
@@ -122,8 +123,8 @@ func (st *stream) authFailure(condition, text string) error {
 // plainPermission is SASL PLAIN: the password is the wire password (protocol.md 4.2).
 func (st *stream) plainPermission(n *sasl.Negotiator) bool {
 	user, password, identity := n.Credentials()
-	id := string(user)
-	if len(identity) > 0 && string(identity) != id && string(identity) != st.srv.jid(id) {
+	id := strings.ToLower(string(user))
+	if !st.mayActAs(id, identity) {
 		return false
 	}
 	if a, _ := st.srv.store.view(id); a.AdminBlocked {
@@ -136,11 +137,17 @@ func (st *stream) plainPermission(n *sasl.Negotiator) bool {
 	return true
 }
 
+// mayActAs reports whether the authorization identity is none, or the user's own (RFC 6120 6.3.8).
+func (st *stream) mayActAs(id string, identity []byte) bool {
+	as := string(identity)
+	return as == "" || strings.EqualFold(as, id) || strings.EqualFold(as, st.srv.jid(id))
+}
+
 // saltedCredentials is SCRAM, which works on the raw password.
 func (st *stream) saltedCredentials(user, identity []byte, mechanism string) ([]byte, []byte, int64, error) {
-	id := string(user)
+	id := strings.ToLower(string(user))
 	a, exists := st.srv.store.view(id)
-	if !exists || a.AdminBlocked || (len(identity) > 0 && string(identity) != id && string(identity) != st.srv.jid(id)) {
+	if !exists || a.AdminBlocked || !st.mayActAs(id, identity) {
 		return nil, nil, 0, sasl.ErrAuthn
 	}
 	st.claimed = id

@@ -179,7 +179,7 @@ func (st *stream) open(e *element) error {
 		return err
 	}
 	st.opened = true
-	if to := e.attr("to"); to != st.srv.domain {
+	if to := e.attr("to"); !strings.EqualFold(to, st.srv.domain) {
 		return &streamError{"host-unknown", "no host " + to + " here"}
 	}
 	if e.attr("version") != "1.0" {

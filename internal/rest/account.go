@@ -2,6 +2,7 @@ package rest
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 
 	"github.com/mirrorfly-go/sdk/internal/seal"
@@ -56,6 +57,47 @@ func (c *Client) Profile(ctx context.Context, id string) (*Profile, error) {
 		Status: string(p.Status), Image: string(p.Image), ThumbImage: string(p.ThumbImage),
 		IsAdminBlocked: bool(p.IsAdminBlocked),
 	}, nil
+}
+
+// blockedByPage is how many users a page is asked to have.
+const blockedByPage = 50
+
+// BlockedBy returns the ids of those who have blocked the user who is logged in: all pages of GET
+// /users/blockedby (protocol.md 13). It is never nil without an error.
+func (c *Client) BlockedBy(ctx context.Context) ([]string, error) {
+	ids, seen := []string{}, map[string]bool{}
+	for page := 1; ; page++ {
+		var data object[struct {
+			Users []struct {
+				UserID text `json:"userId"`
+			} `json:"users"`
+			TotalPages number `json:"totalPages"`
+		}]
+		r := &request{
+			op: "blocked by", method: http.MethodGet, auth: true, idempotent: true,
+			path: fmt.Sprintf("/users/blockedby?page=%d&size=%d", page, blockedByPage),
+		}
+		if err := c.json(ctx, r, &data); err != nil {
+			return nil, err
+		}
+		before := len(ids)
+		for _, user := range data.value.Users {
+			if id := string(user.UserID); id != "" && !seen[id] {
+				seen[id] = true
+				ids = append(ids, id)
+			}
+		}
+		// A page that brings nobody new is the end too: one that knows no pages always gives the first.
+		if len(ids) == before || page == int(data.value.TotalPages) {
+			return ids, nil
+		}
+	}
+}
+
+// NotServed reports whether err is that the service does not know the call.
+func NotServed(err error) bool {
+	e := asError(err)
+	return e != nil && (e.Status == http.StatusNotFound || e.Status == http.StatusMethodNotAllowed || e.Status == http.StatusNotImplemented)
 }
 
 // Feedback sends feedback about the service (protocol.md 5.8).

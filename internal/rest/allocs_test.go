@@ -24,7 +24,7 @@ func TestCallAllocations(t *testing.T) {
 		}),
 	}})
 	defer c.Close()
-	require.NoError(t, c.Login(t.Context(), "alice", "secret", "secret"))
+	require.NoError(t, c.logIn(t.Context(), "alice", "secret", "secret"))
 	for name, tc := range map[string]struct {
 		call func() error
 		most float64

@@ -48,7 +48,7 @@ func BenchmarkCall(b *testing.B) {
 	b.Cleanup(c.Close)
 	ctx, cancel := context.WithTimeout(b.Context(), time.Hour) // a method of package sdk hands on one that ends
 	b.Cleanup(cancel)
-	if err := c.Login(ctx, "alice", "secret", "secret"); err != nil {
+	if err := c.logIn(ctx, "alice", "secret", "secret"); err != nil {
 		b.Fatal(err)
 	}
 	check := func(err error) {

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mirrorfly-go/sdk/internal/seal"
+	"github.com/mirrorfly-go/sdk/internal/uuid"
 )
 
 func golden(t *testing.T, mode string) map[string]json.RawMessage {
@@ -57,7 +58,7 @@ func TestBodies(t *testing.T) {
 
 	trial := connect(t, s.URL)
 	meta := map[string]any{"s": "<é>", "n": 1}
-	_, err := trial.Register(ctx, Registration{UserIdentifier: "alice_1", Force: true, Metadata: meta})
+	_, err := trial.Register(ctx, Registration{UserIdentifier: "alice_1", DeviceID: uuid.New(), Force: true, Metadata: meta})
 	require.NoError(t, err)
 	trial.login(t)
 	require.NoError(t, trial.Feedback(ctx, "Great <app>", `with "quotes" & more`))
@@ -69,7 +70,7 @@ func TestBodies(t *testing.T) {
 	compareBodies(t, s, "trial")
 
 	licensed := connect(t, s.URL, func(c *Config) { c.Trial = false })
-	_, err = licensed.Register(ctx, Registration{UserIdentifier: "alice_1"})
+	_, err = licensed.Register(ctx, Registration{UserIdentifier: "alice_1", DeviceID: uuid.New()})
 	require.NoError(t, err)
 	wire, err := licensed.WirePassword(ctx, "raw secret")
 	require.NoError(t, err)

@@ -7,7 +7,6 @@ import (
 	"net/http"
 
 	"github.com/mirrorfly-go/sdk/internal/seal"
-	"github.com/mirrorfly-go/sdk/internal/uuid"
 )
 
 // maxSessions is the text by which the service says that the user has too many
@@ -17,6 +16,7 @@ const maxSessions = "You have reached maximum sessions allowed."
 // Registration says whom to register.
 type Registration struct {
 	UserIdentifier string
+	DeviceID       string
 	Force          bool           // end an old session when the limit is reached
 	Metadata       map[string]any // nil is sent as {}
 }
@@ -83,12 +83,12 @@ func (c *Client) registration(trial bool, reg Registration) (*request, any, erro
 	const device = "web"
 	if trial {
 		return &request{op: "register", path: "/sandbox/register", bare: true}, trialRegistration{
-			DeviceType: device, DeviceID: uuid.New(), MobileNumber: reg.UserIdentifier, LicenseKey: c.cfg.LicenseKey,
+			DeviceType: device, DeviceID: reg.DeviceID, MobileNumber: reg.UserIdentifier, LicenseKey: c.cfg.LicenseKey,
 			UserIdentifier: reg.UserIdentifier, ForceRegister: reg.Force, MetaData: reg.Metadata,
 		}, nil
 	}
 	text, err := seal.JSON(licensedRegistration{
-		DeviceType: device, DeviceID: uuid.New(), UserIdentifier: reg.UserIdentifier,
+		DeviceType: device, DeviceID: reg.DeviceID, UserIdentifier: reg.UserIdentifier,
 		LicenseKey: c.cfg.LicenseKey, ForceRegister: reg.Force, MetaData: reg.Metadata,
 	})
 	if err != nil {

@@ -46,9 +46,7 @@ type Client struct {
 
 	mu      sync.Mutex
 	closed  bool
-	logins  uint32          // grows when a login begins and when it ends
-	life    context.Context // ends with Close; nil: there was no shared work yet
-	end     context.CancelCauseFunc
+	logins  uint32  // grows when a login begins and when it ends
 	site    site    // without a base: not known yet
 	lookup  *flight // nil: none under way
 	session session
@@ -93,8 +91,10 @@ func (c *Client) Init(cfg Config) {
 func (c *Client) Close() {
 	c.mu.Lock()
 	c.closed = true
-	if c.end != nil {
-		c.end(ErrClosed)
+	for _, f := range []*flight{c.lookup, c.relogin} {
+		if f != nil {
+			f.cancel(ErrClosed)
+		}
 	}
 	c.mu.Unlock()
 	c.shared.Wait()
@@ -104,26 +104,24 @@ func (c *Client) Close() {
 type flight struct {
 	done   chan struct{} // closed when err is set
 	err    error
-	cancel context.CancelFunc
+	cancel context.CancelCauseFunc
 }
 
 // launch starts work under a context of its own, bounded by RequestTimeout and
 // Close. land stores the outcome; it runs with c.mu held. The caller holds c.mu.
 func (c *Client) launch(work func(context.Context) error, land func(f *flight, err error)) *flight {
-	if c.life == nil {
-		c.life, c.end = context.WithCancelCause(context.Background())
-	}
-	ctx, cancel := context.WithTimeout(c.life, c.cfg.RequestTimeout)
-	f := &flight{done: make(chan struct{}), cancel: cancel}
+	ctx, end := context.WithCancelCause(context.Background())
+	f := &flight{done: make(chan struct{}), cancel: end}
 	if c.closed {
-		cancel()
-		c.end(ErrClosed)
-		f.err = contextError(c.life)
+		end(ErrClosed)
+		f.err = contextError(ctx)
 		close(f.done)
 		return f
 	}
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.RequestTimeout)
 	// Ends with work, at the latest when its context does. Close waits for it.
 	c.shared.Go(func() {
+		defer end(nil)
 		defer cancel()
 		err := work(ctx)
 		c.mu.Lock()

@@ -162,6 +162,19 @@ func (s *syncWriter) Write(p []byte) (int, error) {
 	return s.w.Write(p)
 }
 
+// logIn asks for a token and remembers it.
+func (c *Client) logIn(ctx context.Context, username, password, wirePassword string) error {
+	token, err := c.Token(ctx, username, wirePassword)
+	if err == nil {
+		c.Remember(username, password, token)
+	}
+	return err
+}
+
+func (c testClient) Login(ctx context.Context, username, password, wirePassword string) error {
+	return c.logIn(ctx, username, password, wirePassword)
+}
+
 func (c testClient) login(t *testing.T) {
 	t.Helper()
 	require.NoError(t, c.Login(t.Context(), "alice_1", "raw secret", "raw secret"))

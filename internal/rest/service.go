@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"strings"
 
 	"github.com/mirrorfly-go/sdk/internal/seal"
 )
@@ -141,7 +142,11 @@ func (c *Client) ServiceConfig(ctx context.Context, username string) (*Service, 
 		return nil, err
 	}
 	var s object[Service]
-	if err := c.openData(data, seal.Triple(username), &s); err != nil {
+	err := c.openData(data, seal.Triple(username), &s)
+	if id := strings.ToLower(username); err != nil && id != username { // the service seals under the name that it knows
+		err = c.openData(data, seal.Triple(id), &s)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if s.value == (Service{}) {

@@ -2,8 +2,10 @@ package rest
 
 import (
 	"context"
+	"math"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/mirrorfly-go/sdk/internal/seal"
 )
@@ -13,8 +15,39 @@ type session struct {
 	token    string
 	username string
 	password string // raw: every login needs a fresh wire password
-	serial   uint64 // grows with every change, so that an old outcome is recognized
+	serial   uint32 // grows with every change, so that an old outcome is recognized
+	restsFor int32  // no re-login before, in seconds since began: the service has refused one. 0: there is nothing against it
 }
+
+var began = time.Now()
+
+// A password that the service has refused is not tried again: that would lock the account. Whoever is blocked may be free again later.
+const (
+	forGood      = math.MaxInt32
+	blockedPause = 60 // seconds
+)
+
+func sinceBegan() int32 { return int32(time.Since(began) / time.Second) }
+
+// rests reports whether a re-login would only be refused again.
+func (s *session) rests() bool { return s.restsFor != 0 && sinceBegan() < s.restsFor }
+
+// restAfter is restsFor after a re-login that has ended with err.
+func restAfter(err error) int32 {
+	e := asError(err)
+	switch {
+	case e == nil || !e.Told(), e.ClockOff() != 0:
+		return 0 // nobody has refused anything, or only a time stamp
+	case e.Status == http.StatusForbidden:
+		return sinceBegan() + blockedPause
+	case e.Status == http.StatusUnauthorized, e.Status == http.StatusBadRequest && e.Message == invalidCredentials:
+		return forGood
+	}
+	return 0
+}
+
+// invalidCredentials is how the service says it (protocol.md 4.1).
+const invalidCredentials = "Invalid Credentials"
 
 // CurrentLogin is the number of the present login. It stays the same while tokens are
 // renewed and when the same user logs in again; [Client.Forget] and another user's
@@ -82,24 +115,19 @@ func (c *Client) sealed(body string) (string, error) {
 	return sealed, nil
 }
 
-// Login asks for a token (POST /login, protocol.md 4.1) with wirePassword, which
-// [Client.WirePassword] made of password. It remembers the token, and username and
-// password for the re-login when the token expires.
-func (c *Client) Login(ctx context.Context, username, password, wirePassword string) error {
-	token, err := c.login(ctx, username, wirePassword)
-	if err != nil {
-		return err
-	}
+// Remember takes the token that [Client.Token] has brought for what follows, and username and the raw password for the re-login when
+// it expires.
+func (c *Client) Remember(username, password, token string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.session.username != username {
+	if !sameUser(c.session.username, username) {
 		c.logins++
 	}
 	c.change(session{token: token, username: username, password: password})
-	return nil
 }
 
-func (c *Client) login(ctx context.Context, username, wirePassword string) (string, error) {
+// Token asks for a token (POST /login, protocol.md 4.1) with wirePassword, which [Client.WirePassword] has made. It remembers nothing.
+func (c *Client) Token(ctx context.Context, username, wirePassword string) (token string, err error) {
 	body := struct {
 		Username string `json:"username"`
 		Password string `json:"password"`
@@ -113,7 +141,7 @@ func (c *Client) login(ctx context.Context, username, wirePassword string) (stri
 	if err := c.post(ctx, &request{op: "login", path: "/login", idempotent: true}, body, &data); err != nil {
 		return "", err
 	}
-	token := string(data.Token)
+	token = string(data.Token)
 	if token == "" || strings.ContainsFunc(token, func(r rune) bool { return r < ' ' || r == 0x7f }) {
 		return "", unexpected("no usable token")
 	}
@@ -121,7 +149,7 @@ func (c *Client) login(ctx context.Context, username, wirePassword string) (stri
 }
 
 // Forget drops token and credentials. A re-login that is under way does not bring
-// them back, and none starts until the next [Client.Login].
+// them back, and none starts until the next [Client.Remember].
 func (c *Client) Forget() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -134,25 +162,22 @@ func (c *Client) Forget() {
 func (c *Client) ChangePassword(username, password string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.session.username == username {
-		c.session.password = password
+	if sameUser(c.session.username, username) {
+		c.session.password, c.session.restsFor = password, 0
 	}
 }
 
-// CheckLogin asks whether the service would let username in, and remembers nothing.
-func (c *Client) CheckLogin(ctx context.Context, username, wirePassword string) error {
-	_, err := c.login(ctx, username, wirePassword)
-	return err
-}
-
-// ForgetPassword drops the credentials if they are username's: the token serves as long as it lasts, and no other is asked for.
-func (c *Client) ForgetPassword(username string) {
+// ForgetPassword drops the credentials if they are these: the token serves as long as it lasts, and no other is asked for.
+func (c *Client) ForgetPassword(username, password string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.session.username == username {
+	if sameUser(c.session.username, username) && c.session.password == password {
 		c.change(session{token: c.session.token})
 	}
 }
+
+// sameUser compares user names as XMPP servers do: they fold the case of the local part (RFC 7622 3.3).
+func sameUser(a, b string) bool { return strings.EqualFold(a, b) }
 
 // change puts another session in the place of the present one, whose re-login is
 // then of no more use. It is called with c.mu held.
@@ -160,30 +185,41 @@ func (c *Client) change(s session) {
 	s.serial = c.session.serial + 1
 	c.session = s
 	if c.relogin != nil {
-		c.relogin.cancel()
+		c.relogin.cancel(nil)
 		c.relogin = nil
 	}
 }
 
 // renew returns a newer token of the account that used belongs to: what was asked
 // for one account is never repeated as another. One login serves everybody who asks
-// while it is under way.
+// while it is under way; one that has failed with a password that is outdated meanwhile is made again.
 func (c *Client) renew(ctx context.Context, used session) (string, bool) {
-	c.mu.Lock()
-	s, f := c.session, c.relogin
-	if s.serial == used.serial && s.username != "" {
+	for {
+		c.mu.Lock()
+		s, f := c.session, c.relogin
+		if s.serial != used.serial || s.username == "" || s.rests() {
+			c.mu.Unlock()
+			return s.token, s.serial != used.serial && sameUser(s.username, used.username) && s.token != ""
+		}
 		if f == nil {
 			f = c.startRelogin(s)
 		}
 		c.mu.Unlock()
-		if err := f.join(ctx); err != nil && ctx.Err() == nil {
+		err := f.join(ctx)
+		if err != nil && ctx.Err() == nil {
 			c.cfg.Logger.WarnContext(ctx, "rest: login again failed", "op", "login", "code", asError(err).Status)
 		}
-		c.mu.Lock()
-		s = c.session
+		if err != nil && (ctx.Err() != nil || c.hasPassword(s.password)) {
+			return "", false
+		}
 	}
-	c.mu.Unlock()
-	return s.token, s.serial != used.serial && s.username == used.username && s.token != ""
+}
+
+// hasPassword reports whether the password is still this one.
+func (c *Client) hasPassword(password string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.session.password == password
 }
 
 // startRelogin is called with c.mu held.
@@ -194,15 +230,19 @@ func (c *Client) startRelogin(old session) *flight {
 		if err != nil {
 			return err
 		}
-		token, err = c.login(ctx, old.username, wire)
+		token, err = c.Token(ctx, old.username, wire)
 		return err
 	}, func(f *flight, err error) {
 		if c.relogin == f {
 			c.relogin = nil
 		}
-		if err == nil && c.session.serial == old.serial {
+		switch {
+		case c.session.serial != old.serial:
+		case err == nil:
 			c.session.token = token
 			c.session.serial++
+		case c.session.password == old.password:
+			c.session.restsFor = restAfter(err)
 		}
 	})
 	if !c.closed {

@@ -316,3 +316,56 @@ func TestForLogin(t *testing.T) {
 		})
 	}
 }
+
+// A password that the service has refused is not tried by every call: that would lock the account.
+func TestRefusedReloginIsNotTriedAgain(t *testing.T) {
+	for name, c := range map[string]struct {
+		login  http.HandlerFunc
+		logins int
+	}{
+		"401":               {answer(401, `{"status":401,"message":"Unauthorized"}`), 1},
+		"400":               {answer(200, `{"status":400,"message":"Invalid Credentials"}`), 1},
+		"blocked":           {answer(200, `{"status":403,"message":"User is blocked by admin"}`), 1},
+		"page of a proxy":   {answer(401, `<html>Please log in</html>`), 5},
+		"another mistake":   {answer(200, `{"status":400,"message":"type is not valid or required"}`), 5},
+		"service is broken": {answer(200, `{"status":500,"message":"boom"}`), 5},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t, handlers{
+				"POST /login":               sequence(answer(200, loginOK), c.login),
+				"POST /moderation/feedback": answer(401, expiredJSON),
+			})
+			client := connect(t, s.URL)
+			client.login(t)
+			for range 5 {
+				require.Equal(t, 401, fail(t, client.Feedback(t.Context(), "a", "b")).Status)
+			}
+			require.Equal(t, 1+c.logins, s.count("POST /login"))
+			client.ChangePassword("ALICE_1", "another")
+			require.Equal(t, 401, fail(t, client.Feedback(t.Context(), "a", "b")).Status)
+			require.Equal(t, 2+c.logins, s.count("POST /login"), "another password is tried")
+			require.Contains(t, string(s.body("POST /login")), "another")
+		})
+	}
+}
+
+// A re-login is under way with the old password, and is refused, when another becomes known.
+func TestPasswordChangesDuringRelogin(t *testing.T) {
+	var c testClient
+	s := serve(t, handlers{
+		"POST /login": sequence(answer(200, loginOK), func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			if strings.Contains(string(body), "another") {
+				answer(200, `{"status":200,"data":{"token":"tok-2"}}`)(w, r)
+				return
+			}
+			c.ChangePassword("alice_1", "another")
+			answer(401, `{"status":401,"message":"Unauthorized"}`)(w, r)
+		}),
+		"POST /moderation/feedback": needsSecondToken,
+	})
+	c = connect(t, s.URL)
+	c.login(t)
+	require.NoError(t, c.Feedback(t.Context(), "a", "b"))
+	require.Equal(t, 3, s.count("POST /login"))
+}

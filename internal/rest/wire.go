@@ -63,6 +63,18 @@ func (f *flag) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
+// number is a count, or its digits as a string; everything else is 0.
+type number int
+
+func (n *number) UnmarshalJSON(b []byte) error {
+	count, err := strconv.Atoi(string(bytes.Trim(b, `"`)))
+	if err != nil {
+		count = 0
+	}
+	*n = number(count)
+	return nil
+}
+
 // status is the code of an envelope: a number, or its digits as a string. A number
 // that is no code counts as 500, so that it can not pass for success.
 type status struct {

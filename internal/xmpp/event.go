@@ -46,9 +46,9 @@ type AdminBlock struct {
 	Blocked       bool
 }
 
-// LoggedOut is that the phone ended the QR sessions of these signalling sockets
-// (protocol.md 6.4, 7.5).
-type LoggedOut struct{ SocketIDs []string }
+// LoggedOut is that the phone ended the QR sessions of these signalling sockets, or the service the
+// sessions of these devices, as Register has named them (protocol.md 6.4, 7.5, 13).
+type LoggedOut struct{ SocketIDs, DeviceIDs []string }
 
 func (Presence) event()    {}
 func (VCardPush) event()   {}

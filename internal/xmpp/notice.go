@@ -122,16 +122,21 @@ func adminBlock(el element) Event {
 }
 
 func loggedOut(el element) Event {
-	var ids []string
-	for id := range strings.SplitSeq(el.attr("socket_id"), ",") {
+	e := LoggedOut{SocketIDs: list(el.attr("socket_id")), DeviceIDs: list(el.attr("device_id"))}
+	if e.SocketIDs == nil && e.DeviceIDs == nil {
+		return nil
+	}
+	return e
+}
+
+// list reads ids with commas between them.
+func list(text string) (ids []string) {
+	for id := range strings.SplitSeq(text, ",") {
 		if id = strings.TrimSpace(id); id != "" {
 			ids = append(ids, strings.Clone(id))
 		}
 	}
-	if ids == nil {
-		return nil
-	}
-	return LoggedOut{SocketIDs: ids}
+	return ids
 }
 
 // believes reports whether the sender may tell this: our account and our server

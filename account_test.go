@@ -1,0 +1,64 @@
+package sdk_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/sdktest"
+)
+
+func TestGetJID(t *testing.T) {
+	srv := sdktest.New(t)
+	client, credentials := register(t, srv.Config(), "alice")
+	res, err := client.GetJID("bob")
+	answered(t, 400, failed(t, res, err).Message, sdk.ErrNotRegistered, res, err)
+	connect(t, client, credentials)
+	for _, user := range []string{"bob", "Bob", "bob@" + srv.Domain(), "BOB@" + strings.ToUpper(srv.Domain())} {
+		res, err := client.GetJID(user)
+		require.NoError(t, err, user)
+		require.Equal(t, sdk.Result[string]{StatusCode: 200, Message: "Success", Data: "bob@" + srv.Domain()}, res)
+	}
+	_, err = client.BlockUser(t.Context(), "bob@"+srv.Domain())
+	require.NoError(t, err)
+	for _, user := range []string{"", "a b", "a/b", "@" + srv.Domain(), "bob@", "bob@" + srv.Domain() + "/x", "bob@mix." + srv.Domain(), "a\n", "a@b@c", "\xff"} {
+		res, err := client.GetJID(user)
+		require.Equal(t, 400, failed(t, res, err).StatusCode, "%q", user)
+		require.ErrorIs(t, err, sdk.ErrInvalidArgument)
+		require.ErrorContains(t, err, "userId")
+	}
+	require.NoError(t, client.Close())
+	_, err = client.GetJID("bob")
+	require.ErrorIs(t, err, sdk.ErrClosed)
+}
+
+// Who is logged in is what the server has bound, whatever was typed (RFC 6120 7.6.1).
+func TestIdentityIsWhatTheServerBound(t *testing.T) {
+	for _, transport := range bothTransports {
+		b := newBackEnd(t)
+		b.bareJID = func(user string) string { return strings.ToLower(user) + "@" + chatDomain }
+		b.on("POST /moderation/report", func(w http.ResponseWriter, _ *http.Request) { answerJSON(w, done200) })
+		client := newClient(t, b.config(transport))
+		_, err := client.Connect(t.Context(), "Alice", "pw")
+		require.NoError(t, err)
+		me, err := client.GetCurrentUserJID()
+		require.NoError(t, err)
+		require.Equal(t, "alice@"+chatDomain, me.Data)
+		require.Equal(t, []string{"Alice pw"}, b.logins(), "SASL gets what was typed")
+
+		_, err = client.ReportUserOrGroup(t.Context(), "bob@"+chatDomain, sdk.ChatTypeChat, []sdk.ReportedMessage{
+			{MsgID: "1", MsgType: "text", Timestamp: 1, PublisherID: "bob"},
+		})
+		require.NoError(t, err)
+		require.Contains(t, b.calls("POST /moderation/report")[0].body, `"from":"alice"`)
+
+		_, err = client.Connect(t.Context(), "ALICE", "pw")
+		require.ErrorIs(t, err, sdk.ErrAlreadyLoggedIn)
+		b.expireTokens()
+		_, err = client.GetUserProfile(t.Context(), "bob")
+		require.NoError(t, err, "the same account to REST, too")
+	}
+}

@@ -1,0 +1,70 @@
+package sdk_test
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/sdktest"
+)
+
+// Where the XMPP server does not know who has blocked us, the REST half is asked, page by page.
+func TestWhoBlockedMeOverREST(t *testing.T) {
+	for _, condition := range []string{"service-unavailable", "feature-not-implemented", "forbidden"} {
+		for _, paged := range []bool{true, false} {
+			b := newBackEnd(t)
+			b.onIQ = func(v *visitor, id, to, frame string) bool {
+				v.send(`<iq ` + nsOfClient + ` type="error" id="` + id + `"><error type="cancel"><` + condition + ` ` + nsOfStanzas + `/></error></iq>`)
+				return true
+			}
+			const users = 120
+			b.on("GET /users/blockedby", func(w http.ResponseWriter, r *http.Request) {
+				page, _ := strconv.Atoi(r.URL.Query().Get("page"))
+				size, _ := strconv.Atoi(r.URL.Query().Get("size"))
+				pages := `"totalPages":` + strconv.Itoa((users+size-1)/size) + `,`
+				if !paged {
+					pages = ""
+				}
+				list := ""
+				for i := (page - 1) * size; i < min(page*size, users); i++ {
+					list += fmt.Sprintf(`,{"userId":"user%d"}`, i)
+				}
+				answerJSON(w, `{"status":200,"message":"ok","data":{`+pages+`"users":[`+list[min(1, len(list)):]+`]}}`)
+			})
+			client := b.connected(b.config(sdk.TransportWebSocket), "alice")
+			res, err := client.GetUsersWhoBlockedMe(t.Context())
+			if condition == "forbidden" {
+				require.Equal(t, condition, failed(t, res, err).Condition)
+				require.Empty(t, b.calls("GET /users/blockedby"), "that is an answer")
+				continue
+			}
+			require.NoError(t, err)
+			require.Len(t, res.Data, users)
+			require.Equal(t, "user119@"+chatDomain, res.Data[users-1].JID)
+
+			b.on("GET /users/blockedby", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) })
+			res, err = client.GetUsersWhoBlockedMe(t.Context())
+			require.Equal(t, condition, failed(t, res, err).Condition, "nobody knows: the server's word")
+			b.on("GET /users/blockedby", func(w http.ResponseWriter, _ *http.Request) {
+				answerJSON(w, `{"status":500,"message":"boom"}`)
+			})
+			res, err = client.GetUsersWhoBlockedMe(t.Context())
+			answered(t, 500, "boom", nil, res, err)
+		}
+	}
+}
+
+// The server in the box has both ways.
+func TestWhoBlockedMeInTheBox(t *testing.T) {
+	srv := sdktest.New(t)
+	alice, bob := login(t, srv.Config(), "alice"), login(t, srv.Config(), "bob")
+	_, err := bob.BlockUser(t.Context(), "alice@"+srv.Domain())
+	require.NoError(t, err)
+	res, err := alice.GetUsersWhoBlockedMe(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []sdk.BlockedUser{{JID: "bob@" + srv.Domain()}}, res.Data)
+}

@@ -1,0 +1,120 @@
+package sdk_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mirrorfly-go/sdk"
+)
+
+// WaitConnected waits through a reconnection, as long as its context does.
+func TestWaitConnected(t *testing.T) {
+	b := newBackEnd(t)
+	waiting, release := b.held()
+	client, credentials := register(t, b.config(sdk.TransportTCP), "alice")
+	require.ErrorIs(t, client.WaitConnected(t.Context()), sdk.ErrNotRegistered)
+	connect(t, client, credentials)
+	require.NoError(t, client.WaitConnected(t.Context()))
+	b.cut()
+	<-waiting
+	_, err := client.GetUsersIBlocked(t.Context())
+	require.ErrorContains(t, err, "reconnects by itself")
+
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	err = client.WaitConnected(ended)
+	require.ErrorIs(t, err, context.Canceled)
+	var e *sdk.Error
+	require.ErrorAs(t, err, &e)
+	require.Equal(t, "WaitConnected", e.Op)
+	require.Equal(t, sdk.OutcomeNotSent, e.Outcome)
+
+	back := make(chan error, 2)
+	for range 2 {
+		go func() { back <- client.WaitConnected(t.Context()) }()
+	}
+	release()
+	for range 2 {
+		require.NoError(t, <-back)
+	}
+	require.Equal(t, sdk.StatusConnected, client.State())
+	_, err = client.GetUsersIBlocked(t.Context())
+	require.NoError(t, err, "the call that it was waited for")
+}
+
+// A Connect that is under way is waited for, and its failure is the reason.
+func TestWaitConnectedForConnect(t *testing.T) {
+	for _, refused := range []bool{false, true} {
+		b := newBackEnd(t)
+		asked, goOn := make(chan struct{}), make(chan struct{})
+		b.onStream = func(v *visitor) bool {
+			if v.streams == 1 {
+				close(asked)
+				<-goOn
+			}
+			return true
+		}
+		b.sasl = func(string, string) string {
+			if refused {
+				return "not-authorized"
+			}
+			return ""
+		}
+		client := newClient(t, b.config(sdk.TransportTCP))
+		connected := make(chan error, 1)
+		go func() {
+			_, err := client.Connect(t.Context(), "alice", "pw")
+			connected <- err
+		}()
+		<-asked
+		waited := make(chan error, 1)
+		go func() { waited <- client.WaitConnected(t.Context()) }()
+		close(goOn)
+		if refused {
+			require.ErrorIs(t, <-connected, sdk.ErrInvalidCredentials)
+			require.ErrorIs(t, <-waited, sdk.ErrInvalidCredentials)
+			require.ErrorIs(t, client.WaitConnected(t.Context()), sdk.ErrInvalidCredentials, "at once")
+			continue
+		}
+		require.NoError(t, <-connected)
+		require.NoError(t, <-waited)
+	}
+}
+
+// Who waits is told at once when nothing comes any more.
+func TestWaitConnectedInVain(t *testing.T) {
+	for name, c := range map[string]struct {
+		end  func(t *testing.T, b *backEnd, c *sdk.Client)
+		want error
+	}{
+		"closed": {func(t *testing.T, _ *backEnd, c *sdk.Client) { require.NoError(t, c.Close()) }, sdk.ErrClosed},
+		"logged out": {func(t *testing.T, _ *backEnd, c *sdk.Client) {
+			_, err := c.Logout(t.Context())
+			require.NoError(t, err)
+		}, sdk.ErrNotRegistered},
+		"given up": {func(*testing.T, *backEnd, *sdk.Client) {}, sdk.ErrNetwork},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBackEnd(t)
+			waiting, release := b.held()
+			cfg := b.config(sdk.TransportTCP)
+			cfg.Reconnect.MaxAttempts = 1
+			client := newClient(t, cfg)
+			_, err := client.Connect(t.Context(), "alice", "pw")
+			require.NoError(t, err)
+			b.cut()
+			<-waiting
+			waited := make(chan error, 1)
+			go func() { waited <- client.WaitConnected(t.Context()) }()
+			if name == "given up" {
+				b.cut()
+			}
+			c.end(t, b, client)
+			require.ErrorIs(t, <-waited, c.want)
+			require.ErrorIs(t, client.WaitConnected(t.Context()), c.want)
+			release()
+		})
+	}
+}
