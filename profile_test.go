@@ -157,13 +157,14 @@ func TestTextsThatCannotBeSent(t *testing.T) {
 func TestProfileLargerThanAStanza(t *testing.T) {
 	srv := sdktest.New(t)
 	client := login(t, srv.Config(), "alice")
-	for _, p := range []sdk.ProfileUpdate{
-		{Status: strings.Repeat("x", 1<<20)},
-		{Name: strings.Repeat("é", 1<<17)}, // eight times as long when it is sealed
+	for said, p := range map[string]sdk.ProfileUpdate{
+		"Status is too large, it has 1048576 bytes": {Status: strings.Repeat("x", 1<<20)},
+		// Eight times as long when it is sealed.
+		"Name is too large, it has 262144 bytes": {Name: strings.Repeat("é", 1<<17)},
 	} {
 		p.Email = "alice@example.com"
 		res, err := client.SetUserProfile(t.Context(), p)
-		answered(t, 400, "Status is too large, it has 1048576 bytes: a whole profile has 1 MiB on the wire", sdk.ErrInvalidArgument, res, err)
+		answered(t, 400, said+": a whole profile has 1 MiB on the wire", sdk.ErrInvalidArgument, res, err)
 		require.Equal(t, sdk.OutcomeNotSent.String(), outcomeTold(t, err).String())
 	}
 	_, err := client.SetUserProfile(t.Context(), sdk.ProfileUpdate{Email: "alice@example.com"})
