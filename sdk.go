@@ -36,9 +36,17 @@ const (
 
 // KeepAlivePolicy says how a silent connection is checked (XEP-0199).
 type KeepAlivePolicy struct {
-	Interval time.Duration // silence after which the server is pinged; default 60s, negative: never
-	Timeout  time.Duration // how long the answer may take before the connection counts as lost; default 20s
+	// Interval is the silence after which the server is pinged. Negative: never. The default is
+	// 45s: proxies and load balancers commonly cut what has been idle for 60s (nginx, most
+	// ingress controllers, AWS load balancers), and a ping has to arrive before that.
+	Interval time.Duration
+	// Timeout is how long nothing at all may come after a ping before the connection counts as
+	// lost; default 20s. Any byte is a sign of life, not only the answer.
+	Timeout time.Duration
 }
+
+// defaultKeepAlive leaves a ping 15s to arrive where a connection is cut after a minute.
+const defaultKeepAlive = 45 * time.Second
 
 // ReconnectPolicy says how a lost connection is made again: after a random delay between 0 and
 // a bound that starts at MinDelay and doubles with each failure up to MaxDelay.
@@ -72,7 +80,7 @@ type Config struct {
 	DeviceID string
 
 	RequestTimeout time.Duration    // bounds a call whose context has no deadline, and each attempt to reconnect; default 30s
-	KeepAlive      KeepAlivePolicy  // default 60s and 20s
+	KeepAlive      KeepAlivePolicy  // default 45s and 20s
 	Reconnect      ReconnectPolicy  // default 500ms to 30s, no limit
 	Dials          *DialLimit       // shared by the clients of a program, spreads their logins; nil: no limit
 	MaxDownload    int64            // bytes that one DownloadMedia writes at most; default 2 GiB
@@ -276,7 +284,7 @@ func (cfg *Config) setDefaults() error {
 		}
 	}
 	if cfg.KeepAlive.Interval == 0 {
-		cfg.KeepAlive.Interval = 60 * time.Second
+		cfg.KeepAlive.Interval = defaultKeepAlive
 	}
 	if defaultMin {
 		cfg.Reconnect.MinDelay = min(cfg.Reconnect.MinDelay, cfg.Reconnect.MaxDelay)
