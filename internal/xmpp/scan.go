@@ -181,3 +181,6 @@ func malformed(format string, args ...any) error {
 }
 
 func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
+
+// trimSpace takes white space off the beginning.
+func trimSpace(p []byte) []byte { return bytes.TrimLeft(p, " \t\n\r") }

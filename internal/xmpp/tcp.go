@@ -163,7 +163,7 @@ func (t *tcpFramer) cutFrame() (string, error) {
 			return "", fmt.Errorf("connection lost: %w", err)
 		}
 		if t.part == nil {
-			if blank := len(chunk) - len(bytes.TrimLeft(chunk, " \t\n\r")); blank > 0 {
+			if blank := len(chunk) - len(trimSpace(chunk)); blank > 0 {
 				t.in.skip(blank)
 				continue
 			}

@@ -126,6 +126,16 @@ func (s *socket) release() error {
 	return err
 }
 
+// Read tells the end of the connection from that of a message, which io.EOF stands for in package websocket: a WebSocket
+// ends with a frame that says so (RFC 6455 7.1.1), never with io.EOF.
+func (s *socket) Read(p []byte) (int, error) {
+	n, err := s.ReadWriteCloser.Read(p)
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
+}
+
 func (s *socket) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	if s.held != nil {
@@ -141,22 +151,31 @@ func (w *wsFramer) Header(to string) []byte {
 }
 
 // ReadFrame is where a session waits, on a stack that TLS makes deep already: what it does besides is in other functions.
+// Messages of white space, or of nothing, are keepalives to some servers, as white space is over TCP (RFC 6120 4.6.1).
 func (w *wsFramer) ReadFrame(ctx context.Context) (string, error) {
-	kind, r, err := w.conn.Reader(ctx)
-	if err != nil {
-		return "", notRead(err)
+	for {
+		kind, r, err := w.conn.Reader(ctx)
+		if err != nil {
+			return "", notRead(err)
+		}
+		if frame, err := gather(kind, r); err != nil || frame != "" {
+			return frame, err
+		}
 	}
-	return gather(kind, r)
 }
 
+// gather reads a message. It returns "" for one that says nothing.
 func gather(kind websocket.MessageType, r io.Reader) (string, error) {
-	if kind != websocket.MessageText {
-		return "", malformed("binary WebSocket message")
-	}
 	buf := newBuffer()
 	defer release(buf)
-	if _, err := buf.ReadFrom(r); err != nil {
+	_, err := buf.ReadFrom(r)
+	switch {
+	case err != nil:
 		return "", notRead(err)
+	case len(trimSpace(buf.Bytes())) == 0:
+		return "", nil
+	case kind != websocket.MessageText:
+		return "", malformed("binary WebSocket message")
 	}
 	return buf.String(), nil
 }
