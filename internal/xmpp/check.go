@@ -30,7 +30,7 @@ func check(frame string) error {
 			n := nameEnd(rest, 2)
 			end := skipSpace(rest, n)
 			if depth == 0 || rest[2:n] != open[depth-1] || end == len(rest) || rest[end] != '>' {
-				return malformed("end tag that ends nothing")
+				return errWrongEnd
 			}
 			depth--
 			i += end + 1
@@ -149,7 +149,7 @@ func checkAttribute(s string, i int) (end int, err error) {
 	}
 	value := s[i+1 : i+1+n]
 	if strings.IndexByte(value, '<') >= 0 {
-		return 0, malformed("tag inside a tag")
+		return 0, errTagInTag
 	}
 	return i + n + 2, checkReferences(value)
 }
