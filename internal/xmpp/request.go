@@ -16,7 +16,7 @@ import (
 // waiter is a request whose reply has not come.
 type waiter struct {
 	id      string
-	asked   JID           // who was asked and may answer; zero: our own account
+	asked   JID           // who was asked and may answer, as our own account and server may; zero: nobody else
 	reply   chan reply    // gets the answer, capacity 1; nil: nobody waits
 	written bool          // the server may have it. Guarded by Session.mu
 	alone   bool          // nobody else waited when it was asked. Guarded by Session.mu
@@ -94,9 +94,10 @@ func (s *Session) takeBack(id string, w *waiter, cause error) error {
 	return unsent.Mark(cause)
 }
 
-// claim takes the waiter that a reply is for. A reply must have the id of a
-// request and come from whom that was sent to; where we named nobody, that is
-// our own account, for which its server may speak (RFC 6120 8.1.2.1, 10.3.3).
+// claim takes the waiter that a reply is for. A reply must have the id of a request and come from
+// whom that was sent to, or from our own account or our own server, which may refuse to pass
+// it on. A stanza that says nothing of where it comes from is from our account. No other user
+// can send one of these: the server stamps them with their sender (RFC 6120 8.1.2.1, 10.3.3).
 func (s *Session) claim(st *stanza) *waiter {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -187,15 +188,11 @@ func (all *waiters) shrink() {
 }
 
 func (s *Session) mayAnswer(asked JID, from string) bool {
-	ours := asked == JID{} || asked == s.jid || asked == s.jid.Bare()
 	if from == "" {
-		return ours || asked == s.server()
+		return true
 	}
 	jid, err := ParseJID(from)
-	if err != nil {
-		return false
-	}
-	return jid == asked || ours && (jid == s.jid || jid == s.jid.Bare() || jid == s.server())
+	return err == nil && (jid == asked || jid == s.jid || jid == s.jid.Bare() || jid == s.server())
 }
 
 // server is the JID of the server itself.
@@ -215,8 +212,8 @@ func (w *waiter) settle(st *stanza) {
 }
 
 // LastActivity asks how many seconds ago a user was last active, 0 for one who
-// is online (protocol.md 5.3, XEP-0012). from is the sender of the answer. A
-// refusal is a [*StanzaError], as for every request here.
+// is online (protocol.md 5.3, XEP-0012). from is the user as the answer names it, to where
+// somebody else has answered. A refusal is a [*StanzaError], as for every request here.
 func (s *Session) LastActivity(ctx context.Context, to string) (from string, seconds int64, err error) {
 	asked, err := ParseJID(to)
 	if err != nil {
@@ -235,7 +232,7 @@ func (s *Session) LastActivity(ctx context.Context, to string) (from string, sec
 	if err != nil || seconds < 0 {
 		seconds = 0
 	}
-	if st.from == "" {
+	if answered, err := ParseJID(st.from); err != nil || answered != asked {
 		return to, seconds, nil
 	}
 	return strings.Clone(st.from), seconds, nil

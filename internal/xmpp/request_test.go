@@ -29,9 +29,6 @@ func TestReplyMatching(t *testing.T) {
 		"stranger":              last(`from="mallory@xmpp.example.com" id="%s" type="result"`),
 		"bob's device":          last(`from="bob@xmpp.example.com/x" id="%s" type="result"`),
 		"bob elsewhere":         last(`from="bob@elsewhere.example" id="%s" type="result"`),
-		"our account":           last(`from="` + testBare + `" id="%s" type="result"`),
-		"our server":            last(`from="` + testDomain + `" id="%s" type="result"`),
-		"nobody":                last(`id="%s" type="result"`),
 		"sender that is no JID": last(`from="@/" id="%s" type="result"`),
 		"error of a stranger":   last(`from="mallory@xmpp.example.com" id="%s" type="error"`),
 		"get":                   last(`from="bob@xmpp.example.com" id="%s" type="get"`),
@@ -55,6 +52,40 @@ func TestReplyMatching(t *testing.T) {
 			c.event()
 			require.Equal(t, 2, c.Ignored(), "the forged and the duplicate")
 			require.Zero(t, c.pending())
+		})
+	}
+}
+
+// Our own account and our own server may answer for whom we asked, with a refusal or a result: no other user can send a stanza
+// without a sender, or from there (RFC 6120 8.1.2.1). Who is told to have been active is whom we asked.
+func TestReplyForAnother(t *testing.T) {
+	for name, from := range map[string]string{
+		"nobody":        "",
+		"our account":   `from="` + testBare + `"`,
+		"ourselves":     `from="` + testFull + `"`,
+		"our server":    `from="` + testDomain + `"`,
+		"whom we asked": `from="bob@xmpp.example.com"`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachTransport(t, func(t *testing.T, serve func(testing.TB, script) Config) {
+				c := dial(t, serve(t, func(p *peer) {
+					p.login()
+					p.send(replyTo(`<iq `+from+` id="%s" type="error" xmlns="jabber:client"><error type="auth">`+
+						`<forbidden xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error></iq>`, p.recv()))
+					p.send(replyTo(`<iq `+from+` id="%s" type="result" xmlns="jabber:client"><query seconds="7" xmlns="jabber:iq:last"/></iq>`, p.recv()))
+					p.drain()
+				}))
+				const asked = "bob@xmpp.example.com"
+				_, _, err := c.LastActivity(within(t, minute), asked)
+				refused := (*StanzaError)(nil)
+				require.ErrorAs(t, err, &refused)
+				require.Equal(t, StanzaError{Type: "auth", Condition: "forbidden"}, *refused)
+				who, seconds, err := c.LastActivity(within(t, minute), asked)
+				require.NoError(t, err)
+				require.Equal(t, asked, who)
+				require.EqualValues(t, 7, seconds)
+				require.Zero(t, c.Ignored())
+			})
 		})
 	}
 }
