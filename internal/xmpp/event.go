@@ -150,11 +150,16 @@ func (v *VCard) field(name string) *string {
 	return nil
 }
 
+// maxEcho is how many bytes of a request an answer may repeat: its id and who is concerned. Escaped
+// they can become five times as many.
+const maxEcho = 4 << 10
+
 // receiveRequest answers what the server asks: pings, pushes of our block list,
-// and everything else with service-unavailable (protocol.md 4.7, 4.8, 6.3).
+// and everything else with service-unavailable (protocol.md 4.7, 4.8, 6.3). Who sends one
+// without an id, or one that has us send much more than any real one, gets no answer.
 func (s *Session) receiveRequest(st *stanza) {
-	if st.id == "" {
-		s.ignored.Add(1) // it cannot be answered
+	if st.id == "" || len(st.id)+len(st.from)+len(st.to) > maxEcho {
+		s.ignore(st, "request that cannot be answered")
 		return
 	}
 	if _, ping := st.child(nsPing, "ping"); ping && st.kind == kindGet {

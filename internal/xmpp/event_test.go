@@ -150,3 +150,41 @@ func TestEvents(t *testing.T) {
 		require.Len(t, events[0].(BlockPush).JIDs, 5000)
 	})
 }
+
+// Who may send us a request may not have us send much more: what an answer would repeat is bounded, whatever the request is.
+func TestEnormousRequestIsNotEchoed(t *testing.T) {
+	long := strings.Repeat("&quot;", 40_000)
+	asks := []string{
+		`<iq type="get"%s><ping xmlns="urn:xmpp:ping"/></iq>`,
+		`<iq type="get"%s><query xmlns="jabber:iq:version"/></iq>`,
+		`<iq type="set"%s><block xmlns="urn:xmpp:blocking"><item jid="bob@xmpp.example.com"/></block></iq>`,
+	}
+	attributes := []string{
+		` id="` + long + `" from="` + testDomain + `"`,
+		` id="1" to="` + long + `"`,
+		` id="1" from="mallory@xmpp.example.com/` + long + `"`,
+	}
+	eachTransport(t, func(t *testing.T, serve func(testing.TB, script) Config) {
+		answered := make(chan int, 1)
+		c := dial(t, serve(t, func(p *peer) {
+			p.login()
+			for _, ask := range asks {
+				for _, a := range attributes {
+					p.send(fmt.Sprintf(ask, a))
+				}
+			}
+			p.send(`<iq id="last" type="get"><ping xmlns="urn:xmpp:ping"/></iq>`)
+			sent := 0
+			for n := p.recv(); ; n = p.recv() {
+				if sent += len(n.String()); n.attr("id") == "last" {
+					break
+				}
+			}
+			answered <- sent
+			p.drain()
+		}))
+		require.Less(t, <-answered, 1000)
+		require.Equal(t, len(asks)*len(attributes), c.Ignored())
+		require.NoError(t, c.Err())
+	})
+}

@@ -456,6 +456,7 @@ func TestSCRAM(t *testing.T) {
 		{name: "mandatory extension", offered: []string{"SCRAM-SHA-1"}, want: "SCRAM-SHA-1", change: at(0, replace("r=", "m=x,r=")), text: "fields missing"},
 		{name: "no salt", offered: []string{"SCRAM-SHA-1"}, want: "SCRAM-SHA-1", change: at(0, replace("s=c2FsdA==", "s=")), text: "bad salt"},
 		{name: "nonce of another", offered: []string{"SCRAM-SHA-1"}, want: "SCRAM-SHA-1", change: at(0, replace("r=", "r=x")), text: "nonce is not ours"},
+		{name: "enormous nonce", offered: []string{"SCRAM-SHA-1"}, want: "SCRAM-SHA-1", change: at(0, replace(",s=", strings.Repeat("x", maxServerFirst)+",s=")), text: "too long"},
 		{name: "nonce only ours", offered: []string{"SCRAM-SHA-1"}, want: "SCRAM-SHA-1", change: at(0, func(m string) string {
 			r, rest, _ := strings.Cut(m, ",")
 			return r[:2+22] + "," + rest

@@ -45,6 +45,9 @@ type Resumption struct {
 // a server that can't resume must not keep us away.
 const maxResumeFailures = 3
 
+// maxResumeID is the most bytes that the id of a stream may have (XEP-0198 3). We keep it, and send it back.
+const maxResumeID = 4000
+
 // A server asks after every stanza that it writes, as long as it does not wait for an answer already. Told at once, each
 // reply would cost two more frames; told a little later, one answer does for many. Nothing hangs on it: a resumption tells
 // how much we have. But the server keeps what it is not told of, and ends a stream for which it keeps too much.
@@ -236,10 +239,11 @@ func (s *Session) answerLocked(frame []byte) error {
 // opened at here. A place that is no better than a wish is left out.
 func (m *management) start(st *stanza, here Address) {
 	m.enabled = true
-	if resume := st.attr("resume"); resume == "true" || resume == "1" {
-		m.id = strings.Clone(st.attr("id"))
+	resume, id := st.attr("resume"), st.attr("id")
+	if (resume == "true" || resume == "1") && len(id) <= maxResumeID {
+		m.id = strings.Clone(id)
 	}
-	if to := st.attr("location"); to != "" {
+	if to := st.attr("location"); to != "" && len(to) <= maxResumeID {
 		if at, err := (&redirect{to}).from(here); err == nil {
 			m.at = &at
 		}

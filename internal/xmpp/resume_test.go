@@ -195,8 +195,12 @@ func TestGivenUpRequestsAreNotWritten(t *testing.T) {
 
 func TestWhatCannotBeResumed(t *testing.T) {
 	for name, end := range map[string]script{
-		"not offered":         func(p *peer) { p.login(); p.expect(hello); p.expect(carbons) },
-		"refused":             func(p *peer) { p.enabling(`<failed xmlns="urn:xmpp:sm:3"/>`) },
+		"not offered": func(p *peer) { p.login(); p.expect(hello); p.expect(carbons) },
+		"refused":     func(p *peer) { p.enabling(`<failed xmlns="urn:xmpp:sm:3"/>`) },
+		"an enormous id": func(p *peer) {
+			p.enabling(`<enabled id="` + strings.Repeat("x", maxResumeID+1) + `" resume="true" xmlns="urn:xmpp:sm:3"/>`)
+			p.expect(request)
+		},
 		"not for resumption":  func(p *peer) { p.enabling(`<enabled xmlns="urn:xmpp:sm:3"/>`); p.expect(request) },
 		"no answer":           func(p *peer) { p.enabling("") },
 		"ended by the server": func(p *peer) { p.managed(); p.sendEnd() },

@@ -19,6 +19,9 @@ const (
 	maxIterations = 1_000_000
 )
 
+// maxServerFirst is the most bytes of the server's first SCRAM message, whose nonce we send back.
+const maxServerFirst = 4 << 10
+
 // authenticate logs in with the best mechanism that the server offers:
 // SCRAM-SHA-256, SCRAM-SHA-1, PLAIN; without channel binding (protocol.md 4.3).
 //
@@ -142,6 +145,9 @@ func (l *login) step(challenges int, data []byte) (more bool, resp []byte, err e
 // nonce, the salt, a sane iteration count, and no field twice. sasl checks less,
 // and loops for ever on a last field that is too short.
 func checkServerFirst(msg, nonce string) error {
+	if len(msg) > maxServerFirst {
+		return errors.New("SCRAM challenge: too long")
+	}
 	fields := strings.Split(msg, ",")
 	if len(fields) < 3 {
 		return errors.New("SCRAM challenge: too short")
