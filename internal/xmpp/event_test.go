@@ -168,19 +168,21 @@ func TestEnormousRequestIsNotEchoed(t *testing.T) {
 		answered := make(chan int, 1)
 		c := dial(t, serve(t, func(p *peer) {
 			p.login()
-			for _, ask := range asks {
-				for _, a := range attributes {
-					p.send(fmt.Sprintf(ask, a))
+			go func() { // ends with the connection at the latest
+				for _, ask := range asks {
+					for _, a := range attributes {
+						p.send(fmt.Sprintf(ask, a))
+					}
 				}
-			}
-			p.send(`<iq id="last" type="get"><ping xmlns="urn:xmpp:ping"/></iq>`)
-			sent := 0
+				p.send(`<iq id="last" type="get"><ping xmlns="urn:xmpp:ping"/></iq>`)
+			}()
+			bytes := 0
 			for n := p.recv(); ; n = p.recv() {
-				if sent += len(n.String()); n.attr("id") == "last" {
+				if bytes += len(n.String()); n.attr("id") == "last" {
 					break
 				}
 			}
-			answered <- sent
+			answered <- bytes
 			p.drain()
 		}))
 		require.Less(t, <-answered, 1000)
