@@ -371,12 +371,10 @@ func unconnected(err error, outcome Outcome, condition string) *Error {
 	}
 }
 
-// loginRefused reports whether err is that the server does not accept the credentials (protocol.md 4.3, 13). That it refuses the
-// resource because an older session holds it (RFC 6120 7.7.2.2) passes when it has noticed that this one is dead.
+// loginRefused reports whether err is that the server does not accept the credentials (protocol.md 4.3, 13).
 func loginRefused(err error) bool {
 	var auth *xmpp.AuthError
-	return errors.As(err, &auth) && !auth.Temporary() && (auth.Err == nil || auth.Step == "bind") &&
-		(auth.Step != "bind" || auth.Condition != "conflict")
+	return errors.As(err, &auth) && auth.Final()
 }
 
 // userRemoved is what ejabberd says with the conflict that ends the sessions of an account that is gone.
@@ -388,14 +386,11 @@ func replaced(err error) bool {
 	return errors.As(err, &stream) && stream.Condition == "conflict" && stream.Text != userRemoved
 }
 
-// isTransient is false for what trying again cannot mend: the server has replaced this session by
-// another of the same user, or removed the account (RFC 6120 4.9.3.3 and 4.9.3.12).
+// isTransient is false for what trying again cannot mend. That a server offers no TLS is not among it: anybody on the way
+// can say so.
 func isTransient(err error) bool {
 	var stream *xmpp.StreamError
-	if errors.As(err, &stream) {
-		return stream.Condition != "conflict" && stream.Condition != "not-authorized"
-	}
-	return !errors.Is(err, xmpp.ErrInsecure)
+	return !errors.As(err, &stream) || !stream.Final()
 }
 
 // backoff is full jitter: anything up to a bound that doubles with every failure.

@@ -98,43 +98,49 @@ func (n *negotiation) afterLogin() [][]byte {
 	return [][]byte{n.f.Header(n.cfg.Domain), request}
 }
 
-// dialOne connects to one address. When writing ahead may be why it failed, it is tried once more step by step; if
-// that works, the server is remembered for it.
+// dialOne connects to one address. A handshake that was written ahead and failed means nothing by itself: it is tried once more
+// step by step, unless it is clear that haste is not why. What was learned is unlearned: a server that was known to take it is
+// asked the next time, and one that says that it takes it, but only works step by step, is remembered for that.
 func dialOne(ctx context.Context, cfg *Config, addr Address) (*Session, error) {
-	_, known := cfg.Memory.takes(cfg.Domain)
 	s, hasty, err := handshake(ctx, cfg, addr, cfg.Memory.stepwise(cfg.Domain))
-	if err == nil {
-		return s, nil
+	if err == nil || !hasty {
+		return s, err
 	}
-	surprised := errors.Is(err, errSurprise)
-	if surprised {
-		cfg.Memory.forgetAhead(cfg.Domain)
-	}
-	if !hasty || ctx.Err() != nil || !surprised && (known || !blamesHaste(err)) {
+	known := cfg.Memory.forgetAhead(cfg.Domain)
+	blamed := !known && !errors.Is(err, errSurprise)
+	switch {
+	case ctx.Err() != nil:
+		if blamed && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			cfg.Memory.goStepwise(cfg.Domain) // no time is left to find out, nor may there be at the next attempt
+		}
+		return nil, err
+	case !mayBeHaste(err):
 		return nil, err
 	}
-	s, _, again := handshake(ctx, cfg, addr, true)
-	if again == nil && !surprised {
+	s, _, err = handshake(ctx, cfg, addr, true)
+	if err == nil && blamed {
 		cfg.Memory.goStepwise(cfg.Domain)
 	}
-	return s, again
+	return s, err
 }
 
-// blamesHaste reports whether a server that does not expect what it is not asked for yet could fail like this.
-func blamesHaste(err error) bool {
+// mayBeHaste reports whether a server that does not expect what it is not asked for yet could fail like this. A word on the
+// password is none: it would be counted as wrong twice. Nor is what holds for everybody.
+func mayBeHaste(err error) bool {
 	var auth *AuthError
 	var stream *StreamError
 	var elsewhere *redirect
 	switch {
 	case errors.As(err, &auth):
-		return slices.Contains([]string{"aborted", "invalid-mechanism", "malformed-request"}, auth.Condition) // RFC 6120 6.5
+		return !auth.wait && !slices.Contains([]string{
+			"account-disabled", "credentials-expired", "not-authorized", "temporary-auth-failure", // RFC 6120 6.5
+		}, auth.Condition)
 	case errors.As(err, &stream):
 		return !slices.Contains([]string{
-			"conflict", "host-gone", "host-unknown", "internal-server-error", "remote-connection-failed",
+			"host-gone", "host-unknown", "internal-server-error", "remote-connection-failed",
 			"reset", "resource-constraint", "system-shutdown",
 		}, stream.Condition)
-	case errors.As(err, &elsewhere), errors.Is(err, ErrInsecure), errors.Is(err, errDowngrade),
-		errors.Is(err, errMalformed), errors.Is(err, errTooLarge), errors.Is(err, context.DeadlineExceeded):
+	case errors.As(err, &elsewhere), errors.Is(err, ErrInsecure), errors.Is(err, errDowngrade):
 		return false
 	}
 	return true

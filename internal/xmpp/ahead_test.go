@@ -1,6 +1,7 @@
 package xmpp
 
 import (
+	"context"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -185,6 +186,116 @@ func TestFallBackToSteps(t *testing.T) {
 			require.EqualValues(t, 3, connections.Load())
 		})
 	}
+}
+
+// A server that took it and does not any more, since it has changed or is another node of the same service, is tried step by step
+// before anything follows from how it fails, and is asked again the next time.
+func TestServerThatTakesNothingAheadAnyMore(t *testing.T) {
+	header := func(p *peer) { p.send(serverOpen); p.send(aheadFeatures) }
+	accepted := func(p *peer) { header(p); p.send(saslSuccess); p.send(serverOpen); p.send(bindFeatures) }
+	for name, refuse := range map[string]script{
+		"hangs up":           func(*peer) {},
+		"hangs up later":     header,
+		"aborts":             func(p *peer) { header(p); p.send(`<failure xmlns="` + nsSASL + `"><aborted/></failure>`) },
+		"wants encryption":   func(p *peer) { header(p); p.send(`<failure xmlns="` + nsSASL + `"><encryption-required/></failure>`) },
+		"says no more":       func(p *peer) { header(p); p.send(`<failure xmlns="` + nsSASL + `"/>`) },
+		"conflict":           func(p *peer) { p.send(streamErrorOf("conflict", "")) },
+		"not authorized yet": func(p *peer) { header(p); p.send(streamErrorOf("not-authorized", "")) },
+		"policy":             func(p *peer) { header(p); p.send(streamErrorOf("policy-violation", "")) },
+		"bad XML":            func(p *peer) { header(p); p.send(`<success xmlns="` + nsSASL + `"></failure>`) },
+		"ends the stream":    func(p *peer) { header(p); p.send(closeFrame) },
+		"refuses to bind": func(p *peer) {
+			accepted(p)
+			p.send(`<iq id="_bind_auth_2" type="error" xmlns="jabber:client"><error type="cancel"><not-allowed xmlns="` + nsStanzas + `"/></error></iq>`)
+		},
+		"hangs up at the resource": accepted,
+	} {
+		t.Run(name, func(t *testing.T) {
+			var connections atomic.Int32
+			cfg := webSocketServer(t, func(p *peer) {
+				switch connections.Add(1) {
+				case 1, 4: // the last is asked, and learned again
+					p.open(aheadFeatures)
+					p.inOneGo(bindFeatures, bindStanza, bindResult)
+				case 2:
+					p.impatient = true
+					p.expect(openRequest)
+					p.expect(plainAuth)
+					refuse(p)
+					return
+				case 3:
+					p.loginAfter(aheadFeatures)
+				}
+				p.drain()
+			})
+			cfg.Memory = new(Memory)
+			for want := range 3 {
+				dial(t, cfg)
+				_, known := cfg.Memory.takes(testDomain)
+				require.Equal(t, want != 1, known)
+				require.False(t, cfg.Memory.stepwise(testDomain))
+			}
+			require.EqualValues(t, 4, connections.Load())
+		})
+	}
+}
+
+// One that is silent instead leaves no time to try another way, but does not get the same again.
+func TestServerThatIsSilentToWhatIsAhead(t *testing.T) {
+	var connections atomic.Int32
+	has := make(chan struct{}, 2) // the server has what was written ahead
+	cfg := webSocketServer(t, func(p *peer) {
+		p.impatient = true
+		switch connections.Add(1) {
+		case 1:
+			p.expect(openRequest)
+			p.expect(plainAuth)
+			p.send(serverOpen)
+			p.send(aheadFeatures)
+			has <- struct{}{}
+		case 2:
+			p.open(aheadFeatures)
+			p.expect(plainAuth)
+			p.expect(openRequest)
+			has <- struct{}{}
+		default:
+			p.loginAfter(aheadFeatures)
+		}
+		p.drain()
+	})
+	cfg.Memory = new(Memory)
+	cfg.Memory.loggedIn(testDomain, 2)
+	cfg.Memory.writesAhead(testDomain)
+	for attempt := range 2 {
+		_, err := Dial(newLate(within(t, minute), has), cfg)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		_, known := cfg.Memory.takes(testDomain)
+		require.False(t, known)
+		require.Equal(t, attempt == 1, cfg.Memory.stepwise(testDomain))
+	}
+	dial(t, cfg)
+}
+
+// late is a context whose time is over when something comes from a channel.
+type late struct{ context.Context }
+
+func newLate(ctx context.Context, over <-chan struct{}) context.Context {
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() { // ends with the test
+		select {
+		case <-over:
+			cancel(context.DeadlineExceeded)
+		case <-ctx.Done():
+		}
+	}()
+	return late{ctx}
+}
+
+func (l late) Err() error {
+	if l.Context.Err() != nil {
+		return context.DeadlineExceeded
+	}
+	return nil
 }
 
 // What is refused for good is not tried again: the password would be counted as wrong twice.

@@ -94,20 +94,21 @@ func (c *Config) permit(a Address) error {
 // (protocol.md 4.3). ctx bounds only this: once Dial has returned, its end does
 // nothing to the session.
 //
-// An [*AuthError] is final and the same on every address, unless it is
-// Temporary; after any other failure the next address is tried. The error then
-// names them all.
+// An [*AuthError] that is Final is the same at every address; after any other failure the next address
+// is tried. The error then names them all. It matches the one that says most: a refusal of the account
+// before a refusal for now, that before a failure of the network, and [ErrInsecure] only when no
+// address has another.
 func Dial(ctx context.Context, cfg Config) (*Session, error) {
 	cfg.setDefaults()
 	if err := cfg.check(); err != nil {
 		return nil, fmt.Errorf("xmpp: dial: %w", err)
 	}
-	var failed error
 	addresses := cfg.order()
 	if cfg.Resume != nil {
 		cfg.Resume.visited = true // its place goes first once: it may be dead, and take all the time that there is
 	}
 	given := cfg.DialTimeout
+	failed := new(failures)
 	for i, addr := range addresses {
 		if given <= 0 && i < len(addresses)-1 {
 			cfg.DialTimeout = defaultDialTimeout
@@ -119,15 +120,15 @@ func Dial(ctx context.Context, cfg Config) (*Session, error) {
 			return s, nil
 		}
 		err = fmt.Errorf("xmpp: dial %s: %w", addr, err)
-		if failed != nil {
-			err = fmt.Errorf("%w; %w", failed, err)
+		failed.add(err)
+		if ctx.Err() != nil {
+			failed.telling = err
+			break
 		}
-		auth := (*AuthError)(nil)
-		if ctx.Err() != nil || errors.As(err, &auth) && !auth.Temporary() {
-			return nil, err
+		if auth := (*AuthError)(nil); errors.As(err, &auth) && auth.Final() {
+			break
 		}
 		cfg.Logger.DebugContext(ctx, "address failed", "op", "dial", "address", addr.String(), "err", err)
-		failed = err
 	}
 	return nil, failed
 }
@@ -162,7 +163,7 @@ func dialFollowing(ctx context.Context, cfg *Config, addr Address) (*Session, er
 	}
 }
 
-// handshake makes a session. hasty: something was written ahead that the server may not have understood.
+// handshake makes a session. hasty: something was written ahead.
 func handshake(ctx context.Context, cfg *Config, addr Address, stepwise bool) (s *Session, hasty bool, err error) {
 	early, cancel := context.WithTimeout(ctx, cfg.DialTimeout)
 	defer cancel()
@@ -183,6 +184,9 @@ func handshake(ctx context.Context, cfg *Config, addr Address, stepwise bool) (s
 	if err := n.run(ctx, early); err != nil {
 		f.Cut()
 		return nil, n.hasty, dialError(ctx, early, cfg, err)
+	}
+	if n.hasty {
+		cfg.Memory.writesAhead(cfg.Domain)
 	}
 	return newSession(cfg, n), n.hasty, nil
 }

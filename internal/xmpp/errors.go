@@ -63,6 +63,12 @@ func (e *StreamError) Error() string {
 	return describe("stream error: "+e.Condition, e.Text)
 }
 
+// Final reports whether trying again cannot mend it: the server has replaced this session by another
+// of the same user, or removed the account (RFC 6120 4.9.3.3 and 4.9.3.12).
+func (e *StreamError) Final() bool {
+	return e.Condition == "conflict" || e.Condition == "not-authorized"
+}
+
 // AuthError is a login that was refused, by the server (then Condition is its
 // condition) or by this side (then Err says why the server is not trusted).
 type AuthError struct {
@@ -85,9 +91,13 @@ func (e *AuthError) Error() string {
 // Unwrap returns why this side gave up, or nil.
 func (e *AuthError) Unwrap() error { return e.Err }
 
-// Temporary reports whether the same credentials may be accepted later.
-func (e *AuthError) Temporary() bool {
-	return e.wait || e.Condition == "temporary-auth-failure"
+// Final reports whether the same credentials will be refused again, at every address. A server
+// that cannot say now, or that did not prove who it is, leaves that open. That it refuses the
+// resource because an older session holds it (RFC 6120 7.7.2.2) passes when it has noticed that
+// this one is dead.
+func (e *AuthError) Final() bool {
+	held := e.Step == "bind" && e.Condition == "conflict"
+	return !e.wait && !held && e.Condition != "temporary-auth-failure" && (e.Err == nil || e.Step == "bind")
 }
 
 func describe(what, text string) string {
@@ -99,3 +109,40 @@ func describe(what, text string) string {
 
 // clip makes what the server wrote fit for a log line.
 func clip(text string) string { return strings.Clone(plain.Clip(text, maxErrorText)) }
+
+// failures are why no address has given a session. One of them stands for all: what a server says of the account holds for all
+// addresses, and what is wrong with one address for no other.
+type failures struct {
+	texts   []string
+	telling error
+}
+
+func (f *failures) add(err error) {
+	f.texts = append(f.texts, err.Error())
+	if f.telling == nil || weight(err) > weight(f.telling) {
+		f.telling = err
+	}
+}
+
+// Error has the texts of all, in their order.
+func (f *failures) Error() string { return strings.Join(f.texts, "; ") }
+
+// Unwrap returns the one that stands for all.
+func (f *failures) Unwrap() error { return f.telling }
+
+// weight is how much a failure at one address tells.
+func weight(err error) int {
+	var auth *AuthError
+	var stream *StreamError
+	switch {
+	case errors.As(err, &auth) && auth.Final():
+		return 4
+	case errors.As(err, &stream) && stream.Final():
+		return 3
+	case auth != nil, stream != nil:
+		return 2
+	case errors.Is(err, ErrInsecure):
+		return 0 // said before TLS, by anybody
+	}
+	return 1
+}

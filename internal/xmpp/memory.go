@@ -75,9 +75,10 @@ func (m *Memory) writesAhead(domain string) {
 	m.with(domain, func(k *knownDomain) { k.ahead = true })
 }
 
-// forgetAhead: the next login asks again.
-func (m *Memory) forgetAhead(domain string) {
-	m.with(domain, func(k *knownDomain) { k.ahead = false })
+// forgetAhead: the next login asks again. It reports whether that is news.
+func (m *Memory) forgetAhead(domain string) (known bool) {
+	m.with(domain, func(k *knownDomain) { known, k.ahead = k.ahead, false })
+	return known
 }
 
 // stepwise reports whether nothing may be written ahead to domain.

@@ -29,7 +29,7 @@ type negotiation struct {
 
 	stepwise      bool     // nothing is written ahead, whatever the server says
 	mayWriteAhead bool     // the server says that it takes it
-	hasty         bool     // it was done, and the server has not shown yet that it understands
+	hasty         bool     // it was done
 	foreseen      [][]byte // what goes out with the first header
 	ahead         [][]byte // what was written before its turn
 
@@ -100,12 +100,8 @@ func (n *negotiation) run(ctx, early context.Context) error {
 	if features, err = n.openStream(ctx); err != nil {
 		return err
 	}
-	if n.hasty { // and it was understood
-		if !said && !features.ahead {
-			return n.unconfirmed()
-		}
-		n.hasty = false
-		n.cfg.Memory.writesAhead(n.cfg.Domain)
+	if n.hasty && !said && !features.ahead {
+		return n.unconfirmed()
 	}
 	if features.manage {
 		n.management = new(management)
@@ -150,21 +146,31 @@ func (n *negotiation) bindRequest() []byte {
 	return (&iq{id: bindID, kind: kindSet, payload: resource}).frame()
 }
 
-// secureStream opens a stream and puts TLS under it where that is still to do.
+// secureStream opens a stream, with TLS under it unless it may do without.
 func (n *negotiation) secureStream(ctx context.Context) (*streamFeatures, error) {
-	features, err := n.openStream(ctx, n.foreseen...)
-	if err != nil || n.addr.Scheme != schemeXMPP {
-		return features, err
+	if n.addr.Scheme == schemeXMPP {
+		if features, err := n.startTLS(ctx); features != nil || err != nil {
+			return features, err
+		}
+	}
+	return n.openStream(ctx, n.foreseen...)
+}
+
+// startTLS puts TLS under the connection. It returns the features of the stream instead where the server offers none, and that
+// is permitted.
+func (n *negotiation) startTLS(ctx context.Context) (*streamFeatures, error) {
+	features, err := n.openStream(ctx)
+	if err != nil {
+		return nil, err
 	}
 	t, ok := n.f.(*tcpFramer)
-	if !ok || !features.startTLS {
-		if n.cfg.Memory.hasTLS(n.cfg.Domain) {
-			return nil, fmt.Errorf("STARTTLS is missing: %w", errDowngrade)
-		}
-		if n.cfg.AllowInsecure {
-			return features, nil
-		}
+	switch missing := !ok || !features.startTLS; {
+	case missing && !n.cfg.AllowInsecure:
 		return nil, fmt.Errorf("%w: server offers no STARTTLS", ErrInsecure)
+	case missing && n.cfg.Memory.hasTLS(n.cfg.Domain):
+		return nil, fmt.Errorf("STARTTLS is missing: %w", errDowngrade)
+	case missing:
+		return features, nil
 	}
 	if err := n.send(ctx, empty(nsTLS, "starttls").frame()); err != nil {
 		return nil, err
@@ -181,7 +187,12 @@ func (n *negotiation) secureStream(ctx context.Context) (*streamFeatures, error)
 	}
 	n.secure = true
 	n.cfg.Memory.sawTLS(n.cfg.Domain)
-	return n.openStream(ctx)
+	return nil, nil
+}
+
+// unproven reports whether anybody on the way may say what comes now: TLS is still to come, and is demanded.
+func (n *negotiation) unproven() bool {
+	return !n.secure && n.addr.Scheme == schemeXMPP && (!n.cfg.AllowInsecure || n.cfg.Memory.hasTLS(n.cfg.Domain))
 }
 
 // openStream sends our stream header and reads the server's and its features.
@@ -271,13 +282,26 @@ func (n *negotiation) nextFrame(ctx context.Context) (string, *stanza, error) {
 	switch {
 	case st.is(nsFraming, "close"):
 		if uri := st.attr("see-other-uri"); uri != "" {
-			return "", nil, &redirect{to: uri}
+			return "", nil, n.believed(&redirect{to: uri})
 		}
 		return "", nil, errServerClosed
 	case st.is(nsStream, "error"):
-		return "", nil, streamError(st)
+		return "", nil, n.believed(streamError(st))
 	}
 	return frame, st, nil
+}
+
+// believed is how the server has ended the stream. What was said before TLS is discarded (RFC 6120 5.4.3.3) but for its text:
+// neither is a redirect taken, nor does anything about the account follow from it.
+func (n *negotiation) believed(err error) error {
+	var elsewhere *redirect
+	switch {
+	case !n.unproven():
+		return err
+	case errors.As(err, &elsewhere):
+		return errors.New("sent elsewhere before TLS: refused")
+	}
+	return fmt.Errorf("before TLS: %v", err)
 }
 
 // streamError reads a stream error. One that only names another host is a redirect.
