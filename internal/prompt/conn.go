@@ -4,7 +4,6 @@ package prompt
 
 import (
 	"cmp"
-	"crypto/tls"
 	"errors"
 	"net"
 	"os"
@@ -47,11 +46,11 @@ func Wrap(conn net.Conn) net.Conn {
 	return &Conn{Conn: conn, raw: raw}
 }
 
-// Below finds the Conn that conn is, or that its TLS runs on, and has its Write return without waiting from now on. What is late
-// has to get out in steps of 256 KiB, or all that is left, none of which may take longer than patience. It returns nil when there is none.
+// Below finds the Conn that conn is, or that it is put around, and has its Write return without waiting from now on. What is late
+// may take as long as it does while some of it gets out within each patience. It returns nil when there is none.
 func Below(conn net.Conn, patience time.Duration) *Conn {
-	if over, ok := conn.(*tls.Conn); ok {
-		conn = over.NetConn()
+	for over, ok := conn.(interface{ NetConn() net.Conn }); ok; over, ok = conn.(interface{ NetConn() net.Conn }) {
+		conn = over.NetConn() // as *tls.Conn has it
 	}
 	c, ok := conn.(*Conn)
 	if !ok {
@@ -129,11 +128,14 @@ func (c *Conn) catchUp() {
 		p := c.late[:min(len(c.late), maxStep)]
 		c.mu.Unlock()
 		_ = c.SetWriteDeadline(time.Now().Add(c.patience)) // fails when the connection is closed, and so does Write
-		_, err := c.Conn.Write(p)
+		n, err := c.Conn.Write(p)
 		c.mu.Lock()
-		c.late = c.late[len(p):]
+		c.late = c.late[n:]
 		if errors.Is(err, os.ErrDeadlineExceeded) {
-			err = ErrStuck
+			err = nil
+			if n == 0 {
+				err = ErrStuck
+			}
 		}
 		c.err = cmp.Or(c.err, err)
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -306,4 +307,27 @@ func TestWrap(t *testing.T) {
 	none := (*Conn)(nil)
 	require.False(t, none.Behind())
 	require.NoError(t, none.CatchUp())
+}
+
+// What is late may take as long as it does, if only some of it gets out within each patience. Nothing of it may not.
+func TestPatienceIsForBytes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const patience = 20 * time.Second
+		conn, peer := net.Pipe()
+		c := &Conn{Conn: conn, patience: patience, late: make([]byte, 2*maxStep), behind: make(chan struct{})}
+		go c.catchUp()
+		start := time.Now()
+		buf := make([]byte, 1000)
+		for range 300 { // more than a step
+			_, err := io.ReadFull(peer, buf)
+			require.NoError(t, err)
+			<-time.After(time.Second) // of the bubble
+		}
+		c.mu.Lock()
+		require.NoError(t, c.err)
+		require.NotEmpty(t, c.late)
+		c.mu.Unlock()
+		require.ErrorIs(t, c.CatchUp(), ErrStuck)
+		require.LessOrEqual(t, time.Since(start), 300*time.Second+2*patience)
+	})
 }

@@ -102,6 +102,10 @@ func (n *negotiation) afterLogin() [][]byte {
 // step by step, unless it is clear that haste is not why. What was learned is unlearned: a server that was known to take it is
 // asked the next time, and one that says that it takes it, but only works step by step, is remembered for that.
 func dialOne(ctx context.Context, cfg *Config, addr Address) (*Session, error) {
+	failures := 0
+	if cfg.Resume != nil {
+		failures = cfg.Resume.failures
+	}
 	s, hasty, err := handshake(ctx, cfg, addr, cfg.Memory.stepwise(cfg.Domain))
 	if err == nil || !hasty {
 		return s, err
@@ -116,6 +120,9 @@ func dialOne(ctx context.Context, cfg *Config, addr Address) (*Session, error) {
 		return nil, err
 	case !mayBeHaste(err):
 		return nil, err
+	}
+	if cfg.Resume != nil {
+		cfg.Resume.failures = failures // that it was not granted does not count yet, either
 	}
 	s, _, err = handshake(ctx, cfg, addr, true)
 	if err == nil && blamed {

@@ -1,12 +1,14 @@
 package xmpp
 
 import (
+	"bufio"
+	"context"
 	"crypto/sha1"
 	"encoding/base64"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
-	"net/http/httptest"
 	"testing"
 
 	"github.com/coder/websocket"
@@ -21,31 +23,39 @@ func message(head byte, text string) []byte {
 	return append([]byte{head, 126, byte(len(text) >> 8), byte(len(text))}, text...)
 }
 
-// rawWebSocket is a server that says what takes a client through the login, without waiting for it, then more, and is gone.
-func rawWebSocket(t *testing.T, more []byte) Config {
-	login := []byte{}
-	for _, frame := range []string{serverOpen, plainFeatures, saslSuccess, serverOpen, bindFeatures, bindResult} {
-		login = append(login, message(0x81, frame)...)
+// answerUpgrade answers the upgrade that comes over conn, and says what takes a client through the login, without waiting for it.
+func answerUpgrade(t *testing.T, conn net.Conn) {
+	in := bufio.NewReader(conn)
+	r, err := http.ReadRequest(in)
+	if err != nil {
+		t.Error(err)
+		return
 	}
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		sum := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
-		conn, rw, err := w.(http.Hijacker).Hijack()
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		defer conn.Close()
-		fmt.Fprintf(rw, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
-			"Sec-WebSocket-Protocol: xmpp\r\nSec-WebSocket-Accept: %s\r\n\r\n", base64.StdEncoding.EncodeToString(sum[:]))
-		_, _ = rw.Write(append(login, more...))
-		_ = rw.Flush()
-		_ = conn.(interface{ CloseWrite() error }).CloseWrite()
-		_, _ = io.Copy(io.Discard, rw) // what the client says must not turn the end into a reset
-	}))
-	t.Cleanup(srv.Close)
-	cfg := testConfig("ws://" + srv.Listener.Addr().String())
+	go func() { _, _ = io.Copy(io.Discard, in) }() // whatever the client says; ends with the connection
+	sum := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+	_, _ = fmt.Fprintf(conn, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
+		"Sec-WebSocket-Protocol: xmpp\r\nSec-WebSocket-Accept: %s\r\n\r\n", base64.StdEncoding.EncodeToString(sum[:]))
+	for _, frame := range []string{serverOpen, plainFeatures, saslSuccess, serverOpen, bindFeatures, bindResult} {
+		_, _ = conn.Write(message(0x81, frame))
+	}
+}
+
+// rawWebSocket is a server over net.Pipe that has taken a client through the login, then does what f does, and is gone.
+func rawWebSocket(t *testing.T, f func(net.Conn)) Config {
+	cfg := testConfig("ws://pipe")
 	cfg.AllowInsecure = true
-	cfg.HTTPClient = srv.Client()
+	cfg.HTTPClient = &http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+		client, server := net.Pipe()
+		done := make(chan struct{})
+		t.Cleanup(func() { _ = client.Close(); <-done })
+		go func() { // ends with f
+			defer close(done)
+			defer server.Close()
+			answerUpgrade(t, server)
+			f(server)
+		}()
+		return client, nil
+	}}}
 	return cfg
 }
 
@@ -66,7 +76,7 @@ func TestCutAnywhere(t *testing.T) {
 	for name, bytes := range map[string][]byte{"whole": whole, "in parts": parts} {
 		t.Run("websocket, "+name, func(t *testing.T) {
 			for cut := range len(bytes) + 1 {
-				lost(t, rawWebSocket(t, bytes[:cut]), cut)
+				lost(t, rawWebSocket(t, func(c net.Conn) { _, _ = c.Write(bytes[:cut]) }), cut)
 			}
 		})
 	}

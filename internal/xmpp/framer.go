@@ -3,7 +3,9 @@ package xmpp
 import (
 	"bytes"
 	"context"
+	"io"
 	"sync"
+	"time"
 
 	"github.com/mirrorfly-go/sdk/internal/prompt"
 )
@@ -22,6 +24,9 @@ type framer interface {
 	ReadFrame(ctx context.Context) (string, error)
 	// WriteFrames writes elements, together where the transport can. Safe for concurrent use.
 	WriteFrames(ctx context.Context, frames ...[]byte) error
+	// Heard and Wrote are when bytes have last come, and gone out, by clock: also of what is not whole yet.
+	Heard() time.Duration
+	Wrote() time.Duration
 	// Prompt is the connection below, if writing to it leaves the waiting for the server to it, else nil.
 	Prompt() *prompt.Conn
 	// End writes the end of the stream.
@@ -46,4 +51,18 @@ func release(buf *bytes.Buffer) {
 		buf.Reset()
 		buffers.Put(buf)
 	}
+}
+
+// maxWrite is how many bytes are written at a time, so that progress shows: as many as a TLS record has.
+const maxWrite = 16 << 10
+
+// writeNoting writes p to w in steps, and notes each.
+func writeNoting(w io.Writer, p []byte, wrote *moment) (n int, err error) {
+	for len(p) > n && err == nil {
+		var step int
+		step, err = w.Write(p[n:min(n+maxWrite, len(p))])
+		n += step
+		wrote.note()
+	}
+	return n, err
 }

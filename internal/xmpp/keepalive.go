@@ -3,11 +3,24 @@ package xmpp
 import (
 	"cmp"
 	"math"
+	"sync/atomic"
 	"time"
 )
 
 // forever leaves room to add times to it.
 const forever = time.Duration(math.MaxInt64 / 4)
+
+// clock is the monotonic time since epoch: with it a moment fits into a word.
+func clock() time.Duration { return time.Since(epoch) }
+
+// epoch is 50 years before the program began: the time of package synctest begins in 2000, and has to be later.
+var epoch = time.Now().Add(-50 * 365 * 24 * time.Hour)
+
+// moment is when something has happened last, by clock; 0: never.
+type moment struct{ at atomic.Int64 }
+
+func (m *moment) note()               { m.at.Store(int64(clock())) }
+func (m *moment) last() time.Duration { return time.Duration(m.at.Load()) }
 
 // A session has one timer, for keepalive, for writes that take too long, for requests that nobody answers, for what the server is told
 // a little later, and for a read loop that stands back. They only say by when something must have happened; a timer that goes off and
@@ -15,12 +28,13 @@ const forever = time.Duration(math.MaxInt64 / 4)
 // know the next time: a tenth of a request's CPU time.
 
 // tick is what the timer runs. A server that has been silent for the interval is pinged (XEP-0199); if it stays silent for the
-// timeout the session is ended from here: the read loop may be stuck in a read that will never return.
+// timeout the session is ended from here: the read loop may be stuck in a read that will never return. Any byte is a sign of
+// life: the next stanza may be a large one on a slow link, and then the answer to the ping comes behind it.
 func (s *Session) tick() {
 	s.mu.Lock()
 	s.wakeAt = 0
 	s.waiters.shrink()
-	now := time.Since(s.started)
+	now := clock()
 	ping, cause := s.overdueLocked(now)
 	cause = cmp.Or(cause, s.tellLateLocked(now))
 	late := s.lateLocked(now)
@@ -45,6 +59,9 @@ func (s *Session) overdueLocked(now time.Duration) (ping bool, cause error) {
 		return false, nil
 	}
 	if s.writeBy > 0 {
+		if s.writeErr == nil { // while bytes go out, it may take as long as it does
+			s.writeBy = max(s.writeBy, s.f.Wrote()+writeTimeout)
+		}
 		if now >= s.writeBy && s.writeErr != nil {
 			return false, s.writeErr // the read loop has found no better reason
 		} else if now >= s.writeBy {
@@ -55,7 +72,7 @@ func (s *Session) overdueLocked(now time.Duration) (ping bool, cause error) {
 	if s.keepAliveInterval <= 0 {
 		return false, nil
 	}
-	heard := time.Duration(s.lastRead.Load())
+	heard := s.f.Heard()
 	due := heard + s.keepAliveInterval
 	if pinged := s.pingedAt > heard; pinged {
 		if due = s.pingedAt + s.keepAliveTimeout; now >= due {
@@ -101,7 +118,7 @@ func (s *Session) wakeLocked(now, at time.Duration) {
 
 // watchLocked ends the session after d, unless what is being written is written by then.
 func (s *Session) watchLocked(d time.Duration) {
-	now := time.Since(s.started)
+	now := clock()
 	s.writeBy = now + d
 	s.wakeLocked(now, s.writeBy)
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 	"unicode"
 
 	"github.com/stretchr/testify/require"
@@ -193,6 +194,8 @@ type nowhere struct{}
 func (nowhere) Header(string) []byte                         { return nil }
 func (nowhere) ReadFrame(context.Context) (string, error)    { return "", io.EOF }
 func (nowhere) WriteFrames(context.Context, ...[]byte) error { return nil }
+func (nowhere) Heard() time.Duration                         { return 0 }
+func (nowhere) Wrote() time.Duration                         { return 0 }
 func (nowhere) Prompt() *prompt.Conn                         { return nil }
 func (nowhere) End(context.Context) error                    { return nil }
 func (nowhere) Close(context.Context) error                  { return nil }

@@ -32,7 +32,7 @@ const (
 type reading struct {
 	who      reader
 	asker    *waiter       // of whoAsks
-	answered time.Duration // when a request was last answered, since the session started
+	answered time.Duration // when a request was last answered, by clock
 	soon     bool          // that one came within maxRest of the answer before it: the next may, too
 	restedAt time.Duration // when nobody was left to read
 	back     chan incoming // wakes the read loop; nil: it has never stood back
@@ -66,7 +66,7 @@ func (s *Session) next() (string, error) {
 		frame, err = s.f.ReadFrame(context.Background())
 	}
 	if err == nil {
-		s.heard(frame)
+		logFrame(s.log, "receive", frame)
 	}
 	return frame, err
 }
@@ -96,7 +96,7 @@ func (s *Session) mayRestLocked() bool {
 
 // restLocked has nobody read for a moment.
 func (s *Session) restLocked() {
-	now := time.Since(s.started)
+	now := clock()
 	r := s.reading
 	r.who, r.asker, r.soon, r.restedAt = nobody, nil, false, now
 	s.wakeLocked(now, now+maxRest)
@@ -128,7 +128,7 @@ func (s *Session) answeredLocked(w *waiter) {
 		s.reading = &reading{answered: -maxRest}
 	}
 	s.reading.soon = w.alone && w.askedAt-s.reading.answered < maxRest
-	s.reading.answered = time.Since(s.started)
+	s.reading.answered = clock()
 }
 
 // readReply reads the reply that w waits for, if nobody else reads. It may return without: then somebody does.
@@ -149,7 +149,7 @@ func (s *Session) readReply(ctx context.Context, w *waiter) {
 		} else if in.err != nil {
 			return
 		}
-		s.heard(in.frame)
+		logFrame(s.log, "receive", in.frame)
 		st, err := parse(in.frame)
 		if err != nil || !isReply(st) {
 			return

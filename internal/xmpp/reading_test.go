@@ -195,7 +195,7 @@ func TestPushWhenNobodyReads(t *testing.T) {
 			p.drain()
 		}))
 		c.mu.Lock()
-		now := time.Since(c.started)
+		now := clock()
 		c.wakeLocked(now, now+maxRest/2)
 		c.mu.Unlock()
 		c.rest()

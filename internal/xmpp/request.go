@@ -20,7 +20,7 @@ type waiter struct {
 	reply   chan reply    // gets the answer, capacity 1; nil: nobody waits
 	written bool          // the server may have it. Guarded by Session.mu
 	alone   bool          // nobody else waited when it was asked. Guarded by Session.mu
-	askedAt time.Duration // since the session started
+	askedAt time.Duration // by clock
 	by      time.Duration // when it is given up; 0: never
 }
 
@@ -49,7 +49,7 @@ func (s *Session) exchange(ctx context.Context, req *iq, w *waiter) (*stanza, er
 		return nil, unsent.Mark(err)
 	}
 	req.id = uuid.New()
-	w.askedAt = time.Since(s.started)
+	w.askedAt = clock()
 	if _, has := ctx.Deadline(); !has && s.requestTimeout > 0 {
 		w.by = w.askedAt + s.requestTimeout
 	}

@@ -349,8 +349,8 @@ func TestPingFlood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := dial(t, pipeServer(t, func(p *peer) {
 			p.login()
-			ping := `<iq id="` + strings.Repeat("x", 1<<19) + `" type="get" xmlns="jabber:client"><ping xmlns="urn:xmpp:ping"/></iq>`
-			for range 20 {
+			ping := `<iq id="` + strings.Repeat("x", maxEcho) + `" type="get" xmlns="jabber:client"><ping xmlns="urn:xmpp:ping"/></iq>`
+			for range 2 * maxQueued / maxEcho {
 				p.send(ping)
 			}
 		}))

@@ -206,7 +206,7 @@ func (s *Session) manage(st *stanza) (known bool, err error) {
 	switch st.local {
 	case "r":
 		if s.tellBy == 0 {
-			now := time.Since(s.started)
+			now := clock()
 			s.tellBy = now + tellDelay
 			s.wakeLocked(now, s.tellBy)
 		}

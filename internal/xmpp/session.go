@@ -28,13 +28,11 @@ type Session struct {
 	log     *slog.Logger
 	early   []string      // what came before Serve
 	flushed chan struct{} // made by Close, closed when our end of the stream is written
-	started time.Time     // the zero of lastRead
 
 	keepAliveInterval time.Duration
 	keepAliveTimeout  time.Duration
 	requestTimeout    time.Duration
 
-	lastRead atomic.Int64 // time.Duration since started
 	ignored  atomic.Int64
 	serving  atomic.Bool // Serve was called
 	handling atomic.Bool // the read loop is inside handle
@@ -54,7 +52,7 @@ type Session struct {
 	queued   int           // bytes in queue
 	writeErr error         // why writing has failed
 	timer    *time.Timer   // nil: nothing to wait for yet
-	wakeAt   time.Duration // when it goes off, since started; 0: it does not
+	wakeAt   time.Duration // when it goes off, by clock; 0: it does not
 	writeBy  time.Duration // when what is being written must be; 0: nothing is watched
 	pingedAt time.Duration // 0: no ping was sent
 	tellBy   time.Duration // when the server must be told what has come; 0: it does not wait for that
@@ -67,7 +65,6 @@ func newSession(cfg *Config, n *negotiation) *Session {
 		f: n.f, prompt: n.f.Prompt(), addr: n.addr, jid: n.jid, resumed: n.resumed, early: n.early,
 		handle: cfg.Handle, log: cfg.Logger,
 		keepAliveInterval: min(cfg.KeepAliveInterval, forever), keepAliveTimeout: min(cfg.KeepAliveTimeout, forever), requestTimeout: min(cfg.RequestTimeout, forever),
-		started: time.Now(),
 	}
 	s.mu.Lock() // the timer sees a complete session
 	defer s.mu.Unlock()
@@ -79,7 +76,8 @@ func newSession(cfg *Config, n *negotiation) *Session {
 		s.waiters.add(sessionID, new(waiter))
 	}
 	if s.keepAliveInterval > 0 {
-		s.wakeLocked(0, s.keepAliveInterval)
+		now := clock()
+		s.wakeLocked(now, now+s.keepAliveInterval)
 	}
 	return s
 }
@@ -137,7 +135,7 @@ func (s *Session) Serve() error {
 		return errServedTwice
 	}
 	for _, frame := range s.early {
-		s.heard(frame)
+		logFrame(s.log, "receive", frame)
 		if s.serveFrame(frame, nil) {
 			break
 		}
@@ -162,12 +160,6 @@ func (s *Session) serveFrame(frame string, err error) (over bool) {
 		s.end(err)
 	}
 	return err != nil || s.Err() != nil
-}
-
-// heard notes that a frame has come.
-func (s *Session) heard(frame string) {
-	s.lastRead.Store(int64(time.Since(s.started)))
-	logFrame(s.log, "receive", frame)
 }
 
 // Close ends the session as protocol.md 4.8 has it: unavailable presence, end of

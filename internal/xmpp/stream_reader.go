@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	streamIdle  = 360     // bytes that a stream holds while it waits: a stanza, mostly. With it a tcpFramer just fits into 576
+	streamIdle  = 352     // bytes that a stream holds while it waits: a stanza, mostly. With it a tcpFramer just fits into 576
 	streamBurst = 8 << 10 // bytes that it takes at a time while more comes
 )
 
@@ -21,6 +21,7 @@ type streamReader struct {
 	err    error  // comes after unread
 	full   bool   // the last read has filled its buffer: more may be there
 	burst  *[streamBurst]byte
+	heard  moment // when bytes have last come
 	idle   [streamIdle]byte
 }
 
@@ -58,5 +59,8 @@ func (r *streamReader) fill() {
 		into = r.burst[:]
 	}
 	n, err := r.from.Read(into)
+	if n > 0 {
+		r.heard.note()
+	}
 	r.unread, r.err, r.full = into[:n], err, n == len(into)
 }

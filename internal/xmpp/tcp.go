@@ -28,6 +28,7 @@ type tcpFramer struct {
 	part *bytes.Buffer // what has come of the next element, when that was more than one read; nil: nothing
 
 	prompt *prompt.Conn // raw too; nil: writes wait
+	wrote  moment       // when bytes have last gone out
 
 	interruptible bool // reads can be broken off: raw is a *net.TCPConn
 	mu            sync.Mutex
@@ -305,7 +306,7 @@ func (t *tcpFramer) WriteFrames(ctx context.Context, frames ...[]byte) error {
 		}
 		all = buf.Bytes()
 	}
-	_, err := t.conn.Write(all)
+	_, err := writeNoting(t.conn, all, &t.wrote)
 	switch {
 	case err == nil:
 		return nil
@@ -323,6 +324,10 @@ func (t *tcpFramer) cutAfter(ctx context.Context) (stop func() bool) {
 	}
 	return context.AfterFunc(ctx, t.Cut)
 }
+
+func (t *tcpFramer) Heard() time.Duration { return t.in.heard.last() }
+
+func (t *tcpFramer) Wrote() time.Duration { return t.wrote.last() }
 
 func (t *tcpFramer) Prompt() *prompt.Conn { return t.prompt }
 

@@ -106,6 +106,8 @@ func (u *upgrade) RoundTrip(req *http.Request) (*http.Response, error) {
 // go out together, which costs a system call and a TLS record instead of one for each.
 type socket struct {
 	io.ReadWriteCloser
+	heard, wrote moment // when bytes have last come, and gone out
+
 	mu   sync.Mutex
 	held *bytes.Buffer // nil: nothing is held back
 }
@@ -122,7 +124,7 @@ func (s *socket) release() error {
 	s.held = nil
 	s.mu.Unlock()
 	defer release(held)
-	_, err := s.ReadWriteCloser.Write(held.Bytes())
+	_, err := writeNoting(s.ReadWriteCloser, held.Bytes(), &s.wrote)
 	return err
 }
 
@@ -130,6 +132,9 @@ func (s *socket) release() error {
 // ends with a frame that says so (RFC 6455 7.1.1), never with io.EOF.
 func (s *socket) Read(p []byte) (int, error) {
 	n, err := s.ReadWriteCloser.Read(p)
+	if n > 0 {
+		s.heard.note()
+	}
 	if err == io.EOF {
 		err = io.ErrUnexpectedEOF
 	}
@@ -143,7 +148,7 @@ func (s *socket) Write(p []byte) (int, error) {
 		return s.held.Write(p)
 	}
 	s.mu.Unlock()
-	return s.ReadWriteCloser.Write(p)
+	return writeNoting(s.ReadWriteCloser, p, &s.wrote)
 }
 
 func (w *wsFramer) Header(to string) []byte {
@@ -203,6 +208,10 @@ func (w *wsFramer) WriteFrames(ctx context.Context, frames ...[]byte) (err error
 	}
 	return nil
 }
+
+func (w *wsFramer) Heard() time.Duration { return w.socket.heard.last() }
+
+func (w *wsFramer) Wrote() time.Duration { return w.socket.wrote.last() }
 
 func (w *wsFramer) Prompt() *prompt.Conn { return w.prompt }
 
