@@ -46,7 +46,7 @@ func (p *httpPool) join() *http.Client {
 	defer p.mu.Unlock()
 	if p.users++; p.users == 1 {
 		p.life = new(lifetime)
-		p.http = newHTTPClient(p.life.dialling(p.dial), nil, http.ProxyFromEnvironment, patience)
+		p.http = newHTTPClient(p.life, p.life.dialling(p.dial), nil, http.ProxyFromEnvironment, patience)
 	}
 	return p.http
 }
@@ -74,7 +74,7 @@ func (c *Client) joinHTTP() *http.Client {
 	if c.cfg.DialContext != nil {
 		proxy = nil // who dials decides the way
 	}
-	return newHTTPClient(c.dial, c.cfg.TLSConfig, proxy, max(patience, c.cfg.RequestTimeout))
+	return newHTTPClient(&c.life, c.dial, c.cfg.TLSConfig, proxy, max(patience, c.cfg.RequestTimeout))
 }
 
 // leaveHTTP is called once.
@@ -92,7 +92,8 @@ func (cfg *Config) sharesHTTP() bool {
 	return cfg.HTTPClient == nil && cfg.TLSConfig == nil && cfg.DialContext == nil && cfg.RequestTimeout <= patience
 }
 
-func newHTTPClient(dial dialFunc, tlsConfig *tls.Config, proxy func(*http.Request) (*url.URL, error), patience time.Duration) *http.Client {
+// newHTTPClient makes one whose connections end soon after life, whatever they are used for then.
+func newHTTPClient(life *lifetime, dial dialFunc, tlsConfig *tls.Config, proxy func(*http.Request) (*url.URL, error), patience time.Duration) *http.Client {
 	tlsConfig = tlsConfig.Clone()
 	if tlsConfig == nil {
 		tlsConfig = &tls.Config{}
@@ -103,7 +104,7 @@ func newHTTPClient(dial dialFunc, tlsConfig *tls.Config, proxy func(*http.Reques
 	}
 	return &http.Client{Transport: &http.Transport{
 		Proxy:                  proxy,
-		DialContext:            dial,
+		DialContext:            life.tying(dial),
 		TLSClientConfig:        tlsConfig,
 		ForceAttemptHTTP2:      true,
 		MaxResponseHeaderBytes: maxResponseHeader,
@@ -194,3 +195,37 @@ func promptly(dial dialFunc) dialFunc {
 		return prompt.Wrap(conn), nil
 	}
 }
+
+// tying has the connections that dial makes end with l: net/http goes on with a TLS handshake after the request that wanted the
+// connection has ended.
+func (l *lifetime) tying(dial dialFunc) dialFunc {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		t := &tied{Conn: conn, life: l}
+		t.tie.who = t
+		l.bind(&t.tie)
+		return t, nil
+	}
+}
+
+// tied is a connection that ends with a lifetime. An XMPP session on it has its time to say goodbye.
+type tied struct {
+	net.Conn
+	life *lifetime
+	tie  tie
+}
+
+func (t *tied) Close() error {
+	t.life.release(&t.tie)
+	return t.Conn.Close()
+}
+
+func (t *tied) end(error) {
+	time.AfterFunc(closeTimeout, func() { _ = t.Conn.Close() }) // fails when somebody has
+}
+
+// NetConn returns the connection itself, as that of *tls.Conn does.
+func (t *tied) NetConn() net.Conn { return t.Conn }

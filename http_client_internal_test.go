@@ -143,11 +143,12 @@ func TestPromptWritesNeedTLSThatNeverRenegotiates(t *testing.T) {
 	u, err := url.Parse(cfg.APIBaseURL)
 	require.NoError(t, err)
 	for renegotiation, prompted := range map[tls.RenegotiationSupport]bool{tls.RenegotiateNever: true, tls.RenegotiateFreelyAsClient: false} {
-		client := newHTTPClient(spreading, &tls.Config{Renegotiation: renegotiation}, nil, patience)
+		client := newHTTPClient(new(lifetime), spreading, &tls.Config{Renegotiation: renegotiation}, nil, patience)
 		conn, err := client.Transport.(*http.Transport).DialContext(t.Context(), "tcp", u.Host)
 		require.NoError(t, err)
-		_, plain := conn.(*net.TCPConn)
-		_, wrapped := prompt.Wrap(conn).(*prompt.Conn)
+		dialled := conn.(*tied).NetConn()
+		_, plain := dialled.(*net.TCPConn)
+		_, wrapped := prompt.Wrap(dialled).(*prompt.Conn)
 		require.Equal(t, prompted && wrapped, !plain) // not every system can
 		require.NoError(t, conn.Close())
 	}
@@ -218,7 +219,7 @@ func TestSilentHTTP2ConnectionIsGivenUp(t *testing.T) {
 		served := make(chan error, 1)
 		go func() { served <- srv.ServeTLS(dialled, "", "") }() // ends with srv
 		var lost []*atomic.Bool
-		client := newHTTPClient(func(context.Context, string, string) (net.Conn, error) {
+		client := newHTTPClient(new(lifetime), func(context.Context, string, string) (net.Conn, error) {
 			near, far := net.Pipe()
 			lost = append(lost, new(atomic.Bool))
 			dialled <- far
