@@ -6,6 +6,8 @@ import (
 	"net/http"
 
 	"github.com/coder/websocket"
+
+	"github.com/mirrorfly-go/sdk/internal/fips"
 )
 
 // webSocket is the transport with one packet in each message.
@@ -42,6 +44,9 @@ func (ws *webSocket) handshake(ctx context.Context) (handshake, error) {
 }
 
 func (d *dialer) openWebSocket(ctx context.Context, url string, cookies []*http.Cookie) (*webSocket, error) {
+	if err := fips.SHA1(); err != nil {
+		return nil, fmt.Errorf("upgrade needs SHA-1 (RFC 6455 4.1): %w", err) // polling does not
+	}
 	conn, resp, err := websocket.Dial(ctx, url, &websocket.DialOptions{HTTPClient: d.client, HTTPHeader: d.header(cookies)})
 	if err != nil {
 		if resp != nil && resp.StatusCode != http.StatusSwitchingProtocols {

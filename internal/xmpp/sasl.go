@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"mellium.im/sasl"
+
+	"github.com/mirrorfly-go/sdk/internal/fips"
 )
 
 // Bounds of the SCRAM iteration count: fewer make the password guessable from
@@ -106,16 +108,26 @@ var mechanisms = [...]sasl.Mechanism{sasl.ScramSha256, sasl.ScramSha1, sasl.Plai
 // choose picks the best mechanism, and refuses one that is worse than what the
 // server has taken before.
 func (n *negotiation) choose(offered []string) (sasl.Mechanism, error) {
+	var forbidden error
 	for i, m := range mechanisms {
 		if !slices.Contains(offered, m.Name) {
 			continue
+		}
+		if m.Name == sasl.ScramSha1.Name {
+			if forbidden = fips.SHA1(); forbidden != nil {
+				continue
+			}
 		}
 		if n.cfg.Memory.weaker(n.cfg.Domain, i) {
 			return m, fmt.Errorf("sasl: %w: %s", errDowngrade, m.Name)
 		}
 		return m, n.permit(m)
 	}
-	return sasl.Mechanism{}, fmt.Errorf("sasl: no common mechanism, server offers: %s", clip(strings.Join(offered, " ")))
+	err := fmt.Errorf("sasl: no common mechanism, server offers: %s", clip(strings.Join(offered, " ")))
+	if forbidden != nil {
+		err = fmt.Errorf("%w: %w", err, forbidden)
+	}
+	return sasl.Mechanism{}, err
 }
 
 // permit refuses PLAIN where the password could be read.
@@ -131,8 +143,14 @@ func (n *negotiation) permit(m sasl.Mechanism) error {
 	return nil
 }
 
-// step feeds a challenge to the mechanism, after what it leaves unchecked.
+// step feeds a challenge to the mechanism, after what it leaves unchecked. In FIPS 140-only mode
+// HMAC panics with a password of less than 14 bytes.
 func (l *login) step(challenges int, data []byte) (more bool, resp []byte, err error) {
+	defer func() {
+		if refused := recover(); refused != nil {
+			err = fmt.Errorf("%v", refused)
+		}
+	}()
 	if challenges == 0 && l.client.State()&sasl.StepMask == sasl.AuthTextSent && len(data) > 0 {
 		if err := checkServerFirst(string(data), string(l.client.Nonce())); err != nil {
 			return false, nil, err

@@ -15,6 +15,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/mirrorfly-go/sdk/internal/fips"
 	"github.com/mirrorfly-go/sdk/internal/plain"
 	"github.com/mirrorfly-go/sdk/internal/prompt"
 )
@@ -28,6 +29,9 @@ type wsFramer struct {
 
 // dialWebSocket does the upgrade; ctx bounds only that.
 func dialWebSocket(ctx context.Context, cfg *Config, addr Address) (*wsFramer, error) {
+	if err := fips.SHA1(); err != nil {
+		return nil, fmt.Errorf("websocket upgrade needs SHA-1 (RFC 6455 4.1), TCP does not: %w", err)
+	}
 	client := http.Client{}
 	if cfg.HTTPClient != nil {
 		client = *cfg.HTTPClient

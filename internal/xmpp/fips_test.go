@@ -1,0 +1,58 @@
+package xmpp
+
+import (
+	"encoding/base64"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// In FIPS 140-only mode what needs SHA-1 is an error, not the end of the process, and there are ways without: TCP, and every
+// mechanism but SCRAM-SHA-1. The mode is that of a whole process: the test runs itself in another one.
+func TestFIPS140Only(t *testing.T) {
+	const only = "fips140=only"
+	if os.Getenv("GODEBUG") != only {
+		again := exec.Command(os.Args[0], "-test.run=^TestFIPS140Only$")
+		again.Env = append(os.Environ(), "GODEBUG="+only)
+		said, err := again.CombinedOutput()
+		require.NoError(t, err, string(said))
+		return
+	}
+	_, err := Dial(within(t, minute), testConfig("wss://127.0.0.1:1"))
+	require.ErrorContains(t, err, "SHA-1")
+
+	offering := func(mechanisms string, s script) Config {
+		return pipeServer(t, func(p *peer) {
+			p.impatient = true
+			p.open(strings.Replace(plainFeatures, "<mechanism>PLAIN</mechanism>", mechanisms, 1))
+			s(p)
+		})
+	}
+	_, err = Dial(within(t, minute), offering("<mechanism>SCRAM-SHA-1</mechanism>", (*peer).drain))
+	require.ErrorContains(t, err, "no common mechanism")
+	require.ErrorContains(t, err, "SHA-1 is not allowed")
+
+	s, err := Dial(within(t, minute), offering("<mechanism>SCRAM-SHA-1</mechanism><mechanism>PLAIN</mechanism>", func(p *peer) {
+		p.expect(plainAuth)
+		p.send(saslSuccess)
+		p.open(bindFeatures)
+		p.expect(bindStanza)
+		p.send(bindResult)
+		p.drain()
+	}))
+	require.NoError(t, err)
+	require.NoError(t, s.Close(done()))
+
+	// HMAC wants keys of 14 bytes there, and a password is one.
+	_, err = Dial(within(t, minute), offering("<mechanism>SCRAM-SHA-256</mechanism>", func(p *peer) {
+		first, _ := base64.StdEncoding.DecodeString(p.recv().text())
+		_, nonce, _ := strings.Cut(string(first), ",r=")
+		challenge := "r=" + nonce + "x,s=c2FsdHNhbHRzYWx0c2FsdA==,i=4096"
+		p.send(`<challenge xmlns="` + nsSASL + `">` + base64.StdEncoding.EncodeToString([]byte(challenge)) + `</challenge>`)
+		p.drain()
+	}))
+	require.ErrorContains(t, err, "FIPS 140-only mode")
+}
