@@ -216,7 +216,7 @@ func (n *connection) reconnect(failures *int) *xmpp.Session {
 		case err == nil:
 			c.tell(ConnectionEvent{Status: StatusConnected, Attempt: attempt, Resumed: s.Resumed()})
 			if !s.Resumed() {
-				c.listeners.missed.EmitKept(MissedEvent{Gap: true})
+				emit(&c.listeners.missed, MissedEvent{Gap: true})
 			}
 			return s
 		case !n.tellFailed(ctx, err, attempt, attempt == policy.MaxAttempts):
@@ -409,20 +409,19 @@ func backoff(p ReconnectPolicy, failures int) time.Duration {
 // handle maps what the server pushes to the events of the JavaScript SDK (protocol.md 6).
 func (n *connection) handle(event xmpp.Event) {
 	l := &n.client.listeners
-	l.queue.AwaitRoom()
 	switch e := event.(type) {
 	case xmpp.Presence:
-		l.presence.Emit(PresenceEvent{FromUserJID: e.From.Bare().String(), Status: cmp.Or(e.Type, "online")})
+		emitPaced(&l.presence, PresenceEvent{FromUserJID: e.From.Bare().String(), Status: cmp.Or(e.Type, "online")})
 	case xmpp.VCardPush:
-		l.userProfile.Emit(n.client.openVCard(n.me, e))
+		emitPaced(&l.userProfile, n.client.openVCard(n.me, e))
 	case xmpp.BlockPush:
 		n.handleBlockPush(e)
 	case xmpp.UserBlocked:
 		n.handleUserBlocked(e)
 	case xmpp.UserDeleted:
-		l.userDeleted.Emit(UserDeletedEvent{UserJID: n.me.jidOf(e.User)})
+		emitPaced(&l.userDeleted, UserDeletedEvent{UserJID: n.me.jidOf(e.User)})
 	case xmpp.AdminBlock:
-		l.adminBlock.Emit(AdminBlockEvent{JID: strings.ToLower(e.JID), ChatType: ChatType(e.ChatType), Blocked: e.Blocked})
+		emitPaced(&l.adminBlock, AdminBlockEvent{JID: strings.ToLower(e.JID), ChatType: ChatType(e.ChatType), Blocked: e.Blocked})
 	case xmpp.LoggedOut:
 		n.handleLoggedOut(e)
 	}
@@ -430,12 +429,11 @@ func (n *connection) handle(event xmpp.Event) {
 
 func (n *connection) handleBlockPush(e xmpp.BlockPush) {
 	if len(e.JIDs) == 0 {
-		n.client.listeners.block.Emit(BlockEvent{Blocked: e.Blocked, ByMe: true})
+		emitPaced(&n.client.listeners.block, BlockEvent{Blocked: e.Blocked, ByMe: true})
 	}
 	for _, jid := range e.JIDs {
 		jid = strings.ToLower(jid)
-		n.client.listeners.queue.AwaitRoom()
-		n.client.listeners.block.Emit(BlockEvent{UserID: localPart(jid), UserJID: jid, Blocked: e.Blocked, ByMe: true})
+		emitPaced(&n.client.listeners.block, BlockEvent{UserID: localPart(jid), UserJID: jid, Blocked: e.Blocked, ByMe: true})
 	}
 }
 
@@ -443,9 +441,9 @@ func (n *connection) handleUserBlocked(e xmpp.UserBlocked) {
 	jid := n.me.jidOf(localPart(e.User))
 	user := localPart(jid)
 	if e.Blocked {
-		n.client.listeners.presence.Emit(PresenceEvent{FromUserJID: jid, Status: "unavailable"})
+		emitPaced(&n.client.listeners.presence, PresenceEvent{FromUserJID: jid, Status: "unavailable"})
 	}
-	n.client.listeners.block.Emit(BlockEvent{UserID: user, UserJID: jid, Blocked: e.Blocked})
+	emitPaced(&n.client.listeners.block, BlockEvent{UserID: user, UserJID: jid, Blocked: e.Blocked})
 }
 
 // handleLoggedOut passes on that the service has ended this device's session, or the phone this QR

@@ -94,14 +94,54 @@ func (l *listeners) init(cfg *Config) {
 	l.missed.Queue = q
 }
 
+// What goes first when more events wait than the queue holds, from the first to the last.
+const (
+	rankPresence   dispatch.Rank = iota
+	rankProfile                  // can be read again
+	rankState                    // blocks, deletions, the administrator
+	rankConnection               // and what was missed: what a program acts on
+)
+
+// event is anything that listeners are told.
+type event interface{ weight() dispatch.Weight }
+
+func (e ConnectionEvent) weight() dispatch.Weight {
+	return weigh(rankConnection, string(e.Status), e.Message) // the texts of Err are short
+}
+
+func (e MissedEvent) weight() dispatch.Weight      { return weigh(rankConnection) }
+func (e PresenceEvent) weight() dispatch.Weight    { return weigh(rankPresence, e.FromUserJID, e.Status) }
+func (e BlockEvent) weight() dispatch.Weight       { return weigh(rankState, e.UserID, e.UserJID) }
+func (e UserDeletedEvent) weight() dispatch.Weight { return weigh(rankState, e.UserJID) }
+func (e AdminBlockEvent) weight() dispatch.Weight  { return weigh(rankState, e.JID, string(e.ChatType)) }
+
+func (p Profile) weight() dispatch.Weight {
+	return weigh(rankProfile, p.UserID, p.UserJID, p.FromUser, p.NickName, p.Email, p.MobileNumber, p.Status, p.Image, p.ThumbImage)
+}
+
+func weigh(rank dispatch.Rank, texts ...string) dispatch.Weight {
+	w := dispatch.Weight{Rank: rank}
+	for _, text := range texts {
+		w.Bytes += int32(len(text)) // a stanza has 1 MiB at most, an answer 4 MiB
+	}
+	return w
+}
+
+// emit queues e for its listeners and never waits.
+func emit[E event](to *dispatch.Listeners[E], e E) { to.Emit(e, e.weight()) }
+
+// emitPaced is emit for the read loop, which waits up to 100 ms for listeners to make room.
+func emitPaced[E event](to *dispatch.Listeners[E], e E) { to.EmitPaced(e, e.weight()) }
+
 // OnConnection calls f for every change of the connection, in order.
 //
 // This and what follows holds for every On method: listeners run one at a time, in
 // the order of the events, never in a goroutine that the library needs. A listener may call
-// any method of the Client, also Close, and may stop itself. While it runs later events wait, at most
-// 1024. What comes when so many wait is left in the connection for up to 100 ms, so that listeners which free half of the
-// queue in that time lose nothing of a burst; then the oldest are dropped and told to OnMissed. A panic in a listener is
-// logged and ends nothing else. The returned function removes the listener. When it has returned no call comes any more,
+// any method of the Client, also Close, and may stop itself. While it runs later events wait, at most 1,024 and at most
+// 16 MiB of their texts. What comes when the queue is full is left in the connection for up to 100 ms, so that listeners
+// which free half of the queue in that time lose nothing of a burst. Then events are dropped and told to OnMissed:
+// presence first, then profiles, then blocks and deletions, and of each kind the oldest; connection events go last.
+// A panic in a listener is logged and ends nothing else. The returned function removes the listener. When it has returned no call comes any more,
 // but one that was just about to start.
 func (c *Client) OnConnection(f func(ConnectionEvent)) (stop func()) {
 	return c.listeners.connection.Add(f)

@@ -1,10 +1,13 @@
 package sdk
 
 import (
+	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mirrorfly-go/sdk/internal/dispatch"
 	"github.com/mirrorfly-go/sdk/internal/xmpp"
 )
 
@@ -50,4 +53,33 @@ func TestEventAllocations(t *testing.T) {
 			require.LessOrEqual(t, each, c.most+0.1, "the queue grows now and then")
 		})
 	}
+}
+
+// The queue counts each text that an event holds, and what goes first is in the order that OnConnection promises.
+func TestWeightsCountEveryText(t *testing.T) {
+	for _, c := range []struct {
+		event event
+		rank  dispatch.Rank
+	}{
+		{&PresenceEvent{}, rankPresence},
+		{&Profile{}, rankProfile},
+		{&BlockEvent{}, rankState},
+		{&UserDeletedEvent{}, rankState},
+		{&AdminBlockEvent{}, rankState},
+		{&ConnectionEvent{}, rankConnection},
+		{&MissedEvent{}, rankConnection},
+	} {
+		all := int32(0)
+		fields := reflect.ValueOf(c.event).Elem()
+		for i := range fields.NumField() {
+			if f := fields.Field(i); f.Kind() == reflect.String {
+				f.SetString(strings.Repeat("x", 1<<i))
+				all += 1 << i
+			}
+		}
+		w := c.event.weight()
+		require.Equal(t, c.rank, w.Rank, "%T", c.event)
+		require.Equal(t, all, w.Bytes, "%T", c.event)
+	}
+	require.IsIncreasing(t, []dispatch.Rank{rankPresence, rankProfile, rankState, rankConnection})
 }

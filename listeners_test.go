@@ -1,6 +1,9 @@
 package sdk_test
 
 import (
+	"runtime"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -79,4 +82,38 @@ func TestStuckListener(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, client.Close())
 	close(release)
+}
+
+// Behind a listener that is stuck the memory of the program does not grow with what others push: large profiles, of which
+// the queue could hold as many as small ones.
+func TestStuckListenerAndLargeProfiles(t *testing.T) {
+	const pushes, size = 32, 1000 << 10
+	srv := sdktest.New(t)
+	client := login(t, srv.Config(), "alice")
+	missed, last := collect(client.OnMissed), collect(client.OnUserDeleted)
+	stuck, release := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	client.OnUserProfile(func(sdk.Profile) { once.Do(func() { close(stuck); <-release }) })
+	push := `<iq xmlns="jabber:client" type="result" id="p" from="mallory@` + srv.Domain() + `">` +
+		`<vCard xmlns="vcard-temp"><status>` + strings.Repeat("x", size) + `</status></vCard></iq>`
+	before := liveHeap()
+	for range pushes {
+		srv.Push("alice", push)
+		requireAnswer(t, srv, client)
+	}
+	<-stuck
+	require.Less(t, liveHeap(), before+24<<20, "bytes held after %d pushes of %d", pushes, size)
+	srv.Push("alice", `<message xmlns="jabber:client" from="`+srv.Domain()+`"><user_deleted user="bob"/></message>`)
+	requireAnswer(t, srv, client)
+	close(release)
+	last.until(t, func(sdk.UserDeletedEvent) bool { return true })
+	require.Len(t, missed.list(), 1)
+	require.Equal(t, pushes-1-16, missed.list()[0].Dropped, "one was with the listener, 16 MiB hold 16")
+}
+
+func liveHeap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }

@@ -411,7 +411,7 @@ func (c *Client) keep(n *connection, s *xmpp.Session) bool {
 	if s != nil {
 		c.tell(ConnectionEvent{Status: StatusConnected, Resumed: s.Resumed()})
 		if n.back && !s.Resumed() {
-			c.listeners.missed.EmitKept(MissedEvent{Gap: true})
+			emit(&c.listeners.missed, MissedEvent{Gap: true})
 		}
 	}
 	go n.supervise(s) // owner: n; ends with stop, or when there is no point in trying again

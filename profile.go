@@ -131,7 +131,7 @@ func (c *Client) GetUserProfile(ctx context.Context, userJID string) (Result[Pro
 			return Profile{}, explainProfile(err)
 		}
 		p := c.openProfile(me, id, found)
-		c.listeners.userProfile.Emit(p)
+		emit(&c.listeners.userProfile, p)
 		return p, nil
 	})
 }

@@ -593,7 +593,7 @@ func (c *Client) tellLocked(event ConnectionEvent) {
 	if event.Final {
 		c.gone, _ = event.Err.(*Error)
 	}
-	c.listeners.connection.EmitKept(event)
+	emit(&c.listeners.connection, event)
 	c.wakeLocked()
 }
 

@@ -27,7 +27,7 @@ func BenchmarkDispatchBurst(b *testing.B) {
 	before := versus.Used(b)
 	for b.Loop() {
 		for range burst {
-			events.Emit(profile{"bob"})
+			events.Emit(profile{"bob"}, Weight{})
 		}
 		<-done
 	}
@@ -44,7 +44,7 @@ func BenchmarkDispatchOneByOne(b *testing.B) {
 	b.ReportAllocs()
 	before := versus.Used(b)
 	for b.Loop() {
-		events.Emit(profile{"bob"})
+		events.Emit(profile{"bob"}, Weight{})
 		<-done
 	}
 	b.ReportMetric(float64((versus.Used(b)-before).Nanoseconds())/float64(b.N), "cpu-ns/event")
@@ -61,7 +61,7 @@ func BenchmarkDispatchTo10Listeners(b *testing.B) {
 	b.ReportAllocs()
 	for n := 0; b.Loop(); n++ {
 		done.Add(10)
-		numbers.Emit(n)
+		numbers.Emit(n, Weight{})
 		if n%burst == burst-1 {
 			done.Wait()
 		}

@@ -27,7 +27,7 @@ func TestEventsArriveInOrderAtEveryListener(t *testing.T) {
 		numbers.Add(func(n int) { first = append(first, n) })
 		numbers.Add(func(n int) { second = append(second, n) })
 		for n := range 100 {
-			numbers.Emit(n)
+			numbers.Emit(n, Weight{})
 		}
 		synctest.Wait()
 		require.Len(t, first, 100)
@@ -43,9 +43,9 @@ func TestKindsOfEventsShareOneOrder(t *testing.T) {
 		var got []any
 		numbers.Add(func(n int) { got = append(got, n) })
 		words.Add(func(s string) { got = append(got, s) })
-		numbers.Emit(1)
-		words.EmitKept("a")
-		numbers.Emit(2)
+		numbers.Emit(1, Weight{})
+		words.Emit("a", Weight{Rank: 1})
+		numbers.Emit(2, Weight{})
 		synctest.Wait()
 		require.Equal(t, []any{1, "a", 2}, got)
 	})
@@ -63,8 +63,8 @@ func TestStopInsideAListener(t *testing.T) {
 			stop()
 			numbers.Add(func(n int) { got = append(got, -n) })
 		})
-		numbers.Emit(1)
-		numbers.Emit(2)
+		numbers.Emit(1, Weight{})
+		numbers.Emit(2, Weight{})
 		synctest.Wait()
 		require.Equal(t, []int{1, -2}, got)
 	})
@@ -77,7 +77,7 @@ func TestStopHoldsForEventsAlreadyQueued(t *testing.T) {
 		release := make(chan struct{})
 		numbers.Add(func(int) { <-release })
 		stop := numbers.Add(func(int) { t.Error("called after stop") })
-		numbers.Emit(1)
+		numbers.Emit(1, Weight{})
 		synctest.Wait()
 		stop()
 		close(release)
@@ -93,8 +93,8 @@ func TestPanicReachesNobodyElse(t *testing.T) {
 		var got []int
 		numbers.Add(func(int) { panic("boom") })
 		numbers.Add(func(n int) { got = append(got, n) })
-		numbers.Emit(1)
-		numbers.Emit(2)
+		numbers.Emit(1, Weight{})
+		numbers.Emit(2, Weight{})
 		synctest.Wait()
 		require.Equal(t, []int{1, 2}, got)
 		require.Contains(t, out.String(), "boom")
@@ -114,10 +114,10 @@ func TestListenerThatEndsItsGoroutine(t *testing.T) {
 				runtime.Goexit()
 			}
 		})
-		numbers.Emit(1)
-		numbers.Emit(2)
+		numbers.Emit(1, Weight{})
+		numbers.Emit(2, Weight{})
 		synctest.Wait()
-		numbers.Emit(3)
+		numbers.Emit(3, Weight{})
 		synctest.Wait()
 		require.Equal(t, []int{1, 2, 3}, got)
 	})
@@ -139,13 +139,13 @@ func TestStuckListenerDropsOldestAndTells(t *testing.T) {
 			got = append(got, n)
 		})
 		states.Add(func(s string) { got = append(got, s) })
-		numbers.Emit(0)
+		numbers.Emit(0, Weight{})
 		synctest.Wait() // 0 is stuck, four may wait
-		states.EmitKept("down")
+		states.Emit("down", Weight{Rank: 1})
 		for n := range 10 {
-			numbers.Emit(n + 1)
+			numbers.Emit(n+1, Weight{})
 		}
-		states.EmitKept("up")
+		states.Emit("up", Weight{Rank: 1})
 		close(release)
 		synctest.Wait()
 		require.Equal(t, []any{0, "down", 9, 10, "up"}, got)
@@ -153,7 +153,7 @@ func TestStuckListenerDropsOldestAndTells(t *testing.T) {
 	})
 }
 
-func TestOnlyKeptEventsAreBoundedToo(t *testing.T) {
+func TestEventsOfTheHighestRankAreBoundedToo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(3)
 		states := &Listeners[int]{Queue: q}
@@ -161,12 +161,116 @@ func TestOnlyKeptEventsAreBoundedToo(t *testing.T) {
 		var got []int
 		states.Add(func(n int) { <-release; got = append(got, n) })
 		for n := range 10 {
-			states.EmitKept(n)
+			states.Emit(n, Weight{Rank: 1})
 			synctest.Wait()
 		}
 		close(release)
 		synctest.Wait()
 		require.Equal(t, []int{0, 7, 8, 9}, got)
+	})
+}
+
+// What is worth least goes first, also when it comes last; of the same rank the oldest goes.
+func TestRanks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lost := 0
+		q := &Queue{Limit: 4, Log: slog.New(slog.DiscardHandler), OnLoss: func(n int) { lost += n }}
+		words := &Listeners[string]{Queue: q}
+		release := make(chan struct{})
+		var got []string
+		words.Add(func(s string) { <-release; got = append(got, s) })
+		words.Emit("stuck", Weight{})
+		synctest.Wait()
+		for _, e := range []struct {
+			word string
+			rank Rank
+		}{
+			{"c1", 2}, {"a1", 0}, {"b1", 1}, {"a2", 0}, // that is four
+			{"b2", 1}, // a1 goes
+			{"c2", 2}, // a2 goes
+			{"a3", 0}, // goes itself
+			{"b3", 1}, // b1 goes
+			{"c3", 2}, // b2 goes
+			{"d1", 3}, // b3 goes
+			{"d2", 3}, // c1 goes
+			{"b4", 1}, // goes itself
+		} {
+			words.Emit(e.word, Weight{Rank: e.rank})
+		}
+		close(release)
+		synctest.Wait()
+		require.Equal(t, []string{"stuck", "c2", "c3", "d1", "d2"}, got)
+		require.Equal(t, 8, lost)
+	})
+}
+
+// A few large events fill the queue as many small ones do, and what they leave free can be used again.
+func TestBytesAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const mib = 1 << 20
+		lost := 0
+		q := &Queue{Log: slog.New(slog.DiscardHandler), OnLoss: func(n int) { lost += n }}
+		numbers := &Listeners[int]{Queue: q}
+		release := make(chan struct{})
+		var got []int
+		numbers.Add(func(n int) { <-release; got = append(got, n) })
+		for range 2 {
+			got, lost = nil, 0
+			numbers.Emit(-1, Weight{Bytes: mib}) // it is with the listener
+			synctest.Wait()
+			numbers.Emit(-2, Weight{Bytes: mib, Rank: 1})
+			for n := range 40 {
+				numbers.Emit(n, Weight{Bytes: mib})
+			}
+			numbers.Emit(40, Weight{Bytes: 3 * mib})
+			numbers.Emit(41, Weight{})
+			for range 1 + 1 + 12 + 2 {
+				release <- struct{}{}
+			}
+			synctest.Wait()
+			require.Equal(t, []int{-1, -2, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41}, got)
+			require.Equal(t, 28, lost)
+		}
+	})
+}
+
+// An event that does not fit alone is dropped and told, also when nothing else waits.
+func TestEventLargerThanTheQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lost := 0
+		q := &Queue{Log: slog.New(slog.DiscardHandler), OnLoss: func(n int) { lost += n }}
+		numbers := &Listeners[int]{Queue: q}
+		var got []int
+		numbers.Add(func(n int) { got = append(got, n) })
+		numbers.Emit(1, Weight{Bytes: maxBytes + 1})
+		synctest.Wait()
+		require.Equal(t, 1, lost)
+		numbers.Emit(2, Weight{Bytes: maxBytes})
+		synctest.Wait()
+		require.Equal(t, []int{2}, got)
+	})
+}
+
+// What leaves the queue together is bounded in bytes, too.
+func TestLargeEventsLeaveTheQueueOneByOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lost := 0
+		q := &Queue{Log: slog.New(slog.DiscardHandler), OnLoss: func(n int) { lost += n }}
+		numbers := &Listeners[int]{Queue: q}
+		release := make(chan struct{})
+		var got []int
+		numbers.Add(func(n int) { <-release; got = append(got, n) })
+		for n := range 10 {
+			numbers.Emit(n, Weight{Bytes: maxBytes/share - 1})
+			synctest.Wait()
+		}
+		release <- struct{}{}
+		synctest.Wait() // 1 is with the listener, and 2 has left the queue for its turn
+		numbers.Emit(10, Weight{Bytes: maxBytes, Rank: 1})
+		close(release)
+		synctest.Wait()
+		require.Equal(t, []int{0, 1, 2, 10}, got)
+		require.Equal(t, 7, lost)
 	})
 }
 
@@ -180,10 +284,10 @@ func TestCloseDeliversWhatWaitsAndTakesNoMore(t *testing.T) {
 			<-both
 			got = append(got, n)
 			q.Close()
-			numbers.Emit(n + 100)
+			numbers.Emit(n+100, Weight{})
 		})
-		numbers.Emit(1)
-		numbers.Emit(2)
+		numbers.Emit(1, Weight{})
+		numbers.Emit(2, Weight{})
 		close(both)
 		synctest.Wait()
 		require.Equal(t, []int{1, 2}, got)
@@ -197,7 +301,7 @@ func TestSlowListenerIsLogged(t *testing.T) {
 		numbers := &Listeners[int]{Queue: q}
 		wait := make(chan struct{})
 		numbers.Add(func(int) { <-wait })
-		numbers.Emit(1)
+		numbers.Emit(1, Weight{})
 		time.AfterFunc(slowAfter+time.Second, func() { close(wait) })
 		<-wait
 		synctest.Wait()
@@ -223,15 +327,15 @@ func TestBurst(t *testing.T) {
 				runtime.Goexit()
 			}
 		})
-		numbers.Emit(1)
+		numbers.Emit(1, Weight{})
 		<-held
 		for n := 2; n <= limit; n++ {
-			numbers.Emit(n)
+			numbers.Emit(n, Weight{})
 		}
 		release <- struct{}{}
 		<-held // in 3, while 4 to 6 have left the queue: those after them wait
 		for n := limit + 1; n <= 2*limit; n++ {
-			numbers.Emit(n)
+			numbers.Emit(n, Weight{})
 		}
 		close(release)
 		synctest.Wait()
@@ -244,16 +348,15 @@ func TestBurst(t *testing.T) {
 	})
 }
 
-// Who waits for room before each event loses nothing to listeners that are only slower than the events come.
-func TestAwaitRoomLosesNothing(t *testing.T) {
+// Who paces the events loses nothing to listeners that are only slower than the events come.
+func TestPacedLosesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := &Queue{Limit: 4, Log: slog.New(slog.DiscardHandler), OnLoss: func(int) { t.Error("told a loss") }}
 		numbers := &Listeners[int]{Queue: q}
 		var got []int
 		numbers.Add(func(n int) { time.Sleep(patience/2 - 1); got = append(got, n) })
 		for n := range 100 {
-			q.AwaitRoom()
-			numbers.Emit(n)
+			numbers.EmitPaced(n, Weight{})
 		}
 		time.Sleep(time.Minute)
 		synctest.Wait()
@@ -262,7 +365,24 @@ func TestAwaitRoomLosesNothing(t *testing.T) {
 	})
 }
 
-func TestAwaitRoomWaitsForAStuckListenerOnce(t *testing.T) {
+// The same of large events, of which few fit.
+func TestPacedLosesNoLargeEvent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := &Queue{Log: slog.New(slog.DiscardHandler), OnLoss: func(int) { t.Error("told a loss") }}
+		numbers := &Listeners[int]{Queue: q}
+		var got []int
+		numbers.Add(func(n int) { time.Sleep(patience/9 - 1); got = append(got, n) })
+		for n := range 100 {
+			numbers.EmitPaced(n, Weight{Bytes: 1 << 20})
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		require.Len(t, got, 100)
+		require.IsIncreasing(t, got)
+	})
+}
+
+func TestPacedWaitsForAStuckListenerOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lost := 0
 		q := &Queue{Limit: 4, Log: slog.New(slog.DiscardHandler), OnLoss: func(n int) { lost += n }}
@@ -273,8 +393,7 @@ func TestAwaitRoomWaitsForAStuckListenerOnce(t *testing.T) {
 		for round := 1; round <= 3; round++ {
 			start := time.Now()
 			for n := range 100 {
-				q.AwaitRoom()
-				numbers.Emit(n)
+				numbers.EmitPaced(n, Weight{})
 			}
 			require.Equal(t, patience, time.Since(start), "for all of them")
 			for range 5 { // the one that runs and the four that wait
@@ -287,20 +406,20 @@ func TestAwaitRoomWaitsForAStuckListenerOnce(t *testing.T) {
 	})
 }
 
-func TestCloseEndsAwaitRoom(t *testing.T) {
+func TestCloseEndsTheWaitForRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(1)
 		numbers := &Listeners[int]{Queue: q}
 		release := make(chan struct{})
 		numbers.Add(func(int) { <-release })
-		numbers.Emit(1)
+		numbers.Emit(1, Weight{})
 		synctest.Wait() // 1 is stuck, one may wait
-		numbers.Emit(2)
+		numbers.Emit(2, Weight{})
 		time.AfterFunc(patience/2, q.Close)
 		start := time.Now()
-		q.AwaitRoom()
+		q.awaitRoom(Weight{})
 		require.Equal(t, patience/2, time.Since(start))
-		q.AwaitRoom()
+		q.awaitRoom(Weight{})
 		require.Equal(t, patience/2, time.Since(start))
 		close(release)
 	})
@@ -313,16 +432,16 @@ func TestQueueKeepsNoMemory(t *testing.T) {
 		numbers := &Listeners[int]{Queue: q}
 		took := make(chan struct{})
 		numbers.Add(func(int) { <-took })
-		numbers.Emit(0)
+		numbers.Emit(0, Weight{})
 		for n := range 10_000 { // never idle
-			numbers.Emit(n)
+			numbers.Emit(n, Weight{})
 			took <- struct{}{}
 		}
 		q.mu.Lock()
 		require.LessOrEqual(t, cap(q.slots), 4)
 		q.mu.Unlock()
 		for n := range 1000 {
-			numbers.Emit(n)
+			numbers.Emit(n, Weight{})
 		}
 		q.mu.Lock()
 		require.LessOrEqual(t, cap(q.slots), 8*share)
@@ -352,8 +471,8 @@ func TestAllocations(t *testing.T) {
 	})
 	each := testing.AllocsPerRun(20, func() {
 		for n := range burst {
-			profiles.Emit(profile{"bob"})
-			numbers.Emit(1000 + n)
+			profiles.Emit(profile{"bob"}, Weight{})
+			numbers.Emit(1000+n, Weight{})
 		}
 		<-done
 	}) / (2 * burst)

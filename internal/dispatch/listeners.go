@@ -67,17 +67,23 @@ func (l *list) load() []*listener {
 	return nil
 }
 
-// Emit queues event for the listeners that are registered when its turn comes.
-func (l *Listeners[T]) Emit(event T) { l.emit(event, false) }
-
-// EmitKept is Emit for an event that is dropped only when nothing else is left to drop.
-func (l *Listeners[T]) EmitKept(event T) { l.emit(event, true) }
-
-func (l *Listeners[T]) emit(event T, keep bool) {
-	if len(l.all.load()) == 0 {
-		return
+// Emit queues event for the listeners that are registered when its turn comes. It never waits.
+func (l *Listeners[T]) Emit(event T, w Weight) {
+	if len(l.all.load()) > 0 {
+		l.push(event, w)
 	}
-	l.Queue.push(call{deliverer: &delivery[T]{l, event}, keep: keep})
+}
+
+// EmitPaced is Emit for who takes events off the network: it gives listeners that keep up up to 100 ms to make room.
+func (l *Listeners[T]) EmitPaced(event T, w Weight) {
+	if len(l.all.load()) > 0 {
+		l.Queue.awaitRoom(w)
+		l.push(event, w)
+	}
+}
+
+func (l *Listeners[T]) push(event T, w Weight) {
+	l.Queue.push(call{deliverer: &delivery[T]{l, event}, Weight: w})
 }
 
 // delivery is an event and whom it is for, in one piece of memory.

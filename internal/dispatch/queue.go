@@ -8,23 +8,26 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
-	"slices"
 	"sync"
 	"time"
 )
 
 const (
 	defaultLimit = 1024
-	share        = 32                     // one of so many parts of Limit leaves the queue at a time, at most
+	maxBytes     = 16 << 20               // of the weights of what waits
+	share        = 32                     // one of so many parts of either bound leaves the queue at a time, at most
 	slowAfter    = 5 * time.Second        // for what has left it at a time
-	patience     = 100 * time.Millisecond // how long AwaitRoom waits for listeners
+	patience     = 100 * time.Millisecond // how long awaitRoom waits for listeners
 )
 
 // Queue is a bounded, ordered queue of calls. A goroutine makes them while there
 // are any and ends when there are none, so an idle queue costs no goroutine.
 // Pushing never blocks: a call that is stuck delays later calls and nothing else.
+//
+// It is bounded in number and in bytes, since one event may be as large as a stanza. What has left the queue for its
+// turn comes on top: a 32nd of both bounds, and the event that is with the listeners.
 type Queue struct {
-	Limit  int            // immutable; how many calls may wait, besides those that have left the queue for their turn, a 32nd of that; 0: 1024
+	Limit  int            // immutable; how many calls may wait; 0: 1024
 	Log    *slog.Logger   // immutable
 	OnLoss func(lost int) // immutable; called, in order with the other calls, with how many were dropped
 
@@ -33,13 +36,23 @@ type Queue struct {
 	head    int
 	first   [1]call // where slots begin: an event now and then needs no other memory
 	lost    int     // dropped and not yet told
+	bytes   int32   // the weight of those that wait
 	running bool    // a goroutine drains the queue
 	closed  bool
-	stuck   bool          // AwaitRoom has waited in vain since half of the queue was free
-	room    chan struct{} // made by AwaitRoom, closed when half of the queue is free
+	stuck   bool          // awaitRoom has waited in vain since half of the queue was free
+	room    chan struct{} // made by awaitRoom, closed when half of the queue is free
 
 	taken *batch // of the goroutine that drains; nil: it has not taken any yet
 }
+
+// Weight is what an event costs while it waits, and what it is worth.
+type Weight struct {
+	Bytes int32 // what it holds besides itself: its texts
+	Rank  Rank
+}
+
+// Rank is what goes first when the queue is full: the lowest rank, and of that the oldest.
+type Rank uint8
 
 // batch is calls that have left the queue: in a burst who drains it and who pushes would take mu in turn for each of them.
 type batch struct {
@@ -58,7 +71,7 @@ func (b *batch) pop() deliverer {
 
 type call struct {
 	deliverer
-	keep bool // dropped only when nothing else is left to drop
+	Weight
 }
 
 // deliverer is an event on its way: one of any type, or the news that some were lost.
@@ -66,16 +79,12 @@ type deliverer interface{ deliver() }
 
 func (q *Queue) limit() int { return cmp.Or(q.Limit, defaultLimit) }
 
-// push adds a call. When the queue is full the oldest call without keep goes, and
-// when there is none the oldest of all: what comes last is always there.
+// push adds a call. When the queue is then too full, it drops what is worth least; that may be the new call.
 func (q *Queue) push(c call) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
 		return
-	}
-	if len(q.slots)-q.head >= q.limit() {
-		q.dropOldest()
 	}
 	if len(q.slots) == cap(q.slots) && q.head >= len(q.slots)/2 { // most of it is free: no need to grow
 		n := copy(q.slots, q.slots[q.head:])
@@ -86,17 +95,33 @@ func (q *Queue) push(c call) {
 		q.slots = q.first[:0]
 	}
 	q.slots = append(q.slots, c)
+	q.bytes += c.Bytes
+	for !q.within(q.limit(), maxBytes) {
+		q.dropLeast()
+	}
 	if !q.running {
 		q.running = true
 		go q.drain() // owner: the queue; ends when nothing waits
 	}
 }
 
-// dropOldest needs mu.
-func (q *Queue) dropOldest() {
+// within reports whether no more than so many calls wait, and so many bytes. It needs mu.
+func (q *Queue) within(calls int, bytes int32) bool {
+	return len(q.slots)-q.head <= calls && q.bytes <= bytes
+}
+
+// dropLeast drops the oldest call of the lowest rank. It needs mu, and something that waits.
+func (q *Queue) dropLeast() {
 	waiting := q.slots[q.head:]
-	oldest := max(0, slices.IndexFunc(waiting, func(c call) bool { return !c.keep }))
-	copy(waiting[1:oldest+1], waiting[:oldest])
+	least := 0
+	for i := range waiting {
+		if waiting[i].Rank < waiting[least].Rank {
+			least = i
+		}
+	}
+	gone := waiting[least]
+	copy(waiting[1:least+1], waiting[:least])
+	waiting[0] = gone
 	q.pop()
 	q.lost++
 }
@@ -131,6 +156,7 @@ func (q *Queue) pop() deliverer {
 	c := q.slots[q.head]
 	q.slots[q.head] = call{}
 	q.head++
+	q.bytes -= c.Bytes
 	return c.deliverer
 }
 
@@ -163,7 +189,7 @@ func (q *Queue) next() (deliverer, bool) {
 	}
 	d := q.pop()
 	q.takeMore()
-	if len(q.slots)-q.head <= q.limit()/2 {
+	if q.within(q.limit()/2, maxBytes/2) {
 		q.free()
 	}
 	return d, true
@@ -171,7 +197,13 @@ func (q *Queue) next() (deliverer, bool) {
 
 // takeMore needs mu.
 func (q *Queue) takeMore() {
-	n := min(len(q.slots)-q.head, q.limit()/share, len(batch{}.calls))
+	n, bytes := 0, int32(0)
+	for _, c := range q.slots[q.head:min(len(q.slots), q.head+min(q.limit()/share, len(batch{}.calls)))] {
+		if bytes += c.Bytes; bytes > maxBytes/share {
+			break
+		}
+		n++
+	}
 	if n == 0 {
 		return
 	}
@@ -194,11 +226,11 @@ func (l loss) deliver() {
 	l.queue.OnLoss(l.count)
 }
 
-// AwaitRoom is for who takes events off the network, before each Emit. While the queue is full it waits until half of it is free: the
-// rest of a burst stays where it is, and listeners that keep up lose nothing of it. Listeners that take more than 100 ms for that count as
-// stuck: they are not waited for again before they have done it.
-func (q *Queue) AwaitRoom() {
-	room := q.full()
+// awaitRoom waits, when w does not fit into the queue, until half of it is free: the rest of a burst stays where it is,
+// and listeners that keep up lose nothing of it. Listeners that take more than 100 ms for that count as stuck: they are
+// not waited for again before they have done it.
+func (q *Queue) awaitRoom(w Weight) {
+	room := q.roomFor(w)
 	if room == nil {
 		return
 	}
@@ -213,11 +245,11 @@ func (q *Queue) AwaitRoom() {
 	}
 }
 
-// full returns what is closed when half of the queue is free; nil: there is nothing to wait for.
-func (q *Queue) full() chan struct{} {
+// roomFor returns what is closed when half of the queue is free; nil: there is nothing to wait for.
+func (q *Queue) roomFor(w Weight) chan struct{} {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.slots)-q.head < q.limit() || q.stuck || q.closed {
+	if q.within(q.limit()-1, maxBytes-w.Bytes) || q.stuck || q.closed {
 		return nil
 	}
 	if q.room == nil {
