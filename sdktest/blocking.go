@@ -29,15 +29,15 @@ func (st *stream) changeBlocklist(iq, q *element) (reply *element, after func())
 		jids = append(jids, jid)
 	}
 	s := st.srv
+	if slices.Contains(jids, s.jid(st.user)) { // as the sibling over REST does
+		return iqError(iq, "cancel", "not-allowed", "Blocking/Unblocking of self account is not allowed"), nil
+	}
 	if q.name.Local == "unblock" {
 		removed := s.store.unblock(st.user, jids)
 		return iqResult(iq, nil), func() { s.hub.unblocked(st.user, q, removed) }
 	}
 	if len(jids) == 0 {
 		return iqError(iq, "modify", "bad-request", ""), nil
-	}
-	if slices.Contains(jids, s.jid(st.user)) {
-		return iqError(iq, "cancel", "not-allowed", "you can't block yourself"), nil
 	}
 	added, err := s.hub.block(st.user, jids)
 	if err != nil {

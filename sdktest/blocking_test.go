@@ -86,6 +86,7 @@ func TestBlockingRefusals(t *testing.T) {
 		`<block xmlns="urn:xmpp:blocking"><item jid="@x"/></block>`:                              "jid-malformed",
 		`<block xmlns="urn:xmpp:blocking"><item jid="a b@x"/></block>`:                           "jid-malformed",
 		`<block xmlns="urn:xmpp:blocking"><item jid="alice@xmpp.mirrorfly.test"/></block>`:       "not-allowed",
+		`<unblock xmlns="urn:xmpp:blocking"><item jid="alice@xmpp.mirrorfly.test"/></unblock>`:   "not-allowed",
 		`<block xmlns="urn:xmpp:blocking"><item jid="nobody@xmpp.mirrorfly.test"/></block>`:      `type="result"`,
 		`<unblock xmlns="urn:xmpp:blocking"><item jid="nobody2@xmpp.mirrorfly.test"/></unblock>`: `type="result"`,
 	} {

@@ -152,6 +152,43 @@ func TestRefusalFromStranger(t *testing.T) {
 	}
 }
 
+// A refusal because the list is so already is none; any other is, also one with a part of such a text.
+func TestBlockThatIsSoAlready(t *testing.T) {
+	block, unblock := (*Session).Block, (*Session).Unblock
+	for name, tc := range map[string]struct {
+		change func(*Session, context.Context, string) error
+		text   string
+		done   bool
+	}{
+		"blocked already":     {block, "User is already in blocked list", true},
+		"in other words":      {block, "already BLOCKED", true},
+		"not blocked":         {unblock, "User is not in blocked list", true},
+		"of the other call":   {block, "User is not in blocked list", false},
+		"of the other call 2": {unblock, "User is already in blocked list", false},
+		"oneself":             {block, "Blocking/Unblocking of self account is not allowed", false},
+		"unknown":             {block, "Invalid user id.", false},
+		"something else":      {block, "request already running", false},
+		"without a text":      {unblock, "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := dial(t, pipeServer(t, func(p *peer) {
+				p.login()
+				p.send(replyTo(`<iq id="%s" type="error" xmlns="jabber:client"><error type="cancel"><not-allowed xmlns="`+nsStanzas+`"/>`+
+					`<text xmlns="`+nsStanzas+`">`+tc.text+`</text></error></iq>`, p.recv()))
+				p.drain()
+			}))
+			err := tc.change(c.Session, t.Context(), "bob@xmpp.example.com")
+			if tc.done {
+				require.NoError(t, err)
+				return
+			}
+			var refused *StanzaError
+			require.ErrorAs(t, err, &refused)
+			require.Equal(t, tc.text, refused.Text)
+		})
+	}
+}
+
 // The literal answers of real servers.
 func TestRealReplies(t *testing.T) {
 	for name, tc := range map[string]struct {
