@@ -1,10 +1,14 @@
 package sdk
 
 import (
+	"bufio"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"math"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -190,4 +194,89 @@ func TestCloseDuringReconnect(t *testing.T) {
 			k.over()
 		}
 	}
+}
+
+// A session that was made while its login ended belongs to nobody: it is closed, and nothing keeps
+// it.
+func TestSessionOfALoginThatHasEnded(t *testing.T) {
+	client, server := net.Pipe()
+	c, err := New(Config{
+		LicenseKey: "k", APIBaseURL: "https://api.example.com", TrialLicense: true, AllowInsecure: true,
+		Transport: TransportTCP, XMPPAddress: "xmpp://xmpp.example.com:5222",
+		DialContext: func(context.Context, string, string) (net.Conn, error) { return client, nil },
+	})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, c.Close()) }()
+	n := c.newConnection(account{username: "alice", password: "p", told: &rest.Service{XMPPHost: "xmpp.example.com"}})
+
+	ended := make(chan error, 1)
+	go func() { ended <- bindAndHangOn(server, n.cancel) }() // ends with the connection
+	s, err := n.redial(t.Context(), 0, nil)
+	require.ErrorIs(t, err, context.Canceled)
+	require.Nil(t, s)
+	require.Nil(t, n.session)
+	require.NoError(t, <-ended)
+}
+
+// bindAndHangOn is an XMPP server that calls before as the last thing before it binds a resource,
+// and returns when the client has ended the connection.
+func bindAndHangOn(conn net.Conn, before func()) error {
+	const header = `<?xml version="1.0"?><stream:stream xmlns="jabber:client" ` +
+		`xmlns:stream="http://etherx.jabber.org/streams" from="xmpp.example.com" id="s" version="1.0"><stream:features>`
+	in := bufio.NewReader(conn)
+	for _, step := range []struct{ heard, answer string }{
+		{"<stream:stream", header + `<mechanisms xmlns="urn:ietf:params:xml:ns:xmpp-sasl">` +
+			`<mechanism>PLAIN</mechanism></mechanisms></stream:features>`},
+		{"</auth>", `<success xmlns="urn:ietf:params:xml:ns:xmpp-sasl"/>`},
+		{"<stream:stream", header + `<bind xmlns="urn:ietf:params:xml:ns:xmpp-bind"/></stream:features>`},
+		{"</iq>", `<iq id="%s" type="result"><bind xmlns="urn:ietf:params:xml:ns:xmpp-bind">` +
+			`<jid>alice@xmpp.example.com/x</jid></bind></iq>`},
+	} {
+		var said string
+		for !strings.Contains(said, step.heard) || !strings.HasSuffix(said, ">") {
+			more, err := in.ReadString('>')
+			if err != nil {
+				return fmt.Errorf("waiting for %s: %w", step.heard, err)
+			}
+			said += more
+		}
+		if strings.Contains(step.answer, "%s") {
+			_, id, _ := strings.Cut(said, `id="`)
+			id, _, _ = strings.Cut(id, `"`)
+			step.answer = fmt.Sprintf(step.answer, id)
+			before()
+		}
+		if _, err := io.WriteString(conn, step.answer); err != nil {
+			return err
+		}
+	}
+	_, err := io.Copy(io.Discard, in)
+	return err
+}
+
+// A QR session that the phone ends while it ends here is ended once: who comes second finds nothing
+// to end, also not a login that has come since.
+func TestQRSessionEndsOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, err := New(Config{LicenseKey: "k", APIBaseURL: "https://api.example.com"})
+		require.NoError(t, err)
+		var told []ConnectionStatus
+		c.OnConnection(func(e ConnectionEvent) { told = append(told, e.Status) })
+		q := &QRLogin{client: c, ctx: c.life.begin(context.Background(), 0)}
+		c.qr, c.me = q, account{username: "alice", registered: true}
+		c.tell(ConnectionEvent{Status: StatusConnected})
+		c.loggedOut(q)
+		c.me = account{username: "bob", registered: true}
+		c.tell(ConnectionEvent{Status: StatusConnected})
+		// Whether the turn comes first or the news of the end is chance.
+		for range 100 {
+			c.loggedOut(q)
+		}
+		synctest.Wait()
+		want := []ConnectionStatus{StatusConnected, StatusLoggedOut, StatusDisconnected, StatusConnected}
+		require.Equal(t, want, told)
+		require.Equal(t, "bob", c.me.username)
+		require.NoError(t, c.Close())
+		synctest.Wait()
+	})
 }

@@ -56,6 +56,40 @@ func resumption(t *testing.T, connection *events[sdk.ConnectionEvent], n int) sd
 	})
 }
 
+// A login of somebody else while the client reconnects is a fresh one: neither does it ask for the
+// stream of who was there before, nor has it missed anything.
+func TestConnectOfAnotherUserTakesNoStream(t *testing.T) {
+	for _, transport := range []sdk.Transport{sdk.TransportWebSocket, sdk.TransportTCP} {
+		t.Run(string(transport), func(t *testing.T) {
+			t.Parallel()
+			srv, client, connection := resuming(t, transport, func(cfg *sdk.Config) {
+				// Nobody waits for that: Connect comes first.
+				cfg.Reconnect = sdk.ReconnectPolicy{MinDelay: 10000 * time.Hour, MaxDelay: 10000 * time.Hour}
+			})
+			_, bob := register(t, srv.Config(), "bob")
+			var told []any
+			client.OnMissed(func(e sdk.MissedEvent) { told = append(told, e) })
+			client.OnConnection(func(e sdk.ConnectionEvent) { told = append(told, e.Status, e.Resumed) })
+			srv.DropConnections()
+			connection.until(t, hasStatus(sdk.StatusReconnecting))
+			connect(t, client, bob)
+			profiles := collect(client.OnUserProfile)
+			_, err := client.GetUserProfile(t.Context(), "bob")
+			require.NoError(t, err)
+			// What was told before has reached the listeners when this has.
+			profiles.until(t, func(p sdk.Profile) bool { return p.UserID == "bob" })
+			require.Equal(t, []any{
+				sdk.StatusDisconnected, false, sdk.StatusReconnecting, false,
+				sdk.StatusDisconnected, false, sdk.StatusConnected, false,
+			}, told)
+			require.Len(t, srv.Resources("bob"), 1)
+			jid, err := client.GetCurrentUserJID()
+			require.NoError(t, err)
+			require.Equal(t, "bob@"+srv.Domain(), jid.Data)
+		})
+	}
+}
+
 func TestResume(t *testing.T) {
 	for _, transport := range []sdk.Transport{sdk.TransportWebSocket, sdk.TransportTCP} {
 		t.Run(string(transport), func(t *testing.T) {

@@ -256,6 +256,28 @@ func TestPutPart(t *testing.T) {
 	require.ErrorIs(t, err, ErrInsecure)
 }
 
+// A transport may read a request body for longer than the request takes. When PutPart has returned
+// it reads nothing of the part any more: the caller has filled the buffer anew by then.
+func TestPartIsNotReadAfterItsReturn(t *testing.T) {
+	var body io.ReadCloser
+	service := roundTrip(func(r *http.Request) (*http.Response, error) {
+		body = r.Body
+		stored := reply("")
+		stored.Header.Set("ETag", `"e"`)
+		return stored, nil
+	})
+	c := connect(t, "http://service.example", func(cfg *Config) { cfg.HTTPClient = &http.Client{Transport: service} })
+	buffer := make([]byte, 16)
+	// Once would show it only where another goroutine is slow.
+	for range 200 {
+		_, err := c.PutPart(t.Context(), "http://storage.example/part", []byte("the first part"), "")
+		n, late := body.Read(buffer)
+		require.NoError(t, err)
+		require.Zero(t, n, "%s", buffer[:n])
+		require.Error(t, late)
+	}
+}
+
 func TestStartUpload(t *testing.T) {
 	for data, status := range map[string]int{
 		`{"uploadUrls":["https://a"],"fileToken":"t"}`:             0,

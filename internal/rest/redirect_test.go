@@ -62,6 +62,30 @@ func TestRedirectsAndTheToken(t *testing.T) {
 	require.Equal(t, 3+maxRedirects, home.count("GET /contacts/vcard"))
 }
 
+// What a stranger sends back to the service stays without the token, also when the service sends it
+// on: from there on each hop is at home.
+func TestTokenIsNotGivenBack(t *testing.T) {
+	var back string
+	stranger := serve(t, handlers{"GET /away": redirect(302, &back)})
+	away, onward := stranger.URL+"/away", "/onward"
+	home := serve(t, handlers{
+		"POST /login":         answer(200, loginOK),
+		"GET /contacts/vcard": redirect(302, &away),
+		"GET /back":           redirect(307, &onward),
+		"GET /onward":         answer(200, `{"status":200,"data":{"userId":"b"}}`),
+	})
+	back = home.URL + "/back"
+	c := connect(t, home.URL)
+	c.login(t)
+	_, err := c.Profile(t.Context(), "bob")
+	require.NoError(t, err)
+	require.Equal(t, "tok-1", home.header("GET /contacts/vcard").Get("Authorization"))
+	for _, path := range []string{"GET /back", "GET /onward"} {
+		require.Equal(t, 1, home.count(path), path)
+		require.NotContains(t, home.header(path), "Authorization", path)
+	}
+}
+
 func TestRedirectKeepsBodiesHome(t *testing.T) {
 	stranger := serve(t, handlers{})
 	var to string

@@ -247,6 +247,60 @@ func TestLoginDuringRelogin(t *testing.T) {
 	require.Equal(t, "bob-1", c.session.token)
 }
 
+// A service that answers the login of an account that has been left, although nobody waits for it
+// any more: the token goes nowhere, and no request of the next account carries it.
+func TestLateTokenOfAnAccountThatWasLeft(t *testing.T) {
+	for name, leave := range map[string]func(testClient) error{
+		"forgotten": func(c testClient) error { c.Forget(); return nil },
+		"replaced":  func(c testClient) error { return c.Login(context.Background(), "bob", "p", "p") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var sent []string
+			entered, release := make(chan struct{}), make(chan struct{})
+			logins := 0
+			// It is deaf to the end of its context, as a transport may be that has its answer.
+			service := roundTrip(func(r *http.Request) (*http.Response, error) {
+				if r.URL.Path != "/login" {
+					sent = append(sent, r.Header.Get("Authorization"))
+					return reply(expiredJSON), nil
+				}
+				logins++
+				body, err := io.ReadAll(r.Body)
+				switch {
+				case err != nil:
+					return nil, err
+				case strings.Contains(string(body), `"bob"`):
+					return reply(`{"status":200,"data":{"token":"bob-1"}}`), nil
+				case logins == 1:
+					return reply(loginOK), nil
+				}
+				close(entered)
+				<-release
+				return reply(`{"status":200,"data":{"token":"late"}}`), nil
+			})
+			c := connect(t, "http://service.example", func(cfg *Config) { cfg.HTTPClient = &http.Client{Transport: service} })
+			c.login(t)
+			first := make(chan error, 1)
+			go func() { first <- c.Feedback(t.Context(), "a", "b") }() // ends when the account is left
+			<-entered
+			require.NoError(t, leave(c))
+			want := c.current(true).token
+			close(release)
+			require.Equal(t, 401, fail(t, <-first).Status)
+			c.shared.Wait()
+			require.Equal(t, want, c.current(true).token)
+			c.ForgetPassword("bob")
+			require.Equal(t, 401, fail(t, c.Feedback(t.Context(), "a", "b")).Status)
+			require.Equal(t, []string{"tok-1", want}, sent)
+		})
+	}
+}
+
+// reply is an answer without a connection.
+func reply(body string) *http.Response {
+	return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(body)), Header: http.Header{}}
+}
+
 // What was asked as one account must not be repeated as the one that logged in
 // while the refusal was on its way: it could be the deletion.
 func TestNeverRepeatedAsAnother(t *testing.T) {

@@ -605,6 +605,31 @@ func TestTellingLater(t *testing.T) {
 	}
 }
 
+// What the server was told with the resumption counts as told: the next answer waits like any
+// other.
+func TestResumptionTells(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := pipeServer(t, func(p *peer) {
+			p.authenticated(smFeatures)
+			p.expect(fmt.Sprintf(`<resume h="%d" previd="one" xmlns="urn:xmpp:sm:3"/>`, tellEvery))
+			p.send(`<resumed h="0" previd="one" xmlns="urn:xmpp:sm:3"/>`)
+			p.expect(request)
+			start := time.Now()
+			p.send(request)
+			p.send(online)
+			p.expect(fmt.Sprintf(`<a h="%d" xmlns="urn:xmpp:sm:3"/>`, tellEvery+1))
+			if took := time.Since(start); took != tellDelay {
+				p.fail("told after %s, not %s", took, tellDelay)
+			}
+		})
+		lost := management{counting: true, enabled: true, id: "one", received: tellEvery}
+		cfg.Resume, cfg.Handle = &Resumption{m: lost, jid: JID{"alice", testDomain, "x"}}, func(Event) {}
+		c := dial(t, cfg)
+		require.NoError(t, c.Start(t.Context()))
+		require.ErrorContains(t, <-c.served, "EOF")
+	})
+}
+
 // The server learns what has arrived before the stream ends (XEP-0198 7).
 func TestAckBeforeClose(t *testing.T) {
 	still(t, func(t *testing.T) {
