@@ -61,8 +61,11 @@ func (c *Client) SendFeedback(ctx context.Context, title, description string) (R
 	})
 }
 
-// DeleteMyAccount deletes the account that is logged in, for good (protocol.md 5.9). The session ends and
-// nothing reconnects; other users are told by OnUserDeleted. feedback may be empty.
+// DeleteMyAccount deletes the account that is logged in, for good (protocol.md 5.9). The session
+// ends and nothing reconnects; other users are told by OnUserDeleted. feedback may be empty.
+//
+// By its documentation the service deletes profile, login, messages and their media, and takes the
+// user out of all groups. Register with the same identifier then makes a new account.
 //
 // Errors: 400 ErrInvalidArgument when reason is empty, or a text is not UTF-8; 400 ErrNotRegistered; the service's status and text; 599 ErrNetwork.
 func (c *Client) DeleteMyAccount(ctx context.Context, reason, feedback string) (Result[None], error) {

@@ -30,8 +30,9 @@ type registerOptions struct {
 	metadata map[string]any
 }
 
-// ForceRegister says what happens when the user has as many sessions as the plan allows: true (the
-// default) ends an old one, false fails with ErrMaxSessions.
+// ForceRegister says what happens when the user has as many sessions as the plan allows, 4 devices
+// by the service's documentation: true (the default) ends an old one, false fails with
+// ErrMaxSessions.
 func ForceRegister(force bool) RegisterOption {
 	return func(o *registerOptions) { o.force = force }
 }
@@ -42,8 +43,9 @@ func RegisterMetadata(m map[string]any) RegisterOption {
 	return func(o *registerOptions) { o.metadata = m }
 }
 
-// Register creates the user userIdentifier (lowercase letters, digits, - and _), or finds it
-// again, and answers its credentials (protocol.md 3). It does not connect.
+// Register creates the user userIdentifier (lowercase letters, digits, - and _; the service
+// documents 191 of them at most), or finds it again, and answers its credentials (protocol.md 3).
+// It does not connect. An account that was deleted is not found again: there is a new one.
 //
 // Errors: 400 ErrInvalidArgument for a bad identifier or bad metadata; 403 ErrBlockedByAdmin; 405
 // ErrMaxSessions, also 403 where the text speaks of sessions; the status and text of the service,

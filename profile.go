@@ -36,12 +36,19 @@ type Profile struct {
 }
 
 // ProfileUpdate is a whole profile: SetUserProfile replaces all of it, so fill in what shall stay.
+// The limits are those that the service documents. It decides what becomes of more: they are not
+// checked here, but sdktest refuses it.
 type ProfileUpdate struct {
-	Name         string // the name that is shown
-	Image        Image  // ImageURL, ImageOf, ImageFile or ImageReader; the zero value: no picture
-	Status       string // a line of text
-	MobileNumber string // not checked
-	Email        string // required
+	// Name is the name that is shown, at most 30 characters.
+	Name string
+	// Image is ImageURL, ImageOf, ImageFile or ImageReader; the zero value: no picture.
+	Image Image
+	// Status is a line of text.
+	Status string
+	// MobileNumber has at most 15 characters; which ones is not checked.
+	MobileNumber string
+	// Email is required.
+	Email string
 }
 
 // Image is a profile picture: ImageURL, ImageOf, ImageFile or ImageReader. The zero value is no picture.
@@ -56,7 +63,8 @@ type picture struct {
 	close func() error
 }
 
-// ImageURL is a picture that the service need not store: a URL, or the token of an earlier upload. It is the thumbnail, too.
+// ImageURL is a picture that the service need not store: a URL of at most 2,048 characters, or the
+// token of an earlier upload. It is the thumbnail, too.
 func ImageURL(url string) Image {
 	return Image{stored: ProfileImage{FileToken: url, FileTokenThumb: url}}
 }
@@ -67,8 +75,8 @@ func ImageOf(p Profile) Image {
 	return Image{stored: ProfileImage{FileToken: p.Image, FileTokenThumb: p.ThumbImage}}
 }
 
-// ImageFile is a picture that SetUserProfile reads from a file and uploads. It is opened then, and under its context: a
-// mount that hangs does not hold up SetUserProfile, only a goroutine until the mount answers. Only a regular file is read.
+// ImageFile is a picture, a PNG or a JPEG, that SetUserProfile reads from a file and uploads. It is opened then, and under its
+// context: a mount that hangs does not hold up SetUserProfile, only a goroutine until the mount answers. Only a regular file is read.
 func ImageFile(path string) Image {
 	return Image{open: func() (picture, error) {
 		info, err := os.Stat(path) // first: to open a named pipe waits for whoever writes to it
@@ -91,9 +99,9 @@ func ImageFile(path string) Image {
 	}}
 }
 
-// ImageReader is a picture of size bytes that SetUserProfile reads from r and uploads under name. An
-// empty contentType is told from the content. When r is an io.Seeker the upload can be
-// repeated after an expired token.
+// ImageReader is a picture of size bytes, a PNG or a JPEG, that SetUserProfile reads from r and
+// uploads under name. An empty contentType is told from the content. When r is an io.Seeker the
+// upload can be repeated after an expired token.
 func ImageReader(name, contentType string, r io.Reader, size int64) Image {
 	return Image{open: func() (picture, error) {
 		if r == nil || size < 0 {
@@ -178,8 +186,11 @@ func (c *Client) profileIV(me account) string {
 }
 
 // SetUserProfile replaces the own profile (protocol.md 5.2): a field that is empty is empty
-// afterwards. A picture from a file or a reader is uploaded first, never encrypted; unless it has a token then, the profile
-// stays as it is. The service pushes the new profile to contacts and to the own devices: OnUserProfile.
+// afterwards. A picture from a file or a reader is uploaded first, never encrypted; unless
+// it has a token then, the profile stays as it is. The service pushes the new profile: OnUserProfile tells it to the own devices and to contacts, who by the
+// service's documentation are those with whom a message was exchanged (protocol.md 6.2).
+//
+// The service documents limits, see ProfileUpdate, and png, jpeg and jpg as the types of a picture.
 //
 // Errors: 400 ErrInvalidArgument for a missing or malformed Email, for text that is not UTF-8, for control characters in
 // Status or in a picture's URL, for a picture that cannot be read, and for a profile that takes more than 1 MiB on the
@@ -329,7 +340,11 @@ func (l LastSeen) Time(now time.Time) time.Time {
 	return now.Add(-time.Duration(min(l.Seconds, most)) * time.Second)
 }
 
-// GetLastSeen asks when the user was last active (protocol.md 5.3, XEP-0012).
+// GetLastSeen asks when the user was last active (protocol.md 5.3, XEP-0012). Users of the mobile
+// apps can hide that ("hide last seen"): the answer is then not available to others. In which form
+// the service says so is not documented, so expect an error or a number that means nothing. The
+// service's own apps do not ask about users who are deleted, blocked by the administrator, or
+// blocked either way.
 //
 // Errors: 400 ErrInvalidArgument unless userJID is a user's bare JID; 400 ErrNotRegistered; 500 ErrNotConnected;
 // 500 "Request Failed" with a Condition, e.g. "forbidden" when that user has blocked this one.

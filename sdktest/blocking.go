@@ -29,7 +29,8 @@ func (st *stream) changeBlocklist(iq, q *element) (reply *element, after func())
 		jids = append(jids, jid)
 	}
 	s := st.srv
-	if slices.Contains(jids, s.jid(st.user)) { // as the sibling over REST does
+	// As the service's sibling over REST does.
+	if slices.Contains(jids, s.jid(st.user)) {
 		return iqError(iq, "cancel", "not-allowed", "Blocking/Unblocking of self account is not allowed"), nil
 	}
 	if q.name.Local == "unblock" {
@@ -78,10 +79,7 @@ func (h *hub) unblocked(user string, q *element, removed []string) {
 		if !local || other == "" || !h.related(user, other) {
 			continue
 		}
-		for _, mine := range h.online(user) {
-			h.present(mine, mine.available, other)
-			h.showTo(other, mine)
-		}
+		h.introduce(user, other)
 	}
 }
 

@@ -108,7 +108,7 @@ func (c *control) offered() []string {
 func (s *Server) ExpireTokens() { s.store.expireTokens() }
 
 // BlockByAdmin blocks or frees a user (id or JID) as an administrator would: the
-// user can't log in any more (403), and everybody is told (protocol.md 6.4). A
+// user can't log in any more (403), and the user and the contacts are told (protocol.md 6.4). A
 // connection that is open stays open: ending it is left to the client.
 func (s *Server) BlockByAdmin(user string, blocked bool) {
 	id := localpart(user)
@@ -119,7 +119,8 @@ func (s *Server) BlockByAdmin(user string, blocked bool) {
 	if blocked {
 		status = "1"
 	}
-	s.hub.announce(id, el("", "admin_block", "block_status", status, "chat_type", "chat", "jid", s.jid(id)))
+	told := el("", "admin_block", "block_status", status, "chat_type", "chat", "jid", s.jid(id))
+	s.hub.announce(s.hub.audience(id), told)
 }
 
 // SetProfile gives a user (id or JID) another profile, as the user's own app
@@ -151,6 +152,9 @@ func (s *Server) setProfile(ctx context.Context, id string, p Profile) error {
 		{"status", p.Status},
 	} {
 		card.add(el("", field.name).txt(field.text))
+	}
+	if text := s.overLimit(id, card); text != "" {
+		return errors.New(text)
 	}
 	if len(card.String()) > maxStanza {
 		return errors.New("the profile is too big for a stanza")

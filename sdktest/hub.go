@@ -117,7 +117,7 @@ func (h *hub) online(user string) []*stream {
 
 // related reports whether presence and pushes pass between two users.
 func (h *hub) related(a, b string) bool {
-	return a != b && !h.srv.opts.NoContacts && !h.blockedEither(a, b)
+	return h.contacts(a, b) && !h.blockedEither(a, b)
 }
 
 func (h *hub) blockedEither(a, b string) bool {
@@ -136,16 +136,26 @@ func (h *hub) others(user string) []string {
 	return out
 }
 
-// announce sends a message from the service with that child to everybody who is
-// connected: what the service tells of its own accord (protocol.md 6.4).
-// NoContacts and blocks do not matter here.
-func (h *hub) announce(about string, child *element) {
+// audience are those who are connected and hear of what happens to a user: the user and the
+// contacts, blocks or not.
+func (h *hub) audience(about string) []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	var users []string
 	for user := range h.streams {
-		if h.srv.opts.NoContacts && user != about {
-			continue
+		if user == about || h.contacts(user, about) {
+			users = append(users, user)
 		}
+	}
+	return users
+}
+
+// announce sends users a message from the service with that child: what the service tells of its
+// own accord (protocol.md 6.4).
+func (h *hub) announce(users []string, child *element) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, user := range users {
 		h.notify(user, child)
 	}
 }

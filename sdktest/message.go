@@ -42,6 +42,9 @@ func (h *hub) message(st *stream, m *element) {
 		t.send(out.String())
 	}
 	h.carbons(st, user, targets, out)
+	if m.child("body") != nil {
+		h.acquaint(st.user, user)
+	}
 }
 
 // targets are the streams that a message to user, or to one resource of user, reaches.

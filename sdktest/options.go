@@ -27,7 +27,16 @@ type Options struct {
 	Domain     string // domain of all JIDs; default "xmpp.mirrorfly.test"
 	LicenseKey string // the one key that is accepted; default "sdktest-license-key"
 	Trial      bool   // trial (sandbox) licence: passwords travel as they are (protocol.md 4.2)
-	NoContacts bool   // nobody is anybody's contact: no presence and no profile pushes between users
+
+	// NoContacts: nobody is anybody's contact, and so there is no presence and no profile push
+	// between users, and only the user hears of a deletion or of the administrator. Without it and
+	// ContactsByMessage everybody is everybody's contact.
+	NoContacts bool
+	// ContactsByMessage: only those who have exchanged a message are contacts, as the service
+	// documents it for presence and profile pushes (protocol.md 6.1, 6.2). One message that was
+	// delivered, in either direction and with a body, makes them contacts for good; see
+	// MakeContacts.
+	ContactsByMessage bool
 
 	// XMPP is a real XMPP server to front: the REST half then keeps its accounts
 	// there and no XMPP is served from here. Needs Trial.
@@ -66,6 +75,9 @@ const (
 
 // withDefaults returns o completed, or what is wrong with it.
 func (o Options) withDefaults() (Options, error) {
+	if o.NoContacts && o.ContactsByMessage {
+		return o, errors.New("NoContacts and ContactsByMessage exclude each other")
+	}
 	if o.XMPP != nil {
 		if err := o.XMPP.validate(); err != nil {
 			return o, err

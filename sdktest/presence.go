@@ -2,8 +2,8 @@ package sdktest
 
 import "strings"
 
-// presence takes a presence stanza (RFC 6121 4). Everybody is everybody's
-// contact, so there are no subscriptions to look at.
+// presence takes a presence stanza (RFC 6121 4). Who is a contact is the service's business
+// (contacts), so there are no subscriptions to look at.
 func (h *hub) presence(st *stream, p *element) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -81,11 +81,11 @@ func (b registerBody) validate(key string) (reply, bool) {
 	switch {
 	case b.LicenseKey != key:
 		return refuse(http.StatusBadRequest, invalidKey), false
-	case b.UserIdentifier == "" || len(b.UserIdentifier) > 255 || strings.Trim(b.UserIdentifier, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "":
+	case b.UserIdentifier == "" || len(b.UserIdentifier) > maxIdentifier || strings.Trim(b.UserIdentifier, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "":
 		return refuse(http.StatusBadRequest, "userIdentifier is not valid or required"), false
 	case b.DeviceType == "" || b.DeviceID == "":
 		return refuse(http.StatusBadRequest, "deviceType and deviceId are required"), false
-	case len(b.MetaData) > 3:
+	case len(b.MetaData) > maxMetadata:
 		return refuse(http.StatusBadRequest, "metaData has more than three entries"), false
 	}
 	for _, v := range b.MetaData {
@@ -255,6 +255,8 @@ func (s *Server) deleteMyAccount(c *call) reply {
 			return refuse(http.StatusInternalServerError, err.Error())
 		}
 	}
+	// Before it is forgotten who they are.
+	audience := s.hub.audience(c.user)
 	if !s.store.remove(c.user, b.Reason, b.Feedback) {
 		return refuse(http.StatusBadRequest, "User not found")
 	}
@@ -263,7 +265,7 @@ func (s *Server) deleteMyAccount(c *call) reply {
 	}
 	s.media.drop(func(u *upload) bool { return u.Owner == c.user })
 	s.signal.forgetUser(c.user)
-	s.hub.announce(c.user, el("", "user_deleted", "user", s.jid(c.user)))
+	s.hub.announce(audience, el("", "user_deleted", "user", s.jid(c.user)))
 	s.hub.expel(c.user, "conflict", "User removed")
 	return ok(nil)
 }

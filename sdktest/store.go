@@ -50,15 +50,16 @@ type state struct {
 
 // account is one registered user; the key is the user id, which is the identifier.
 type account struct {
-	Password       string         `json:"password"`
-	Created        time.Time      `json:"created"`
-	LastSeen       time.Time      `json:"lastSeen"`
-	VCard          string         `json:"vCard,omitempty"` // XML as it was set
-	ProfileUpdated bool           `json:"profileUpdated,omitempty"`
-	AdminBlocked   bool           `json:"adminBlocked,omitempty"`
-	Blocked        []string       `json:"blocked,omitempty"` // bare JIDs, oldest first
-	Metadata       map[string]any `json:"metadata,omitempty"`
-	Sessions       []string       `json:"sessions,omitempty"` // ids of registrations not logged out, oldest first
+	Password       string          `json:"password"`
+	Created        time.Time       `json:"created"`
+	LastSeen       time.Time       `json:"lastSeen"`
+	VCard          string          `json:"vCard,omitempty"` // XML as it was set
+	ProfileUpdated bool            `json:"profileUpdated,omitempty"`
+	AdminBlocked   bool            `json:"adminBlocked,omitempty"`
+	Blocked        []string        `json:"blocked,omitempty"`  // bare JIDs, oldest first
+	Contacts       map[string]bool `json:"contacts,omitempty"` // ids of those with whom a message was exchanged
+	Metadata       map[string]any  `json:"metadata,omitempty"`
+	Sessions       []string        `json:"sessions,omitempty"` // ids of registrations not logged out, oldest first
 }
 
 // token is a REST authorization.
@@ -276,7 +277,7 @@ func (st *store) view(id string) (account, bool) {
 		return account{}, false
 	}
 	c := *a
-	c.Blocked, c.Sessions, c.Metadata = slices.Clone(a.Blocked), nil, nil
+	c.Blocked, c.Contacts, c.Sessions, c.Metadata = slices.Clone(a.Blocked), nil, nil, nil
 	return c, true
 }
 
@@ -333,8 +334,12 @@ func (st *store) remove(id, reason, feedback string) bool {
 	}
 	jid := id + "@" + st.domain
 	for other, a := range st.state.Accounts {
-		if i := slices.Index(a.Blocked, jid); i >= 0 {
+		i := slices.Index(a.Blocked, jid)
+		if i >= 0 {
 			a.Blocked = slices.Delete(a.Blocked, i, i+1)
+		}
+		if i >= 0 || a.Contacts[id] {
+			delete(a.Contacts, id)
 			st.keep(inAccounts, other, a)
 		}
 	}

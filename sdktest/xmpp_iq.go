@@ -152,6 +152,9 @@ func (st *stream) askAccount(iq, q *element, get bool) (reply *element, after fu
 	case q.is(nsVCard, "vCard") && get:
 		return iqResult(iq, storedVCard(a)), nil
 	case q.is(nsVCard, "vCard"):
+		if text := s.overLimit(st.user, q); text != "" {
+			return iqError(iq, "modify", "not-acceptable", text), nil
+		}
 		if !s.store.setVCard(st.user, q.String()) {
 			return iqError(iq, "cancel", "item-not-found", ""), nil
 		}
@@ -193,12 +196,9 @@ func (st *stream) activities(iq, q *element, get bool) (reply *element, after fu
 // roster lists the contacts with their profiles (protocol.md 6.5).
 func (s *Server) roster(user string) *element {
 	q := el(nsRoster, "query", "contact_permission", "1")
-	if s.opts.NoContacts {
-		return q
-	}
 	for _, id := range s.store.ids() {
 		a, exists := s.store.view(id)
-		if id == user || !exists {
+		if !exists || !s.hub.contacts(user, id) {
 			continue
 		}
 		card := el(nsVCard, "vCard")

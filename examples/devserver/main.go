@@ -57,6 +57,14 @@ func parse(args []string, stderr io.Writer) (s settings, err error) {
 	fs.BoolVar(&o.Trial, "trial", true, "trial licence; -trial=false for a licensed one")
 	fs.StringVar(&s.caOut, "ca-out", "", "`file` to write the certificate authority to (PEM)")
 	fs.StringVar(&o.DataDir, "data", "", "`directory` that keeps accounts and media across restarts")
+	fs.Func("contacts", "`who` gets presence and profile pushes of whom: all (default); messages, those who "+
+		"have exchanged one, as the service documents it; or none", func(who string) error {
+		o.NoContacts, o.ContactsByMessage = who == "none", who == "messages"
+		if who != "all" && !o.NoContacts && !o.ContactsByMessage {
+			return errors.New("it is all, messages or none")
+		}
+		return nil
+	})
 	fs.TextVar(&s.page, "page", audienceLocal, "`who` may open the page: local (this machine), all or none")
 	switch err := fs.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):

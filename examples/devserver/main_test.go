@@ -83,7 +83,7 @@ func TestBinary(t *testing.T) {
 }
 
 func TestArguments(t *testing.T) {
-	for _, args := range [][]string{{"-nonsense"}, {"-trial=maybe"}, {"-page=everybody"}, {"extra"}} {
+	for _, args := range [][]string{{"-nonsense"}, {"-trial=maybe"}, {"-page=everybody"}, {"-contacts=some"}, {"extra"}} {
 		var stderr bytes.Buffer
 		require.ErrorIs(t, run(t.Context(), args, io.Discard, &stderr), errUsage, args)
 		require.NotEmpty(t, stderr.String())

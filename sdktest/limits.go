@@ -1,0 +1,49 @@
+package sdktest
+
+import (
+	"fmt"
+	"path"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/mirrorfly-go/sdk/internal/seal"
+)
+
+// The limits that the service documents (protocol.md 3, 5.2), in characters. It does not say what
+// it answers to more; here it is a refusal that names the field.
+const (
+	maxIdentifier = 191
+	maxMetadata   = 3
+	maxNickName   = 30
+	maxMobile     = 15
+	maxPictureURL = 2048
+)
+
+// overLimit says which field of a vCard is too long; empty: none.
+func (s *Server) overLimit(id string, card *element) string {
+	_, iv := s.store.ivs()
+	sealed := func(name string) string { return seal.Open(childText(card, name), id, iv) }
+	for _, field := range []struct {
+		name, text string
+		most       int
+	}{
+		{"nickName", sealed("nickName"), maxNickName},
+		{"mobileNumber", sealed("mobileNumber"), maxMobile},
+		{"image", childText(card, "image"), maxPictureURL},
+		{"thumbImage", childText(card, "thumbImage"), maxPictureURL},
+	} {
+		if utf8.RuneCountInString(field.text) > field.most {
+			return fmt.Sprintf("%s has more than %d characters", field.name, field.most)
+		}
+	}
+	return ""
+}
+
+// isProfilePicture reports whether a file is a PNG or a JPEG, by its name or by its content type.
+func isProfilePicture(name, contentType string) bool {
+	switch strings.ToLower(path.Ext(name)) {
+	case ".png", ".jpg", ".jpeg":
+		return true
+	}
+	return contentType == "image/png" || contentType == "image/jpeg"
+}
