@@ -13,26 +13,28 @@ type BlockedUser struct {
 	JID string `json:"jid"` // bare JID
 }
 
-// BlockUser stops all messages, presence and profiles between this user and userJID (protocol.md 5.4, XEP-0191). OnBlock
-// tells it on every device. Only conversations between two are blocked, not groups.
+// BlockUser stops all messages, presence and profiles between this user and userJID (protocol.md
+// 5.4, XEP-0191). OnBlock tells it on every device. Only conversations between two are blocked, not
+// groups.
 //
-// The blocked user is told: OnPresence with "unavailable", then OnBlock. From then on a blocked user cannot write to this
-// one, and does not see this user's information: so much the service documents. What GetUserProfile and GetLastSeen answer
-// a blocked user, it does not; from sdktest come a profile with nothing but the ids, and the Condition "service-unavailable".
+// The blocked user is told: OnPresence with "unavailable", then OnBlock. From then on a blocked
+// user cannot write to this one, and does not see this user's information: so much the service
+// documents. What GetUserProfile and GetLastSeen answer a blocked user, it does not; from sdktest
+// come a profile with nothing but the ids, and the Condition "service-unavailable".
 //
-// Blocking somebody who is blocked changes nothing: XMPP servers answer with success (XEP-0191), and where the service
-// refuses with a text that says so, as it does for the same call over REST, that counts as success (protocol.md 13). A
-// refusal in other words is an error.
+// Blocking somebody who is blocked changes nothing: XMPP servers answer with success (XEP-0191),
+// and where the service refuses with a text that says so, as it does for the same call over REST,
+// that counts as success (protocol.md 13). A refusal in other words is an error.
 //
-// Errors: 403 ErrFeatureUnavailable, checked before the argument; 400 ErrInvalidArgument unless userJID is a user's
-// bare JID; 400 ErrNotRegistered; 500 ErrNotConnected; 500 "Request Failed" with a Condition, for
-// oneself, too.
+// Errors: 403 ErrFeatureUnavailable, checked before the argument; 400 ErrInvalidArgument unless
+// userJID is a user's bare JID; 400 ErrNotRegistered; 500 ErrNotConnected; 500 "Request Failed"
+// with a Condition, for oneself, too.
 func (c *Client) BlockUser(ctx context.Context, userJID string) (Result[None], error) {
 	return c.setBlocked(ctx, "BlockUser", userJID, (*xmpp.Session).Block)
 }
 
-// UnblockUser takes BlockUser back. Its errors are the same, and unblocking somebody who is not blocked is treated like
-// blocking somebody twice.
+// UnblockUser takes BlockUser back. Its errors are the same, and unblocking somebody who is not
+// blocked is treated like blocking somebody twice.
 func (c *Client) UnblockUser(ctx context.Context, userJID string) (Result[None], error) {
 	return c.setBlocked(ctx, "UnblockUser", userJID, (*xmpp.Session).Unblock)
 }

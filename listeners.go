@@ -96,17 +96,20 @@ func (l *listeners) init(cfg *Config) {
 
 // What goes first when more events wait than the queue holds, from the first to the last.
 const (
-	rankPresence   dispatch.Rank = iota
-	rankProfile                  // can be read again
-	rankState                    // blocks, deletions, the administrator
-	rankConnection               // and what was missed: what a program acts on
+	rankPresence dispatch.Rank = iota
+	rankProfile
+	// rankState: blocks, deletions, the administrator.
+	rankState
+	// rankConnection: changes of the connection, and what was missed.
+	rankConnection
 )
 
 // event is anything that listeners are told.
 type event interface{ weight() dispatch.Weight }
 
+// The texts of Err are short.
 func (e ConnectionEvent) weight() dispatch.Weight {
-	return weigh(rankConnection, string(e.Status), e.Message) // the texts of Err are short
+	return weigh(rankConnection, string(e.Status), e.Message)
 }
 
 func (e MissedEvent) weight() dispatch.Weight      { return weigh(rankConnection) }
@@ -116,13 +119,15 @@ func (e UserDeletedEvent) weight() dispatch.Weight { return weigh(rankState, e.U
 func (e AdminBlockEvent) weight() dispatch.Weight  { return weigh(rankState, e.JID, string(e.ChatType)) }
 
 func (p Profile) weight() dispatch.Weight {
-	return weigh(rankProfile, p.UserID, p.UserJID, p.FromUser, p.NickName, p.Email, p.MobileNumber, p.Status, p.Image, p.ThumbImage)
+	return weigh(rankProfile, p.UserID, p.UserJID, p.FromUser, p.NickName, p.Email, p.MobileNumber,
+		p.Status, p.Image, p.ThumbImage)
 }
 
+// weigh needs no more than 32 bits: a stanza has 1 MiB at most, an answer 4 MiB.
 func weigh(rank dispatch.Rank, texts ...string) dispatch.Weight {
 	w := dispatch.Weight{Rank: rank}
 	for _, text := range texts {
-		w.Bytes += int32(len(text)) // a stanza has 1 MiB at most, an answer 4 MiB
+		w.Bytes += int32(len(text))
 	}
 	return w
 }
@@ -135,25 +140,28 @@ func emitPaced[E event](to *dispatch.Listeners[E], e E) { to.EmitPaced(e, e.weig
 
 // OnConnection calls f for every change of the connection, in order.
 //
-// This and what follows holds for every On method: listeners run one at a time, in
-// the order of the events, never in a goroutine that the library needs. A listener may call
-// any method of the Client, also Close, and may stop itself. While it runs later events wait, at most 1,024 and at most
-// 16 MiB of their texts. What comes when the queue is full is left in the connection for up to 100 ms, so that listeners
-// which free half of the queue in that time lose nothing of a burst. Then events are dropped and told to OnMissed:
-// presence first, then profiles, then blocks and deletions, and of each kind the oldest; connection events go last.
-// A panic in a listener is logged and ends nothing else. The returned function removes the listener. When it has returned no call comes any more,
-// but one that was just about to start.
+// This and what follows holds for every On method: listeners run one at a time, in the order of the
+// events, never in a goroutine that the library needs. A listener may call any method of the
+// Client, also Close, and may stop itself. While it runs later events wait, at most 1,024 and at
+// most 16 MiB of their texts. What comes when the queue is full is left in the connection for up to
+// 100 ms, so that listeners which free half of the queue in that time lose nothing of a burst. Then
+// events are dropped and told to OnMissed: presence first, then profiles, then blocks and
+// deletions, and of each kind the oldest; connection events go last. A panic in a listener is
+// logged and ends nothing else. The returned function removes the listener. When it has returned no
+// call comes any more, but one that was just about to start.
 func (c *Client) OnConnection(f func(ConnectionEvent)) (stop func()) {
 	return c.listeners.connection.Add(f)
 }
 
 // OnUserProfile calls f when a contact's or the own profile has changed, and with what
-// GetUserProfile has read (protocol.md 5.1, 6.2).
+// GetUserProfile has read (protocol.md 5.1, 6.2). By the service's documentation contacts are those
+// with whom a message was exchanged: of others read the profile.
 func (c *Client) OnUserProfile(f func(Profile)) (stop func()) {
 	return c.listeners.userProfile.Add(f)
 }
 
-// OnPresence calls f when another user comes or goes (protocol.md 6.1). The own presence is not told.
+// OnPresence calls f when a contact comes or goes (protocol.md 6.1), which is who has exchanged a
+// message with this user, as with OnUserProfile. The own presence is not told.
 func (c *Client) OnPresence(f func(PresenceEvent)) (stop func()) {
 	return c.listeners.presence.Add(f)
 }

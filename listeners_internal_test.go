@@ -55,7 +55,8 @@ func TestEventAllocations(t *testing.T) {
 	}
 }
 
-// The queue counts each text that an event holds, and what goes first is in the order that OnConnection promises.
+// The queue counts each text that an event holds, and what goes first is in the order that
+// OnConnection promises.
 func TestWeightsCountEveryText(t *testing.T) {
 	for _, c := range []struct {
 		event event

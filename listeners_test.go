@@ -84,8 +84,8 @@ func TestStuckListener(t *testing.T) {
 	close(release)
 }
 
-// Behind a listener that is stuck the memory of the program does not grow with what others push: large profiles, of which
-// the queue could hold as many as small ones.
+// Behind a listener that is stuck the memory of the program does not grow with what others push:
+// large profiles, of which the queue could hold as many as small ones.
 func TestStuckListenerAndLargeProfiles(t *testing.T) {
 	const pushes, size = 32, 1000 << 10
 	srv := sdktest.New(t)

@@ -204,7 +204,8 @@ func TestRanks(t *testing.T) {
 	})
 }
 
-// A few large events fill the queue as many small ones do, and what they leave free can be used again.
+// A few large events fill the queue as many small ones do, and what they leave free can be used
+// again.
 func TestBytesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const mib = 1 << 20
@@ -216,8 +217,9 @@ func TestBytesAreBounded(t *testing.T) {
 		numbers.Add(func(n int) { <-release; got = append(got, n) })
 		for range 2 {
 			got, lost = nil, 0
-			numbers.Emit(-1, Weight{Bytes: mib}) // it is with the listener
+			numbers.Emit(-1, Weight{Bytes: mib})
 			synctest.Wait()
+			// -1 is with the listener.
 			numbers.Emit(-2, Weight{Bytes: mib, Rank: 1})
 			for n := range 40 {
 				numbers.Emit(n, Weight{Bytes: mib})
@@ -265,7 +267,8 @@ func TestLargeEventsLeaveTheQueueOneByOne(t *testing.T) {
 			synctest.Wait()
 		}
 		release <- struct{}{}
-		synctest.Wait() // 1 is with the listener, and 2 has left the queue for its turn
+		synctest.Wait()
+		// 1 is with the listener, and 2 has left the queue for its turn.
 		numbers.Emit(10, Weight{Bytes: maxBytes, Rank: 1})
 		close(release)
 		synctest.Wait()

@@ -74,7 +74,8 @@ func (l *Listeners[T]) Emit(event T, w Weight) {
 	}
 }
 
-// EmitPaced is Emit for who takes events off the network: it gives listeners that keep up up to 100 ms to make room.
+// EmitPaced is Emit for who takes events off the network: it gives listeners that keep up up to 100
+// ms to make room.
 func (l *Listeners[T]) EmitPaced(event T, w Weight) {
 	if len(l.all.load()) > 0 {
 		l.Queue.awaitRoom(w)

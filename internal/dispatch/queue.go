@@ -14,40 +14,57 @@ import (
 
 const (
 	defaultLimit = 1024
-	maxBytes     = 16 << 20               // of the weights of what waits
-	share        = 32                     // one of so many parts of either bound leaves the queue at a time, at most
-	slowAfter    = 5 * time.Second        // for what has left it at a time
-	patience     = 100 * time.Millisecond // how long awaitRoom waits for listeners
+	// maxBytes bounds the weights of what waits.
+	maxBytes = 16 << 20
+	// share is how many parts either bound has; one of them leaves the queue at a time, at most.
+	share = 32
+	// slowAfter is for what has left it at a time.
+	slowAfter = 5 * time.Second
+	// patience is how long awaitRoom waits for listeners.
+	patience = 100 * time.Millisecond
 )
 
 // Queue is a bounded, ordered queue of calls. A goroutine makes them while there
 // are any and ends when there are none, so an idle queue costs no goroutine.
 // Pushing never blocks: a call that is stuck delays later calls and nothing else.
 //
-// It is bounded in number and in bytes, since one event may be as large as a stanza. What has left the queue for its
-// turn comes on top: a 32nd of both bounds, and the event that is with the listeners.
+// It is bounded in number and in bytes, since one event may be as large as a stanza. What has left
+// the queue for its turn comes on top: a 32nd of both bounds, and the event that is with the
+// listeners.
 type Queue struct {
-	Limit  int            // immutable; how many calls may wait; 0: 1024
-	Log    *slog.Logger   // immutable
-	OnLoss func(lost int) // immutable; called, in order with the other calls, with how many were dropped
+	// Limit is how many calls may wait; 0: 1024. It is immutable.
+	Limit int
+	// Log is immutable.
+	Log *slog.Logger
+	// OnLoss is called, in order with the other calls, with how many were dropped. It is immutable.
+	OnLoss func(lost int)
 
-	mu      sync.Mutex
-	slots   []call // from head on those that wait, oldest first
-	head    int
-	first   [1]call // where slots begin: an event now and then needs no other memory
-	lost    int     // dropped and not yet told
-	bytes   int32   // the weight of those that wait
-	running bool    // a goroutine drains the queue
+	mu sync.Mutex
+	// slots has those that wait from head on, oldest first.
+	slots []call
+	head  int
+	// first is where slots begin: an event now and then needs no other memory.
+	first [1]call
+	// lost are dropped and not yet told.
+	lost int
+	// bytes is the weight of those that wait.
+	bytes int32
+	// running: a goroutine drains the queue.
+	running bool
 	closed  bool
-	stuck   bool          // awaitRoom has waited in vain since half of the queue was free
-	room    chan struct{} // made by awaitRoom, closed when half of the queue is free
+	// stuck: awaitRoom has waited in vain since half of the queue was free.
+	stuck bool
+	// room is made by awaitRoom, and closed when half of the queue is free.
+	room chan struct{}
 
-	taken *batch // of the goroutine that drains; nil: it has not taken any yet
+	// taken is of the goroutine that drains; nil: it has not taken any yet.
+	taken *batch
 }
 
 // Weight is what an event costs while it waits, and what it is worth.
 type Weight struct {
-	Bytes int32 // what it holds besides itself: its texts
+	// Bytes is what it holds besides itself: its texts.
+	Bytes int32
 	Rank  Rank
 }
 
@@ -79,7 +96,8 @@ type deliverer interface{ deliver() }
 
 func (q *Queue) limit() int { return cmp.Or(q.Limit, defaultLimit) }
 
-// push adds a call. When the queue is then too full, it drops what is worth least; that may be the new call.
+// push adds a call. When the queue is then too full, it drops what is worth least; that may be the
+// new call.
 func (q *Queue) push(c call) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -226,9 +244,9 @@ func (l loss) deliver() {
 	l.queue.OnLoss(l.count)
 }
 
-// awaitRoom waits, when w does not fit into the queue, until half of it is free: the rest of a burst stays where it is,
-// and listeners that keep up lose nothing of it. Listeners that take more than 100 ms for that count as stuck: they are
-// not waited for again before they have done it.
+// awaitRoom waits, when w does not fit into the queue, until half of it is free: the rest of a
+// burst stays where it is, and listeners that keep up lose nothing of it. Listeners that take more
+// than 100 ms for that count as stuck: they are not waited for again before they have done it.
 func (q *Queue) awaitRoom(w Weight) {
 	room := q.roomFor(w)
 	if room == nil {

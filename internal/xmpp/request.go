@@ -288,8 +288,9 @@ func (s *Session) Unblock(ctx context.Context, jid string) error {
 	return s.changeBlock(ctx, "unblock", jid, "not in")
 }
 
-// changeBlock counts a refusal as done whose text says that the list is so: one that has settled and "block" in it. The
-// service documents such texts for the same calls over REST, and XEP-0191 has no condition for them (protocol.md 13).
+// changeBlock counts a refusal as done whose text says that the list is so: one that has settled
+// and "block" in it. The service documents such texts for the same calls over REST, and XEP-0191
+// has no condition for them (protocol.md 13).
 func (s *Session) changeBlock(ctx context.Context, verb, jid, settled string) error {
 	list := markup{space: nsBlocking, name: verb, children: []markup{{name: "item", attrs: []string{"jid", jid}}}}
 	_, err := s.request(ctx, verb, &iq{kind: kindSet, payload: list}, JID{})

@@ -152,7 +152,8 @@ func TestRefusalFromStranger(t *testing.T) {
 	}
 }
 
-// A refusal because the list is so already is none; any other is, also one with a part of such a text.
+// A refusal because the list is so already is none; any other is, also one with a part of such a
+// text.
 func TestBlockThatIsSoAlready(t *testing.T) {
 	block, unblock := (*Session).Block, (*Session).Unblock
 	for name, tc := range map[string]struct {
@@ -173,8 +174,8 @@ func TestBlockThatIsSoAlready(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := dial(t, pipeServer(t, func(p *peer) {
 				p.login()
-				p.send(replyTo(`<iq id="%s" type="error" xmlns="jabber:client"><error type="cancel"><not-allowed xmlns="`+nsStanzas+`"/>`+
-					`<text xmlns="`+nsStanzas+`">`+tc.text+`</text></error></iq>`, p.recv()))
+				p.send(replyTo(`<iq id="%s" type="error" xmlns="jabber:client"><error type="cancel">`+
+					`<not-allowed xmlns="`+nsStanzas+`"/><text xmlns="`+nsStanzas+`">`+tc.text+`</text></error></iq>`, p.recv()))
 				p.drain()
 			}))
 			err := tc.change(c.Session, t.Context(), "bob@xmpp.example.com")
