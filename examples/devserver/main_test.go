@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
 // patience is how long a test waits for what must come: for one that would hang. Nothing takes so long, however busy the machine.
@@ -97,6 +99,17 @@ func TestArguments(t *testing.T) {
 	require.Error(t, exec.Command(bin, "-nonsense").Run())
 	require.Error(t, exec.Command(bin, "-listen", "nonsense").Run())
 	require.NoError(t, exec.Command(bin, "-h").Run())
+}
+
+func TestContactsFlag(t *testing.T) {
+	for who, want := range map[string]sdktest.Options{
+		"all": {}, "messages": {ContactsByMessage: true}, "none": {NoContacts: true},
+	} {
+		s, err := parse([]string{"-contacts", who}, io.Discard)
+		require.NoError(t, err)
+		require.Equal(t, want.ContactsByMessage, s.options.ContactsByMessage, who)
+		require.Equal(t, want.NoContacts, s.options.NoContacts, who)
+	}
 }
 
 // A server that takes its time to close must not hold up somebody who presses Ctrl+C again.
