@@ -190,7 +190,8 @@ func (c *Client) profileIV(me account) string {
 // it has a token then, the profile stays as it is. The service pushes the new profile: OnUserProfile tells it to the own devices and to contacts, who by the
 // service's documentation are those with whom a message was exchanged (protocol.md 6.2).
 //
-// The service documents limits, see ProfileUpdate, and png, jpeg and jpg as the types of a picture.
+// The service documents limits, see ProfileUpdate, and png, jpeg and jpg as the types of a picture,
+// which nothing here checks.
 //
 // Errors: 400 ErrInvalidArgument for a missing or malformed Email, for text that is not UTF-8, for control characters in
 // Status or in a picture's URL, for a picture that cannot be read, and for a profile that takes more than 1 MiB on the

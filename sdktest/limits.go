@@ -2,15 +2,14 @@ package sdktest
 
 import (
 	"fmt"
-	"path"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/mirrorfly-go/sdk/internal/seal"
 )
 
 // The limits that the service documents (protocol.md 3, 5.2), in characters. It does not say what
-// it answers to more; here it is a refusal that names the field.
+// it answers to more; here it is a refusal that names the field. Any file is taken as a picture:
+// for this upload the service documents no types.
 const (
 	maxIdentifier = 191
 	maxMetadata   = 3
@@ -37,13 +36,4 @@ func (s *Server) overLimit(id string, card *element) string {
 		}
 	}
 	return ""
-}
-
-// isProfilePicture reports whether a file is a PNG or a JPEG, by its name or by its content type.
-func isProfilePicture(name, contentType string) bool {
-	switch strings.ToLower(path.Ext(name)) {
-	case ".png", ".jpg", ".jpeg":
-		return true
-	}
-	return contentType == "image/png" || contentType == "image/jpeg"
 }

@@ -141,10 +141,6 @@ func (s *Server) receive(user string, req *http.Request) reply {
 		s.media.discard(f.file)
 		return refuse(http.StatusBadRequest, "file, type and toUser are required")
 	}
-	if f.fields["type"] == "profile" && !isProfilePicture(f.name, f.file.ContentType) {
-		s.media.discard(f.file)
-		return refuse(http.StatusBadRequest, "A profile picture is png, jpeg or jpg")
-	}
 	return s.publish(*f.file, user, f.name)
 }
 
