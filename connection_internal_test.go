@@ -263,14 +263,14 @@ func TestQRSessionEndsOnce(t *testing.T) {
 		var told []ConnectionStatus
 		c.OnConnection(func(e ConnectionEvent) { told = append(told, e.Status) })
 		q := &QRLogin{client: c, ctx: c.life.begin(context.Background(), 0)}
-		c.qr, c.me = q, account{username: "alice", registered: true}
+		c.qr, c.me, c.registered = q, account{username: "alice"}, true
 		c.tell(ConnectionEvent{Status: StatusConnected})
-		c.loggedOut(q)
-		c.me = account{username: "bob", registered: true}
+		c.loggedOut(q.ctx)
+		c.me, c.registered = account{username: "bob"}, true
 		c.tell(ConnectionEvent{Status: StatusConnected})
 		// Whether the turn comes first or the news of the end is chance.
 		for range 100 {
-			c.loggedOut(q)
+			c.loggedOut(q.ctx)
 		}
 		synctest.Wait()
 		want := []ConnectionStatus{StatusConnected, StatusLoggedOut, StatusDisconnected, StatusConnected}

@@ -284,16 +284,23 @@ func TestLateTokenOfAnAccountThatWasLeft(t *testing.T) {
 			go func() { first <- c.Feedback(t.Context(), "a", "b") }() // ends when the account is left
 			<-entered
 			require.NoError(t, leave(c))
-			want := c.current(true).token
+			want := tokenOf(t, c)
 			close(release)
 			require.Equal(t, 401, fail(t, <-first).Status)
 			c.shared.Wait()
-			require.Equal(t, want, c.current(true).token)
-			c.ForgetPassword("bob")
+			require.Equal(t, want, tokenOf(t, c))
+			c.ForgetPassword("bob", "p")
 			require.Equal(t, 401, fail(t, c.Feedback(t.Context(), "a", "b")).Status)
 			require.Equal(t, []string{"tok-1", want}, sent)
 		})
 	}
+}
+
+func tokenOf(t *testing.T, c testClient) string {
+	t.Helper()
+	s, err := c.current(t.Context(), true)
+	require.NoError(t, err)
+	return s.token
 }
 
 // reply is an answer without a connection.
