@@ -421,6 +421,9 @@ func (n *connection) handle(event xmpp.Event) {
 	case xmpp.UserDeleted:
 		emitPaced(&l.userDeleted, UserDeletedEvent{UserJID: n.me.jidOf(e.User)})
 	case xmpp.AdminBlock:
+		if !e.Blocked && n.me.jidOf(e.JID) == n.me.bareJID() {
+			n.client.rest.Unblocked()
+		}
 		emitPaced(&l.adminBlock, AdminBlockEvent{JID: strings.ToLower(e.JID), ChatType: ChatType(e.ChatType), Blocked: e.Blocked})
 	case xmpp.LoggedOut:
 		n.handleLoggedOut(e)

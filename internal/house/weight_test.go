@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	maxModules = 4       // compiled into a program that imports sdk, besides sdk and the standard library
-	maxAdded   = 2 << 20 // bytes that a program which speaks HTTP grows by when it uses all of sdk
+	maxModules = 4          // compiled into a program that imports sdk, besides sdk and the standard library
+	maxAdded   = 2200 << 10 // bytes that a program which speaks HTTP grows by when it uses all of sdk
 )
 
 // A program that imports sdk compiles few modules of others.

@@ -127,8 +127,18 @@ func (c *Client) DeleteAccount(ctx context.Context, reason, feedback string) err
 	}{reason, feedback}, nil)
 }
 
-// Logout ends the session (protocol.md 5.11). It is a GET that changes something,
-// so it is repeated like a write. Call [Client.Forget] afterwards.
+// Logout ends the session (protocol.md 5.11). Call [Client.Forget] afterwards. When a connection
+// breaks that was used before, the service may just have closed it: Logout is sent once more. A
+// refusal is then no answer, because the first may have taken effect.
 func (c *Client) Logout(ctx context.Context) error {
-	return c.json(ctx, &request{op: "logout", method: http.MethodGet, path: "/logout", auth: true}, nil)
+	r := &request{op: "logout", method: http.MethodGet, path: "/logout", auth: true}
+	err := c.json(ctx, r, nil)
+	e := asError(err)
+	if e == nil || e.answered != 0 || e.failure != failedBroken || !r.reused.Load() || ctx.Err() != nil {
+		return err
+	}
+	if c.json(ctx, r, nil) == nil {
+		return nil
+	}
+	return err
 }

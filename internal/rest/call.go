@@ -42,6 +42,7 @@ type request struct {
 	asked      atomic.Bool // the attempt under way: its transport has asked for a connection
 	given      atomic.Bool // some attempt had a connection to write on: the service may have seen it
 	redirected atomic.Bool // the attempt under way was answered with a redirect
+	reused     atomic.Bool // the attempt under way has a connection that was used before
 }
 
 // requestKey is what a redirect finds its request by.
@@ -217,7 +218,7 @@ func (c *Client) newRequest(ctx context.Context, r *request, token string, watch
 	// in the middle of it may still arrive.
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GetConn: func(string) { r.asked.Store(true) },
-		GotConn: func(httptrace.GotConnInfo) { r.given.Store(true) },
+		GotConn: func(info httptrace.GotConnInfo) { r.given.Store(true); r.reused.Store(info.Reused) },
 	})
 	ctx = context.WithValue(ctx, requestKey{}, r)
 	req, err := http.NewRequestWithContext(ctx, r.method, r.url, nil)

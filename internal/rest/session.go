@@ -167,6 +167,16 @@ func (c *Client) ChangePassword(username, password string) {
 	}
 }
 
+// Unblocked is told when the administrator has unblocked the account: a re-login that was refused
+// for that is tried again at once.
+func (c *Client) Unblocked() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.session.restsFor != forGood {
+		c.session.restsFor = 0
+	}
+}
+
 // ForgetPassword drops the credentials if they are these: the token serves as long as it lasts, and no other is asked for.
 func (c *Client) ForgetPassword(username, password string) {
 	c.mu.Lock()

@@ -66,7 +66,7 @@ func TestCutAnywhere(t *testing.T) {
 	parts := append(append(message(0x01, stanza[:40]), message(0x00, stanza[40:60])...), message(0x80, stanza[60:])...)
 	lost := func(t *testing.T, cfg Config, cut int) {
 		t.Helper()
-		s, err := Dial(within(t, minute), cfg)
+		s, err := Dial(soon(t), cfg)
 		require.NoError(t, err)
 		err = s.Serve()
 		require.ErrorContains(t, err, "connection lost", cut)
@@ -114,7 +114,7 @@ func TestWhiteSpaceKeepalive(t *testing.T) {
 			answerAll(p)
 		}))
 		require.IsType(t, Presence{}, c.event())
-		require.NoError(t, c.Ping(within(t, minute)))
+		require.NoError(t, c.Ping(soon(t)))
 		require.Zero(t, c.Ignored())
 	})
 }

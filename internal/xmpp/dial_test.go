@@ -93,7 +93,7 @@ func TestFailuresAtSeveralAddresses(t *testing.T) {
 					run(t, &peer{t: t, conn: server, impatient: true}, scripts[addr])
 					return client, nil
 				}
-				s, err := Dial(within(t, minute), cfg)
+				s, err := Dial(soon(t), cfg)
 				switch want := tc.want.(type) {
 				case nil:
 					require.NoError(t, err)

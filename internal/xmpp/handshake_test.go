@@ -641,7 +641,7 @@ func TestRedirects(t *testing.T) {
 		p.drain()
 	})
 	from.TLSConfig.InsecureSkipVerify = true // each has an authority of its own
-	s, err = Dial(within(t, minute), from)
+	s, err = Dial(soon(t), from)
 	require.NoError(t, err)
 	require.NoError(t, s.Close(done()))
 }

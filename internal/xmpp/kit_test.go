@@ -538,9 +538,6 @@ func done() context.Context {
 // soon is for what ends by itself.
 func soon(t testing.TB) context.Context { return within(t, patience) }
 
-// minute is more than anything here takes: what lasts as long hangs.
-const minute = time.Minute
-
 func within(t testing.TB, d time.Duration) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), d)
 	t.Cleanup(cancel)
