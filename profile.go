@@ -242,8 +242,11 @@ func checkProfile(p ProfileUpdate) error {
 func (p ProfileUpdate) tooLarge() error {
 	name, most := "Name", len(p.Name)
 	for _, field := range []struct{ name, value string }{
-		{"Image", p.Image.stored.FileToken}, {"Image", p.Image.stored.FileTokenThumb},
-		{"Status", p.Status}, {"MobileNumber", p.MobileNumber}, {"Email", p.Email},
+		{"Image", p.Image.stored.FileToken},
+		{"Image", p.Image.stored.FileTokenThumb},
+		{"Status", p.Status},
+		{"MobileNumber", p.MobileNumber},
+		{"Email", p.Email},
 	} {
 		if len(field.value) > most {
 			name, most = field.name, len(field.value)
