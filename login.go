@@ -317,7 +317,7 @@ func refusedForTheTime(answer *rest.Error) error {
 }
 
 func clockIsOff(off time.Duration) error {
-	off = off.Round(time.Second)
+	off = off.Round(time.Minute) // the service tells whole seconds, some time ago
 	return fmt.Errorf("the clock here is off by %v, as the service tells the time: that may be why", off)
 }
 
