@@ -15,7 +15,7 @@ import (
 )
 
 // pushes is the size of a burst, the same with the race detector.
-const pushes = 100_000
+const pushes = 30_000
 
 // burst pushes numbered events to alice, 1000 stanzas in one write over TCP. Over WebSocket each is a message of its own, and sdktest cuts
 // off who lets 1024 pile up: so it awaits now and then that they are read.

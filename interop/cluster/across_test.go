@@ -9,10 +9,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestAcrossNodes: two users on different nodes are for each other what two on one are.
-func TestAcrossNodes(t *testing.T) {
+// TestBothNodes: what holds while both are there, on one cluster.
+func TestBothNodes(t *testing.T) {
 	t.Parallel()
-	a, b := xmppserver.Cluster(t, xmppserver.Options{MirrorFly: true})
+	a, b := xmppserver.Cluster(t, xmppserver.Options{MirrorFly: true, Passwords: "plain"})
+	t.Run("across nodes", func(t *testing.T) { t.Parallel(); acrossNodes(t, a, b) })
+	t.Run("addresses", func(t *testing.T) { t.Parallel(); addresses(t, a, b) })
+}
+
+// acrossNodes: two users on different nodes are for each other what two on one are.
+func acrossNodes(t *testing.T, a, b *xmppserver.Server) {
 	overEach(t, a, b, func(t *testing.T, s *service) {
 		anna, _ := s.loginAt(t, a, "anna")
 		ben, _ := s.loginAt(t, b, "ben")

@@ -14,10 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestAddresses: several addresses are one service.
-func TestAddresses(t *testing.T) {
-	t.Parallel()
-	a, b := xmppserver.Cluster(t, xmppserver.Options{Passwords: "plain"})
+// addresses: several addresses are one service.
+func addresses(t *testing.T, a, b *xmppserver.Server) {
 	overEach(t, a, b, func(t *testing.T, s *service) {
 		t.Run("both nodes are used", func(t *testing.T) {
 			s.requireSpread(t, "list", s.Config())

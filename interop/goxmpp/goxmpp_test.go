@@ -47,9 +47,8 @@ func inTheBox(t *testing.T) *place {
 	}
 }
 
-func onEjabberd(t *testing.T) *place {
+func onEjabberd(t *testing.T, node *xmppserver.Server) *place {
 	t.Helper()
-	node := xmppserver.Ejabberd(t, xmppserver.Options{MirrorFly: true, Passwords: "plain"})
 	srv := sdktest.New(t, sdktest.Options{Trial: true, XMPP: &sdktest.XMPP{
 		Domain: node.Domain, APIURL: node.APIURL, Address: "wss://" + node.HTTPS + "/websocket", CAFile: node.CAFile,
 	}})
@@ -63,15 +62,28 @@ func onEjabberd(t *testing.T) *place {
 	}
 }
 
-// atEach runs f at both places.
-func atEach(t *testing.T, f func(*testing.T, *place)) {
-	t.Helper()
-	for name, open := range map[string]func(*testing.T) *place{"sdktest": inTheBox, "ejabberd": onEjabberd} {
+// TestBothClients: what holds at both places. The ejabberd is one for all.
+func TestBothClients(t *testing.T) {
+	node := xmppserver.Ejabberd(t, xmppserver.Options{MirrorFly: true, Passwords: "plain"})
+	for name, scenario := range map[string]func(*testing.T, *place){
+		"presence":                presence,
+		"vCard":                   vCard,
+		"blocking":                blocking,
+		"error condition is told": errorConditionIsTold,
+		"attributes are doubled":  attributesAreDoubled,
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f(t, open(t))
+			t.Run("sdktest", func(t *testing.T) { scenario(t, inTheBox(t)) })
+			t.Run("ejabberd", func(t *testing.T) { scenario(t, onEjabberd(t, node)) })
 		})
 	}
+}
+
+// register makes an account that no other test uses.
+func (p *place) register(t *testing.T, short string) *users.User {
+	t.Helper()
+	return users.Register(t, p.config, tour.Identifier(t, short))
 }
 
 // options are what the stock client needs to log in. Of the mechanisms that both places offer it can

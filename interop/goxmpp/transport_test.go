@@ -95,37 +95,32 @@ func TestSCRAMIsRefused(t *testing.T) {
 	p.login(t, anna) // with PLAIN it can
 }
 
-// TestErrorConditionIsTold: two refusals for different reasons differ, as they do with ours. Up to
+// errorConditionIsTold: two refusals for different reasons differ, as they do with ours. Up to
 // v0.3 they looked alike, so this was once a reason, too.
-func TestErrorConditionIsTold(t *testing.T) {
-	t.Parallel()
-	atEach(t, func(t *testing.T, p *place) {
-		anna, ben := users.Register(t, p.config, "anna"), users.Login(t, p.config, "ben")
-		x := p.login(t, anna.Account)
-		_, err := ben.BlockUser(t.Context(), anna.JID())
-		require.NoError(t, err)
-		other := anna.Again(t, p.config)
-		for whom, condition := range map[string]string{ben.JID(): p.blocked, "nobody@" + p.rest.Domain(): "item-not-found"} {
-			answer := x.ask(t, xmpp.IQTypeGet, whom, `<query xmlns="jabber:iq:last"/>`)
-			require.Equal(t, xmpp.IQTypeError, answer.Type)
-			require.Equal(t, condition, answer.Error.Condition)
-			_, err = other.GetLastSeen(t.Context(), whom)
-			users.RequireRefused(t, err, condition)
-		}
-	})
+func errorConditionIsTold(t *testing.T, p *place) {
+	anna, ben := p.register(t, "anna"), p.register(t, "ben")
+	ben.Login(t)
+	x := p.login(t, anna.Account)
+	_, err := ben.BlockUser(t.Context(), anna.JID())
+	require.NoError(t, err)
+	other := anna.Again(t, p.config)
+	for whom, condition := range map[string]string{ben.JID(): p.blocked, "nobody@" + p.rest.Domain(): "item-not-found"} {
+		answer := x.ask(t, xmpp.IQTypeGet, whom, `<query xmlns="jabber:iq:last"/>`)
+		require.Equal(t, xmpp.IQTypeError, answer.Type)
+		require.Equal(t, condition, answer.Error.Condition)
+		_, err = other.GetLastSeen(t.Context(), whom)
+		users.RequireRefused(t, err, condition)
+	}
 }
 
-// TestAttributesAreDoubled: what Recv returns of an IQ is not well-formed (XML 1.0, 3.1: no
+// attributesAreDoubled: what Recv returns of an IQ is not well-formed (XML 1.0, 3.1: no
 // attribute name twice in a tag).
-func TestAttributesAreDoubled(t *testing.T) {
-	t.Parallel()
-	atEach(t, func(t *testing.T, p *place) {
-		x := p.login(t, users.Register(t, p.config, "anna").Account)
-		answer := x.ask(t, xmpp.IQTypeGet, x.JID()[:strings.Index(x.JID(), "/")], `<vCard xmlns="vcard-temp"/>`)
-		require.Equal(t, xmpp.IQTypeResult, answer.Type)
-		tag, _, _ := strings.Cut(string(answer.Query), ">")
-		require.Equal(t, 2, strings.Count(tag, `xmlns="vcard-temp"`), "%s: %s", upgraded, tag)
-	})
+func attributesAreDoubled(t *testing.T, p *place) {
+	x := p.login(t, p.register(t, "anna").Account)
+	answer := x.ask(t, xmpp.IQTypeGet, x.JID()[:strings.Index(x.JID(), "/")], `<vCard xmlns="vcard-temp"/>`)
+	require.Equal(t, xmpp.IQTypeResult, answer.Type)
+	tag, _, _ := strings.Cut(string(answer.Query), ">")
+	require.Equal(t, 2, strings.Count(tag, `xmlns="vcard-temp"`), "%s: %s", upgraded, tag)
 }
 
 // TestNoWebSocket: there is no way to say that the stream is to travel in a WebSocket, the one

@@ -60,7 +60,7 @@ func New(t testing.TB, way Way, node *xmppserver.Server, others ...*xmppserver.S
 	for _, other := range others {
 		hosts = append(hosts, way.Host(other))
 	}
-	return &Service{Node: node, Way: way, suffix: way.short + "-" + inIdentifiers(t.Name()), REST: sdktest.New(t, sdktest.Options{Trial: true, XMPP: &sdktest.XMPP{
+	return &Service{Node: node, Way: way, suffix: Identifier(t, way.short), REST: sdktest.New(t, sdktest.Options{Trial: true, XMPP: &sdktest.XMPP{
 		Domain: node.Domain, APIURL: node.APIURL, Address: way.Addresses(hosts...), CAFile: node.CAFile,
 	}})}
 }
@@ -77,10 +77,11 @@ func OverEach(t *testing.T, node *xmppserver.Server, f func(*testing.T, *Service
 // Name is the name of a user that no other service uses.
 func (s *Service) Name(short string) string { return short + "-" + s.suffix }
 
-// inIdentifiers is the name of a test in letters that a user identifier may have. So the log of a
-// server tells which test a user belongs to.
-func inIdentifiers(test string) string {
-	return notInIdentifiers.ReplaceAllString(strings.ToLower(strings.TrimPrefix(test, "Test")), "-")
+// Identifier is a user identifier that no other test has: with the name of the test behind it. So
+// the log of a server tells which test a user belongs to.
+func Identifier(t testing.TB, short string) string {
+	test := strings.ToLower(strings.TrimPrefix(t.Name(), "Test"))
+	return short + "-" + notInIdentifiers.ReplaceAllString(test, "-")
 }
 
 var notInIdentifiers = regexp.MustCompile(`[^a-z0-9_-]+`)

@@ -23,6 +23,7 @@ func TestEjabberd(t *testing.T) {
 	s := Ejabberd(t, Options{Domain: "chat.example.test"})
 	require.Contains(t, s.API("status", nil), "is running")
 	require.Contains(t, s.Ctl("status"), "is started")
+	requireOptions(t, s, false, "scram")
 	requireServing(t, s)
 
 	s.API("register", map[string]any{"user": "anna", "host": s.Domain, "password": "pw"})
@@ -66,14 +67,13 @@ func TestCluster(t *testing.T) {
 
 func TestMirrorFlyModule(t *testing.T) {
 	t.Parallel()
-	for _, with := range []bool{true, false} {
-		t.Run(fmt.Sprint(with), func(t *testing.T) {
-			t.Parallel()
-			s := Ejabberd(t, Options{MirrorFly: with, Passwords: "plain"})
-			require.Equal(t, fmt.Sprint(with), s.Ctl("eval", fmt.Sprintf("gen_mod:is_loaded(<<%q>>, mod_mirrorfly).", s.Domain)))
-			require.Equal(t, "plain", s.Ctl("eval", fmt.Sprintf("ejabberd_auth:password_format(<<%q>>).", s.Domain)))
-		})
-	}
+	requireOptions(t, Ejabberd(t, Options{MirrorFly: true, Passwords: "plain"}), true, "plain")
+}
+
+func requireOptions(t *testing.T, s *Server, module bool, passwords string) {
+	t.Helper()
+	require.Equal(t, fmt.Sprint(module), s.Ctl("eval", fmt.Sprintf("gen_mod:is_loaded(<<%q>>, mod_mirrorfly).", s.Domain)))
+	require.Equal(t, passwords, s.Ctl("eval", fmt.Sprintf("ejabberd_auth:password_format(<<%q>>).", s.Domain)))
 }
 
 // holdEnv makes TestKilledProcess the process that gets killed.
