@@ -21,10 +21,13 @@ PORTABLE = $(filter-out interop bench,$(MODULES))
 
 .PHONY: test quick check deps go-version fmt vet staticcheck build cross test-unit fuzz interop soak bench clean
 
+# Since make 4.0. An older one prints what several parts say as it comes.
+TOGETHER = $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
+
 # These run side by side: the tests wait for servers, clocks and browsers for half of their time, and the
 # checks compile meanwhile. What one prints comes when it has ended. go vet runs with the tests.
 test: deps go-version
-	@$(MAKE) --no-print-directory -j3 --output-sync=target interop test-unit fmt staticcheck build cross
+	@$(MAKE) --no-print-directory -j3 $(TOGETHER) interop test-unit fmt staticcheck build cross
 	@echo "== all passed"
 
 # The inner loop, for the main module: only the tests of what has changed, without the race detector.

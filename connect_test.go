@@ -462,13 +462,14 @@ func TestUnansweredRequest(t *testing.T) {
 	answered(t, 599, "Request timed out", sdk.ErrNetwork, res, err)
 
 	before := len(srv.Requests())
-	go func() { // ends with the request
-		for len(srv.Requests()) == before {
-			time.Sleep(time.Millisecond)
-		}
-		srv.DropConnections()
+	done := make(chan struct{})
+	go func() { // ends with the connection
+		defer close(done)
+		res, err = client.SetUserProfile(t.Context(), sdk.ProfileUpdate{Email: "a@example.com"})
 	}()
-	res, err = client.SetUserProfile(t.Context(), sdk.ProfileUpdate{Email: "a@example.com"})
+	require.Eventually(t, func() bool { return len(srv.Requests()) > before }, patience, time.Millisecond)
+	srv.DropConnections()
+	<-done
 	answered(t, 500, "Connection Error", sdk.ErrNotConnected, res, err)
 }
 

@@ -108,7 +108,7 @@ func (c *control) offered() []string {
 func (s *Server) ExpireTokens() { s.store.expireTokens() }
 
 // BlockByAdmin blocks or frees a user (id or JID) as an administrator would: the
-// user can't log in any more (403), and the user and the contacts are told (protocol.md 6.4). A
+// user cannot log in any more (403), and the user and the contacts are told (protocol.md 6.4). A
 // connection that is open stays open: ending it is left to the client.
 func (s *Server) BlockByAdmin(user string, blocked bool) {
 	id := localpart(user)

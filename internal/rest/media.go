@@ -350,7 +350,7 @@ func (c *Client) refused(resp *http.Response, m *Media) error {
 
 // acceptOwn tells a file of the service's own from its refusal, which may come with
 // HTTP status 200 and any Content-Type: an envelope with another status and a message.
-// A file that somebody has uploaded and that looks like one can not be told from it.
+// A file that somebody has uploaded and that looks like one cannot be told from it.
 func (c *Client) acceptOwn(resp *http.Response, m *Media) error {
 	raw := make([]byte, 512)
 	n, err := io.ReadAtLeast(m.body, raw, 1)

@@ -30,9 +30,10 @@ make_cert "$DIR" "$XMPP_HOST" # one certificate for both nodes
 mkdir -p "$DIR/a" "$DIR/b"
 cp -r "$DIR/tls" "$DIR/a/"; cp -r "$DIR/tls" "$DIR/b/"
 joined=0; [ -e "$DIR/b/joined" ] && joined=1
-one a &
-one b || exit 1
-wait $! || exit 1
+one a & a=$!
+one b & b=$!
+wait $a; failed=$?
+wait $b && [ $failed = 0 ] || exit 1 # after both: none may still be starting when this has ended
 if [ $joined = 0 ]; then
     "$HERE/ejabberdctl.sh" "$DIR/b" join_cluster "ejabberd@$IP_A" || die "join_cluster failed"
     : >"$DIR/b/joined"
