@@ -54,6 +54,9 @@ func TestWrongClockWhileReconnecting(t *testing.T) {
 		require.False(t, event.Final)
 		by.Store(0)
 		connection.until(t, isBack)
+		srv.ExpireTokens()
+		_, err := client.GetUserProfile(t.Context(), "alice")
+		require.NoError(t, err, "the credentials were kept for the next token, too")
 	}
 }
 

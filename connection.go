@@ -270,8 +270,6 @@ func (n *connection) redial(ctx context.Context, delay time.Duration, lost *xmpp
 		return nil, err
 	}
 	defer done()
-	ctx, cancel := context.WithTimeout(ctx, n.client.cfg.RequestTimeout)
-	defer cancel()
 	s, err := n.logInAgain(ctx, lost)
 	if err != nil {
 		return nil, err
@@ -284,20 +282,39 @@ func (n *connection) redial(ctx context.Context, delay time.Duration, lost *xmpp
 }
 
 // logInAgain dials with the password that is known now. When that is refused, and another has become known meanwhile, it dials
-// with that one.
+// with that one. All of it has Config.RequestTimeout; whether the refusal is to be believed is asked after that, if need be.
 func (n *connection) logInAgain(ctx context.Context, lost *xmpp.Resumption) (*xmpp.Session, error) {
+	dialling, cancel := context.WithTimeout(ctx, n.client.cfg.RequestTimeout)
+	defer cancel()
 	me := n.me
 	for {
 		me.password = n.password()
-		wirePassword, err := n.client.rest.WirePassword(ctx, me.password)
+		wirePassword, err := n.client.rest.WirePassword(dialling, me.password)
 		if err != nil {
 			return nil, err
 		}
-		s, err := n.dial(ctx, wirePassword, lost, nil)
-		if !loginRefused(err) || n.client.forgetPassword(me) || ctx.Err() != nil {
+		s, err := n.dial(dialling, wirePassword, lost, nil)
+		if !loginRefused(err) {
 			return s, err
 		}
+		if err := n.client.doubted(ctx, err); err != nil {
+			return nil, err
+		}
+		if n.client.forgetPassword(me) {
+			return nil, err
+		}
 	}
+}
+
+// doubted is a login that was refused while our clock is off, which says nothing about the password (protocol.md 4.2). nil: it
+// is not.
+func (c *Client) doubted(ctx context.Context, refusal error) error {
+	off := c.rest.AskClock(ctx)
+	if off == 0 {
+		return nil
+	}
+	e := explain(ctx, "Connect", explainDial(ctx, refusal))
+	return unconnected(fmt.Errorf("%w; %w", refusal, clockIsOff(off)), e.Outcome, e.Condition)
 }
 
 // password is the one that Register or Connect have learned last for this user (protocol.md 4.6).
@@ -324,17 +341,16 @@ func (c *Client) failure(ctx context.Context, err error) ConnectionEvent {
 	c.awaitEnd(ctx)
 	e := explain(ctx, "Connect", explainDial(ctx, err))
 	if errors.Is(e, ErrInvalidCredentials) {
-		off := c.rest.AskClock(ctx)
-		if off == 0 {
-			return ConnectionEvent{Status: StatusAuthFail, StatusCode: e.StatusCode, Message: e.Message, Err: e}
-		}
-		e = explain(ctx, "Connect", unconnected(fmt.Errorf("%w; %w", err, clockIsOff(off)), e.Outcome, e.Condition))
+		return ConnectionEvent{Status: StatusAuthFail, StatusCode: e.StatusCode, Message: e.Message, Err: e}
 	}
 	return ConnectionEvent{Status: StatusConnectionFailed, Err: e}
 }
 
 // explainDial gives what xmpp.Dial returns the codes of protocol.md 4.1.7 and 11.
 func explainDial(ctx context.Context, err error) error {
+	if told, is := err.(*Error); is {
+		return told
+	}
 	var auth *xmpp.AuthError
 	errors.As(err, &auth)
 	switch {

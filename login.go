@@ -422,6 +422,9 @@ func (c *Client) keep(n *connection, s *xmpp.Session) bool {
 
 // openFailed tells why there is no session. resume: its keeper goes on trying.
 func (c *Client) openFailed(ctx context.Context, me account, err error, resume bool) ConnectionEvent {
+	if loginRefused(err) {
+		err = cmp.Or(c.doubted(ctx, err), err)
+	}
 	event := c.failure(ctx, err)
 	if event.Status == StatusAuthFail {
 		c.forgetPassword(me)
