@@ -14,7 +14,7 @@ import (
 type session struct {
 	token    string
 	username string
-	password string // raw: every login needs a fresh wire password
+	password string // raw: every login needs a fresh wire password. Empty: no re-login
 	serial   uint32 // grows with every change, so that an old outcome is recognized
 	restsFor int32  // no re-login before, in seconds since began: the service has refused one. 0: there is nothing against it
 }
@@ -182,7 +182,7 @@ func (c *Client) ForgetPassword(username, password string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if sameUser(c.session.username, username) && c.session.password == password {
-		c.change(session{token: c.session.token})
+		c.change(session{token: c.session.token, username: c.session.username})
 	}
 }
 
@@ -207,9 +207,9 @@ func (c *Client) renew(ctx context.Context, used session) (string, bool) {
 	for {
 		c.mu.Lock()
 		s, f := c.session, c.relogin
-		if s.serial != used.serial || s.username == "" || s.rests() {
+		if s.serial != used.serial || s.password == "" || s.rests() {
 			c.mu.Unlock()
-			return s.token, s.serial != used.serial && sameUser(s.username, used.username) && s.token != ""
+			return s.token, s.token != used.token && sameUser(s.username, used.username) && s.token != ""
 		}
 		if f == nil {
 			f = c.startRelogin(s)

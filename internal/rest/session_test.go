@@ -364,6 +364,9 @@ func TestForLogin(t *testing.T) {
 			require.NoError(t, c.Feedback(ctx, "a", "b"))
 			c.login(t)
 			require.NoError(t, c.Feedback(ctx, "a", "b"))
+			c.ForgetPassword("alice_1", "raw secret")
+			c.login(t)
+			require.NoError(t, c.Feedback(ctx, "a", "b"), "the same login, also with another password")
 			before := s.count("POST /moderation/feedback")
 
 			end(c)
