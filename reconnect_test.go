@@ -254,6 +254,9 @@ func TestReplaced(t *testing.T) {
 			require.NotErrorIs(t, err, sdk.ErrNetwork)
 			require.Equal(t, kind != nil, errors.Is(err, sdk.ErrReplaced), "%v", err)
 			require.ErrorContains(t, err, "the client does not reconnect")
+			_, err = client.SetUserProfile(t.Context(), sdk.ProfileUpdate{Email: "a@example.com"})
+			require.Equal(t, kind != nil, errors.Is(err, sdk.ErrReplaced), "%v", err)
+			require.ErrorContains(t, err, "the client does not reconnect")
 			require.Equal(t, kind != nil, errors.Is(client.WaitConnected(t.Context()), sdk.ErrReplaced))
 
 			connect(t, client, credentials)

@@ -474,6 +474,10 @@ func (c *Client) checkRegistered() (account, error) {
 func (c *Client) session() (*xmpp.Session, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.sessionLocked()
+}
+
+func (c *Client) sessionLocked() (*xmpp.Session, error) {
 	switch {
 	case c.conn != nil && c.conn.session != nil:
 		return c.conn.session, nil
@@ -543,13 +547,10 @@ func (c *Client) wakeLocked() {
 func (c *Client) sessionOf(me account) (*xmpp.Session, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch {
-	case c.me.login != me.login:
+	if c.me.login != me.login {
 		return nil, loginOver()
-	case c.conn == nil || c.conn.session == nil:
-		return nil, errNotConnected
 	}
-	return c.conn.session, nil
+	return c.sessionLocked()
 }
 
 // State returns what the last ConnectionEvent told; StatusDisconnected before Connect.
