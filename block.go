@@ -94,12 +94,15 @@ func (c *Client) GetUsersWhoBlockedMe(ctx context.Context) (Result[[]BlockedUser
 
 func (c *Client) blockList(ctx context.Context, op string, read func(*xmpp.Session, context.Context) ([]string, error)) (Result[[]BlockedUser], error) {
 	return unbounded(ctx, c, op, func(ctx context.Context) ([]BlockedUser, error) {
-		s, err := c.ready()
+		me, err := c.checkRegistered()
 		if err != nil {
 			return nil, err
 		}
-		named, err := read(s, ctx)
-		me, _ := c.checkRegistered() // it was when s was there; else the names stay as they are
+		s, err := c.sessionOf(me)
+		if err != nil {
+			return nil, err
+		}
+		named, err := read(s, rest.ForLogin(ctx, me.login))
 		users := make([]BlockedUser, 0, len(named))
 		for _, user := range named {
 			users = append(users, BlockedUser{JID: me.jidOf(user)})

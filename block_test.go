@@ -1,6 +1,7 @@
 package sdk_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -67,4 +68,27 @@ func TestWhoBlockedMeInTheBox(t *testing.T) {
 	res, err := alice.GetUsersWhoBlockedMe(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, []sdk.BlockedUser{{JID: "bob@" + srv.Domain()}}, res.Data)
+}
+
+// Pages that were asked for as one account are not read on as the next one.
+func TestWhoBlockedMeEndsWithItsLogin(t *testing.T) {
+	b := newBackEnd(t)
+	b.onIQ = func(v *visitor, id, to, frame string) bool {
+		v.send(`<iq ` + nsOfClient + ` type="error" id="` + id + `"><error type="cancel"><service-unavailable ` + nsOfStanzas + `/></error></iq>`)
+		return true
+	}
+	client := b.connected(b.config(sdk.TransportWebSocket), "alice")
+	left := make(chan error, 1)
+	b.on("GET /users/blockedby", func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("page") == "1" {
+			_, err := client.Logout(r.Context())
+			_, again := client.Connect(r.Context(), "bob", b.password)
+			left <- errors.Join(err, again)
+		}
+		answerJSON(w, `{"status":200,"message":"ok","data":{"totalPages":2,"users":[{"userId":"user`+r.URL.Query().Get("page")+`"}]}}`)
+	})
+	res, err := client.GetUsersWhoBlockedMe(t.Context())
+	require.NoError(t, <-left)
+	require.Len(t, b.calls("GET /users/blockedby"), 1)
+	require.ErrorIs(t, failed(t, res, err), sdk.ErrNotRegistered)
 }

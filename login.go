@@ -524,7 +524,8 @@ func (c *Client) setQR(q *QRLogin) {
 func asInternal(err error) error {
 	var answer *rest.Error
 	if !errors.As(err, &answer) || answer.Status == http.StatusTooManyRequests ||
-		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, rest.ErrInsecure) {
+		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, rest.ErrInsecure) ||
+		errors.Is(err, rest.ErrLoginOver) {
 		return err
 	}
 	e := &Error{StatusCode: http.StatusInternalServerError, Message: answer.Message, RetryAfter: answer.RetryAfter, Outcome: outcomeOf(err), Err: answer.Err}
