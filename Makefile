@@ -90,9 +90,10 @@ soak:
 bench:
 	@cd bench && go run . $(BENCH)
 
-# Here a server that is not installed is a failure, not a reason to skip.
+# Here a server that is not installed is a failure, not a reason to skip. Four packages at a time: they wait
+# for servers and browsers.
 interop:
-	@for m in $(SUBMODULES); do echo "== go test: $$m"; (cd $$m && MIRRORFLY_INTEROP=required $(GOTEST) ./...) || exit 1; done
+	@for m in $(SUBMODULES); do echo "== go test: $$m"; (cd $$m && MIRRORFLY_INTEROP=required $(GOTEST) -p 4 ./...) || exit 1; done
 
 clean:
 	@rm -rf bin
