@@ -93,6 +93,7 @@ func TestProfileKeepsItsThumbnail(t *testing.T) {
 func TestTextsThatCannotBeSent(t *testing.T) {
 	srv := sdktest.New(t)
 	client := login(t, srv.Config(), "alice")
+	requireAnswer(t, srv, client) // what the session sends by itself has come before
 	before := len(srv.Requests())
 	const latin1 = "Ren\xe9"
 	profile := func(p sdk.ProfileUpdate) error {

@@ -209,7 +209,9 @@ func (c *Client) renew(ctx context.Context, used session) (string, bool) {
 		s, f := c.session, c.relogin
 		if s.serial != used.serial || s.password == "" || s.rests() {
 			c.mu.Unlock()
-			return s.token, s.token != used.token && sameUser(s.username, used.username) && s.token != ""
+			// A password that was forgotten meanwhile has brought no other token.
+			newer := s.token != used.token || s.serial != used.serial && s.password != ""
+			return s.token, newer && sameUser(s.username, used.username) && s.token != ""
 		}
 		if f == nil {
 			f = c.startRelogin(s)
