@@ -24,10 +24,9 @@ PORTABLE = $(filter-out interop bench,$(MODULES))
 # Since make 4.0. An older one prints what several parts say as it comes.
 TOGETHER = $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
-# These run side by side: the tests wait for servers, clocks and browsers for half of their time, and the
-# checks compile meanwhile. What one prints comes when it has ended. go vet runs with the tests.
-test: deps go-version
-	@$(MAKE) --no-print-directory -j3 $(TOGETHER) interop test-unit fmt staticcheck build cross
+# One part after the other: each keeps two cores busy by itself. Side by side they take longer, because whoever
+# starts a server then waits for the compiler. go vet runs with the tests.
+test: deps go-version fmt staticcheck build cross test-unit interop
 	@echo "== all passed"
 
 # The inner loop, for the main module: only the tests of what has changed, without the race detector.
@@ -90,10 +89,9 @@ soak:
 bench:
 	@cd bench && go run . $(BENCH)
 
-# Here a server that is not installed is a failure, not a reason to skip. Four packages at a time: they wait
-# for servers and browsers.
+# Here a server that is not installed is a failure, not a reason to skip.
 interop:
-	@for m in $(SUBMODULES); do echo "== go test: $$m"; (cd $$m && MIRRORFLY_INTEROP=required $(GOTEST) -p 4 ./...) || exit 1; done
+	@for m in $(SUBMODULES); do echo "== go test: $$m"; (cd $$m && MIRRORFLY_INTEROP=required $(GOTEST) ./...) || exit 1; done
 
 clean:
 	@rm -rf bin

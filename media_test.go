@@ -116,6 +116,7 @@ func TestDownloadIsTheWholeFile(t *testing.T) {
 func TestFileKeyOfAnImpossibleLength(t *testing.T) {
 	srv := sdktest.New(t)
 	client := login(t, srv.Config(), "alice")
+	requireAnswer(t, srv, client) // what the session sends by itself has come before
 	before := len(srv.Requests())
 	for _, n := range []int{1, 16, 31, 33, 64} {
 		key := strings.Repeat("k", n)

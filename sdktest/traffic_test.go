@@ -203,7 +203,7 @@ func TestWatchHidesSecrets(t *testing.T) {
 			t.Run(fmt.Sprintf("trial %t %s", o.Trial, transport), func(t *testing.T) {
 				s := New(t, o)
 				ctx, cancel := context.WithCancel(t.Context())
-				all := collect(s.Watch(ctx))
+				all, told := collect(s.Watch(ctx), "loginStatus")
 				secrets := secretive(t, s, transport)
 				for _, r := range s.Requests() { // what clients have sent to be let in
 					secrets = append(secrets, r.Header.Get("Authorization"))
@@ -211,6 +211,7 @@ func TestWatchHidesSecrets(t *testing.T) {
 						secrets = append(secrets, m[1:]...)
 					}
 				}
+				<-told // it is the last that comes, and is shown when the phone has it already
 				cancel()
 				text := all()
 				for _, kind := range []string{`"rest"`, `"xmpp"`, `"signal"`, `"session"`, "storage/", "loginStatus", `[\"response\", \"•••\"]`} {
@@ -226,24 +227,30 @@ func TestWatchHidesSecrets(t *testing.T) {
 	}
 }
 
-// collect takes everything; what it returns waits for the end and gives it as JSON.
-func collect(traffic <-chan Traffic) (text func() string) {
+// collect takes everything; text waits for the end and gives it as JSON. told is closed when
+// something with want in it has come, at the end at the latest.
+func collect(traffic <-chan Traffic, want string) (text func() string, told <-chan struct{}) {
 	var all []string
-	done := make(chan struct{})
+	done, seen := make(chan struct{}), make(chan struct{})
+	once := sync.OnceFunc(func() { close(seen) })
 	go func() { // ends when the channel is closed
 		defer close(done)
+		defer once()
 		for one := range traffic {
 			raw, err := json.Marshal(one)
 			if err != nil {
 				raw = []byte(err.Error())
 			}
 			all = append(all, string(raw))
+			if strings.Contains(string(raw), want) {
+				once()
+			}
 		}
 	}()
 	return func() string {
 		<-done
 		return strings.Join(all, "\n")
-	}
+	}, seen
 }
 
 // secretive does all that needs passwords and tokens, and returns those that it knows.
