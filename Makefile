@@ -21,9 +21,6 @@ PORTABLE = $(filter-out interop bench,$(MODULES))
 
 .PHONY: test quick check deps go-version fmt vet staticcheck build cross test-unit fuzz interop soak bench clean
 
-# Since make 4.0. An older one prints what several parts say as it comes.
-TOGETHER = $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
-
 # One part after the other: each keeps two cores busy by itself. Side by side they take longer, because whoever
 # starts a server then waits for the compiler. go vet runs with the tests.
 test: deps go-version fmt staticcheck build cross test-unit interop
