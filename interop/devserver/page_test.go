@@ -74,9 +74,10 @@ func TestPage(t *testing.T) {
 // requireText: a profile that is markup is shown as text, and so is all that carries it.
 func requireText(t *testing.T, page *browser.Page, user string, u *users.User) {
 	t.Helper()
-	_, err := u.SetUserProfile(t.Context(), sdk.ProfileUpdate{Name: hostile, Email: "b@example.com", Status: hostile})
+	const name = `<img src=x onerror=harmed=1>` // no more than 30 characters
+	_, err := u.SetUserProfile(t.Context(), sdk.ProfileUpdate{Name: name, Email: "b@example.com", Status: hostile})
 	require.NoError(t, err)
-	page.AwaitText(row(user), hostile)
+	page.AwaitText(row(user), name)
 	page.AwaitText("#traffic", "onerror") // the status is not sealed
 	var harmed bool
 	page.Evaluate(`Boolean(window.harmed) || document.querySelectorAll("img[src='x'], script:not([src])").length > 0`, &harmed)

@@ -18,7 +18,7 @@ func reconnectAfterKick(t *testing.T, s *tour.Service) {
 	u.AwaitStatus(t, sdk.StatusDisconnected)
 	require.Equal(t, 1, u.AwaitStatus(t, sdk.StatusReconnecting).Attempt)
 	u.RequireBack(t)
-	require.NotEqual(t, before, s.Node.API("user_resources", s.Account(u)), "not a fresh resource")
+	require.JSONEq(t, before, s.Node.API("user_resources", s.Account(u)), "the device keeps its resource")
 }
 
 func TestReconnectAfterRestart(t *testing.T) {
