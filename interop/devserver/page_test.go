@@ -84,7 +84,7 @@ func requireText(t *testing.T, page *browser.Page, user string, u *users.User) {
 	require.False(t, harmed)
 	var text string
 	page.Evaluate(`document.querySelector('[data-user="`+user+`"]').cells[2].textContent`, &text)
-	require.Equal(t, hostile, text)
+	require.Equal(t, name, text)
 }
 
 func requireNoSecrets(t *testing.T, page *browser.Page, secrets ...string) {

@@ -94,7 +94,7 @@ func bindCases() []faultCase {
 	}
 	return join(
 		each(bind, both, nothing, callConnect, []faultCase{
-			{fault: refused, want: denied, begin: faulty(sdktest.StepBind, sdktest.FaultError)},
+			{fault: refused, want: unreachable.sent(sdk.OutcomeRefused), begin: faulty(sdktest.StepBind, sdktest.FaultError)},
 			{fault: silent, want: timedOut, begin: faulty(sdktest.StepBind, sdktest.FaultSilent)},
 			{fault: slow, note: "from here on, 5 ms a byte", want: timedOut.within(limit{request: time.Second, bound: slack * time.Second}), begin: faulty(sdktest.StepBind, sdktest.FaultSlow)},
 			{fault: cut, want: unreachable, begin: faulty(sdktest.StepBind, sdktest.FaultClose)},
