@@ -156,7 +156,7 @@ func TestRealService(t *testing.T) {
 	}
 	c := startChromium(t)
 	srv := sdktest.New(t, sdktest.Options{Domain: "localhost"})
-	setProfile(t, srv, "carol", "Carol with such a lengthy name")
+	setProfile(t, srv, "carol", "Carol with a long name indeed!")
 	said := start(t, build(t), []string{
 		"MIRRORFLY_API_BASE_URL=" + srv.URL(), "MIRRORFLY_LICENSE_KEY=" + srv.LicenseKey(),
 		"MIRRORFLY_TRIAL=false", "MIRRORFLY_SIGNAL_URL=" + srv.SignalURL(), "SSL_CERT_FILE=" + srv.CAFile(),

@@ -143,7 +143,8 @@ func (w *watcher) checkFinal(e sdk.ConnectionEvent) {
 	switch {
 	case w.final && e.Status == sdk.StatusReconnecting:
 		w.fail("goes on after what was final", fmt.Sprintf("%s after %s", e.Status, w.status))
-	case e.Final && (e.Status == sdk.StatusConnected || e.Status == sdk.StatusReconnecting || e.Status == sdk.StatusLoggedOut),
+	case e.Final && (e.Status == sdk.StatusConnected || e.Status == sdk.StatusReconnecting),
+		!e.Final && e.Status == sdk.StatusLoggedOut,
 		e.Status == sdk.StatusDisconnected && w.status == sdk.StatusDisconnected && (w.final || !e.Final):
 		w.fail("final, or told twice", fmt.Sprintf("%+v after %s", e, w.status))
 	}
