@@ -80,9 +80,9 @@ func TestWatcher(t *testing.T) {
 		{"left twice", []heard{up, final(sdk.StatusDisconnected, 0), final(sdk.StatusDisconnected, 0)}, "twice"},
 		{"resumed at once", []heard{resumed(0)}, "without a loss"},
 		{"stopped", []heard{up, down, try, down, up}, ""},
-		{"phone", []heard{up, status(sdk.StatusLoggedOut, 0), down}, ""},
-		{"phone, while reconnecting", []heard{up, down, try, status(sdk.StatusLoggedOut, 0), down}, ""},
-		{"phone, but still there", []heard{up, status(sdk.StatusLoggedOut, 0), up}, "order"},
+		{"phone", []heard{up, final(sdk.StatusLoggedOut, 0), down}, ""},
+		{"phone, while reconnecting", []heard{up, down, try, final(sdk.StatusLoggedOut, 0), down}, ""},
+		{"phone, but still there", []heard{up, final(sdk.StatusLoggedOut, 0), up}, "order"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			b := newBook()
