@@ -29,6 +29,7 @@ type watcher struct {
 	mayGap    bool // likewise, by a call of Connect: it may have been in place of an attempt to reconnect
 	next      int  // number that comes next
 	excused   bool // what was pushed before the next number may be missing: that was told
+	dropped   int  // as many more may be missing anywhere: that was told, and what goes first is not what comes first
 	lossless  bool // since the last settle: nothing was lost, not even a connection
 	lastCause string
 	blocks    map[blockChange]int // own changes that were told, since the last settle
@@ -153,14 +154,15 @@ func (w *watcher) checkFinal(e sdk.ConnectionEvent) {
 func (w *watcher) missed(e sdk.MissedEvent) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.excused, w.lossless = true, false
+	w.lossless = false
 	switch {
 	case e.Gap && !w.owesGap && !w.mayGap:
 		w.fail("a gap without a new session", fmt.Sprintf("%+v when %s", e, w.status))
 	case e.Gap:
-		w.owesGap, w.mayGap = false, false
+		w.excused, w.owesGap, w.mayGap = true, false, false
 		w.book.seen("gap told")
 	case e.Dropped > 0:
+		w.dropped += e.Dropped
 		w.book.seen("drop told")
 	default:
 		w.fail("nothing was missed", fmt.Sprintf("%+v", e))
@@ -223,7 +225,10 @@ func (w *watcher) about(jid string) {
 	case n < w.next:
 		w.fail("an event came twice, or out of order", fmt.Sprintf("push %d, after %d", n, w.next-1))
 	case n > w.next && !w.excused:
-		w.fail("an event is missing, and that was not told", fmt.Sprintf("push %d, after %d", n, w.next-1))
+		if w.dropped -= n - w.next; w.dropped < 0 {
+			w.fail("an event is missing, and that was not told", fmt.Sprintf("push %d, after %d", n, w.next-1))
+			w.dropped = 0
+		}
 	}
 	w.excused = false
 	w.next = max(w.next, n+1)
