@@ -182,7 +182,7 @@ func runAlone(t *testing.T, program string) (printed string) {
 		}
 		cmd := exec.CommandContext(t.Context(), words[0], words[1:]...)
 		cmd.Dir = dir
-		cmd.Env = append(withoutService(), "GOFLAGS=", "GOWORK=off", "GOPROXY=off", "GOSUMDB=off")
+		cmd.Env = append(withoutService(), "GOWORK=off", "GOPROXY=off", "GOSUMDB=off")
 		var stdout, stderr bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &stdout, &stderr
 		require.NoError(t, cmd.Run(), "%s\n%s%s", line, &stdout, &stderr)

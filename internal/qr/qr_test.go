@@ -51,7 +51,7 @@ func photo(side int) image.Image {
 // That a scanner reads the picture is held by interop/qr, with a decoder that we did not write.
 func TestEveryRenderingShowsTheSame(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	for n := 300; n <= 450; n += 10 { // as long as sealed contents are, and every size of a code among them
+	for n := 300; n <= 450; n += 25 { // as long as sealed contents are, and every size of a code among them
 		text := content(r, n)
 		pictures := map[string]Options{"plain": {}, "logo": {Logo: logo(300, 200)}}
 		if n%50 == 0 {
@@ -156,11 +156,18 @@ func TestLargestLogo(t *testing.T) {
 
 // A quarter of the default picture is never refused.
 func TestQuarterOfTheDefault(t *testing.T) {
-	r := rand.New(rand.NewPCG(13, 14))
-	for n := 1; n < 530; n += 7 {
-		_, err := New(content(r, n), Options{Logo: logo(9, 9), LogoSize: DefaultSize / 4})
-		require.NoError(t, err, "%d characters", n)
+	t.Parallel()
+	// How many bytes a code of each version holds, with the most correction (ISO/IEC 18004, table 7).
+	versions := []int{
+		7, 14, 24, 34, 44, 58, 64, 84, 98, 119, 137, 155, 177, 194, 220, 250, 280, 310, 338, 382, 403, 439, 461, 511, 535,
 	}
+	r := rand.New(rand.NewPCG(13, 14))
+	for version, n := range versions {
+		c, err := New(content(r, n), Options{Logo: logo(9, 9), LogoSize: DefaultSize / 4})
+		require.NoError(t, err, "%d characters", n)
+		require.GreaterOrEqual(t, len(c.modules), 17+4*(version+1))
+	}
+	require.Len(t, versions, largestVersion(DefaultSize, minModule), "what fits the default picture")
 }
 
 func TestPicture(t *testing.T) {
@@ -238,6 +245,7 @@ func TestRefused(t *testing.T) {
 }
 
 func TestSizes(t *testing.T) {
+	t.Parallel()
 	r := rand.New(rand.NewPCG(9, 10))
 	c, err := New(content(r, 1273), Options{Logo: logo(4096, 1), LogoSize: 1})
 	require.NoError(t, err)
