@@ -22,10 +22,18 @@ import (
 
 const hostile = `<img src=x onerror="window.harmed=1"><script>window.harmed=1</script>`
 
-// TestPage: what a Go client does is seen without a reload, and what is pressed is felt by the Go client.
-func TestPage(t *testing.T) {
-	b := startBrowser(t)
-	e := start(t, build(t))
+// TestInChromium runs everything in one browser, one after the other.
+func TestInChromium(t *testing.T) {
+	b, program := startBrowser(t), build(t)
+	b.Run(t, "page", func(t *testing.T) { testPage(t, b, program) })
+	b.Run(t, "buttons", func(t *testing.T) { testButtons(t, b, program) })
+	b.Run(t, "starts again", func(t *testing.T) { testStartsAgain(t, b, program) })
+	b.Run(t, "other sites", func(t *testing.T) { testOtherSites(t, b, program) })
+}
+
+// testPage: what a Go client does is seen without a reload, and what is pressed is felt by the Go client.
+func testPage(t *testing.T, b *browser.Browser, program string) {
+	e := start(t, program)
 	page := b.Open(t, "page", e.page(), 1280, 1000, false)
 	page.AwaitText("#link", "Live.")
 	page.AwaitText("#no-users", "Nobody has registered yet.")
@@ -97,10 +105,9 @@ func requireNoSecrets(t *testing.T, page *browser.Page, secrets ...string) {
 	}
 }
 
-// TestButtons presses the buttons for faults.
-func TestButtons(t *testing.T) {
-	b := startBrowser(t)
-	e := start(t, build(t))
+// testButtons presses the buttons for faults.
+func testButtons(t *testing.T, b *browser.Browser, program string) {
+	e := start(t, program)
 	page := b.Open(t, "buttons", e.page(), 400, 900, true)
 	page.AwaitText("#link", "Live.")
 	alice := users.Login(t, e.config(t), "alice")
@@ -168,10 +175,9 @@ func TestButtons(t *testing.T) {
 	b.RequireClean(t, "net::ERR") // the restart cut the page's stream
 }
 
-// TestStartsAgain: a page that stays open finds the emulator again, which has kept the profile.
-func TestStartsAgain(t *testing.T) {
-	b := startBrowser(t)
-	program, data := build(t), t.TempDir()
+// testStartsAgain: a page that stays open finds the emulator again, which has kept the profile.
+func testStartsAgain(t *testing.T, b *browser.Browser, program string) {
+	data := t.TempDir()
 	first := start(t, program, "-data", data)
 	page := b.Open(t, "again", first.page(), 1280, 900, false)
 	alice := users.Login(t, first.config(t), "alice")
@@ -194,10 +200,9 @@ func TestStartsAgain(t *testing.T) {
 	b.RequireClean(t, "net::ERR")
 }
 
-// TestOtherSites: a page of another origin can neither read the page nor press its buttons.
-func TestOtherSites(t *testing.T) {
-	b := startBrowser(t)
-	e := start(t, build(t))
+// testOtherSites: a page of another origin can neither read the page nor press its buttons.
+func testOtherSites(t *testing.T, b *browser.Browser, program string) {
+	e := start(t, program)
 	alice := users.Login(t, e.config(t), "alice")
 	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html")

@@ -14,9 +14,10 @@ import (
 // as it says.
 func TestPrintedJavaScript(t *testing.T) {
 	browser.NeedPackage(t, "../jssdk", "mirrorfly-sdk")
+	program := build(t)
 	for _, trial := range []string{"true", "false"} {
 		t.Run("trial "+trial, func(t *testing.T) {
-			e := start(t, build(t), "-trial="+trial)
+			e := start(t, program, "-trial="+trial)
 			text := e.help()
 			command := regexp.MustCompile(`(?m)^    chromium .*$`).FindString(text)
 			require.NotEmpty(t, command, text)

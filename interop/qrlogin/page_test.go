@@ -85,11 +85,18 @@ func requireClean(t *testing.T, c *browser.Browser, base string) {
 	c.RequireOwn(t, base)
 }
 
-// TestInTheBox is what somebody sees who starts the program without settings and does what it says.
-func TestInTheBox(t *testing.T) {
+// TestInChromium runs everything in one browser, one after the other.
+func TestInChromium(t *testing.T) {
 	browser.Need(t, "zbarimg")
-	c := startChromium(t)
-	program := build(t)
+	c, program := startChromium(t), build(t)
+	c.Run(t, "in the box", func(t *testing.T) { testInTheBox(t, c, program) })
+	c.Run(t, "real service", func(t *testing.T) { testRealService(t, c, program) })
+	c.Run(t, "starts again", func(t *testing.T) { testProgramStartsAgain(t, c, program) })
+	c.Run(t, "renderings", func(t *testing.T) { testRenderings(t, c) })
+}
+
+// testInTheBox is what somebody sees who starts the program without settings and does what it says.
+func testInTheBox(t *testing.T, c *browser.Browser, program string) {
 	said := start(t, program, []string{"MIRRORFLY_API_BASE_URL="}, `Open (\S+) in a browser(?s:.*)\n  (.* -scan alice -at .*)\n`)
 	url, command := said[1], said[2]
 	desktop := open(t, c, "desktop", url, 1280, 900, false)
@@ -147,17 +154,15 @@ func TestInTheBox(t *testing.T) {
 	requireClean(t, c, url)
 }
 
-// TestRealService runs the program with settings, as for the real service, and reads the code off the screen as a
+// testRealService runs the program with settings, as for the real service, and reads the code off the screen as a
 // phone does: the scan works only if every character is right.
-func TestRealService(t *testing.T) {
-	browser.Need(t, "zbarimg")
+func testRealService(t *testing.T, c *browser.Browser, program string) {
 	if runtime.GOOS != "linux" {
 		t.Fatal("SSL_CERT_FILE, by which the program trusts the test's server, works on Linux")
 	}
-	c := startChromium(t)
 	srv := sdktest.New(t, sdktest.Options{Domain: "localhost"})
 	setProfile(t, srv, "carol", "Carol with a long name indeed!")
-	said := start(t, build(t), []string{
+	said := start(t, program, []string{
 		"MIRRORFLY_API_BASE_URL=" + srv.URL(), "MIRRORFLY_LICENSE_KEY=" + srv.LicenseKey(),
 		"MIRRORFLY_TRIAL=false", "MIRRORFLY_SIGNAL_URL=" + srv.SignalURL(), "SSL_CERT_FILE=" + srv.CAFile(),
 	}, `Open (\S+) in a browser`)
@@ -189,10 +194,9 @@ func TestRealService(t *testing.T) {
 	requireClean(t, c, said[1])
 }
 
-// TestProgramStartsAgain: a page that stays open tells that its program has gone, and finds it again.
-func TestProgramStartsAgain(t *testing.T) {
-	c := startChromium(t)
-	program, box := build(t), []string{"MIRRORFLY_API_BASE_URL="}
+// testProgramStartsAgain: a page that stays open tells that its program has gone, and finds it again.
+func testProgramStartsAgain(t *testing.T, c *browser.Browser, program string) {
+	box := []string{"MIRRORFLY_API_BASE_URL="}
 	var page *tab
 	var url string
 	t.Run("first", func(t *testing.T) { // the program ends with it

@@ -20,10 +20,8 @@ import (
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
-// TestRenderings reads all that QRCode can draw with zbarimg, 50 codes of different length with random content.
-func TestRenderings(t *testing.T) {
-	browser.Need(t, "zbarimg")
-	c := startChromium(t)
+// testRenderings reads all that QRCode can draw with zbarimg, 50 codes of different length with random content.
+func testRenderings(t *testing.T, c *browser.Browser) {
 	page := open(t, c, "svg", "", 500, 500, false)
 	srv := sdktest.New(t)
 	dir := t.TempDir()

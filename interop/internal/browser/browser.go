@@ -107,6 +107,20 @@ func Start(t testing.TB, o Options) *Browser {
 	return b
 }
 
+// Run runs f as a subtest that has the browser to itself: at its end all pages are closed, and
+// what they have asked for and complained about is forgotten.
+func (b *Browser) Run(t *testing.T, name string, f func(*testing.T)) {
+	t.Run(name, func(t *testing.T) {
+		t.Cleanup(func() {
+			b.Do(t, "forget", nil, nil)
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.problems = nil
+		})
+		f(t)
+	})
+}
+
 func (b *Browser) read(out *bufio.Reader) {
 	defer close(b.done)
 	defer func() { _, _ = io.Copy(io.Discard, out) }()

@@ -50,6 +50,11 @@ const common = {
   async press({ page, key }) { await pages.get(page).keyboard.press(key); },
   async evaluate({ page, code }) { return pages.get(page).evaluate(code); },
   async requests() { return requests; },
+  async forget() {
+    await Promise.all([...pages.values()].map((page) => page.context().close()));
+    pages.clear();
+    requests.length = 0;
+  },
 };
 
 // drive carries out commands until the input ends; extra are those of one test alone.
