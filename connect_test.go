@@ -80,6 +80,9 @@ func TestNewChecksConfig(t *testing.T) {
 		"delays out of order": {func(c *sdk.Config) {
 			c.Reconnect.MinDelay, c.Reconnect.MaxDelay = 10*time.Second, time.Second
 		}, sdk.ErrInvalidArgument, "MinDelay"},
+		"TLS before 1.2": {func(c *sdk.Config) {
+			c.TLSConfig = &tls.Config{MaxVersion: tls.VersionTLS11}
+		}, sdk.ErrInvalidArgument, "TLSConfig.MaxVersion"},
 		"device with a slash":  {func(c *sdk.Config) { c.DeviceID = "a/b" }, sdk.ErrInvalidArgument, "DeviceID"},
 		"device with a comma":  {func(c *sdk.Config) { c.DeviceID = "a,b" }, sdk.ErrInvalidArgument, "DeviceID"},
 		"long device":          {func(c *sdk.Config) { c.DeviceID = strings.Repeat("a", 65) }, sdk.ErrInvalidArgument, "DeviceID"},
@@ -107,6 +110,7 @@ func TestNewChecksConfig(t *testing.T) {
 		func(c *sdk.Config) { c.XMPPHost = "[::1]" },
 		func(c *sdk.Config) { c.Reconnect.MinDelay, c.Reconnect.MaxDelay = time.Second, time.Second },
 		func(c *sdk.Config) { c.Reconnect.MinDelay = time.Hour },
+		func(c *sdk.Config) { c.TLSConfig = &tls.Config{MaxVersion: tls.VersionTLS12} },
 		func(c *sdk.Config) { c.DeviceID = "Host-1_a." + strings.Repeat("a", 55) },
 	} {
 		cfg := good

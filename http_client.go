@@ -116,13 +116,16 @@ func newHTTPClient(life *lifetime, dial dialFunc, tlsConfig *tls.Config, proxy f
 	}}
 }
 
-// requireTLS12 checks the caller's HTTPClient, whose Transport may serve others too. Our own connections raise the least version
-// in their copies of TLSConfig.
+// requireTLS12 checks the caller's HTTPClient, whose Transport may serve others too, and that
+// TLSConfig permits it. Our own connections raise the least version in their copies of that.
 func (cfg *Config) requireTLS12() error {
 	if cfg.HTTPClient != nil && cfg.Transport == TransportWebSocket {
 		cfg.TLSConfig = nil // nobody needs it
 	}
 	cfg.TLSConfig = cfg.TLSConfig.Clone() // whoever else has it may change it, as an http.Transport does
+	if c := cfg.TLSConfig; c != nil && c.MaxVersion != 0 && c.MaxVersion < tls.VersionTLS12 {
+		return invalid("TLSConfig.MaxVersion is below TLS 1.2, the least that is used")
+	}
 	if cfg.HTTPClient == nil || cfg.AllowInsecure {
 		return nil
 	}

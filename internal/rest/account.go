@@ -59,14 +59,18 @@ func (c *Client) Profile(ctx context.Context, id string) (*Profile, error) {
 	}, nil
 }
 
-// blockedByPage is how many users a page is asked to have.
-const blockedByPage = 50
+const (
+	// blockedByPage is how many users a page is asked to have.
+	blockedByPage = 50
+	// maxBlockedByPages bounds a list that would not end. Over XMPP it has at most 1 MiB.
+	maxBlockedByPages = 1000
+)
 
 // BlockedBy returns the ids of those who have blocked the user who is logged in: all pages of GET
 // /users/blockedby (protocol.md 13). It is never nil without an error.
 func (c *Client) BlockedBy(ctx context.Context) ([]string, error) {
 	ids, seen := []string{}, map[string]bool{}
-	for page := 1; ; page++ {
+	for page := 1; page <= maxBlockedByPages; page++ {
 		var data object[struct {
 			Users []struct {
 				UserID text `json:"userId"`
@@ -92,6 +96,7 @@ func (c *Client) BlockedBy(ctx context.Context) ([]string, error) {
 			return ids, nil
 		}
 	}
+	return nil, unexpected("more than %d pages of users", maxBlockedByPages)
 }
 
 // NotServed reports whether err is that the service does not know the call.

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"regexp"
@@ -377,4 +378,22 @@ func TestLoginToken(t *testing.T) {
 			require.Equal(t, 500, fail(t, err).Status, body)
 		}
 	}
+}
+
+// A list that does not end is given up.
+func TestBlockedByWithoutEnd(t *testing.T) {
+	page := 0
+	s := serve(t, handlers{
+		"POST /login": answer(200, `{"status":200,"data":{"token":"tok-1"}}`),
+		"GET /users/blockedby": func(w http.ResponseWriter, r *http.Request) {
+			page++ // one request at a time
+			const next = `{"status":200,"data":{"totalPages":1000000,"users":[{"userId":"user%d"}]}}`
+			answer(200, fmt.Sprintf(next, page))(w, r)
+		},
+	})
+	c := connect(t, s.URL)
+	c.login(t)
+	_, err := c.BlockedBy(t.Context())
+	require.ErrorContains(t, err, "more than 1000 pages")
+	require.Equal(t, maxBlockedByPages, page)
 }
