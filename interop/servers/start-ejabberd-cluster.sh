@@ -27,25 +27,30 @@ if [ $# -eq 2 ]; then
 fi
 
 make_cert "$DIR" "$XMPP_HOST" # one certificate for both nodes
+share=("$DIR/tls")
+if [ "${MIRRORFLY:-0}" = 1 ]; then
+    find_ejabberd
+    make_module "$DIR"
+    share+=("$DIR/ebin")
+fi
 mkdir -p "$DIR/a" "$DIR/b"
-cp -r "$DIR/tls" "$DIR/a/"; cp -r "$DIR/tls" "$DIR/b/"
+cp -r "${share[@]}" "$DIR/a/"; cp -r "${share[@]}" "$DIR/b/"
 joined=0; [ -e "$DIR/b/joined" ] && joined=1
 one a & a=$!
 one b & b=$!
 wait $a; failed=$?
 wait $b && [ $failed = 0 ] || exit 1 # after both: none may still be starting when this has ended
 if [ $joined = 0 ]; then
+    # Not by the HTTP API: it stops the application, whose end would be that of its own request.
     "$HERE/ejabberdctl.sh" "$DIR/b" join_cluster "ejabberd@$IP_A" || die "join_cluster failed"
     : >"$DIR/b/joined"
 fi
+. "$DIR/b/env"
 for ((i = 0; i < 1000; i++)); do # a busy machine takes long
-    n=$("$HERE/ejabberdctl.sh" "$DIR/b" list_cluster 2>/dev/null | grep -c 'ejabberd@')
-    if [ "$n" = 2 ] && "$HERE/ejabberdctl.sh" "$DIR/b" status >/dev/null 2>&1; then
-        . "$DIR/b/env"
-        port_free "$IP_B" "$C2S_PORT" || {
-            echo "ready cluster seconds=$(since "$T0") nodes=ejabberd@$IP_A,ejabberd@$IP_B host=$XMPP_HOST"
-            exit 0
-        }
+    if [[ $(api "$IP_B" "$HTTP_PORT" list_cluster '{}') == *ejabberd@*ejabberd@* ]] &&
+        ! port_free "$IP_B" "$C2S_PORT"; then
+        echo "ready cluster seconds=$(since "$T0") nodes=ejabberd@$IP_A,ejabberd@$IP_B host=$XMPP_HOST"
+        exit 0
     fi
     sleep 0.2
 done

@@ -18,7 +18,7 @@
 #   PING (false)  PING_INTERVAL (60)  PING_ACK (32)   XEP-0199 from the server
 #   WS_PING (60)  WS_TIMEOUT (300)    RESUME (300)    seconds
 #   LOGLEVEL (info)
-#   MIRRORFLY (0 | 1)          compile and load ejabberd/src/mod_mirrorfly.erl
+#   MIRRORFLY (0 | 1)          compile, once, and load ejabberd/src/mod_mirrorfly.erl
 #   XMPP_GUARD_FD              see guard.sh; tests set it
 set -u
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -38,8 +38,7 @@ DIR=$(cd "$1" && pwd)
 : "${WS_PING:=60}" "${WS_TIMEOUT:=300}" "${RESUME:=300}" "${LOGLEVEL:=info}" "${MIRRORFLY:=0}"
 
 case $XMPP_IP in 127.*) ;; *) die "XMPP_IP must be a loopback address" ;; esac
-beam=$(dpkg -L ejabberd 2>/dev/null | grep '/ebin/ejabberd\.beam$') || die "ejabberd is not installed (apt install ejabberd)"
-ERL_LIBS=${beam%/ejabberd-*} # Debian keeps ejabberd outside of Erlang's own library folder
+find_ejabberd
 pid_alive "$DIR/ejabberd.pid" && die "already running: pid $(cat "$DIR/ejabberd.pid")"
 need_ports "$XMPP_IP" "$C2S_PORT" "$C2S_TLS_PORT" "$HTTP_PORT" "$HTTPS_PORT" "$DIST_PORT"
 
@@ -52,13 +51,14 @@ f2b=''
     c2s_auth_ban_lifetime: $FAIL2BAN_LIFETIME"
 no_scram=''
 [ "$SCRAM" = off ] && no_scram=$(printf '  - "scram-sha-%s"\n' 1 1-plus 256 256-plus 512 512-plus)
-mf='' pa=()
+# Erlang looks for a module in one folder after the other, and ejabberd loads hundreds: the folders
+# with most of them come first.
+lib=$(readlink -f "$(command -v erl)")
+pa=("${lib%/bin/erl}"/lib/{p1_*,mnesia-*,ssl-*,public_key-*}/ebin "$EBIN")
+mf=''
 if [ "$MIRRORFLY" = 1 ]; then
-    mkdir -p "$DIR/ebin"
-    inc=$(dpkg -L erlang-p1-xmpp | sed -n 's,/xmpp\.hrl$,,p' | head -1)
-    ERL_LIBS="$ERL_LIBS" erlc -I "$inc" -o "$DIR/ebin" "$HERE/ejabberd/src/mod_mirrorfly.erl" >"$DIR/log/erlc.log" 2>&1 ||
-        die "erlc failed: $(cat "$DIR/log/erlc.log")"
-    pa=(-pa "$DIR/ebin") mf="  mod_mirrorfly: {}"
+    make_module "$DIR"
+    pa+=("$DIR/ebin") mf="  mod_mirrorfly: {}"
 fi
 case $STARTTLS in
 required) starttls='starttls_required: true' ;;
@@ -91,24 +91,27 @@ C2S_TLS_PORT=$C2S_TLS_PORT
 HTTP_PORT=$HTTP_PORT
 HTTPS_PORT=$HTTPS_PORT
 DIST_PORT=$DIST_PORT
-ERL_LIBS=$ERL_LIBS
+EBIN=$EBIN
 ENV
 
 # No epmd: every node of a cluster uses one DIST_PORT, each on its own 127.0.0.x.
 ip_tuple="{${XMPP_IP//./,}}"
 : >"$DIR/log/ejabberd.log"
 cd "$DIR" || exit 1
-export HOME="$DIR/home" ERL_LIBS ERL_INETRC="$DIR/inetrc" ERL_CRASH_DUMP_BYTES=0 \
+# Less work at the start: no translations to read, and no look at /etc/localtime for the time of each event.
+mkdir -p "$DIR/msgs"
+export TZ=UTC0 EJABBERD_MSGS_PATH="$DIR/msgs"
+export HOME="$DIR/home" ERL_INETRC="$DIR/inetrc" ERL_CRASH_DUMP_BYTES=0 \
     ERL_DIST_PORT="$DIST_PORT" ERL_MAX_PORTS=65536 ERL_MAX_ETS_TABLES=2053 \
     EJABBERD_CONFIG_PATH="$DIR/ejabberd.yml" EJABBERD_LOG_PATH="$DIR/log/ejabberd.log"
 launch "$DIR/ejabberd.pid" "$DIR/log/console.log" \
-    erl "${pa[@]}" -name "$NODE" -noinput +K true +P 250000 +sbwt none \
+    erl -pa "${pa[@]}" -name "$NODE" -noinput +K true +P 250000 $QUIET \
     -erl_epmd_port "$DIST_PORT" -start_epmd false -kernel inet_dist_use_interface "$ip_tuple" \
     -mnesia dir "\"$DIR/spool\"" -s ejabberd
 
 for ((i = 0; i < 2400; i++)); do # a busy machine takes long
     alive "$pid" || { rm -f "$DIR/ejabberd.pid"; tail -n 20 "$DIR/log/console.log" "$DIR/log/ejabberd.log" >&2; die "ejabberd exited"; }
-    if grep -q 'is started in the node' "$DIR/log/ejabberd.log" &&
+    if has 'is started in the node' "$DIR/log/ejabberd.log" &&
         ! port_free "$XMPP_IP" "$C2S_PORT" && ! port_free "$XMPP_IP" "$HTTPS_PORT"; then
         echo "ready ejabberd pid=$pid seconds=$(since "$T0") node=$NODE host=$XMPP_HOST ip=$XMPP_IP" \
             "c2s=$C2S_PORT c2s_tls=$C2S_TLS_PORT http=$HTTP_PORT https=$HTTPS_PORT"
