@@ -431,32 +431,43 @@ func (x *exchange) pass() {
 		x.tap.relayWebSocket(x.w, x.r)
 		return
 	}
-	x.answer(x.fetch())
+	resp := x.send()
+	defer resp.Body.Close()
+	if x.answer(resp, resp.Body) != nil {
+		panic(http.ErrAbortHandler)
+	}
 }
 
 // answer is what the client gets.
-func (x *exchange) answer(resp *http.Response, body []byte) {
+func (x *exchange) answer(resp *http.Response, body io.Reader) error {
 	for name, values := range resp.Header {
 		x.w.Header()[name] = values
 	}
 	x.w.WriteHeader(resp.StatusCode)
-	_, _ = x.w.Write(body)
+	_, err := io.Copy(x.w, body)
+	return err
 }
 
-// fetch lets the request through and keeps the answer. When there is none the client's connection is cut.
+// fetch lets the request through and keeps the answer.
 func (x *exchange) fetch() (*http.Response, []byte) {
-	out := x.r.Clone(x.r.Context())
-	out.URL.Scheme, out.URL.Host, out.RequestURI = "https", x.tap.server.https, ""
-	resp, err := x.tap.client.RoundTrip(out)
-	if err != nil {
-		panic(http.ErrAbortHandler)
-	}
+	resp := x.send()
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
 	return resp, body
+}
+
+// send lets the request through. When there is no answer the client's connection is cut.
+func (x *exchange) send() *http.Response {
+	out := x.r.Clone(x.r.Context())
+	out.URL.Scheme, out.URL.Host, out.RequestURI = "https", x.tap.server.https, ""
+	resp, err := x.tap.client.RoundTrip(out)
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	return resp
 }
 
 // raw takes the connection over, to write what net/http would not.
