@@ -34,15 +34,16 @@ func unlabelled(f func() error) error {
 // patience bounds every wait for what must happen: far more than a busy machine needs.
 const patience = 2 * time.Minute
 
-// requireNothingLeft waits until no goroutine of a client runs: those of net/http end a moment after their connection.
+// requireNothingLeft waits until no goroutine of a client runs: those of net/http end a moment after their connection. It gives
+// them that moment before it looks: the stacks of all goroutines take much longer to write.
 func requireNothingLeft(t testing.TB, client string) {
 	t.Helper()
 	var left string
-	for wait, end := time.Millisecond, time.Now().Add(patience); time.Now().Before(end); wait = min(2*wait, 200*time.Millisecond) {
+	for wait, end := 4*time.Millisecond, time.Now().Add(patience); time.Now().Before(end); wait = min(2*wait, 200*time.Millisecond) {
+		<-time.After(wait)
 		if left = running(client); left == "" {
 			return
 		}
-		<-time.After(wait)
 	}
 	require.Empty(t, left, "goroutines of a client that is closed")
 }
