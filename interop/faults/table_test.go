@@ -14,7 +14,7 @@ import (
 )
 
 // leastCases is how many combinations the table has at least.
-const leastCases = 80
+const leastCases = 342
 
 // faultCase is one combination.
 type faultCase struct {
