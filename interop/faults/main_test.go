@@ -1,3 +1,7 @@
+// How keys are exchanged is not the subject here, and what Go adds to that against quantum computers costs a tenth of this
+// package under the race detector. All other packages have it.
+//go:debug tlsmlkem=0
+
 // Package faults holds the client against a network and a server that fail: in every place, in every way
 // (TestFaults prints the table), and while it comes back from that (TestFlapping and what is beside it).
 //
