@@ -9,12 +9,17 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestBothNodes: what holds while both are there, on one cluster.
-func TestBothNodes(t *testing.T) {
+// TestNodes: what holds while both are there, and then what when one dies, or stops in order, under
+// users that are busy. All on one cluster, whose nodes are both back at the end of each part.
+func TestNodes(t *testing.T) {
 	t.Parallel()
-	a, b := xmppserver.Cluster(t, xmppserver.Options{MirrorFly: true, Passwords: "plain"})
-	t.Run("across nodes", func(t *testing.T) { t.Parallel(); acrossNodes(t, a, b) })
-	t.Run("addresses", func(t *testing.T) { t.Parallel(); addresses(t, a, b) })
+	a, b := xmppserver.Cluster(t, xmppserver.Options{MirrorFly: true})
+	t.Run("both", func(t *testing.T) {
+		t.Run("across nodes", func(t *testing.T) { t.Parallel(); acrossNodes(t, a, b) })
+		t.Run("addresses", func(t *testing.T) { t.Parallel(); addresses(t, a, b) })
+	})
+	t.Run("killed", func(t *testing.T) { nodeGone(t, a, b, (*xmppserver.Server).Kill) })
+	t.Run("stopped", func(t *testing.T) { nodeGone(t, b, a, (*xmppserver.Server).Stop) })
 }
 
 // acrossNodes: two users on different nodes are for each other what two on one are.

@@ -17,6 +17,7 @@ import (
 // addresses: several addresses are one service.
 func addresses(t *testing.T, a, b *xmppserver.Server) {
 	overEach(t, a, b, func(t *testing.T, s *service) {
+		t.Parallel() // most of it is waiting
 		t.Run("both nodes are used", func(t *testing.T) {
 			s.requireSpread(t, "list", s.Config())
 		})

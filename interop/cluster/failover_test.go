@@ -28,22 +28,8 @@ var policy = sdk.ReconnectPolicy{MinDelay: 500 * time.Millisecond, MaxDelay: 4 *
 
 func withPolicy(cfg *sdk.Config) { cfg.Reconnect = policy }
 
-// TestNodeGone: a node dies, or stops in order, under users that are busy.
-func TestNodeGone(t *testing.T) {
-	t.Parallel()
-	t.Run("killed", func(t *testing.T) {
-		t.Parallel()
-		a, b := xmppserver.Cluster(t, xmppserver.Options{MirrorFly: true})
-		testNodeGone(t, a, b, (*xmppserver.Server).Kill)
-	})
-	t.Run("stopped", func(t *testing.T) {
-		t.Parallel()
-		a, b := xmppserver.Cluster(t, xmppserver.Options{MirrorFly: true})
-		testNodeGone(t, b, a, (*xmppserver.Server).Stop)
-	})
-}
-
-func testNodeGone(t *testing.T, doomed, left *xmppserver.Server, end func(*xmppserver.Server)) {
+// nodeGone ends one node under users that are busy, and starts it again.
+func nodeGone(t *testing.T, doomed, left *xmppserver.Server, end func(*xmppserver.Server)) {
 	var crowd []*worker
 	var bystanders []*users.User
 	for _, way := range tour.Ways() {
@@ -196,43 +182,79 @@ func (w *worker) requireKept(t *testing.T, session *users.User, at *xmppserver.S
 	})
 }
 
-// TestCallsInFlight: calls that a node has taken, and will never answer, end with its
-// connections and say so.
-func TestCallsInFlight(t *testing.T) {
+// TestNodeDies: what a user sees of the death of a node. Its streams, and those that the other node
+// has taken up before; and the calls that it has taken and will never answer.
+func TestNodeDies(t *testing.T) {
 	t.Parallel()
-	a, b := xmppserver.Cluster(t, xmppserver.Options{})
-	overEach(t, b, a, func(t *testing.T, s *service) {
-		sent := make(chan string, 100)
-		u, g := s.loginAt(t, a, "anna", withPolicy, func(cfg *sdk.Config) { cfg.Logger = slog.New(sentFrames(sent)) })
-		ben, _ := s.loginAt(t, b, "ben")
-		calls := map[string]func() error{
-			"GetUsersIBlocked": func() error { _, err := u.GetUsersIBlocked(t.Context()); return err },
-			"BlockUser":        func() error { _, err := u.BlockUser(t.Context(), ben.JID()); return err },
-			"SetUserProfile": func() error {
-				_, err := u.SetUserProfile(t.Context(), sdk.ProfileUpdate{Email: "a@example.com"})
-				return err
-			},
-		}
-		u.RequireIBlocked(t) // what the session sends by itself is out
-		drain(sent)
-		freeze(t, a)
-		outcomes := make(chan error, len(calls))
-		for _, call := range calls {
-			go func() { outcomes <- call() }() // ends with the connection
-		}
-		for range calls {
-			users.Await(t, sent, func(tag string) bool { return strings.HasPrefix(tag, "<iq ") })
-		}
-		require.Empty(t, outcomes, "answered by a node that stands still")
-		g.open.Store(true)
-		a.Kill()
-		for range calls {
-			users.RequireLost(t, users.Await(t, outcomes, func(error) bool { return true }))
-		}
-		u.AwaitStatus(t, sdk.StatusConnected)
-		u.RequireIBlocked(t) // what had no answer was not done either: the node stood still
-		a.Start()
-	})
+	doomed, left := xmppserver.Cluster(t, xmppserver.Options{})
+	overEach(t, left, doomed, func(t *testing.T, s *service) { s.resumeAtTheOtherNode(t) })
+	var idle []*users.User
+	var callers []*caller
+	for _, way := range tour.Ways() {
+		s := newService(t, way, left, doomed)
+		idle = append(idle, s.idleAtTheOtherNode(t))
+		callers = append(callers, s.callerAtTheOtherNode(t))
+	}
+	freeze(t, doomed)
+	for _, c := range callers {
+		c.call(t)
+	}
+	for _, c := range callers {
+		require.Empty(t, c.outcomes, "answered by a node that stands still")
+		c.gate.open.Store(true)
+	}
+	doomed.Kill()
+	for _, c := range callers {
+		c.requireLost(t)
+	}
+	for _, u := range idle {
+		requireGap(t, u)
+	}
+}
+
+// caller is a user with calls in flight.
+type caller struct {
+	*users.User
+	gate     *gate
+	sent     chan string // the first tag of every frame
+	calls    []func() error
+	outcomes chan error
+}
+
+func (s *service) callerAtTheOtherNode(t *testing.T) *caller {
+	sent := make(chan string, 100)
+	u, g := s.loginAt(t, s.other, "carl", withPolicy, func(cfg *sdk.Config) { cfg.Logger = slog.New(sentFrames(sent)) })
+	dora, _ := s.loginAt(t, s.Node, "dora")
+	calls := []func() error{
+		func() error { _, err := u.GetUsersIBlocked(t.Context()); return err },
+		func() error { _, err := u.BlockUser(t.Context(), dora.JID()); return err },
+		func() error {
+			_, err := u.SetUserProfile(t.Context(), sdk.ProfileUpdate{Email: "a@example.com"})
+			return err
+		},
+	}
+	u.RequireIBlocked(t) // what the session sends by itself is out
+	return &caller{User: u, gate: g, sent: sent, calls: calls, outcomes: make(chan error, len(calls))}
+}
+
+// call makes the calls, and returns when they are sent.
+func (c *caller) call(t *testing.T) {
+	drain(c.sent)
+	for _, call := range c.calls {
+		go func() { c.outcomes <- call() }() // ends with the connection
+	}
+	for range c.calls {
+		users.Await(t, c.sent, func(tag string) bool { return strings.HasPrefix(tag, "<iq ") })
+	}
+}
+
+// requireLost waits until the calls have ended with the connection, and say so.
+func (c *caller) requireLost(t *testing.T) {
+	for range c.calls {
+		users.RequireLost(t, users.Await(t, c.outcomes, func(error) bool { return true }))
+	}
+	c.AwaitStatus(t, sdk.StatusConnected)
+	c.RequireIBlocked(t) // what had no answer was not done either: the node stood still
 }
 
 // freeze stops every thread of a node where it is. Kill ends it all the same, and so does the
