@@ -16,30 +16,45 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// TestStock: what every ejabberd does as it is installed, on one that all these tests share.
+// TestStock: what every ejabberd does as it is installed, on one that all these tests share, and
+// that goes at the end.
 func TestStock(t *testing.T) {
 	t.Parallel()
 	node := xmppserver.Ejabberd(t, xmppserver.Options{})
+	t.Run("running", func(t *testing.T) {
+		for name, scenario := range map[string]func(*testing.T, *tour.Service){
+			"tour":                    tour.Profile,
+			"two resources":           tour.TwoResources,
+			"resume":                  tour.Resume,
+			"unknown host":            unknownHost,
+			"refused passwords":       tour.Refusals,
+			"refusals of the page":    refusals,
+			"blocking":                blocking,
+			"block on another device": blockOnAnotherDevice,
+			"reconnect after a kick":  reconnectAfterKick,
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				tour.OverEach(t, node, scenario)
+			})
+		}
+	})
+	tour.Restart(t, node)
+}
+
+// TestOneSession: on an ejabberd that keeps passwords as they are, and one session for each user.
+func TestOneSession(t *testing.T) {
+	t.Parallel()
+	node := xmppserver.Ejabberd(t, xmppserver.Options{Passwords: "plain", Env: map[string]string{"MAX_SESSIONS": "1"}})
 	for name, scenario := range map[string]func(*testing.T, *tour.Service){
-		"tour":                    tour.Profile,
-		"two resources":           tour.TwoResources,
-		"resume":                  tour.Resume,
-		"unknown host":            unknownHost,
-		"refusals of the page":    refusals,
-		"blocking":                blocking,
-		"block on another device": blockOnAnotherDevice,
-		"reconnect after a kick":  reconnectAfterKick,
+		"refused passwords":             tour.Refusals,
+		"no reconnect after a conflict": noReconnectAfterConflict,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			tour.OverEach(t, node, scenario)
 		})
 	}
-}
-
-func TestRefusals(t *testing.T) {
-	t.Parallel()
-	tour.Refusals(t, xmppserver.Ejabberd)
 }
 
 // unknownHost: over direct TLS the certificate, which must be for the domain (RFC 6120 13.7.2.1),

@@ -50,6 +50,7 @@ func TestStock(t *testing.T) {
 		"two resources":           tour.TwoResources,
 		"resume":                  tour.Resume,
 		"unknown host":            unknownHost,
+		"refused passwords":       tour.Refusals,
 		"refusals of the page":    refusals,
 		"blocking":                blocking,
 		"block twice":             blockTwice,
@@ -92,9 +93,9 @@ func TestLegacyVCards(t *testing.T) {
 	})
 }
 
-func TestRefusals(t *testing.T) {
+func TestPlainPasswords(t *testing.T) {
 	t.Parallel()
-	tour.Refusals(t, start)
+	tour.OverEach(t, start(t, xmppserver.Options{Passwords: "plain"}), tour.Refusals)
 }
 
 // unknownHost: over direct TLS it refuses the name before there is a stream.

@@ -20,7 +20,7 @@ func reconnectAfterKick(t *testing.T, s *tour.Service) {
 
 func TestReconnectAfterRestart(t *testing.T) {
 	t.Parallel()
-	tour.Restart(t, start, func(*xmppserver.Server) {}) // Prosody has written everything down
+	tour.Restart(t, start(t, xmppserver.Options{}))
 }
 
 // removedAccount: a session whose account the server has removed ends, and nobody tries

@@ -14,10 +14,9 @@ func Quickly(cfg *sdk.Config) {
 	cfg.Reconnect = sdk.ReconnectPolicy{MinDelay: 50 * time.Millisecond, MaxDelay: 500 * time.Millisecond}
 }
 
-// Restart: the sessions come back to a server that was stopped, and then killed. keep has it write
-// down what it must not forget.
-func Restart(t *testing.T, start Start, keep func(*xmppserver.Server)) {
-	node := start(t, xmppserver.Options{})
+// Restart: the sessions come back to a server that was stopped, and then killed. In this order: a
+// server that stops writes down what ejabberd would forget when it is killed.
+func Restart(t *testing.T, node *xmppserver.Server) {
 	var all []*users.User
 	for _, way := range Ways() {
 		s := New(t, way, node)
@@ -31,7 +30,6 @@ func Restart(t *testing.T, start Start, keep func(*xmppserver.Server)) {
 		{"killed", (*xmppserver.Server).Kill},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			keep(node)
 			c.end(node)
 			for _, u := range all {
 				u.AwaitStatus(t, sdk.StatusDisconnected) // with stream management even a Prosody that stops says no more

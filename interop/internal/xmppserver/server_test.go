@@ -52,8 +52,9 @@ func TestProsody(t *testing.T) {
 
 func TestCluster(t *testing.T) {
 	t.Parallel()
-	a, b := Cluster(t, Options{})
-	require.Equal(t, 2, strings.Count(b.Ctl("list_cluster"), "ejabberd@"))
+	a, b := Cluster(t, Options{MirrorFly: true, Passwords: "plain"})
+	require.Equal(t, 2, strings.Count(b.API("list_cluster", nil), "ejabberd@"))
+	requireOptions(t, b, true, "plain")
 	requireServing(t, a)
 	requireServing(t, b)
 
@@ -65,15 +66,10 @@ func TestCluster(t *testing.T) {
 	require.JSONEq(t, "0", b.API("check_account", map[string]any{"user": "anna", "host": b.Domain}), "written while b was down")
 }
 
-func TestMirrorFlyModule(t *testing.T) {
-	t.Parallel()
-	requireOptions(t, Ejabberd(t, Options{MirrorFly: true, Passwords: "plain"}), true, "plain")
-}
-
 func requireOptions(t *testing.T, s *Server, module bool, passwords string) {
 	t.Helper()
-	require.Equal(t, fmt.Sprint(module), s.Ctl("eval", fmt.Sprintf("gen_mod:is_loaded(<<%q>>, mod_mirrorfly).", s.Domain)))
-	require.Equal(t, passwords, s.Ctl("eval", fmt.Sprintf("ejabberd_auth:password_format(<<%q>>).", s.Domain)))
+	require.Equal(t, fmt.Sprintf("{%v,%s}", module, passwords), s.Ctl("eval",
+		fmt.Sprintf("{gen_mod:is_loaded(<<%[1]q>>, mod_mirrorfly), ejabberd_auth:password_format(<<%[1]q>>)}.", s.Domain)))
 }
 
 // holdEnv makes TestKilledProcess the process that gets killed.
