@@ -75,15 +75,12 @@ func New(content string, opts Options) (*Code, error) {
 		if err != nil {
 			return nil, fmt.Errorf("qr: encode: %w", err)
 		}
+		if err := c.setLogo(opts.Logo, opts.LogoSize, q.VersionNumber); err != nil {
+			return nil, err
+		}
 	}
 	q.DisableBorder = true
 	c.modules = q.Bitmap()
-	if opts.Logo != nil {
-		err = c.setLogo(opts.Logo, opts.LogoSize)
-	}
-	if err != nil {
-		return nil, err
-	}
 	return c, nil
 }
 
@@ -110,8 +107,9 @@ func (c *Code) setSize(size, version int) error {
 	return nil
 }
 
-func (c *Code) setLogo(logo image.Image, size int) error {
-	most := min(c.size*logoPart, c.side*(len(c.modules)+2*quiet)*codePart) / 100
+// setLogo takes the logo of a code of that version, if it may be that large.
+func (c *Code) setLogo(logo image.Image, size, version int) error {
+	most := min(c.size*logoPart, c.side*span(version)*codePart) / 100
 	switch {
 	case size == 0:
 		size = min(DefaultLogoSize, most)
