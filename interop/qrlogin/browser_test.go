@@ -45,7 +45,7 @@ func (p *tab) awaitCode(before string) (address string) {
 // read is what a camera would make of a screenshot of the whole page.
 func (p *tab) read(name string) string {
 	p.t.Helper()
-	return zbar(p.t, p.Screenshot(name, ""))
+	return zbar(p.t, p.Screenshot(name, ""))[0]
 }
 
 type node struct {
@@ -67,13 +67,16 @@ func (p *tab) accessible(role string) node {
 	return node{}
 }
 
-// zbar reads the one QR code in a picture.
-func zbar(t *testing.T, file string) string {
+// zbar reads the one QR code in each of the pictures.
+func zbar(t *testing.T, files ...string) []string {
 	t.Helper()
-	cmd := exec.Command("zbarimg", "--nodbus", "--quiet", "--raw", "-Sdisable", "-Sqrcode.enable", file)
+	args := []string{"--nodbus", "--quiet", "--raw", "-Sdisable", "-Sqrcode.enable"}
+	cmd := exec.Command("zbarimg", append(args, files...)...) // it fails when it finds none in one of them
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	raw, err := cmd.Output()
-	require.NoError(t, err, "zbarimg %s: %s", file, &stderr)
-	return strings.TrimSuffix(string(raw), "\n")
+	require.NoError(t, err, "zbarimg: %s", &stderr)
+	contents := strings.Split(strings.TrimSuffix(string(raw), "\n"), "\n")
+	require.Len(t, contents, len(files), "one code in each of %v", files)
+	return contents
 }
