@@ -16,7 +16,8 @@ import (
 )
 
 var (
-	sessions = flag.Int("sessions", 300, "how many lose their server")
+	// By default more than mostInASecond, so that one dial of each at once would be seen.
+	sessions = flag.Int("sessions", 200, "how many lose their server")
 	away     = flag.Duration("away", 3*time.Second, "for how long it is away")
 )
 
