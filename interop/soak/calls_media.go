@@ -1,11 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
-	"io"
-	"strings"
 	"time"
 
 	sdk "github.com/mirrorfly-go/sdk"
@@ -39,12 +38,12 @@ func (p *player) download(l *life, at string, c Call) {
 	if !found {
 		return
 	}
-	var got strings.Builder
+	got := bytes.NewBuffer(make([]byte, 0, f.content.size))
 	_, how, _ := do(p, at, "DownloadMedia", cmp.Or(c.Patience, transferTime), func(ctx context.Context) (sdk.Result[sdk.None], error) {
-		return l.client.DownloadMedia(ctx, f.media, io.Writer(&got))
+		return l.client.DownloadMedia(ctx, f.media, got)
 	})
 	p.stage.book.checked("file that was downloaded")
-	if b := []byte(got.String()); how == toldOK && !f.content.is(b) || !f.content.begins(b) {
+	if b := got.Bytes(); how == toldOK && int64(len(b)) != f.content.size || !f.content.begins(b) {
 		p.wrong(at, "another file than was uploaded", fmt.Sprintf("%s, %d of %d bytes, %+v", how, len(b), f.content.size, f.media))
 	}
 }

@@ -1,9 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -110,11 +110,12 @@ func (st *stage) checkFile(at string, f file) {
 		st.book.fail(violation{where: at, what: "an uploaded file is lost", told: fmt.Sprintf("%+v", f.media), held: err.Error()})
 		return
 	}
-	b, err := io.ReadAll(r)
+	held := bytes.NewBuffer(make([]byte, 0, f.content.size+bytes.MinRead))
+	_, err = held.ReadFrom(r)
 	if err = errors.Join(err, r.Close()); err != nil {
 		st.book.fail(violation{where: at, what: "an uploaded file can't be read", held: err.Error()})
 	}
-	if f.media.FileKey == "" && !f.content.is(b) {
+	if b := held.Bytes(); f.media.FileKey == "" && !f.content.is(b) {
 		st.book.fail(violation{where: at, what: "another file than was uploaded", told: fmt.Sprintf("%d bytes", f.content.size), held: fmt.Sprintf("%d bytes", len(b))})
 	}
 }
