@@ -15,11 +15,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // What "make soak" runs, but shorter and smaller.
 func TestSoak(t *testing.T) {
 	var stdout, stderr bytes.Buffer
-	code := run(t.Context(), []string{"-t", "12s", "-seed", "4", "-sessions", "30"}, &stdout, &stderr)
+	code := run(t.Context(), []string{"-t", "12s", "-seed", "4", "-sessions", "20"}, &stdout, &stderr)
 	t.Logf("%s", stdout.String())
 	require.Empty(t, stderr.String())
 	require.Zero(t, code)
-	require.Contains(t, stdout.String(), "round 1.1  plan "+Plan{Seed: 4, Sessions: 30}.Round(1, 1).Hash())
+	require.Contains(t, stdout.String(), "round 1.1  plan "+Plan{Seed: 4, Sessions: 20}.Round(1, 1).Hash())
 	for _, part := range []string{"CALLS", "FAULTS", "EVENTS", "CHECKS", "all held"} {
 		require.Contains(t, stdout.String(), part)
 	}
