@@ -182,8 +182,8 @@ func (w *worker) requireKept(t *testing.T, session *users.User, at *xmppserver.S
 	})
 }
 
-// TestNodeDies: what a user sees of the death of a node. Its streams, and those that the other node
-// has taken up before; and the calls that it has taken and will never answer.
+// TestNodeDies: a stream is taken up at the other node while its own runs. When that dies, its
+// streams begin anew, and the calls that it has taken, and will never answer, end and say so.
 func TestNodeDies(t *testing.T) {
 	t.Parallel()
 	doomed, left := xmppserver.Cluster(t, xmppserver.Options{})

@@ -9,7 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// resumeAtTheOtherNode: a stream that one node has lost is taken up at the other, as long as the first runs.
+// resumeAtTheOtherNode: a stream that one node has lost is taken up at the other, as long as the
+// first runs.
 func (s *service) resumeAtTheOtherNode(t *testing.T) {
 	u, line := s.loginOver(t, "anna", s.other, s.Node)
 	device, ben := s.againAt(t, s.Node, u), s.Register(t, "ben")
@@ -26,7 +27,8 @@ func (s *service) idleAtTheOtherNode(t *testing.T) *users.User {
 	return u
 }
 
-// requireGap: when the node of a stream has died there is a fresh one, and listeners are told of the gap.
+// requireGap: when the node of a stream has died there is a fresh one, and listeners are told of
+// the gap.
 func requireGap(t *testing.T, u *users.User) {
 	t.Helper()
 	require.False(t, u.AwaitStatus(t, sdk.StatusConnected).Resumed)
