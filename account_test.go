@@ -30,9 +30,20 @@ func TestGetJID(t *testing.T) {
 		require.ErrorIs(t, err, sdk.ErrInvalidArgument)
 		require.ErrorContains(t, err, "userId")
 	}
+	res, err = client.GetJID("")
+	answered(t, 400, "userId is not valid or required", sdk.ErrInvalidArgument, res, err)
 	require.NoError(t, client.Close())
 	_, err = client.GetJID("bob")
 	require.ErrorIs(t, err, sdk.ErrClosed)
+}
+
+// The domain is the one that the server has bound, whatever the service told before.
+func TestGetJIDAtTheBoundDomain(t *testing.T) {
+	b := newBackEnd(t)
+	b.bareJID = func(user string) string { return user + "@bound.test" }
+	res, err := b.connected(b.config(sdk.TransportTCP), "alice").GetJID("bob")
+	require.NoError(t, err)
+	require.Equal(t, "bob@bound.test", res.Data)
 }
 
 // Who is logged in is what the server has bound, whatever was typed (RFC 6120 7.6.1).

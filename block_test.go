@@ -46,6 +46,8 @@ func TestWhoBlockedMeOverREST(t *testing.T) {
 			require.NoError(t, err)
 			require.Len(t, res.Data, users)
 			require.Equal(t, "user119@"+chatDomain, res.Data[users-1].JID)
+			// Without the number of pages, one that brings nobody new is the end.
+			require.Len(t, b.calls("GET /users/blockedby"), map[bool]int{true: 3, false: 4}[paged])
 
 			b.on("GET /users/blockedby", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) })
 			res, err = client.GetUsersWhoBlockedMe(t.Context())

@@ -37,6 +37,37 @@ func TestWrongClockAtConnect(t *testing.T) {
 	}
 }
 
+// The same where it is the XMPP server that refuses, which takes the same password.
+func TestWrongClockAtTheXMPPServer(t *testing.T) {
+	b := newBackEnd(t)
+	var off atomic.Bool
+	off.Store(true)
+	b.sasl = func(string, string) string {
+		if off.Load() {
+			return "not-authorized"
+		}
+		return ""
+	}
+	cfg := b.config(sdk.TransportTCP)
+	cfg.TrialLicense = false
+	now, by := clockAt(48 * time.Hour)
+	cfg.Now = now
+	client := newClient(t, cfg)
+	connection := collect(client.OnConnection)
+	_, err := client.Connect(t.Context(), "alice", b.password)
+	require.NotErrorIs(t, err, sdk.ErrInvalidCredentials)
+	require.ErrorIs(t, err, sdk.ErrNetwork)
+	require.ErrorContains(t, err, "the clock here is off by 48h")
+	connection.until(t, hasStatus(sdk.StatusConnectionFailed))
+	by.Store(0)
+	off.Store(false)
+	b.expireTokens()
+	_, err = client.GetUserProfile(t.Context(), "bob")
+	require.NoError(t, err, "the credentials were kept")
+	_, err = client.Connect(t.Context(), "alice", b.password)
+	require.NoError(t, err)
+}
+
 // The same for a session that is made again: it is, once the clock is right.
 func TestWrongClockWhileReconnecting(t *testing.T) {
 	for _, transport := range []sdk.Transport{sdk.TransportWebSocket, sdk.TransportTCP} {

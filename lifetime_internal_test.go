@@ -66,6 +66,21 @@ func TestCallThatTakesTooLong(t *testing.T) {
 	})
 }
 
+// WaitConnected waits as long as its caller does: RequestTimeout is not for it.
+func TestWaitConnectedIsUnbounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newClient(t, Config{LicenseKey: "k", APIBaseURL: "https://api.example.com"})
+		c.setConnecting(true)
+		go func() {
+			time.Sleep(24 * c.cfg.RequestTimeout)
+			c.setConnecting(false)
+		}()
+		start := time.Now()
+		require.ErrorIs(t, c.WaitConnected(context.Background()), ErrNotRegistered)
+		require.Equal(t, 24*c.cfg.RequestTimeout, time.Since(start))
+	})
+}
+
 func TestCallGoesByItsCaller(t *testing.T) {
 	type key struct{}
 	synctest.Test(t, func(t *testing.T) {

@@ -44,3 +44,30 @@ func TestOutcomeOfJoinedErrors(t *testing.T) {
 		require.Equal(t, c.want.String(), outcomeOf(c.err).String(), "%v", c.err)
 	}
 }
+
+// Whatever a call ran into, Retryable goes by what is known of it.
+func TestRetryableOfErrors(t *testing.T) {
+	for _, c := range []struct {
+		err  Error
+		want bool
+	}{
+		{Error{Op: "Connect"}, true},
+		{Error{Op: "Connect", StatusCode: statusCancelled}, false},
+		{Error{Op: "Connect", kind: errors.Join(ErrNotConnected, ErrNetwork)}, true},
+		{Error{Op: "Connect", kind: errors.Join(ErrNotConnected, ErrReplaced)}, false},
+		{Error{Op: "Connect", Outcome: OutcomeNotSent}, false},
+		{Error{Op: "Connect", Outcome: OutcomeNotSent, kind: ErrNetwork}, true},
+	} {
+		require.Equal(t, c.want, c.err.Retryable(), "%+v", c.err)
+	}
+}
+
+// A request that is larger than a stanza may be is the caller's mistake, whoever notices it.
+func TestRequestLargerThanAStanza(t *testing.T) {
+	err := unsent.Mark(fmt.Errorf("set vCard: %w", xmpp.ErrRequestSize))
+	e := explain(t.Context(), "SetUserProfile", err)
+	require.ErrorIs(t, e, ErrInvalidArgument)
+	require.Equal(t, 400, e.StatusCode)
+	require.Equal(t, OutcomeNotSent, e.Outcome)
+	require.False(t, e.Retryable())
+}

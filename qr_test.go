@@ -130,6 +130,7 @@ func TestQRLoginFails(t *testing.T) {
 		require.NoError(t, srv.Phone("alice").Reject(t.Context(), code.Content()))
 		res, err := login.Wait(t.Context())
 		answered(t, 400, "Invalid Credentials", sdk.ErrInvalidCredentials, res, err)
+		require.ErrorContains(t, err, "the phone has refused the login")
 		requireNoMoreCodes(t, login)
 	})
 	t.Run("expired", func(t *testing.T) {

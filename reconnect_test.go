@@ -254,6 +254,12 @@ func TestReplaced(t *testing.T) {
 			require.NotErrorIs(t, err, sdk.ErrNetwork)
 			require.Equal(t, kind != nil, errors.Is(err, sdk.ErrReplaced), "%v", err)
 			require.ErrorContains(t, err, "the client does not reconnect")
+			if kind != nil {
+				require.ErrorContains(t, err, "Connect would end the other session")
+				var e *sdk.Error
+				require.ErrorAs(t, err, &e)
+				require.False(t, e.Retryable())
+			}
 			_, err = client.SetUserProfile(t.Context(), sdk.ProfileUpdate{Email: "a@example.com"})
 			require.Equal(t, kind != nil, errors.Is(err, sdk.ErrReplaced), "%v", err)
 			require.ErrorContains(t, err, "the client does not reconnect")

@@ -88,6 +88,22 @@ func TestRetryable(t *testing.T) {
 			_, err := c.DownloadMedia(ctx, sdk.MediaFile{FileToken: "token", Size: 8}, new(bytes.Buffer))
 			return err
 		}, false},
+		{"unreachable rest of a file", func(_ *sdktest.Server, g *gateway) {
+			g.answers("", func(req *http.Request) *http.Response {
+				if req.URL.Path != "/large" {
+					return told(200, `{"status":200,"data":"https://storage.test/large"}`)
+				}
+				g.vanish()
+				return reply(http.StatusPartialContent, "half", "Content-Range", "bytes 0-3/8")
+			})
+		}, func(ctx context.Context, c *sdk.Client) error {
+			var got bytes.Buffer
+			file := sdk.MediaFile{FileToken: "token", Size: 8, Large: true}
+			_, err := c.DownloadMedia(ctx, file, &got)
+			require.Equal(t, "half", got.String())
+			require.Equal(t, sdk.OutcomeNotSent, outcomeTold(t, err), "the request for the rest")
+			return err
+		}, false},
 		{"unreachable file", vanish, func(ctx context.Context, c *sdk.Client) error {
 			_, err := c.DownloadMedia(ctx, sdk.MediaFile{FileToken: "token"}, new(bytes.Buffer))
 			return err
@@ -108,6 +124,23 @@ func TestRetryable(t *testing.T) {
 			require.ErrorAs(t, err, &failure)
 			require.Equal(t, tc.want, failure.Retryable(), "%v: %v", failure.Outcome, err)
 		})
+	}
+}
+
+// A refusal passes when its type says so (RFC 6120 8.3.2).
+func TestRetryableRefusal(t *testing.T) {
+	for kind, want := range map[string]bool{"wait": true, "cancel": false} {
+		b := newBackEnd(t)
+		b.onIQ = func(v *visitor, id, to, frame string) bool {
+			v.send(`<iq ` + nsOfClient + ` type="error" id="` + id + `"` + fromAttribute(to) + `>` +
+				`<error type="` + kind + `"><resource-constraint ` + nsOfStanzas + `/></error></iq>`)
+			return true
+		}
+		_, err := b.connected(b.config(sdk.TransportWebSocket), "alice").GetUsersIBlocked(t.Context())
+		var failure *sdk.Error
+		require.ErrorAs(t, err, &failure)
+		require.Equal(t, sdk.OutcomeRefused, failure.Outcome)
+		require.Equal(t, want, failure.Retryable(), kind)
 	}
 }
 

@@ -75,7 +75,9 @@ func TestWaitConnectedForConnect(t *testing.T) {
 		if refused {
 			require.ErrorIs(t, <-connected, sdk.ErrInvalidCredentials)
 			require.ErrorIs(t, <-waited, sdk.ErrInvalidCredentials)
-			require.ErrorIs(t, client.WaitConnected(t.Context()), sdk.ErrInvalidCredentials, "at once")
+			err := client.WaitConnected(t.Context())
+			require.ErrorIs(t, err, sdk.ErrInvalidCredentials, "at once")
+			require.Equal(t, sdk.OutcomeNotSent, outcomeTold(t, err), "of the waiting, not of Connect")
 			continue
 		}
 		require.NoError(t, <-connected)

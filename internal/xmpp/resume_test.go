@@ -330,6 +330,7 @@ func TestResumeLocation(t *testing.T) {
 	}{
 		{"wss://a.example/ws", "b.example", "wss://b.example:443/websocket"},
 		{"wss://a.example/ws", "ws://b.example/ws", ""},
+		{"wss://a.example/ws", "wss://b.example/" + strings.Repeat("x", maxResumeID), ""},
 		{"xmpp://a.example", "b.example:5333", "xmpp://b.example:5333"},
 		{"xmpps://a.example", "[2001:db8::1]:5223", "xmpps://[2001:db8::1]:5223"},
 		{"xmpps://a.example", "xmpp://b.example", ""},
