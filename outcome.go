@@ -34,9 +34,9 @@ func (o Outcome) String() string {
 // Retryable reports whether the same call may be made again later, by code that knows nothing of
 // the call: nothing is known to have happened, and nothing in the call needs mending.
 //
-// Of calls that were not sent it is true while there is no connection, or the service cannot be
-// reached; it is false for a bad argument, a feature that the plan lacks, a client that was closed
-// or is not logged in, and when the call's own context has ended. Of refusals it is true for those
+// Of calls that were not sent it is true while the client reconnects, or the service cannot be
+// reached; it is false for a bad argument, a feature that the plan lacks, a client that was closed,
+// is not logged in or does not reconnect any more, and when the call's own context has ended. Of refusals it is true for those
 // that pass: 429, and conditions of type wait (RFC 6120 8.3.2). When the outcome is not known it is
 // true for calls that do no harm twice: Connect, Logout, GenerateQRCode, GetUserProfile,
 // SetUserProfile, GetLastSeen, BlockUser, UnblockUser, GetUsersIBlocked and GetUsersWhoBlockedMe.
@@ -46,7 +46,7 @@ func (o Outcome) String() string {
 // grows.
 func (e *Error) Retryable() bool {
 	switch {
-	case e.spent || e.StatusCode == statusCancelled || !passes(e.kind):
+	case e.spent || e.StatusCode == statusCancelled || errors.Is(e.Err, errEnded) || !passes(e.kind):
 		return false
 	case e.Outcome == OutcomeNotSent:
 		return e.kind != nil

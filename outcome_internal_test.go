@@ -57,6 +57,9 @@ func TestRetryableOfErrors(t *testing.T) {
 		{Error{Op: "Connect", kind: errors.Join(ErrNotConnected, ErrReplaced)}, false},
 		{Error{Op: "Connect", Outcome: OutcomeNotSent}, false},
 		{Error{Op: "Connect", Outcome: OutcomeNotSent, kind: ErrNetwork}, true},
+		{*errNotConnected, true},
+		{*ended(nil), false},
+		{*ended(errNotConnected), false},
 	} {
 		require.Equal(t, c.want, c.err.Retryable(), "%+v", c.err)
 	}
