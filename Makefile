@@ -95,7 +95,9 @@ bench:
 
 # Here a server that is not installed is a failure, not a reason to skip.
 interop:
-	@for m in $(SUBMODULES); do echo "== go test: $$m"; (cd $$m && MIRRORFLY_INTEROP=required $(GOTEST) ./...) || exit 1; done
+	@running=; for m in $(SUBMODULES); do echo "== go test: $$m"; \
+	(cd $$m && MIRRORFLY_INTEROP=required $(GOTEST) ./...) & running="$$running $$!"; done; \
+	failed=0; for p in $$running; do wait $$p || failed=1; done; exit $$failed
 
 clean:
 	@rm -rf bin

@@ -18,7 +18,15 @@ import (
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
+// asProgram makes the test binary the program, which saves a build.
+const asProgram = "BOT_TEST_PROGRAM"
+
 func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+		return
+	}
+	_ = os.Setenv(asProgram, "1") // for what the tests start
 	for _, v := range variables { // so that the tests do not depend on whose machine it is
 		_ = os.Unsetenv(v)
 	}

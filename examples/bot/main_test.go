@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"syscall"
 	"testing"
@@ -15,9 +14,7 @@ import (
 
 // The program itself, as an orchestrator runs it.
 func TestSignals(t *testing.T) {
-	program := filepath.Join(t.TempDir(), "bot.exe")
-	out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput()
-	require.NoError(t, err, "%s", out)
+	program := os.Args[0]
 	require.ErrorContains(t, exec.Command(program, "-nonsense").Run(), "exit status 2")
 	require.ErrorContains(t, exec.Command(program, "-register", "weather").Run(), "exit status 1")
 	require.NoError(t, exec.Command(program, "-help").Run())

@@ -20,7 +20,17 @@ import (
 	"github.com/mirrorfly-go/sdk"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// asProgram makes the test binary the program, which saves a build.
+const asProgram = "DEVSERVER_TEST_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+		return
+	}
+	_ = os.Setenv(asProgram, "1") // for what the tests start
+	goleak.VerifyTestMain(m)
+}
 
 // emulator is the program, run in this process.
 type emulator struct {

@@ -26,24 +26,12 @@ import (
 // patience is how long a test waits for what must come: for one that would hang. Nothing takes so long, however busy the machine.
 const patience = 2 * time.Minute
 
-// build compiles the program once per test run.
-func build(t *testing.T) string {
-	t.Helper()
-	bin := filepath.Join(t.TempDir(), "devserver")
-	if runtime.GOOS == "windows" {
-		bin += ".exe"
-	}
-	out, err := exec.Command("go", "build", "-o", bin, ".").CombinedOutput()
-	require.NoError(t, err, string(out))
-	return bin
-}
-
 // start runs the program and reads its first line.
-func start(t *testing.T, bin string, args ...string) (*exec.Cmd, map[string]any) {
+func start(t *testing.T, args ...string) (*exec.Cmd, map[string]any) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)
-	cmd := exec.CommandContext(ctx, bin, args...)
+	cmd := exec.CommandContext(ctx, os.Args[0], args...)
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
@@ -56,7 +44,6 @@ func start(t *testing.T, bin string, args ...string) (*exec.Cmd, map[string]any)
 }
 
 func TestBinary(t *testing.T) {
-	bin := build(t)
 	dir := t.TempDir()
 	ca, data := filepath.Join(dir, "ca.pem"), filepath.Join(dir, "data")
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
@@ -64,7 +51,7 @@ func TestBinary(t *testing.T) {
 		signals = nil // Process.Signal can't deliver them there
 	}
 	for _, sig := range signals {
-		cmd, first := start(t, bin, "-domain", "chat.example.test", "-license", "KEY", "-trial=true", "-ca-out", ca, "-data", data)
+		cmd, first := start(t, "-domain", "chat.example.test", "-license", "KEY", "-trial=true", "-ca-out", ca, "-data", data)
 		for _, key := range []string{"apiBaseUrl", "apiConfigUrl", "signalUrl", "xmppUrl", "xmppAddress", "domain", "licenseKey", "caFile"} {
 			require.IsType(t, "", first[key], key)
 			require.NotEmpty(t, first[key], key)
@@ -96,10 +83,9 @@ func TestArguments(t *testing.T) {
 		require.Error(t, err, args)
 		require.NotErrorIs(t, err, errUsage)
 	}
-	bin := build(t)
-	require.Error(t, exec.Command(bin, "-nonsense").Run())
-	require.Error(t, exec.Command(bin, "-listen", "nonsense").Run())
-	require.NoError(t, exec.Command(bin, "-h").Run())
+	require.Error(t, exec.Command(os.Args[0], "-nonsense").Run())
+	require.Error(t, exec.Command(os.Args[0], "-listen", "nonsense").Run())
+	require.NoError(t, exec.Command(os.Args[0], "-h").Run())
 }
 
 func TestContactsFlag(t *testing.T) {
@@ -119,22 +105,22 @@ func TestSecondInterruptEndsAtOnce(t *testing.T) {
 		return // Process.Signal can't deliver interrupts there
 	}
 	t.Setenv("TMPDIR", t.TempDir()) // what is killed can not clean up
-	bin, data := build(t), t.TempDir()
+	data := t.TempDir()
 	var status *exec.ExitError
-	for attempt := 0; !errors.As(interruptTwice(t, bin, data), &status); attempt++ {
+	for attempt := 0; !errors.As(interruptTwice(t, data), &status); attempt++ {
 		require.Less(t, attempt, 20, "the second signal was never heard")
 	}
 	require.Equal(t, -1, status.ExitCode(), "ended by the signal")
-	cmd, _ := start(t, bin, "-data", data)
+	cmd, _ := start(t, "-data", data)
 	require.NoError(t, cmd.Process.Signal(os.Interrupt))
 	require.NoError(t, cmd.Wait(), "the directory is not locked for ever")
 }
 
 // interruptTwice interrupts the program again while it ends, and returns how it ended: on a machine
 // that is busy it may have done so before the second signal came.
-func interruptTwice(t *testing.T, bin, data string) error {
+func interruptTwice(t *testing.T, data string) error {
 	t.Helper()
-	cmd, first := start(t, bin, "-data", data)
+	cmd, first := start(t, "-data", data)
 	// For half a second after such a request the server waits for the client to read the answer.
 	addr := strings.TrimSuffix(strings.TrimPrefix(first["apiBaseUrl"].(string), "https://"), "/api/v1")
 	conn, err := tls.Dial("tcp", addr, client(t, first["caFile"].(string)).Transport.(*http.Transport).TLSClientConfig)

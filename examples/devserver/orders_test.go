@@ -186,10 +186,10 @@ func TestLockOutOrder(t *testing.T) {
 
 // A program that is killed has lost nothing that it had acknowledged.
 func TestKilled(t *testing.T) {
-	bin, data := build(t), t.TempDir()
+	data := t.TempDir()
 	t.Setenv("TMPDIR", t.TempDir()) // what is killed can not clean up
 	at := func() (*exec.Cmd, endpoints) {
-		cmd, first := start(t, bin, "-data", data)
+		cmd, first := start(t, "-data", data)
 		return cmd, endpoints{
 			LicenseKey: first["licenseKey"].(string), APIBaseURL: first["apiBaseUrl"].(string), XMPPURL: first["xmppUrl"].(string),
 			CAFile: first["caFile"].(string), Domain: first["domain"].(string),

@@ -32,10 +32,9 @@ func openTerminal(t *testing.T) (screen, user *os.File) {
 // On a real terminal there is a bar, and a plain line on one that can't draw it.
 func TestOnATerminal(t *testing.T) {
 	t.Parallel()
-	program := build(t)
 	for _, env := range []string{"TERM=xterm", "NO_COLOR=1", "TERM=dumb"} {
 		screen, user := openTerminal(t)
-		cmd := exec.CommandContext(t.Context(), program)
+		cmd := exec.CommandContext(t.Context(), os.Args[0])
 		cmd.Env = append(os.Environ(), "TERM=xterm", env)
 		cmd.Stdout = user
 		require.NoError(t, cmd.Start())

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -17,21 +16,24 @@ import (
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
-// build makes the program as a newcomer's go run would.
-func build(t *testing.T) string {
-	t.Helper()
-	program := filepath.Join(t.TempDir(), "quickstart.exe")
-	out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	return program
+// asProgram makes the test binary the program, which saves a build.
+const asProgram = "QUICKSTART_TEST_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+		return
+	}
+	_ = os.Setenv(asProgram, "1") // for what the tests start
+	m.Run()
 }
 
 // start runs the program and returns what it printed and its exit code.
-func start(t *testing.T, program string, env []string, args ...string) (stdout, stderr string, code int) {
+func start(t *testing.T, env []string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, program, args...)
+	cmd := exec.CommandContext(ctx, os.Args[0], args...)
 	cmd.Env = append(os.Environ(), env...)
 	var out, errOut bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errOut
@@ -69,9 +71,8 @@ func requireSteps(t *testing.T, printed string, steps []string) {
 
 func TestInTheBox(t *testing.T) {
 	t.Parallel()
-	program := build(t)
 	for _, transport := range []string{"websocket", "tcp"} {
-		stdout, stderr, code := start(t, program, nil, "-transport", transport)
+		stdout, stderr, code := start(t, nil, "-transport", transport)
 		require.Zero(t, code, stderr)
 		require.Empty(t, stderr)
 		require.Contains(t, stdout, "XMPP over "+transport)
@@ -81,19 +82,18 @@ func TestInTheBox(t *testing.T) {
 		require.NotContains(t, stdout, "\x1b")
 	}
 	// A proxy of the machine is not in the way of what runs on it.
-	_, stderr, code := start(t, program, []string{"HTTPS_PROXY=http://127.0.0.1:9", "https_proxy=http://127.0.0.1:9"})
+	_, stderr, code := start(t, []string{"HTTPS_PROXY=http://127.0.0.1:9", "https_proxy=http://127.0.0.1:9"})
 	require.Zero(t, code, stderr)
 }
 
 // As on the real service, where two new users may be strangers: nothing is told, and the tour goes on.
 func TestOnAService(t *testing.T) {
 	t.Parallel()
-	program := build(t)
 	srv := sdktest.New(t, sdktest.Options{Domain: "localhost", NoContacts: true})
 	env := []string{
 		"MIRRORFLY_API_BASE_URL=" + srv.URL(), "MIRRORFLY_LICENSE_KEY=" + srv.LicenseKey(), "MIRRORFLY_TRIAL=false", "MIRRORFLY_CA_FILE=" + srv.CAFile(),
 	}
-	stdout, stderr, code := start(t, program, env)
+	stdout, stderr, code := start(t, env)
 	require.Zero(t, code, stderr+stdout)
 	require.Contains(t, stdout, "was not told")
 	requireSteps(t, stdout, []string{"alice.Register", "alice.Connect", "bob.SetUserProfile", "alice.GetUserProfile", "bob.DeleteMyAccount", "alice.Logout"})
@@ -101,7 +101,6 @@ func TestOnAService(t *testing.T) {
 }
 
 func TestRefusals(t *testing.T) {
-	program := build(t)
 	for name, c := range map[string]struct {
 		env  []string
 		args []string
@@ -117,7 +116,7 @@ func TestRefusals(t *testing.T) {
 		"unreachable": {[]string{"MIRRORFLY_API_BASE_URL=https://127.0.0.1:1", "MIRRORFLY_LICENSE_KEY=k", "MIRRORFLY_TRIAL=true"}, nil, "Network Error"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, stderr, code := start(t, program, c.env, c.args...)
+			_, stderr, code := start(t, c.env, c.args...)
 			require.Equal(t, 1, code)
 			require.Contains(t, stderr, "quickstart failed:")
 			require.Contains(t, stderr, c.says)
