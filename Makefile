@@ -34,7 +34,7 @@ test: deps go-version fmt staticcheck cross test-unit interop
 # The inner loop, for the main module: only the tests of what has changed, without the race detector.
 quick:
 	@go vet ./...
-	@go test ./...
+	@go test -p 3 -parallel 8 ./...
 
 check: go-version fmt vet staticcheck build cross
 
@@ -65,11 +65,11 @@ staticcheck:
 build:
 	@for m in $(MODULES); do echo "== go build: $$m"; (cd $$m && go build -race -o /dev/null ./...) || exit 1; done
 
-# Files of Linux alone are vetted with the tests.
+# The files are those of Linux but on Windows, so only there go vet sees others than with the tests.
 cross:
 	@for s in $(SYSTEMS); do for m in $(PORTABLE); do echo "== go build: $$m for $$s"; \
 	(cd $$m && export GOOS=$${s%/*} GOARCH=$${s#*/} && go build -o /dev/null ./... && \
-	{ [ $$GOOS = linux ] || go vet ./...; }) || exit 1; done; done
+	{ [ $$GOOS != windows ] || go vet ./...; }) || exit 1; done; done
 
 test-unit:
 	@echo "== go test: ."
