@@ -66,10 +66,15 @@ func (s *Session) next() (string, error) {
 		frame, err = s.f.ReadFrame(context.Background())
 	}
 	if err == nil {
-		logFrame(s.log, "receive", frame)
+		s.logReceived(frame)
 	}
 	return frame, err
 }
+
+// logReceived is not inlined into next, where a session waits: see ReadFrame.
+//
+//go:noinline
+func (s *Session) logReceived(frame string) { logFrame(s.log, "receive", frame) }
 
 // standBack has the read loop stand back until something comes from back. nil: it has to read.
 func (s *Session) standBack() (back <-chan incoming) {
@@ -149,7 +154,7 @@ func (s *Session) readReply(ctx context.Context, w *waiter) {
 		} else if in.err != nil {
 			return
 		}
-		logFrame(s.log, "receive", in.frame)
+		s.logReceived(in.frame)
 		st, err := parse(in.frame)
 		if err != nil || !isReply(st) {
 			return

@@ -132,10 +132,14 @@ func (s *socket) release() error {
 	return err
 }
 
-// Read tells the end of the connection from that of a message, which io.EOF stands for in package websocket: a WebSocket
-// ends with a frame that says so (RFC 6455 7.1.1), never with io.EOF.
-func (s *socket) Read(p []byte) (int, error) {
-	n, err := s.ReadWriteCloser.Read(p)
+// Read keeps nothing while it waits: see ReadFrame.
+func (s *socket) Read(p []byte) (int, error) { return s.came(s.ReadWriteCloser.Read(p)) }
+
+// came tells the end of the connection from that of a message, which io.EOF stands for in package
+// websocket: a WebSocket ends with a frame that says so (RFC 6455 7.1.1), never with io.EOF.
+//
+//go:noinline
+func (s *socket) came(n int, err error) (int, error) {
 	if n > 0 {
 		s.heard.note()
 	}
