@@ -180,6 +180,20 @@ func half(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, time.Until(end)/2)
 }
 
+// hearing calls heard when bytes of r come.
+type hearing struct {
+	r     io.Reader
+	heard func()
+}
+
+func (h hearing) Read(p []byte) (int, error) {
+	n, err := h.r.Read(p)
+	if n > 0 {
+		h.heard()
+	}
+	return n, err
+}
+
 // readBody reads a body of at most limit bytes.
 func readBody(r io.Reader, limit int64) (string, error) {
 	body, err := io.ReadAll(io.LimitReader(r, limit+1))

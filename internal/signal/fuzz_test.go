@@ -117,7 +117,7 @@ type playback struct {
 	written []string
 }
 
-func (p *playback) read(context.Context) (string, error) {
+func (p *playback) read(context.Context, func()) (string, error) {
 	if len(p.packets) == 0 {
 		return "", io.EOF
 	}
@@ -210,7 +210,7 @@ func FuzzPolling(f *testing.F) {
 				require.Equal(t, 200, status)
 				require.NotEmpty(t, hs.sid)
 				p.idle = false
-				for _, err = p.read(ctx); err == nil; _, err = p.read(ctx) {
+				for _, err = p.read(ctx, func() {}); err == nil; _, err = p.read(ctx, func() {}) {
 				}
 			})
 			cancel()

@@ -31,7 +31,7 @@ type polling struct {
 func (d *dialer) dialPolling(ctx context.Context, protocol int) (*polling, handshake, error) {
 	p := &polling{d: d, hs: handshake{protocol: protocol}, posting: make(chan struct{}, 1)}
 	p.ctx, p.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	packet, err := p.read(ctx)
+	packet, err := p.read(ctx, func() {})
 	if err != nil {
 		p.close()
 		return nil, handshake{}, err
@@ -46,12 +46,12 @@ func (d *dialer) dialPolling(ctx context.Context, protocol int) (*polling, hands
 	return p, hs, nil
 }
 
-func (p *polling) read(ctx context.Context) (string, error) {
+func (p *polling) read(ctx context.Context, heard func()) (string, error) {
 	for len(p.pending) == 0 {
 		if err := p.pause(ctx); err != nil {
 			return "", err
 		}
-		body, err := p.request(ctx, http.MethodGet, "")
+		body, err := p.request(ctx, http.MethodGet, "", heard)
 		if err != nil {
 			return "", err
 		}
@@ -95,25 +95,25 @@ func (p *polling) write(ctx context.Context, packets ...string) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	_, err := p.request(ctx, http.MethodPost, encodePayload(p.hs.protocol, packets))
+	_, err := p.request(ctx, http.MethodPost, encodePayload(p.hs.protocol, packets), func() {})
 	return err
 }
 
 func (p *polling) close() { p.cancel() }
 
 // request returns the body of the server's answer.
-func (p *polling) request(ctx context.Context, method, body string) (string, error) {
+func (p *polling) request(ctx context.Context, method, body string, heard func()) (string, error) {
 	within, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(p.ctx, cancel)()
-	answer, err := p.do(within, method, body)
+	answer, err := p.do(within, method, body, heard)
 	if err != nil && p.ctx.Err() != nil && ctx.Err() == nil {
 		return "", net.ErrClosed // not the end of the caller's context
 	}
 	return answer, err
 }
 
-func (p *polling) do(ctx context.Context, method, body string) (string, error) {
+func (p *polling) do(ctx context.Context, method, body string, heard func()) (string, error) {
 	req, err := http.NewRequestWithContext(ctx, method, p.d.url(p.hs.protocol, "polling", p.hs.sid), strings.NewReader(body))
 	if err != nil {
 		return "", withoutURL(err)
@@ -133,7 +133,7 @@ func (p *polling) do(ctx context.Context, method, body string) (string, error) {
 	if p.hs.sid == "" {
 		p.cookies = resp.Cookies()
 	}
-	return readBody(resp.Body, maxBody)
+	return readBody(hearing{resp.Body, heard}, maxBody)
 }
 
 // statusError is an answer other than 200. errProtocol is among them.

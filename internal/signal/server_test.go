@@ -2,6 +2,7 @@ package signal
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -27,6 +28,7 @@ type server struct {
 	noPolling    bool // WebSocket only
 	brokenProbe  bool // offers it and does not answer the probe rightly
 	mute         bool // no pings and no pongs
+	slow         bool // sends 8 KiB, waits 10 s, and so on
 	interval     time.Duration
 	timeout      time.Duration
 	first        string // what follows the open packet; default: the server lets the client in
@@ -249,13 +251,28 @@ func (s *server) webSocket(w http.ResponseWriter, r *http.Request, p *peer) {
 			if rest, ok := strings.CutPrefix(packet, "binary:"); ok {
 				kind, packet = websocket.MessageBinary, rest
 			}
-			if conn.Write(ctx, kind, []byte(packet)) != nil {
+			if s.send(ctx, conn, kind, packet) != nil {
 				return
 			}
 		case <-p.ended:
 			return
 		}
 	}
+}
+
+func (s *server) send(ctx context.Context, conn *websocket.Conn, kind websocket.MessageType, packet string) error {
+	if !s.slow {
+		return conn.Write(ctx, kind, []byte(packet))
+	}
+	w, err := conn.Writer(ctx, kind)
+	for err == nil && packet != "" {
+		n := min(len(packet), 8<<10) // more than the connection keeps back
+		_, err = io.WriteString(w, packet[:n])
+		if packet = packet[n:]; packet != "" {
+			time.Sleep(10 * time.Second) // synthetic
+		}
+	}
+	return errors.Join(err, w.Close())
 }
 
 // split and join are the polling payload, on UTF-16 as a JavaScript server has it.

@@ -35,9 +35,10 @@ type session struct {
 }
 
 // transport carries Engine.IO packets in their text form, over one connection or
-// many. Binary packets are dropped. read is for one goroutine, the rest for any.
+// many. Binary packets are dropped. read is for one goroutine, the rest for any; it
+// calls heard when bytes come, also those of a packet that is not whole yet.
 type transport interface {
-	read(ctx context.Context) (string, error)
+	read(ctx context.Context, heard func()) (string, error)
 	write(ctx context.Context, packets ...string) error
 	close() // at once; ends read and write
 }
@@ -51,7 +52,7 @@ func (s *session) join(ctx context.Context) error {
 		}
 	}
 	for !s.joined {
-		packet, err := s.t.read(ctx)
+		packet, err := s.t.read(ctx, func() {})
 		if err != nil {
 			return err
 		}
@@ -77,9 +78,8 @@ func (s *session) run(ctx context.Context) error {
 		wg.Go(func() { s.ping(ctx, cancel) }) // owner: run; ends with ctx
 	}
 	for {
-		packet, err := s.t.read(ctx)
+		packet, err := s.t.read(ctx, func() { watchdog.Reset(silence) })
 		if err == nil {
-			watchdog.Reset(silence)
 			err = s.handle(ctx, packet)
 		}
 		if cause := context.Cause(ctx); cause != nil {

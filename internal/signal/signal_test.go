@@ -144,6 +144,27 @@ func TestHoursOfSilence(t *testing.T) {
 	}
 }
 
+// What is large on a slow link is no silence: bytes come.
+func TestLargePacketOnASlowLink(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := &server{protocol: 3, noPolling: true, mute: true, slow: true}
+		c := dial(t, srv.startPipes(t))
+		p := take(t, srv.peers)
+		id := strings.Repeat("x", 100<<10)
+		began := time.Now()
+		p.out <- `42["id","` + id + `"]`
+		select { // it takes longer than take waits
+		case event := <-c.Events():
+			require.Equal(t, `id "`+id+`"`, event.String())
+		case <-time.After(10 * time.Minute):
+			require.FailNow(t, "nothing came")
+		}
+		require.Greater(t, time.Since(began), time.Minute, "twice the interval and timeout")
+		require.Empty(t, srv.peers, "one session")
+		require.NoError(t, c.Close())
+	})
+}
+
 func TestPingTimeout(t *testing.T) {
 	for name, tc := range transports {
 		t.Run(name, func(t *testing.T) {

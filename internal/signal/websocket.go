@@ -3,6 +3,7 @@ package signal
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 
 	"github.com/coder/websocket"
@@ -36,7 +37,7 @@ func (d *dialer) dialWebSocket(ctx context.Context, protocol int) (*webSocket, h
 }
 
 func (ws *webSocket) handshake(ctx context.Context) (handshake, error) {
-	packet, err := ws.read(ctx)
+	packet, err := ws.read(ctx, func() {})
 	if err != nil {
 		return handshake{}, err
 	}
@@ -76,7 +77,7 @@ func (d *dialer) upgrade(ctx context.Context, p *polling, hs handshake) (transpo
 		ws.close()
 		return p, nil
 	}
-	if packet, err := ws.read(probe); err != nil || packet != string(eioPong)+word {
+	if packet, err := ws.read(probe, func() {}); err != nil || packet != string(eioPong)+word {
 		ws.close()
 		return p, nil
 	}
@@ -90,14 +91,18 @@ func (d *dialer) upgrade(ctx context.Context, p *polling, hs handshake) (transpo
 	return ws, nil
 }
 
-func (ws *webSocket) read(ctx context.Context) (string, error) {
+func (ws *webSocket) read(ctx context.Context, heard func()) (string, error) {
 	if len(ws.pending) > 0 {
 		packet := ws.pending[0]
 		ws.pending = ws.pending[1:]
 		return packet, nil
 	}
 	for {
-		kind, data, err := ws.conn.Read(ctx)
+		kind, r, err := ws.conn.Reader(ctx)
+		if err != nil {
+			return "", err
+		}
+		data, err := io.ReadAll(hearing{r, heard})
 		if err != nil {
 			return "", err
 		}
