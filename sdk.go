@@ -70,7 +70,7 @@ type Config struct {
 	APIConfigURL  string    // full URL of the licence lookup, without its query; empty: the service's own
 
 	HTTPClient  *http.Client                                                         // its Transport carries REST, the WebSocket upgrade and signalling; give it a TLSHandshakeTimeout, without which net/http goes on with a handshake for ever; one whose MinVersion is below TLS 1.2 fails with ErrInsecure; nil: one of our own, which clients share that have no TLSConfig, no DialContext and no RequestTimeout above 30s
-	TLSConfig   *tls.Config                                                          // for what the library dials itself: everything when HTTPClient is nil, else TCP; a copy is used, with at least TLS 1.2
+	TLSConfig   *tls.Config                                                          // for what the library dials itself: everything when HTTPClient is nil, else TCP; a copy is used, with at least TLS 1.2, which MaxVersion must permit
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error) // likewise; gets names unresolved; nil: all addresses of the name are tried
 
 	// DeviceID names this installation of the program: the XMPP resource is Web-<DeviceID>, and Register
