@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 )
 
@@ -42,6 +43,9 @@ type Config struct {
 	RequestTimeout    time.Duration // bounds a request whose context has no deadline; 0: never
 	KeepAliveInterval time.Duration // silence after which the server is pinged; 0 or less: never
 	KeepAliveTimeout  time.Duration // how long it may then stay silent; default 20s
+
+	// Ignored, if not nil, counts what Session.Ignored counts, over all sessions that are given it.
+	Ignored *atomic.Int64
 
 	UserAgent string       // header of the WebSocket upgrade
 	Logger    *slog.Logger // nil: silent. Frames at debug level: their first tag only

@@ -118,7 +118,7 @@ func (s *Session) receiveVCard(st *stanza) {
 	}
 	card, ok := st.child(nsVCard, "vCard")
 	if !ok {
-		s.ignored.Add(1)
+		s.countIgnored()
 		return
 	}
 	e := VCardPush{From: from.clone(), Empty: true}
@@ -171,7 +171,7 @@ func (s *Session) receiveRequest(st *stanza) {
 		s.emit(push)
 		return
 	}
-	s.ignored.Add(1)
+	s.countIgnored()
 	s.answer(&iq{id: st.id, to: st.from, kind: kindError, payload: markup{
 		name: "error", attrs: []string{"type", "cancel"}, children: []markup{empty(nsStanzas, "service-unavailable")},
 	}})

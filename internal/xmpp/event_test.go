@@ -3,6 +3,7 @@ package xmpp
 import (
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -166,7 +167,7 @@ func TestEnormousRequestIsNotEchoed(t *testing.T) {
 	}
 	eachTransport(t, func(t *testing.T, serve func(testing.TB, script) Config) {
 		answered := make(chan int, 1)
-		c := dial(t, serve(t, func(p *peer) {
+		cfg := serve(t, func(p *peer) {
 			p.login()
 			go func() { // ends with the connection at the latest
 				for _, ask := range asks {
@@ -184,9 +185,13 @@ func TestEnormousRequestIsNotEchoed(t *testing.T) {
 			}
 			answered <- bytes
 			p.drain()
-		}))
+		})
+		cfg.Ignored = new(atomic.Int64)
+		cfg.Ignored.Store(100) // of other sessions
+		c := dial(t, cfg)
 		require.Less(t, <-answered, 1000)
 		require.Equal(t, len(asks)*len(attributes), c.Ignored())
+		require.EqualValues(t, 100+len(asks)*len(attributes), cfg.Ignored.Load())
 		require.NoError(t, c.Err())
 	})
 }

@@ -25,12 +25,12 @@ func (s *Session) receiveMessage(st *stanza) {
 			n.carbon = true
 			n.readCarbon(child)
 		default:
-			s.ignored.Add(1)
+			s.countIgnored()
 		}
 	}
 	for _, e := range n.events() {
 		if e == nil || !s.believes(n.from, e) {
-			s.ignored.Add(1)
+			s.countIgnored()
 			s.log.Debug("stanza ignored", "op", "receive", "why", "notice not believed", "jid", clip(n.from))
 			continue
 		}

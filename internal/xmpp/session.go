@@ -33,10 +33,11 @@ type Session struct {
 	keepAliveTimeout  time.Duration
 	requestTimeout    time.Duration
 
-	ignored  atomic.Int64
-	serving  atomic.Bool // Serve was called
-	handling atomic.Bool // the read loop is inside handle
-	flushers sync.WaitGroup
+	ignored      atomic.Int64
+	ignoredByAll *atomic.Int64 // Config.Ignored; nil: none was given
+	serving      atomic.Bool   // Serve was called
+	handling     atomic.Bool   // the read loop is inside handle
+	flushers     sync.WaitGroup
 
 	mu       sync.Mutex
 	err      error         // why the session ended; nil: it has not
@@ -63,7 +64,7 @@ type Session struct {
 func newSession(cfg *Config, n *negotiation) *Session {
 	s := &Session{
 		f: n.f, prompt: n.f.Prompt(), addr: n.addr, jid: n.jid, resumed: n.resumed, early: n.early,
-		handle: cfg.Handle, log: cfg.Logger,
+		handle: cfg.Handle, log: cfg.Logger, ignoredByAll: cfg.Ignored,
 		keepAliveInterval: min(cfg.KeepAliveInterval, forever), keepAliveTimeout: min(cfg.KeepAliveTimeout, forever), requestTimeout: min(cfg.RequestTimeout, forever),
 	}
 	s.mu.Lock() // the timer sees a complete session
@@ -325,9 +326,17 @@ func (s *Session) receive(frame string) error {
 	return nil
 }
 
+// countIgnored counts a stanza that is dropped.
+func (s *Session) countIgnored() {
+	s.ignored.Add(1)
+	if s.ignoredByAll != nil {
+		s.ignoredByAll.Add(1)
+	}
+}
+
 // ignore drops a stanza.
 func (s *Session) ignore(st *stanza, why string) {
-	s.ignored.Add(1)
+	s.countIgnored()
 	s.log.Debug("stanza ignored", "op", "receive", "why", why, "stanza", clip(st.local), "jid", clip(st.from))
 }
 
