@@ -7,14 +7,19 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/seal"
 )
 
-// GetCurrentUserJID returns the bare JID of the user who is logged in, as the server has bound it (protocol.md 5.7, RFC 6120 7.6.1):
-// Connect("Alice") is alice@ where the server folds the case. It asks nobody and works while the connection is lost.
+// GetCurrentUserJID returns the bare JID of the user who is logged in, as the server has bound it
+// (protocol.md 5.7, RFC 6120 7.6.1): Connect("Alice") is alice@ where the server folds the case. It
+// asks nobody and works while the connection is lost.
 //
 // Errors: 400 ErrNotRegistered; 500 ErrClosed.
 func (c *Client) GetCurrentUserJID() (Result[string], error) {
 	return run(context.Background(), c, "GetCurrentUserJID", success, func(context.Context) (string, error) {
-		me, err := c.checkRegistered()
-		return me.bareJID(), err
+		l, err := c.registered()
+		if err != nil {
+			return "", err
+		}
+		me := l.account()
+		return me.bareJID(), nil
 	})
 }
 
@@ -22,16 +27,17 @@ func (c *Client) GetCurrentUserJID() (Result[string], error) {
 // bob@xmpp.example.com. A JID is returned as servers keep it, in lower case (RFC 7622 3). It asks
 // nobody, also not whether there is such a user.
 //
-// Errors: 400 ErrNotRegistered before Connect, as the domain is not known; 400 ErrInvalidArgument for
-// what cannot be a user id or a user's bare JID; 500 ErrClosed.
+// Errors: 400 ErrNotRegistered before Connect, as the domain is not known; 400 ErrInvalidArgument
+// for what cannot be a user id or a user's bare JID; 500 ErrClosed.
 func (c *Client) GetJID(userID string) (Result[string], error) {
 	return run(context.Background(), c, "GetJID", success, func(context.Context) (string, error) {
-		me, err := c.checkRegistered()
+		l, err := c.registered()
 		if err != nil {
 			return "", err
 		}
 		jid := userID
 		if !strings.Contains(userID, "@") {
+			me := l.account()
 			_, host, _ := strings.Cut(me.bareJID(), "@")
 			jid += "@" + host
 		}
@@ -42,13 +48,14 @@ func (c *Client) GetJID(userID string) (Result[string], error) {
 	})
 }
 
-// SendFeedback sends feedback about the service to those who run it (protocol.md 5.8). It is not repeated by itself once it
-// may have arrived.
+// SendFeedback sends feedback about the service to those who run it (protocol.md 5.8). It is not
+// repeated by itself once it may have arrived.
 //
-// Errors: 400 ErrInvalidArgument when title or description is empty or not UTF-8; 400 ErrNotRegistered; the service's status and text; 599 ErrNetwork.
+// Errors: 400 ErrInvalidArgument when title or description is empty or not UTF-8; 400
+// ErrNotRegistered; the service's status and text; 599 ErrNetwork.
 func (c *Client) SendFeedback(ctx context.Context, title, description string) (Result[None], error) {
 	return run(ctx, c, "SendFeedback", success, func(ctx context.Context) (None, error) {
-		if _, err := c.checkRegistered(); err != nil {
+		if _, err := c.registered(); err != nil {
 			return None{}, err
 		}
 		if err := validate(
@@ -67,16 +74,17 @@ func (c *Client) SendFeedback(ctx context.Context, title, description string) (R
 // By its documentation the service deletes profile, login, messages and their media, and takes the
 // user out of all groups. Register with the same identifier then makes a new account.
 //
-// Errors: 400 ErrInvalidArgument when reason is empty, or a text is not UTF-8; 400 ErrNotRegistered; the service's status and text; 599 ErrNetwork.
+// Errors: 400 ErrInvalidArgument when reason is empty, or a text is not UTF-8; 400
+// ErrNotRegistered; the service's status and text; 599 ErrNetwork.
 func (c *Client) DeleteMyAccount(ctx context.Context, reason, feedback string) (Result[None], error) {
 	return run(ctx, c, "DeleteMyAccount", success, func(ctx context.Context) (None, error) {
-		if _, err := c.checkRegistered(); err != nil {
+		if _, err := c.registered(); err != nil {
 			return None{}, err
 		}
 		if err := validate(isUTF8("feedback", feedback), isUTF8("reason", reason), required("reason", reason)); err != nil {
 			return None{}, err
 		}
-		return None{}, c.leave(ctx, func(ctx context.Context) error {
+		return None{}, c.leave(ctx, func(ctx context.Context, _ *login) error {
 			return c.rest.DeleteAccount(ctx, reason, feedback)
 		})
 	})
@@ -92,17 +100,18 @@ type ReportedMessage struct {
 	PublisherID string `json:"publisherId"` // who wrote it; required
 }
 
-// ReportUserOrGroup reports a user (ChatTypeChat) or a group (ChatTypeGroup), with the messages that give the
-// reason: at least one (protocol.md 5.10). It is not repeated by itself once it may have arrived.
+// ReportUserOrGroup reports a user (ChatTypeChat) or a group (ChatTypeGroup), with the messages
+// that give the reason: at least one (protocol.md 5.10). It is not repeated by itself once it may
+// have arrived.
 //
-// Errors: 403 ErrFeatureUnavailable, checked before the arguments; 400 ErrInvalidArgument; 400 ErrNotRegistered; the service's
-// status and text; 599 ErrNetwork.
+// Errors: 403 ErrFeatureUnavailable, checked before the arguments; 400 ErrInvalidArgument; 400
+// ErrNotRegistered; the service's status and text; 599 ErrNetwork.
 func (c *Client) ReportUserOrGroup(ctx context.Context, jid string, chatType ChatType, messages []ReportedMessage) (Result[None], error) {
 	return run(ctx, c, "ReportUserOrGroup", success, func(ctx context.Context) (None, error) {
 		if err := c.gate(func(f Features) bool { return f.Report }); err != nil {
 			return None{}, err
 		}
-		me, err := c.checkRegistered()
+		l, err := c.registered()
 		if err != nil {
 			return None{}, err
 		}
@@ -113,6 +122,7 @@ func (c *Client) ReportUserOrGroup(ctx context.Context, jid string, chatType Cha
 		if err != nil {
 			return None{}, err
 		}
+		me := l.account()
 		return None{}, c.rest.Report(ctx, me.id(), jid, string(chatType), data)
 	})
 }
@@ -143,18 +153,17 @@ func checkReport(jid string, chatType ChatType, messages []ReportedMessage) erro
 	return nil
 }
 
-// SetMediaEncryption says whether UploadMedia encrypts from now on (protocol.md 5.12, 8). It is off at the start. Profile pictures
-// are never encrypted, and DownloadMedia goes by the file, not by this switch.
+// SetMediaEncryption says whether UploadMedia encrypts from now on (protocol.md 5.12, 8). It is off
+// at the start. Profile pictures are never encrypted, and DownloadMedia goes by the file, not by
+// this switch.
 //
 // Errors: 400 ErrNotRegistered; 500 ErrClosed.
 func (c *Client) SetMediaEncryption(enabled bool) (Result[None], error) {
 	return run(context.Background(), c, "SetMediaEncryption", success, func(context.Context) (None, error) {
-		if _, err := c.checkRegistered(); err != nil {
+		if _, err := c.registered(); err != nil {
 			return None{}, err
 		}
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.encryptMedia = enabled
+		c.encryptMedia.Store(enabled)
 		return None{}, nil
 	})
 }

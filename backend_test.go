@@ -26,8 +26,9 @@ import (
 
 const chatDomain = "chat.test"
 
-// backEnd is a service on loopback, without TLS: REST and XMPP over WebSocket at one port, XMPP over TCP at another. It does what
-// protocol.md says unless told otherwise. The functions and settings are set before the first client comes.
+// backEnd is a service on loopback, without TLS: REST and XMPP over WebSocket at one port, XMPP
+// over TCP at another. It does what protocol.md says unless told otherwise. The functions and
+// settings are set before the first client comes.
 type backEnd struct {
 	t    testing.TB
 	http *httptest.Server
@@ -363,7 +364,8 @@ func (b *backEnd) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// readMessage reads a message of a WebSocket (RFC 6455 5.2). A ping is answered, and returned as "".
+// readMessage reads a message of a WebSocket (RFC 6455 5.2). A ping is answered, and returned as
+// "".
 func (v *visitor) readMessage() (string, error) {
 	var message []byte
 	for {

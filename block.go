@@ -40,7 +40,7 @@ func (c *Client) UnblockUser(ctx context.Context, userJID string) (Result[None],
 }
 
 func (c *Client) setBlocked(ctx context.Context, op, userJID string, set func(*xmpp.Session, context.Context, string) error) (Result[None], error) {
-	return unbounded(ctx, c, op, func(ctx context.Context) (None, error) {
+	return unbounded(ctx, c, op, success, func(ctx context.Context) (None, error) {
 		if err := c.gate(func(f Features) bool { return f.Block }); err != nil {
 			return None{}, err
 		}
@@ -52,12 +52,14 @@ func (c *Client) setBlocked(ctx context.Context, op, userJID string, set func(*x
 	})
 }
 
-// gate refuses what the plan lacks, to those who are registered: everybody else is told that first (protocol.md 5.4).
+// gate refuses what the plan lacks, to those who are registered: everybody else is told that first
+// (protocol.md 5.4).
 func (c *Client) gate(has func(Features) bool) error {
-	if _, err := c.checkRegistered(); err != nil {
+	l, err := c.registered()
+	if err != nil {
 		return err
 	}
-	if !has(c.Features()) {
+	if !has(Features(l.account().service.Features)) {
 		return errFeature
 	}
 	return nil
@@ -70,22 +72,22 @@ func (c *Client) GetUsersIBlocked(ctx context.Context) (Result[[]BlockedUser], e
 	return c.blockList(ctx, "GetUsersIBlocked", (*xmpp.Session).BlockList)
 }
 
-// GetUsersWhoBlockedMe reads who has blocked this user (protocol.md 5.6). Where the XMPP server does
-// not know the question (service-unavailable, feature-not-implemented), it is put to the REST half:
-// GET /users/blockedby, page by page (protocol.md 13).
+// GetUsersWhoBlockedMe reads who has blocked this user (protocol.md 5.6). Where the XMPP server
+// does not know the question (service-unavailable, feature-not-implemented), it is put to the REST
+// half: GET /users/blockedby, page by page (protocol.md 13).
 //
-// Errors: those of GetUsersIBlocked, also when the REST half does not know the question either; else
-// what the REST half says: 500 with its text, 599 ErrNetwork.
+// Errors: those of GetUsersIBlocked, also when the REST half does not know the question either;
+// else what the REST half says: 500 with its text, 599 ErrNetwork.
 func (c *Client) GetUsersWhoBlockedMe(ctx context.Context) (Result[[]BlockedUser], error) {
 	return c.blockList(ctx, "GetUsersWhoBlockedMe", func(s *xmpp.Session, ctx context.Context) ([]string, error) {
 		users, err := s.WhoBlockedMe(ctx)
 		var refused *xmpp.StanzaError
 		if errors.As(err, &refused) && (refused.Condition == "service-unavailable" || refused.Condition == "feature-not-implemented") {
-			ctx, cancel := c.bounded(ctx)
+			ctx, cancel := c.withTimeout(ctx)
 			defer cancel()
 			told, restErr := c.rest.BlockedBy(ctx)
 			if !rest.NotServed(restErr) {
-				users, err = told, asInternal(restErr)
+				users, err = told, in(stepRequest, restErr)
 			}
 		}
 		return users, err
@@ -93,16 +95,17 @@ func (c *Client) GetUsersWhoBlockedMe(ctx context.Context) (Result[[]BlockedUser
 }
 
 func (c *Client) blockList(ctx context.Context, op string, read func(*xmpp.Session, context.Context) ([]string, error)) (Result[[]BlockedUser], error) {
-	return unbounded(ctx, c, op, func(ctx context.Context) ([]BlockedUser, error) {
-		me, err := c.checkRegistered()
+	return unbounded(ctx, c, op, success, func(ctx context.Context) ([]BlockedUser, error) {
+		l, err := c.registered()
 		if err != nil {
 			return nil, err
 		}
-		s, err := c.sessionOf(me)
+		s, err := l.open()
 		if err != nil {
 			return nil, err
 		}
-		named, err := read(s, rest.ForLogin(ctx, me.login))
+		me := l.account()
+		named, err := read(s, rest.ForLogin(ctx, me.number))
 		users := make([]BlockedUser, 0, len(named))
 		for _, user := range named {
 			users = append(users, BlockedUser{JID: me.jidOf(user)})

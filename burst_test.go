@@ -17,8 +17,9 @@ import (
 // pushes is the size of a burst, the same with the race detector.
 const pushes = 30_000
 
-// burst pushes numbered events to alice, 1000 stanzas in one write over TCP. Over WebSocket each is a message of its own, and sdktest cuts
-// off who lets 1024 pile up: so it awaits now and then that they are read.
+// burst pushes numbered events to alice, 1000 stanzas in one write over TCP. Over WebSocket each is
+// a message of its own, and sdktest cuts off who lets 1024 pile up: so it awaits now and then that
+// they are read.
 func burst(t *testing.T, srv *sdktest.Server, client *sdk.Client, transport sdk.Transport) {
 	t.Helper()
 	atOnce := 1000
@@ -79,8 +80,9 @@ func (r *received) await(t *testing.T) {
 	require.False(t, r.disorder, "events are out of order")
 }
 
-// A burst that is many times what the queue of the listeners holds reaches them whole and in order, as long as they keep up. Beside the
-// server's sockets no time passes in the bubble: however busy the machine, the listeners keep up.
+// A burst that is many times what the queue of the listeners holds reaches them whole and in order,
+// as long as they keep up. Beside the server's sockets no time passes in the bubble: however busy
+// the machine, the listeners keep up.
 func TestBurstLosesNothing(t *testing.T) {
 	for _, transport := range []sdk.Transport{sdk.TransportTCP, sdk.TransportWebSocket} {
 		t.Run(string(transport), func(t *testing.T) {
@@ -99,8 +101,8 @@ func TestBurstLosesNothing(t *testing.T) {
 	}
 }
 
-// A listener that is stuck during a burst stops no request, and is told how many events it has missed: those that it got and those that
-// it missed are all.
+// A listener that is stuck during a burst stops no request, and is told how many events it has
+// missed: those that it got and those that it missed are all.
 func TestBurstAtAStuckListener(t *testing.T) {
 	srv := sdktest.New(t)
 	cfg := srv.Config()

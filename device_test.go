@@ -11,8 +11,8 @@ import (
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
-// The resource and what Register tells are one: the one that was given, else one for the life of the
-// client.
+// The resource and what Register tells are one: the one that was given, else one for the life of
+// the client.
 func TestDeviceID(t *testing.T) {
 	forEachMode(t, func(t *testing.T, srv *sdktest.Server, cfg sdk.Config) {
 		for _, given := range []string{"", "desk-1"} {

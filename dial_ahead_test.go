@@ -10,7 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// While POST /login waits, the XMPP connection is made up to where the password would go out, and no further.
+// While POST /login waits, the XMPP connection is made up to where the password would go out, and
+// no further.
 func TestConnectDialsWhileItLogsIn(t *testing.T) {
 	for _, transport := range []sdk.Transport{sdk.TransportWebSocket, sdk.TransportTCP} {
 		for name, refused := range map[string]bool{"agreed": false, "refused": true} {

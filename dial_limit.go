@@ -7,9 +7,10 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/unsent"
 )
 
-// DialLimit spreads the logins of many Clients, so that a server that comes back is not run over
-// by all of them at once. Clients share it by having it in their Config.Dials: there is no limit behind the
-// back of the program. Connect and each attempt to reconnect wait for their turn; what is connected already is not touched.
+// DialLimit spreads the logins of many Clients, so that a server that comes back is not run over by
+// all of them at once. Clients share it by having it in their Config.Dials: there is no limit
+// behind the back of the program. Connect and each attempt to reconnect wait for their turn; what
+// is connected already is not touched.
 type DialLimit struct {
 	interval time.Duration // between two starts; 0: any
 	slots    chan struct{} // one for each login under way; nil: any number
@@ -18,8 +19,8 @@ type DialLimit struct {
 	next time.Time     // when it may start
 }
 
-// NewDialLimit lets perSecond logins start in a second, evenly spaced, and atOnce be under way. Zero or less is
-// no limit of that kind.
+// NewDialLimit lets perSecond logins start in a second, evenly spaced, and atOnce be under way.
+// Zero or less is no limit of that kind.
 func NewDialLimit(perSecond, atOnce int) *DialLimit {
 	l := &DialLimit{turn: make(chan struct{}, 1)}
 	if perSecond > 0 {

@@ -1,5 +1,5 @@
-// Package sdk is a client for MirrorFly's Profile API: what the JavaScript Web SDK
-// offers on its Profile page, for Go chat applications and back-end bots.
+// Package sdk is a client for MirrorFly's Profile API: what the JavaScript Web SDK offers on its
+// Profile page, for Go chat applications and back-end bots.
 //
 // A [Client] is one account. Make it, register once, connect, and call:
 //
@@ -19,13 +19,15 @@
 //
 // # Events
 //
-// On... methods register listeners for what others do and for the state of the connection. Listeners run one
-// at a time, in order, and may call any method. A lost connection is made again until Logout, DeleteMyAccount
-// or Close: OnConnection tells, and OnMissed when events may have been lost meanwhile.
+// On... methods register listeners for what others do and for the state of the connection.
+// Listeners run one at a time, in order, and may call any method. A lost connection is made again
+// until Logout, DeleteMyAccount or Close: OnConnection tells, and OnMissed when events may have
+// been lost meanwhile.
 //
 // # Testing
 //
 // Package sdktest is the service in one process, for tests without an account.
 //
-// In comments, "protocol.md 4.3" is section 4.3 of docs/protocol.md in the repository, which says what goes over the wire.
+// In comments, "protocol.md 4.3" is section 4.3 of docs/protocol.md in the repository, which says
+// what goes over the wire.
 package sdk

@@ -106,7 +106,8 @@ func TestRESTWorksAfterAuthFail(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// holdingTransport lets a request to path wait until release is closed, and closes held when it does.
+// holdingTransport lets a request to path wait until release is closed, and closes held when it
+// does.
 type holdingTransport struct {
 	next    http.RoundTripper
 	path    string
@@ -322,7 +323,8 @@ func TestLastSeenTime(t *testing.T) {
 	require.True(t, sdk.LastSeen{Seconds: math.MaxInt64}.Time(now).Before(now.AddDate(-200, 0, 0)))
 }
 
-// The phone hears of the login over a signalling connection that is away at that moment: Wait does not wait for it.
+// The phone hears of the login over a signalling connection that is away at that moment: Wait does
+// not wait for it.
 func TestQRLoginWhileSignallingIsAway(t *testing.T) {
 	for name, meanwhile := range map[string]func(*testing.T, *sdk.Client, *sdk.QRLogin){
 		"nothing": func(*testing.T, *sdk.Client, *sdk.QRLogin) {},

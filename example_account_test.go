@@ -19,7 +19,8 @@ func start(opts sdktest.Options) *sdktest.Server {
 	return srv
 }
 
-// online is a client whose user is registered and connected, for the examples that are about what comes after.
+// online is a client whose user is registered and connected, for the examples that are about what
+// comes after.
 func online(cfg sdk.Config, user string) *sdk.Client {
 	client, err := sdk.New(cfg)
 	if err != nil {
@@ -35,7 +36,8 @@ func online(cfg sdk.Config, user string) *sdk.Client {
 	return client
 }
 
-// Register once, and keep Username and Password where secrets are kept: they are what Connect wants from then on.
+// Register once, and keep Username and Password where secrets are kept: they are what Connect wants
+// from then on.
 func ExampleClient_Register() {
 	srv := start(sdktest.Options{})
 	defer srv.Close()

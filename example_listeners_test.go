@@ -79,7 +79,8 @@ func ExampleClient_OnUserProfile() {
 	// Output: bob is now Bobby and was here 0 seconds ago <nil>
 }
 
-// OnBlock tells both: that somebody blocks me, and that I have blocked somebody, maybe on another device.
+// OnBlock tells both: that somebody blocks me, and that I have blocked somebody, maybe on another
+// device.
 func ExampleClient_OnBlock() {
 	srv := start(sdktest.Options{})
 	defer srv.Close()
@@ -110,7 +111,8 @@ func ExampleClient_OnAdminBlock() {
 	// Output: {JID:bob@xmpp.mirrorfly.test ChatType:chat Blocked:true}
 }
 
-// After a reconnection that could not take up the old stream, nobody knows what was pushed meanwhile: read again what matters.
+// After a reconnection that could not take up the old stream, nobody knows what was pushed
+// meanwhile: read again what matters.
 func ExampleClient_OnMissed() {
 	srv := start(sdktest.Options{})
 	defer srv.Close()

@@ -10,7 +10,8 @@ import (
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
-// Many profiles are read at the same time with a bound: up to 32 calls at a time reuse their connections. Each has a result and an error of its own.
+// Many profiles are read at the same time with a bound: up to 32 calls at a time reuse their
+// connections. Each has a result and an error of its own.
 func ExampleClient_GetUserProfile_many() {
 	srv := start(sdktest.Options{})
 	defer srv.Close()

@@ -26,7 +26,8 @@ func ExampleClient_GenerateQRCode() {
 	defer login.Close()
 	go func() {
 		for code := range login.Codes() { // a new one whenever the old one is not valid any more
-			// Show it: code.Terminal(), code.PNG(), code.SVG() or code.Image(). Here a phone scans it at once.
+			// Show it: code.Terminal(), code.PNG(), code.SVG() or code.Image(). Here a phone scans
+			// it at once.
 			if err := srv.Phone("alice").Scan(ctx, code.Content()); err != nil {
 				log.Print(err)
 			}

@@ -11,8 +11,8 @@ import (
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
-// In FIPS 140-only mode a Connect over WebSocket fails, which would end the process else, and one over TCP works. The mode is
-// that of a whole process: the test runs itself in another one.
+// In FIPS 140-only mode a Connect over WebSocket fails, which would end the process else, and one
+// over TCP works. The mode is that of a whole process: the test runs itself in another one.
 func TestFIPS140Only(t *testing.T) {
 	const only = "fips140=only"
 	if os.Getenv("GODEBUG") != only {

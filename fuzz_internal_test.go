@@ -17,7 +17,8 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/xmpp"
 )
 
-// A JID that a method accepts is one for the XMPP session too, bare, and is what the pattern of protocol.md 1.7 permits.
+// A JID that a method accepts is one for the XMPP session too, bare, and is what the pattern of
+// protocol.md 1.7 permits.
 func FuzzUserJID(f *testing.F) {
 	for _, s := range []string{
 		"bob@example.com", "bob@mix.example.com", "bob@x", "bob@xy", "a@b/c", "a@@b", "@", "a b@c.d", "é@ü.de", "a\ufffd@bb", "a@b..", "a@bb.", "\xff@bb",
@@ -42,7 +43,8 @@ func FuzzUserJID(f *testing.F) {
 	})
 }
 
-// What a signalling server passes on is a login only when it was sealed with our licence key and has a user name and a password.
+// What a signalling server passes on is a login only when it was sealed with our licence key and
+// has a user name and a password.
 func FuzzPhoneAnswer(f *testing.F) {
 	const licence = "licence-key"
 	sealed := func(s string) string { return seal.Seal(s, seal.Triple(licence), seal.ConstIV) }
@@ -52,7 +54,7 @@ func FuzzPhoneAnswer(f *testing.F) {
 	for _, s := range []string{"", "null", `"x"`, `{"id":5}`, `{"id":"plain"}`, `{"id":"{\"username\":\"u\",\"password\":\"p\"}"}`} {
 		f.Add(s, s)
 	}
-	q := &QRLogin{client: &Client{cfg: Config{LicenseKey: licence, Logger: slog.New(slog.DiscardHandler)}}, ctx: new(lifetime).begin(f.Context(), 0)}
+	q := &QRLogin{client: &Client{cfg: Config{LicenseKey: licence, Logger: slog.New(slog.DiscardHandler)}}, waiting: f.Context()}
 	f.Fuzz(func(t *testing.T, arg, plain string) {
 		var answer phoneAnswer
 		var ok bool

@@ -11,7 +11,8 @@ import (
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
-// Whatever a server does at whatever step: Connect ends with an *Error that says something, and works when the fault is gone.
+// Whatever a server does at whatever step: Connect ends with an *Error that says something, and
+// works when the fault is gone.
 func TestConnectAgainstFaults(t *testing.T) {
 	type step struct {
 		at    sdktest.Step

@@ -3,7 +3,6 @@ package sdk
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"net"
 	"net/http"
 	"net/url"
@@ -17,24 +16,27 @@ import (
 const (
 	maxResponseHeader = 256 << 10 // bytes
 
-	// idleConnTimeout is short: a session that is up needs REST seldom, and a connection that waits for it costs more
-	// than the session itself, two goroutines and an open file. Calls that follow each other still share one.
+	// idleConnTimeout is short: a session that is up needs REST seldom, and a connection that waits
+	// for it costs more than the session itself, two goroutines and an open file. Calls that follow
+	// each other still share one.
 	idleConnTimeout = 30 * time.Second
 
-	// silence is how long an HTTP/2 connection may say nothing before it is asked whether it is there. After patience it is given up,
-	// or when RequestTimeout is longer after that: calls that time out leave it in place, for all that share it.
+	// silence is how long an HTTP/2 connection may say nothing before it is asked whether it is
+	// there. After patience it is given up, or when RequestTimeout is longer after that: calls that
+	// time out leave it in place, for all that share it.
 	silence  = 15 * time.Second
 	patience = 30 * time.Second
 )
 
-// httpPool is one http.Client for all that use it at the same time. What it has up, and what it dials, ends with the last of them.
+// httpPool is one http.Client for all that use it at the same time. What it has up, and what it
+// dials, ends with the last of them.
 type httpPool struct {
 	dial dialFunc // immutable
 
-	mu    sync.Mutex
-	users int
-	http  *http.Client
-	life  *lifetime // of what http dials
+	mu     sync.Mutex
+	users  int
+	http   *http.Client
+	cancel context.CancelCauseFunc // ends what http dials
 }
 
 // commonHTTP is that of all clients whose Config says nothing about how to connect.
@@ -45,8 +47,9 @@ func (p *httpPool) join() *http.Client {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.users++; p.users == 1 {
-		p.life = new(lifetime)
-		p.http = newHTTPClient(p.life, p.life.dialling(p.dial), nil, http.ProxyFromEnvironment, patience)
+		var life context.Context
+		life, p.cancel = context.WithCancelCause(context.Background())
+		p.http = newHTTPClient(life, dialWithin(life, p.dial), nil, http.ProxyFromEnvironment, patience)
 	}
 	return p.http
 }
@@ -54,37 +57,28 @@ func (p *httpPool) join() *http.Client {
 func (p *httpPool) leave() {
 	p.mu.Lock()
 	p.users--
-	last, client, life := p.users == 0, p.http, p.life
+	last, client, cancel := p.users == 0, p.http, p.cancel
 	p.mu.Unlock()
-	if last { // who joins meanwhile gets others
-		life.end(errClosed)
+	if last { // who joins meanwhile gets another one
+		cancel(errClosed)
 		client.CloseIdleConnections()
 	}
 }
 
-// joinHTTP chooses who carries REST, the WebSocket upgrade and signalling; leaveHTTP is its counterpart.
-func (c *Client) joinHTTP() *http.Client {
+// joinHTTP chooses what carries REST, the WebSocket upgrade and signalling. leaveHTTP gives it up.
+func (c *Client) joinHTTP() {
 	switch {
-	case c.cfg.HTTPClient != nil:
-		return c.cfg.HTTPClient
+	case c.cfg.HTTPClient != nil: // the caller's, who also closes it
+		c.http, c.leaveHTTP = c.cfg.HTTPClient, func() {}
 	case c.cfg.sharesHTTP():
-		return commonHTTP.join()
-	}
-	proxy := http.ProxyFromEnvironment
-	if c.cfg.DialContext != nil {
-		proxy = nil // who dials decides the way
-	}
-	return newHTTPClient(&c.life, c.dial, c.cfg.TLSConfig, proxy, max(patience, c.cfg.RequestTimeout))
-}
-
-// leaveHTTP is called once.
-func (c *Client) leaveHTTP() {
-	switch {
-	case c.cfg.HTTPClient != nil: // the caller's
-	case c.cfg.sharesHTTP():
-		commonHTTP.leave()
+		c.http, c.leaveHTTP = commonHTTP.join(), sync.OnceFunc(commonHTTP.leave)
 	default:
-		c.http.CloseIdleConnections()
+		proxy := http.ProxyFromEnvironment
+		if c.cfg.DialContext != nil {
+			proxy = nil // DialContext decides the way
+		}
+		c.http = newHTTPClient(c.ctx, c.dial, c.cfg.TLSConfig, proxy, max(patience, c.cfg.RequestTimeout))
+		c.leaveHTTP = c.http.CloseIdleConnections
 	}
 }
 
@@ -92,8 +86,9 @@ func (cfg *Config) sharesHTTP() bool {
 	return cfg.HTTPClient == nil && cfg.TLSConfig == nil && cfg.DialContext == nil && cfg.RequestTimeout <= patience
 }
 
-// newHTTPClient makes one whose connections end soon after life, whatever they are used for then.
-func newHTTPClient(life *lifetime, dial dialFunc, tlsConfig *tls.Config, proxy func(*http.Request) (*url.URL, error), patience time.Duration) *http.Client {
+// newHTTPClient makes a client whose connections end soon after life, whatever they are used for
+// then.
+func newHTTPClient(life context.Context, dial dialFunc, tlsConfig *tls.Config, proxy func(*http.Request) (*url.URL, error), patience time.Duration) *http.Client {
 	tlsConfig = tlsConfig.Clone()
 	if tlsConfig == nil {
 		tlsConfig = &tls.Config{}
@@ -104,7 +99,7 @@ func newHTTPClient(life *lifetime, dial dialFunc, tlsConfig *tls.Config, proxy f
 	}
 	return &http.Client{Transport: &http.Transport{
 		Proxy:                  proxy,
-		DialContext:            life.tying(dial),
+		DialContext:            endWith(life, dial),
 		TLSClientConfig:        tlsConfig,
 		ForceAttemptHTTP2:      true,
 		MaxResponseHeaderBytes: maxResponseHeader,
@@ -114,26 +109,6 @@ func newHTTPClient(life *lifetime, dial dialFunc, tlsConfig *tls.Config, proxy f
 		ExpectContinueTimeout:  time.Second,
 		HTTP2:                  &http.HTTP2Config{SendPingTimeout: silence, PingTimeout: patience},
 	}}
-}
-
-// requireTLS12 checks the caller's HTTPClient, whose Transport may serve others too, and that
-// TLSConfig permits it. Our own connections raise the least version in their copies of that.
-func (cfg *Config) requireTLS12() error {
-	if cfg.HTTPClient != nil && cfg.Transport == TransportWebSocket {
-		cfg.TLSConfig = nil // nobody needs it
-	}
-	cfg.TLSConfig = cfg.TLSConfig.Clone() // whoever else has it may change it, as an http.Transport does
-	if c := cfg.TLSConfig; c != nil && c.MaxVersion != 0 && c.MaxVersion < tls.VersionTLS12 {
-		return invalid("TLSConfig.MaxVersion is below TLS 1.2, the least that is used")
-	}
-	if cfg.HTTPClient == nil || cfg.AllowInsecure {
-		return nil
-	}
-	t, ok := cfg.HTTPClient.Transport.(*http.Transport)
-	if ok && t.TLSClientConfig != nil && t.TLSClientConfig.MinVersion != 0 && t.TLSClientConfig.MinVersion < tls.VersionTLS12 {
-		return insecure(errors.New("HTTPClient permits TLS before 1.2, set MinVersion in its TLSClientConfig"))
-	}
-	return nil
 }
 
 type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
@@ -147,11 +122,11 @@ func (c *Client) dial(ctx context.Context, network, address string) (net.Conn, e
 	if next == nil {
 		next = spreading
 	}
-	return c.life.dialling(next)(ctx, network, address)
+	return dialWithin(c.ctx, next)(ctx, network, address)
 }
 
-// dialTCP is dial, which ends with ctx also where Config.DialContext does not look at it: that goes on by
-// itself then, and what it brings is closed. (net/http does the same for what it dials.)
+// dialTCP is dial, which ends with ctx also where Config.DialContext does not look at it: that goes
+// on by itself then, and what it brings is closed. (net/http does the same for what it dials.)
 func (c *Client) dialTCP(ctx context.Context, network, address string) (net.Conn, error) {
 	if c.cfg.DialContext == nil {
 		return c.dial(ctx, network, address)
@@ -179,16 +154,17 @@ func (c *Client) dialTCP(ctx context.Context, network, address string) (net.Conn
 	}
 }
 
-// dialling is dial, ending with l: net/http goes on dialling after the request that wanted the connection has ended.
-func (l *lifetime) dialling(dial dialFunc) dialFunc {
+// dialWithin is dial, which also ends with life: net/http goes on dialling after the request that
+// wanted the connection has ended.
+func dialWithin(life context.Context, dial dialFunc) dialFunc {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		within := l.begin(ctx, 0)
-		defer within.over()
-		return dial(within, network, address)
+		ctx, release := endingWith(ctx, life)
+		defer release()
+		return dial(ctx, network, address)
 	}
 }
 
-// promptly has dial make connections of which the WebSocket upgrade can have that writing does not wait.
+// promptly is dial with connections to which a WebSocket session can write without waiting.
 func promptly(dial dialFunc) dialFunc {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := dial(ctx, network, address)
@@ -199,36 +175,32 @@ func promptly(dial dialFunc) dialFunc {
 	}
 }
 
-// tying has the connections that dial makes end with l: net/http goes on with a TLS handshake after the request that wanted the
-// connection has ended.
-func (l *lifetime) tying(dial dialFunc) dialFunc {
+// endWith is dial with connections that end with life: net/http goes on with a TLS handshake after
+// the request that wanted the connection has ended.
+func endWith(life context.Context, dial dialFunc) dialFunc {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := dial(ctx, network, address)
 		if err != nil {
 			return nil, err
 		}
-		t := &tied{Conn: conn, life: l}
-		t.tie.who = t
-		l.bind(&t.tie)
-		return t, nil
+		return &boundConn{Conn: conn, release: context.AfterFunc(life, func() {
+			// An XMPP session has its time to say goodbye.
+			time.AfterFunc(closeTimeout, func() { _ = conn.Close() }) // fails when it is closed already
+		})}, nil
 	}
 }
 
-// tied is a connection that ends with a lifetime. An XMPP session on it has its time to say goodbye.
-type tied struct {
+// boundConn is a connection that ends with a context.
+type boundConn struct {
 	net.Conn
-	life *lifetime
-	tie  tie
+	release func() (stopped bool)
 }
 
-func (t *tied) Close() error {
-	t.life.release(&t.tie)
-	return t.Conn.Close()
-}
-
-func (t *tied) end(error) {
-	time.AfterFunc(closeTimeout, func() { _ = t.Conn.Close() }) // fails when somebody has
+// Close closes the connection, which then no longer waits for its context.
+func (b *boundConn) Close() error {
+	b.release()
+	return b.Conn.Close()
 }
 
 // NetConn returns the connection itself, as that of *tls.Conn does.
-func (t *tied) NetConn() net.Conn { return t.Conn }
+func (b *boundConn) NetConn() net.Conn { return b.Conn }

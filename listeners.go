@@ -6,67 +6,98 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/dispatch"
 )
 
-// ConnectionStatus is what a ConnectionEvent tells, in the words of the JavaScript SDK (protocol.md 4.5).
+// ConnectionStatus is what a ConnectionEvent tells, in the words of the JavaScript SDK (protocol.md
+// 4.5).
 type ConnectionStatus string
 
 // The states of a connection.
 const (
-	StatusConnected        ConnectionStatus = "CONNECTED"        // logged in, requests work
-	StatusDisconnected     ConnectionStatus = "DISCONNECTED"     // lost, or ended by Logout or Close; also the state before Connect
-	StatusConnectionFailed ConnectionStatus = "CONNECTIONFAILED" // an attempt to connect failed
-	StatusReconnecting     ConnectionStatus = "RECONNECTING"     // the next attempt follows in RetryIn
-	StatusAuthFail         ConnectionStatus = "AUTHFAIL"         // the credentials are not accepted (any more): no further attempt
-	StatusLoggedOut        ConnectionStatus = "LOGOUT"           // the phone ended a QR session, or the service this device's
+	// StatusConnected: logged in, requests work.
+	StatusConnected ConnectionStatus = "CONNECTED"
+	// StatusDisconnected: lost, or ended by Logout or Close; also the state before Connect.
+	StatusDisconnected ConnectionStatus = "DISCONNECTED"
+	// StatusConnectionFailed: an attempt to connect failed.
+	StatusConnectionFailed ConnectionStatus = "CONNECTIONFAILED"
+	// StatusReconnecting: the next attempt follows in RetryIn.
+	StatusReconnecting ConnectionStatus = "RECONNECTING"
+	// StatusAuthFail: the credentials are not accepted. No further attempt is made.
+	StatusAuthFail ConnectionStatus = "AUTHFAIL"
+	// StatusLoggedOut: the phone ended a QR session, or the service this device's.
+	StatusLoggedOut ConnectionStatus = "LOGOUT"
 )
 
 // ConnectionEvent tells a change of the connection.
 //
-// The order is: CONNECTED; then, on a loss, DISCONNECTED, and for each attempt
-// RECONNECTING followed by CONNECTED, CONNECTIONFAILED or AUTHFAIL. Logout and Close tell
-// DISCONNECTED, unless that or nothing was told last; LOGOUT comes right before it. A Connect whose XMPP
-// connection fails tells CONNECTIONFAILED or AUTHFAIL; one that the service refuses before that tells nothing.
+// The order is: CONNECTED; then, on a loss, DISCONNECTED, and for each attempt RECONNECTING
+// followed by CONNECTED, CONNECTIONFAILED or AUTHFAIL. Logout and Close tell DISCONNECTED, unless
+// that or nothing was told last; LOGOUT comes right before it. A Connect whose XMPP connection
+// fails tells CONNECTIONFAILED or AUTHFAIL; one that the service refuses before that tells nothing.
 type ConnectionEvent struct {
-	Status     ConnectionStatus `json:"status"`                 // what the connection is from now on
-	StatusCode int              `json:"statusCode,omitempty"`   // 401 with AUTHFAIL, else 0
-	Message    string           `json:"errorMessage,omitempty"` // "Invalid Credentials" with AUTHFAIL
-	Err        error            `json:"-"`                      // why, an *Error; nil when it was asked for
-	Attempt    int              `json:"attempt,omitempty"`      // RECONNECTING and what follows: 1 for the first after a loss
-	RetryIn    time.Duration    `json:"retryIn,omitempty"`      // RECONNECTING: the delay before this attempt, in nanoseconds in JSON
-	Final      bool             `json:"final,omitempty"`        // DISCONNECTED, CONNECTIONFAILED, AUTHFAIL, LOGOUT: no attempt follows by itself, Connect is up to the program
-	Resumed    bool             `json:"resumed,omitempty"`      // CONNECTED after a loss: the old stream goes on, no event was missed (XEP-0198); else OnMissed is told, too
+	// Status is what the connection is from now on.
+	Status ConnectionStatus `json:"status"`
+	// StatusCode is 401 with AUTHFAIL, else 0.
+	StatusCode int `json:"statusCode,omitempty"`
+	// Message is "Invalid Credentials" with AUTHFAIL.
+	Message string `json:"errorMessage,omitempty"`
+	// Err is the reason, an *Error; nil when the program asked for the change.
+	Err error `json:"-"`
+	// Attempt comes with RECONNECTING and what follows it: 1 for the first attempt after a loss.
+	Attempt int `json:"attempt,omitempty"`
+	// RetryIn comes with RECONNECTING: the delay until this attempt, in nanoseconds in JSON.
+	RetryIn time.Duration `json:"retryIn,omitempty"`
+	// Final comes with DISCONNECTED, CONNECTIONFAILED, AUTHFAIL and LOGOUT: no attempt follows by
+	// itself, Connect is up to the program.
+	Final bool `json:"final,omitempty"`
+	// Resumed comes with CONNECTED after a loss: the old stream goes on and no event was missed
+	// (XEP-0198). Without it OnMissed is told, too.
+	Resumed bool `json:"resumed,omitempty"`
 }
 
 // PresenceEvent tells that a contact came or went (protocol.md 6.1).
 type PresenceEvent struct {
-	FromUserJID string `json:"fromUserJid"` // bare JID
-	Status      string `json:"status"`      // "online", "unavailable" or another presence type
+	// FromUserJID is the bare JID of the contact.
+	FromUserJID string `json:"fromUserJid"`
+	// Status is "online", "unavailable" or another type of presence.
+	Status string `json:"status"`
 }
 
 // BlockEvent tells a change of who has blocked whom (protocol.md 6.3, 6.4).
 type BlockEvent struct {
-	UserID  string `json:"blockedUserId"` // the local part of UserJID
-	UserJID string `json:"userJid"`       // bare JID; empty with ByMe and not Blocked: everybody was unblocked
-	Blocked bool   `json:"blocked"`       // false: unblocked
-	ByMe    bool   `json:"byMe"`          // true: my list changed, here or on another device; false: that user (un)blocked me
+	// UserID is the local part of UserJID.
+	UserID string `json:"blockedUserId"`
+	// UserJID is the bare JID. With ByMe and without Blocked it may be empty: everybody was
+	// unblocked.
+	UserJID string `json:"userJid"`
+	// Blocked is false for an unblocking.
+	Blocked bool `json:"blocked"`
+	// ByMe: my list changed, here or on another device. Without it that user has (un)blocked me.
+	ByMe bool `json:"byMe"`
 }
 
 // UserDeletedEvent tells that a user's account is gone (protocol.md 6.4).
 type UserDeletedEvent struct {
-	UserJID string `json:"userJid"` // bare JID
+	// UserJID is the bare JID.
+	UserJID string `json:"userJid"`
 }
 
 // AdminBlockEvent tells that the service blocked or unblocked a user, a group or
 // the own account (protocol.md 6.4).
 type AdminBlockEvent struct {
-	JID      string   `json:"toUserJid"` // of the user or the group; the own one for the own account
-	ChatType ChatType `json:"chatType"`  // what JID is
-	Blocked  bool     `json:"blocked"`   // false: unblocked
+	// JID is that of the user or the group; the own one for the own account.
+	JID string `json:"toUserJid"`
+	// ChatType says what JID is.
+	ChatType ChatType `json:"chatType"`
+	// Blocked is false for an unblocking.
+	Blocked bool `json:"blocked"`
 }
 
 // MissedEvent tells that events did not reach the listeners: read again what matters.
 type MissedEvent struct {
-	Dropped int  `json:"dropped"`       // events that were dropped because a listener kept the queue waiting
-	Gap     bool `json:"gap,omitempty"` // the connection was lost and could not be resumed: nobody knows what was pushed meanwhile
+	// Dropped is how many events were dropped because a listener kept the queue waiting.
+	Dropped int `json:"dropped"`
+	// Gap: the connection was lost and could not be resumed. Nobody knows what was pushed
+	// meanwhile.
+	Gap bool `json:"gap,omitempty"`
 }
 
 // listeners holds one set of functions for each kind of event. All kinds share one
@@ -166,9 +197,9 @@ func (c *Client) OnPresence(f func(PresenceEvent)) (stop func()) {
 	return c.listeners.presence.Add(f)
 }
 
-// OnBlock calls f when the own block list has changed, here or on another device (protocol.md 6.3), and
-// when somebody has blocked or unblocked this user (6.4). In the latter case, when
-// blocked, OnPresence is told "unavailable" first.
+// OnBlock calls f when the own block list has changed, here or on another device (protocol.md 6.3),
+// and when somebody has blocked or unblocked this user (6.4). In the latter case, when blocked,
+// OnPresence is told "unavailable" first.
 func (c *Client) OnBlock(f func(BlockEvent)) (stop func()) {
 	return c.listeners.block.Add(f)
 }
@@ -184,8 +215,9 @@ func (c *Client) OnAdminBlock(f func(AdminBlockEvent)) (stop func()) {
 	return c.listeners.adminBlock.Add(f)
 }
 
-// OnMissed calls f when events did not reach the listeners: after a reconnection that
-// could not resume the old stream (right after CONNECTED), and when listeners were too slow. Read again what matters.
+// OnMissed calls f when events did not reach the listeners: after a reconnection that could not
+// resume the old stream (right after CONNECTED), and when listeners were too slow. Read again what
+// matters.
 func (c *Client) OnMissed(f func(MissedEvent)) (stop func()) {
 	return c.listeners.missed.Add(f)
 }

@@ -11,13 +11,15 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/xmpp"
 )
 
-// From the decoded stanza to the listener an event costs one allocation, and one more where a text is to be made for it.
+// From the decoded stanza to the listener an event costs one allocation, and one more where a text
+// is to be made for it.
 func TestEventAllocations(t *testing.T) {
 	const burst = 500 // which the queue holds
 	client, err := New(Config{LicenseKey: "k", APIBaseURL: "https://service.example"})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, client.Close()) })
-	n := &connection{client: client}
+	l := client.newLogin("alice", "p", nil)
+	l.me.jid = "alice@xmpp.example.com"
 	seen, all := 0, make(chan struct{})
 	count := func() {
 		if seen++; seen == burst {
@@ -45,7 +47,7 @@ func TestEventAllocations(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			each := testing.AllocsPerRun(10, func() {
 				for range burst {
-					n.handle(c.event)
+					l.handle(c.event)
 				}
 				<-all
 			}) / burst

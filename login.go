@@ -4,9 +4,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/mirrorfly-go/sdk/internal/rest"
@@ -15,11 +15,16 @@ import (
 
 // Credentials are what Register answers: keep Username and Password for later calls of Connect.
 type Credentials struct {
-	Username         string `json:"username"`         // assigned by the service; the local part of the JID
-	Password         string `json:"password"`         // for Connect
-	UserJID          string `json:"userJid"`          // bare JID
-	IsSandbox        bool   `json:"isSandbox"`        // trial mode
-	IsProfileUpdated bool   `json:"isProfileUpdated"` // false: the user has not set a profile yet
+	// Username is assigned by the service: the local part of the JID.
+	Username string `json:"username"`
+	// Password is for Connect.
+	Password string `json:"password"`
+	// UserJID is the bare JID.
+	UserJID string `json:"userJid"`
+	// IsSandbox: the account belongs to the trial mode.
+	IsSandbox bool `json:"isSandbox"`
+	// IsProfileUpdated is false until the user has set a profile.
+	IsProfileUpdated bool `json:"isProfileUpdated"`
 }
 
 // RegisterOption changes how Register registers.
@@ -65,109 +70,63 @@ func (c *Client) Register(ctx context.Context, userIdentifier string, opts ...Re
 		if err := checkMetadata(o.metadata); err != nil {
 			return Credentials{}, err
 		}
-		if err := c.takeTurn(ctx); err != nil {
+		if err := c.lockLogin(ctx); err != nil {
 			return Credentials{}, err
 		}
-		defer c.endTurn()
+		defer c.unlockLogin()
 		found, err := c.rest.Register(ctx, rest.Registration{
 			UserIdentifier: userIdentifier, DeviceID: c.cfg.DeviceID, Force: o.force, Metadata: o.metadata,
 		})
 		if err != nil {
-			return Credentials{}, explainRegister(err)
+			return Credentials{}, in(stepRegister, err)
 		}
-		return c.rememberRegistered(found), nil
+		service := c.rememberRegistered(found)
+		return Credentials{
+			Username: found.Username, Password: found.Password, UserJID: bareJID(found.Username, service.XMPPHost),
+			IsSandbox: found.Trial, IsProfileUpdated: found.IsProfileUpdated,
+		}, nil
 	})
 }
 
-// explainRegister gives the service's refusals their sentinels. Its 403 is for an account that the
-// administrator has blocked, and to one of its clients for too many sessions: then it says so.
-func explainRegister(err error) error {
-	var answer *rest.Error
-	switch {
-	case !errors.As(err, &answer) || !answer.Told():
-		return err
-	case answer.Status == http.StatusMethodNotAllowed,
-		answer.Status == http.StatusForbidden && strings.Contains(strings.ToLower(answer.Message), "session"):
-		return refused(answer, ErrMaxSessions)
-	case answer.Status == http.StatusForbidden:
-		return refused(answer, ErrBlockedByAdmin)
-	}
-	return err
-}
-
-// refused is the service's no, of a kind.
-func refused(answer *rest.Error, kind error) error {
-	return &Error{
-		StatusCode: answer.Status, Message: answer.Message,
-		Err: answer.Err, Outcome: outcomeOf(answer), kind: kind,
-	}
-}
-
-// rememberRegistered keeps what Connect of the same user needs. While somebody else is logged in, that
-// login stays as it is.
-func (c *Client) rememberRegistered(found *rest.Account) Credentials {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	service, same := found.Service, sameUser(c.me.username, found.Username)
-	if same {
-		service = completed(service, c.me.service())
+// rememberRegistered keeps what Connect of the same user needs, and returns what is known of the
+// service then. While somebody else is logged in, that login stays as it is.
+func (c *Client) rememberRegistered(found *rest.Account) rest.Service {
+	current := c.currentLogin()
+	if current.isOf(found.Username) {
 		c.rest.ChangePassword(found.Username, found.Password)
+		return current.learn(found.Password, found.Service)
 	}
-	service = c.overridden(service)
-	service.XMPPHost = cmp.Or(service.XMPPHost, c.me.service().XMPPHost)
-	if c.conn == nil || same {
-		me := account{username: found.Username, password: found.Password, told: shared(service), login: c.me.login}
-		if same {
-			me.jid = c.me.jid
-		}
-		c.me, c.registered = me, same && c.registered
+	service := c.cfg.overridden(found.Service)
+	if current != nil {
+		service.XMPPHost = cmp.Or(service.XMPPHost, current.account().service.XMPPHost)
 	}
-	return Credentials{
-		Username: found.Username, Password: found.Password, UserJID: bareJID(found.Username, service.XMPPHost),
-		IsSandbox: found.Trial, IsProfileUpdated: found.IsProfileUpdated,
+	if _, kept, _ := current.state(); !kept {
+		current.leave()
+		l := c.newLogin(found.Username, found.Password, nil)
+		l.me.service = service
+		c.setLogin(l)
 	}
-}
-
-// completed takes what the service has not told this time from what it told before (protocol.md 3).
-func completed(told, before rest.Service) rest.Service {
-	if told == (rest.Service{Features: told.Features}) {
-		return before // no configuration at all: the features are as they were, too
-	}
-	for _, field := range []struct{ now, old *string }{
-		{&told.XMPPHost, &before.XMPPHost},
-		{&told.XMPPPortWeb, &before.XMPPPortWeb},
-		{&told.XMPPDomain, &before.XMPPDomain},
-		{&told.XMPPPort, &before.XMPPPort},
-		{&told.SignalServer, &before.SignalServer},
-		{&told.IV, &before.IV},
-		{&told.IVProfile, &before.IVProfile},
-	} {
-		*field.now = cmp.Or(*field.now, *field.old)
-	}
-	return told
-}
-
-// overridden applies Config.XMPPHost.
-func (c *Client) overridden(service rest.Service) rest.Service {
-	if c.cfg.XMPPHost != "" {
-		service.XMPPHost, service.XMPPDomain = c.cfg.XMPPHost, c.cfg.XMPPHost
-	}
-	service.XMPPHost = strings.ToLower(service.XMPPHost) // as servers have it
 	return service
 }
 
 // Connect logs in with what Register answered and opens the XMPP session (protocol.md 4). ctx
-// bounds the login only, waiting for Config.Dials included: the session lives until Logout, DeleteMyAccount or Close, and is made
-// again when it is lost. It tells CONNECTED, or when the XMPP connection fails CONNECTIONFAILED or AUTHFAIL; if the client was
-// reconnecting for the same user, it goes on with that.
+// bounds the login only, waiting for Config.Dials included: the session lives until Logout,
+// DeleteMyAccount or Close, and is made again when it is lost. It tells CONNECTED, or when the XMPP
+// connection fails CONNECTIONFAILED or AUTHFAIL; if the client was reconnecting for the same user,
+// it goes on with that.
 //
-// Errors: 400 ErrInvalidArgument for an empty argument; 400 or 401 ErrInvalidCredentials; 403 ErrBlockedByAdmin;
-// 409 ErrAlreadyLoggedIn when connected; 500 ErrNotConnected and ErrNetwork when the XMPP server
-// cannot be reached, with the cause; 599 ErrNetwork when the service cannot, or the time of ctx or Config.RequestTimeout is over.
+// Errors: 400 ErrInvalidArgument for an empty argument; 400 or 401 ErrInvalidCredentials; 403
+// ErrBlockedByAdmin; 409 ErrAlreadyLoggedIn when connected; 500 ErrNotConnected and ErrNetwork when
+// the XMPP server cannot be reached, with the cause; 599 ErrNetwork when the service cannot, or
+// when the time of ctx or of Config.RequestTimeout is over.
 func (c *Client) Connect(ctx context.Context, username, password string) (Result[None], error) {
-	return answer(c.life.begin(ctx, 0), c, "Connect", "Login Success", func(ctx context.Context) (None, error) {
-		me := account{username: username, password: password}
-		if err := c.checkLogin(me); err != nil {
+	return unbounded(ctx, c, "Connect", "Login Success", func(ctx context.Context) (None, error) {
+		err := validate(
+			loginText("username", username), required("username", username),
+			loginText("password", password), required("password", password),
+		)
+		if err != nil {
+			c.currentLogin().refuse()
 			return None{}, err
 		}
 		done, err := c.cfg.Dials.wait(ctx) // as long as it takes: RequestTimeout is for what follows
@@ -175,362 +134,546 @@ func (c *Client) Connect(ctx context.Context, username, password string) (Result
 			return None{}, err
 		}
 		defer done()
-		ctx, cancel := c.bounded(ctx)
+		ctx, cancel := c.withTimeout(ctx)
 		defer cancel()
-		if _, err := c.connect(ctx, me, nil); err != nil {
-			c.awaitEnd(ctx)
-			return None{}, explain(ctx, "Connect", err)
+		if _, err := c.connect(ctx, username, password, nil); err != nil {
+			return None{}, explain(c.deciding(ctx), "Connect", err)
 		}
 		return None{}, nil
 	})
 }
 
-func (c *Client) checkLogin(me account) error {
-	err := validate(
-		loginText("username", me.username), required("username", me.username),
-		loginText("password", me.password), required("password", me.password),
-	)
-	if err != nil {
-		c.refuse()
+// connect logs in at the service, then at the XMPP server, and keeps the session up from then on. q
+// is the QR login that brought the credentials, or nil.
+func (c *Client) connect(ctx context.Context, username, password string, q *QRLogin) (*login, error) {
+	if err := c.lockLogin(ctx); err != nil {
+		return nil, err
 	}
-	return err
-}
-
-// connect is Connect; q is the QR login that brought the credentials, or nil.
-func (c *Client) connect(ctx context.Context, me account, q *QRLogin) (account, error) {
-	if err := c.takeTurn(ctx); err != nil {
-		return me, err
-	}
-	defer c.endTurn()
+	defer c.unlockLogin()
 	c.setConnecting(true)
 	defer c.setConnecting(false)
-	wirePassword, err := c.rest.WirePassword(ctx, me.password)
+	wirePassword, err := c.rest.WirePassword(ctx, password)
 	if err != nil {
-		return me, err
+		return nil, err
 	}
-	ahead := c.dialAhead(ctx, me, wirePassword)
-	old, back, err := c.logIn(ctx, me, wirePassword)
-	if err != nil {
-		ahead.giveUp()
-		return me, err
-	}
-	if old != nil {
-		old.stop(closeTimeout)
-	}
-	if me, err = c.prepare(ctx, me, q); err != nil {
-		return me, err // not with ahead: the host is known then
-	}
-	if ahead != nil {
-		s, stale, err := ahead.finish()
-		if !stale || ctx.Err() != nil {
-			return c.opened(ctx, ahead.connection, s, err)
+	l := c.newLogin(username, password, q)
+	ahead := l.mayDialAhead()
+	dialling, giveUp := context.WithCancel(ctx)
+	defer giveUp()
+	entered := l.enterMeanwhile(ctx, wirePassword, giveUp)
+	if !ahead {
+		if err := entered(); err != nil {
+			l.cancel()
+			return nil, err
 		}
-		ahead.cancel()
 	}
-	n := c.newConnection(me)
-	if back {
-		n.back, n.lost = true, old.lost
+	s, reached, err := l.dial(dialling, wirePassword, entered)
+	if refusal := entered(); refusal != nil {
+		l.cancel()
+		return nil, refusal
 	}
-	s, err := n.dial(ctx, wirePassword, n.lost, nil)
-	return c.opened(ctx, n, s, err)
-}
-
-func (c *Client) setConnecting(connecting bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.connecting = connecting
-	c.wakeLocked()
-}
-
-// refuse takes the registered flag back (protocol.md 4.1), but not from a login that works.
-func (c *Client) refuse() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.conn == nil || c.gone != nil {
-		c.registered = false
+	if ahead && reached && ctx.Err() == nil && lostUnanswered(err) {
+		s, _, err = l.dial(ctx, wirePassword, entered)
 	}
-}
-
-// logIn is POST /login (protocol.md 4.1.3). The same wire password then serves SASL. A session that is up, also one that has come
-// back meanwhile, stays untouched, whatever the answer. One that is still trying to come back is told to stop. back: it is the same
-// user's, so the new attempt takes its stream up, and if it fails, trying goes on.
-func (c *Client) logIn(ctx context.Context, me account, wirePassword string) (old *connection, back bool, err error) {
-	token, err := c.rest.Token(ctx, me.username, wirePassword)
 	if err != nil {
-		return nil, false, c.explainLogin(err)
+		return nil, l.openFailed(ctx, err)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	connected := c.conn != nil && c.conn.session != nil
-	same := sameUser(c.me.username, me.username)
-	if !connected || same { // else the session that is up keeps its token
-		c.rest.Remember(me.username, me.password, token)
+	if !l.install(s) {
+		_ = s.Close(ctx) // ctx ends with the client: this drops the socket
+		return nil, errClosed
 	}
-	if connected {
-		return nil, false, &Error{StatusCode: http.StatusConflict, Message: "Already Logged In", Outcome: OutcomeRefused, kind: ErrAlreadyLoggedIn}
+	l.tellConnected(s, 0)
+	go l.keep(s) // owner: l, whose stop waits for it
+	return l, nil
+}
+
+// lostUnanswered reports whether a connection was lost without a word on the login. Servers and
+// balancers drop a client that does not log in within a while, and POST /login may take longer.
+func lostUnanswered(err error) bool {
+	var answered *xmpp.AuthError
+	return err != nil && !errors.As(err, &answered) && isTransient(err)
+}
+
+// A login is one user's, from Register or Connect to Logout. Connect makes a new one, which takes
+// over what the login before it knows of the same user. Only its own methods change what it holds.
+type login struct {
+	// Immutable.
+	client   *Client
+	username string   // as it was given
+	qr       *QRLogin // the QR login that made this one, or nil
+
+	// ctx ends when the login is told to end, at the latest with the client.
+	ctx    context.Context
+	cancel context.CancelFunc
+
+	// Of the goroutine that opens sessions: Connect, then keep.
+	lost   *xmpp.Resumption // the stream that the next session may take up
+	goesOn bool             // it follows a login of the same user that was trying to come back
+
+	mu sync.Mutex
+	me account
+	// password is raw: each login needs a new wire password. It is empty once the service has refused
+	// it.
+	password   string
+	registered bool          // Connect was called and not refused (protocol.md 1.6)
+	session    *xmpp.Session // nil while there is none
+	kept       chan struct{} // closed when keep has returned; nil: it was never started
+	// final is why no session comes by itself any more, as the last event told; nil: one may come.
+	final *Error
+	over  bool // it has ended for calls that still have it
+	// leaving is closed when the service has answered Logout or DeleteMyAccount; nil: neither asks.
+	leaving chan struct{}
+}
+
+// account is what is known of the user who is logged in: what calls work with.
+type account struct {
+	username string
+	service  rest.Service // what the service has told
+	jid      string       // bare, as the server has bound it; empty until then
+	number   uint32       // of the login at the service, see rest.ForLogin
+}
+
+// bareJID is what the server has bound. Until then it is what the server will bind, as far as one
+// can know.
+func (a *account) bareJID() string {
+	if a.jid != "" {
+		return a.jid
 	}
-	if c.conn == nil {
-		return nil, false, nil
+	return bareJID(a.username, a.service.XMPPHost)
+}
+
+// id is the user id of a, under which others look for it and open what it has sealed.
+func (a *account) id() string { return localPart(a.bareJID()) }
+
+// jidOf is the bare JID of a user who is named by JID or by id.
+func (a *account) jidOf(user string) string {
+	if _, host, bound := strings.Cut(a.jid, "@"); bound {
+		return bareJID(user, host)
 	}
-	c.conn.cancel() // under the lock: from here on it installs no session
-	return c.conn, same && c.gone == nil, nil
+	return bareJID(user, a.service.XMPPHost)
+}
+
+// bareJID is the bare JID of a user who is named by JID or by id, as servers keep it: they fold
+// the case (RFC 7622 3.2 and 3.3), so that such JIDs compare with ==.
+func bareJID(user, host string) string {
+	user, _, _ = strings.Cut(user, "/")
+	if !strings.Contains(user, "@") {
+		user += "@" + host
+	}
+	return strings.ToLower(user)
+}
+
+func localPart(jid string) string {
+	local, _, _ := strings.Cut(jid, "@")
+	return local
 }
 
 // sameUser compares user names as servers do: they fold the case of the local part (RFC 7622 3.3).
 func sameUser(a, b string) bool { return strings.EqualFold(a, b) }
 
-// explainLogin gives the service's refusals their sentinels (protocol.md 4.1.3). Who stands before
-// the service knows nothing of the account.
-func (c *Client) explainLogin(err error) error {
-	var answer *rest.Error
-	if !errors.As(err, &answer) || !answer.Told() {
-		return err
+// newLogin makes a login that knows what the present one knows of the same user. It does nothing
+// until it enters.
+func (c *Client) newLogin(username, password string, q *QRLogin) *login {
+	l := &login{client: c, username: username, password: password, qr: q}
+	l.ctx, l.cancel = context.WithCancel(c.ctx)
+	l.me = account{service: rest.Service{Features: rest.AllFeatures()}}
+	if current := c.currentLogin(); current.isOf(username) {
+		l.me = current.account()
 	}
-	switch answer.Status {
-	case http.StatusForbidden:
-		return refused(answer, ErrBlockedByAdmin)
-	case http.StatusBadRequest, http.StatusUnauthorized:
-	default:
-		return err
-	}
-	switch {
-	case answer.ClockOff() != 0:
-		return refusedForTheTime(answer)
-	case answer.Status == http.StatusBadRequest && answer.Message != invalidCredentials:
-		return err
-	case answer.Status == http.StatusBadRequest:
-		c.refuse()
-	}
-	return refused(answer, ErrInvalidCredentials)
+	l.me.username = username
+	return l
 }
 
-const invalidCredentials = "Invalid Credentials"
+// isOf reports whether it is the login of that user. A nil login is nobody's.
+func (l *login) isOf(username string) bool { return l != nil && sameUser(l.username, username) }
 
-// refusedForTheTime is a refused login of a machine whose clock is off. In licensed mode the
-// password carries the time (protocol.md 4.2), so nothing is known about the password itself: it
-// may be taken when the clock is right again.
-func refusedForTheTime(answer *rest.Error) error {
-	return &Error{
-		StatusCode: answer.Status, Message: answer.Message,
-		Err: clockIsOff(answer.ClockOff()), Outcome: outcomeOf(answer), kind: ErrNetwork,
-	}
+// account returns what is known of the user now.
+func (l *login) account() account {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.me
 }
 
-func clockIsOff(off time.Duration) error {
-	off = off.Round(time.Minute) // the service tells whole seconds, some time ago
-	return fmt.Errorf("the clock here is off by %v, as the service tells the time: that may be why", off)
-}
-
-// prepare makes me the client's account, and asks for the service's configuration unless Register has told
-// it (protocol.md 4.1.4).
-func (c *Client) prepare(ctx context.Context, me account, q *QRLogin) (account, error) {
-	c.mu.Lock()
-	if sameUser(c.me.username, me.username) {
-		me.told, me.jid = c.me.told, c.me.jid
-	} else {
-		me.told = nobody().told
-	}
-	me.login = c.rest.CurrentLogin() // nobody else logs in: this call has the turn
-	c.registered = true
-	c.conn, c.me = nil, me
-	c.setQR(q)
-	c.mu.Unlock()
-	if me.service().XMPPHost != "" {
-		return me, nil
-	}
-	service, err := c.rest.ServiceConfig(ctx, me.username)
-	if err != nil {
-		return account{}, explainConfig(err)
-	}
-	told := c.overridden(*service)
-	if told.XMPPHost == "" {
-		return account{}, &Error{
-			StatusCode: errNotConnected.StatusCode, Message: errNotConnected.Message,
-			Err: errors.New("the service has told no XMPP host; set Config.XMPPHost"), kind: ErrNotConnected,
-		}
-	}
-	me.told = shared(told)
-	c.mu.Lock()
-	c.me = me
-	c.mu.Unlock()
-	return me, nil
-}
-
-// explainConfig: whatever the service says instead of its configuration is "Connection Error" (protocol.md 4.1.4).
-func explainConfig(err error) error {
-	var answer *rest.Error
-	if !errors.As(err, &answer) || answer.Status == statusCancelled || answer.Status == statusNetwork ||
-		answer.Status == http.StatusTooManyRequests || errors.Is(err, rest.ErrInsecure) {
-		return err
-	}
-	kind := ErrNotConnected
-	if answer.Away() {
-		kind = errors.Join(ErrNotConnected, ErrNetwork)
-	}
-	return &Error{
-		StatusCode: errNotConnected.StatusCode, Message: errNotConnected.Message,
-		RetryAfter: answer.RetryAfter, Err: err, Outcome: outcomeOf(err), kind: kind,
-	}
-}
-
-// opened hands the first session of a login, or why there is none, to its keeper. One that goes on for a login that was trying
-// to come back goes on with that.
-func (c *Client) opened(ctx context.Context, n *connection, s *xmpp.Session, err error) (account, error) {
-	if err != nil {
-		event := c.openFailed(ctx, n.me, err, n.back)
-		if !n.back || event.Status == StatusAuthFail || !c.keep(n, nil) {
-			n.cancel()
-		}
-		return n.me, event.Err
-	}
-	n.me.jid = boundJID(s)
-	if !c.keep(n, s) {
-		n.cancel()
-		_ = s.Close(ctx) // ctx ends with the client: this drops the socket
-		return n.me, errClosed
-	}
-	return n.me, nil
-}
-
-// boundJID is the account that the server has bound, which is who the client is, whatever was asked for (RFC 6120 7.6.1).
-func boundJID(s *xmpp.Session) string { return s.JID().Bare().String() }
-
-// keep makes n the client's connection and s, if not nil, its session, unless the client is closed.
-func (c *Client) keep(n *connection, s *xmpp.Session) bool {
-	c.mu.Lock()
-	closed := c.life.ended()
-	if !closed {
-		n.session = s
-		n.running.Add(1) // before anybody can stop it
-		c.conn = n
-		c.registered = true // a Connect with bad arguments may have come between
-		c.me.jid = cmp.Or(n.me.jid, c.me.jid)
-	}
-	c.mu.Unlock()
-	if closed {
+// isRegistered reports whether Connect was called and not refused. It is false for a nil login.
+func (l *login) isRegistered() bool {
+	if l == nil {
 		return false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.registered && l.me.service.XMPPHost != ""
+}
+
+// refuse takes the registered flag back (protocol.md 4.1), but not from a login that works.
+func (l *login) refuse() {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.kept == nil || l.final != nil {
+		l.registered = false
+	}
+}
+
+// state reports whether there is a session, whether keep was started to make others, and why none
+// comes by itself any more. It is all zero for a nil login.
+func (l *login) state() (up, kept bool, final *Error) {
+	if l == nil {
+		return false, false, nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.session != nil, l.kept != nil, l.final
+}
+
+// learn takes what Register has found for this user, and returns what is known of the service then.
+func (l *login) learn(password string, told rest.Service) rest.Service {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.password = password
+	known := l.me.service
+	l.me.service = l.client.cfg.overridden(completed(told, known))
+	l.me.service.XMPPHost = cmp.Or(l.me.service.XMPPHost, known.XMPPHost)
+	return l.me.service
+}
+
+// completed takes what the service has not told this time from what it told the last time
+// (protocol.md 3).
+func completed(told, known rest.Service) rest.Service {
+	if told == (rest.Service{Features: told.Features}) {
+		return known // no configuration at all: the features are as they were, too
+	}
+	for _, field := range []struct{ now, known *string }{
+		{&told.XMPPHost, &known.XMPPHost},
+		{&told.XMPPPortWeb, &known.XMPPPortWeb},
+		{&told.XMPPDomain, &known.XMPPDomain},
+		{&told.XMPPPort, &known.XMPPPort},
+		{&told.SignalServer, &known.SignalServer},
+		{&told.IV, &known.IV},
+		{&told.IVProfile, &known.IVProfile},
+	} {
+		*field.now = cmp.Or(*field.now, *field.known)
+	}
+	return told
+}
+
+// mayDialAhead reports whether the XMPP server can be dialled while POST /login is under way:
+// Register has told the host, and no other login has a session or is trying to get one.
+func (l *login) mayDialAhead() bool {
+	up, kept, final := l.client.currentLogin().state()
+	return l.account().service.XMPPHost != "" && !up && (!kept || final != nil)
+}
+
+// enterMeanwhile runs enter in a goroutine. entered waits for its end; a refusal calls giveUp.
+func (l *login) enterMeanwhile(ctx context.Context, wirePassword string, giveUp func()) (entered func() error) {
+	done := make(chan struct{})
+	var refusal error
+	go func() { // owner: connect, which waits for its end; ends with ctx
+		defer close(done)
+		if refusal = l.enter(ctx, wirePassword); refusal != nil {
+			giveUp()
+		}
+	}()
+	return func() error {
+		<-done
+		return refusal
+	}
+}
+
+// enter is POST /login (protocol.md 4.1.3), and makes l the login that calls are made with. A
+// session that is up stays untouched, whatever the answer. A login that is trying to come back is
+// told to end: l goes on for it when it is the same user's.
+func (l *login) enter(ctx context.Context, wirePassword string) error {
+	c, old := l.client, l.client.currentLogin()
+	token, err := c.rest.Token(ctx, l.username, wirePassword)
+	if err != nil {
+		refusal := explain(ctx, "Connect", in(stepLogin, err))
+		if refusal.StatusCode == http.StatusBadRequest && refusal.is(ErrInvalidCredentials) {
+			old.refuse()
+		}
+		return refusal
+	}
+	same := old.isOf(l.username)
+	up, trying := old.giveWay()
+	if !up || same { // else the session that is up keeps its token
+		c.rest.Remember(l.username, l.password, token)
+	}
+	if up {
+		if same {
+			old.learnPassword(l.password)
+		}
+		return errAlreadyLoggedIn
+	}
+	old.stop()
+	if same && trying {
+		l.lost, l.goesOn = old.lost, true
+	}
+	l.begin(c.rest.CurrentLogin()) // nobody else logs in: this call has lockLogin
+	c.setLogin(l)
+	return l.learnService(ctx)
+}
+
+// giveWay ends l for another login, unless it has a session. trying: it was making one.
+func (l *login) giveWay() (up, trying bool) {
+	if l == nil {
+		return false, false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.session != nil {
+		return true, false
+	}
+	l.cancel() // under the lock: from here on it installs no session
+	l.over = true
+	return false, l.kept != nil && l.final == nil
+}
+
+// currentPassword is the one that Register or Connect has learned last (protocol.md 4.6).
+func (l *login) currentPassword() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.password
+}
+
+func (l *login) learnPassword(password string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.password = password
+}
+
+// begin makes l the login of that number at the service.
+func (l *login) begin(number uint32) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.me.number, l.registered = number, true
+}
+
+// learnService asks for the service's configuration unless Register has told it (protocol.md
+// 4.1.4).
+func (l *login) learnService(ctx context.Context) error {
+	if l.account().service.XMPPHost != "" {
+		return nil
+	}
+	service, err := l.client.rest.ServiceConfig(ctx, l.username)
+	if err != nil {
+		return in(stepConfig, err)
+	}
+	told := l.client.cfg.overridden(*service)
+	if told.XMPPHost == "" {
+		return in(stepConfig, errNoXMPPHost)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.me.service = told
+	return nil
+}
+
+// openFailed tells why there is no session. A login that goes on for one that was lost tries again.
+func (l *login) openFailed(ctx context.Context, err error) error {
+	if loginRefused(err) {
+		err = l.client.doubted(ctx, err)
+	}
+	event := l.client.failure(ctx, err)
+	if event.Status == StatusAuthFail {
+		l.forgetPassword(l.currentPassword())
+	}
+	again := l.goesOn && event.Status != StatusAuthFail && l.install(nil)
+	event.Final = !again
+	l.tell(event)
+	if again {
+		go l.keep(nil) // owner: l, whose stop waits for it
+	} else {
+		l.cancel()
+	}
+	return event.Err
+}
+
+// forgetPassword drops a password that the server has refused: nothing may use it by itself again
+// (protocol.md 4.5). The token stays. It returns false when Register or Connect has brought another
+// password since, of which the refusal says nothing.
+func (l *login) forgetPassword(refused string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.password != "" && l.password != refused {
+		return false
+	}
+	l.password = ""
+	if !l.over {
+		l.client.rest.ForgetPassword(l.username, refused)
+	}
+	return true
+}
+
+// install makes s the session, or with nil has keep make one. It returns false when l has ended.
+func (l *login) install(s *xmpp.Session) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ctx.Err() != nil {
+		return false
+	}
+	l.session = s
+	l.registered = true // a Connect with bad arguments may have come between
+	if l.kept == nil {
+		l.kept = make(chan struct{})
 	}
 	if s != nil {
-		c.tell(ConnectionEvent{Status: StatusConnected, Resumed: s.Resumed()})
-		if n.back && !s.Resumed() {
-			emit(&c.listeners.missed, MissedEvent{Gap: true})
+		// Who the client is, whatever was asked for (RFC 6120 7.6.1).
+		l.me.jid = s.JID().Bare().String()
+	}
+	return true
+}
+
+// open returns the session, or why there is none.
+func (l *login) open() (*xmpp.Session, error) {
+	connecting := l.client.isConnecting()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.session != nil:
+		return l.session, nil
+	case l.over:
+		return nil, loginOver()
+	case connecting || l.kept != nil && l.final == nil:
+		return nil, errNotConnected
+	}
+	return nil, endedForGood(l.final)
+}
+
+// tell tells event, and keeps the reason why none follows it.
+func (l *login) tell(event ConnectionEvent) {
+	l.mu.Lock()
+	l.setFinalLocked(event)
+	l.mu.Unlock()
+	l.client.tell(event)
+}
+
+// tellLost tells event for a session that has ended. A call that finds no session finds out why.
+func (l *login) tellLost(event ConnectionEvent) {
+	l.mu.Lock()
+	l.session = nil
+	l.setFinalLocked(event)
+	l.mu.Unlock()
+	l.client.tell(event)
+}
+
+func (l *login) setFinalLocked(event ConnectionEvent) {
+	l.final = nil
+	if event.Final {
+		l.final, _ = event.Err.(*Error)
+	}
+}
+
+// tellConnected tells that s is up. attempt is 0 for the first session of a login.
+func (l *login) tellConnected(s *xmpp.Session, attempt int) {
+	l.tell(ConnectionEvent{Status: StatusConnected, Attempt: attempt, Resumed: s.Resumed()})
+	if (attempt > 0 || l.goesOn) && !s.Resumed() {
+		emit(&l.client.listeners.missed, MissedEvent{Gap: true})
+	}
+}
+
+// closeTimeout is for saying goodbye to the XMPP server.
+const closeTimeout = time.Second
+
+// stop ends the session and keep, and waits for both. It is idempotent; of a nil login it does
+// nothing.
+func (l *login) stop() {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	l.cancel() // under the lock: from here on it installs no session
+	s, kept := l.session, l.kept
+	l.mu.Unlock()
+	if s != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+		defer cancel()
+		if err := s.Close(ctx); err != nil {
+			l.client.cfg.Logger.DebugContext(ctx, "closing the XMPP session", "err", err)
 		}
 	}
-	go n.supervise(s) // owner: n; ends with stop, or when there is no point in trying again
-	return true
+	if kept != nil {
+		<-kept
+	}
 }
 
-// openFailed tells why there is no session. resume: its keeper goes on trying.
-func (c *Client) openFailed(ctx context.Context, me account, err error, resume bool) ConnectionEvent {
-	if loginRefused(err) {
-		err = cmp.Or(c.doubted(ctx, err), err)
+// leave is stop for a login that is over: calls that still have it fail with ErrNotRegistered.
+func (l *login) leave() {
+	if l == nil {
+		return
 	}
-	event := c.failure(ctx, err)
-	if event.Status == StatusAuthFail {
-		c.forgetPassword(me)
-	}
-	event.Final = event.Status == StatusAuthFail || !resume
-	c.tell(event)
-	return event
-}
-
-// forgetPassword drops credentials that the server has refused: nothing may use them by itself again (protocol.md 4.5). The token
-// stays. False: they are outdated, Register has brought another password since, of which the refusal says nothing.
-func (c *Client) forgetPassword(refused account) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !sameUser(c.me.username, refused.username) {
-		return true
-	}
-	if c.me.password != "" && c.me.password != refused.password {
-		return false
-	}
-	c.me.password = ""
-	c.rest.ForgetPassword(refused.username, refused.password)
-	return true
+	l.mu.Lock()
+	l.over = true
+	l.mu.Unlock()
+	l.stop()
 }
 
 // Logout ends the login at the service, then the XMPP session, and forgets credentials, token
-// and host (protocol.md 5.11). It tells DISCONNECTED. When the service refuses, the session stays up.
+// and host (protocol.md 5.11). It tells DISCONNECTED. When the service refuses, the session stays
+// up.
 //
 // Errors: 400 ErrNotRegistered without a login; 500 with the service's text; ErrNetwork.
 func (c *Client) Logout(ctx context.Context) (Result[None], error) {
 	return run(ctx, c, "Logout", success, func(ctx context.Context) (None, error) {
-		return None{}, c.leave(ctx, func(ctx context.Context) error {
-			c.endQRSession(ctx)
-			return asInternal(c.rest.Logout(ctx))
+		return None{}, c.leave(ctx, func(ctx context.Context, l *login) error {
+			l.endQRSession(ctx)
+			return in(stepRequest, c.rest.Logout(ctx))
 		})
 	})
 }
 
-// endQRSession tells the phone that this QR session is over, when it can be told (protocol.md 5.11.2).
-func (c *Client) endQRSession(ctx context.Context) {
-	c.mu.Lock()
-	q := c.qr
-	c.mu.Unlock()
-	s, err := c.session()
-	if q == nil || err != nil {
+// endQRSession tells the phone that this QR session is over, when it can be told (protocol.md
+// 5.11.2).
+func (l *login) endQRSession(ctx context.Context) {
+	if l.qr == nil {
 		return
 	}
-	if err := s.LogOutQR(ctx, q.socketID); err != nil {
-		c.cfg.Logger.DebugContext(ctx, "ending the QR session", "err", err)
+	s, err := l.open()
+	if err != nil {
+		return
+	}
+	if err := s.LogOutQR(ctx, l.qr.socketID); err != nil {
+		l.client.cfg.Logger.DebugContext(ctx, "ending the QR session", "err", err)
 	}
 }
 
 // leave asks the service to end the login; when it agrees, nothing of it is left here.
-func (c *Client) leave(ctx context.Context, ask func(context.Context) error) error {
-	if err := c.takeTurn(ctx); err != nil {
+func (c *Client) leave(ctx context.Context, ask func(context.Context, *login) error) error {
+	if err := c.lockLogin(ctx); err != nil {
 		return err
 	}
-	defer c.endTurn()
-	if _, err := c.checkRegistered(); err != nil {
+	defer c.unlockLogin()
+	l, err := c.registered()
+	if err != nil {
 		return err
 	}
-	if n := c.connection(); n != nil {
-		defer n.holdReconnection()()
-	}
-	if err := ask(ctx); err != nil {
+	defer l.holdReconnection()()
+	if err := ask(ctx, l); err != nil {
 		return err
 	}
-	c.forget()
+	c.forget(l)
 	return nil
 }
 
-// forget drops all that Register and Connect have learned, and ends the session.
-func (c *Client) forget() {
+// forget drops all that Register and Connect have learned, and ends the session. Its caller has
+// lockLogin.
+func (c *Client) forget(l *login) {
 	c.rest.Forget()
-	c.mu.Lock()
-	conn := c.conn
-	c.conn = nil
-	c.setQR(nil)
-	c.me, c.registered = nobody(), false
-	c.wakeLocked()
-	c.mu.Unlock()
-	if conn != nil {
-		conn.stop(closeTimeout)
-	}
+	c.setLogin(nil)
+	l.leave()
 	c.tellEnded()
 }
 
-// setQR makes q the QR login of the session, and ends the one before. It needs mu.
-func (c *Client) setQR(q *QRLogin) {
-	if c.qr != nil {
-		c.qr.ctx.end(nil)
+// loggedOut ends a login that the phone, or the service, has ended.
+func (l *login) loggedOut() {
+	c := l.client
+	if c.lockLogin(l.ctx) != nil {
+		return // Close, or another end of the login, came first
 	}
-	c.qr = q
-}
-
-// asInternal gives what the service refuses the one code that the JavaScript SDK has for it.
-func asInternal(err error) error {
-	var answer *rest.Error
-	if !errors.As(err, &answer) || answer.Status == http.StatusTooManyRequests ||
-		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, rest.ErrInsecure) ||
-		errors.Is(err, rest.ErrLoginOver) {
-		return err
+	defer c.unlockLogin()
+	if l.ctx.Err() != nil {
+		return
 	}
-	e := &Error{StatusCode: http.StatusInternalServerError, Message: answer.Message, RetryAfter: answer.RetryAfter, Outcome: outcomeOf(err), Err: answer.Err}
-	if answer.Status == statusNetwork || answer.Away() {
-		e.kind = ErrNetwork
-	}
-	return e
+	c.tell(ConnectionEvent{Status: StatusLoggedOut, Final: true})
+	c.forget(l)
 }

@@ -16,7 +16,8 @@ import (
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
-// standIn answers some requests in place of the service, by method and path, and passes on all others.
+// standIn answers some requests in place of the service, by method and path, and passes on all
+// others.
 type standIn struct {
 	next    http.RoundTripper
 	answers map[string]http.HandlerFunc
@@ -67,7 +68,8 @@ func TestDownloadIsTheWholeFile(t *testing.T) {
 		"GET media/generatePreAuthenticationUrlDownload": func(w http.ResponseWriter, req *http.Request) {
 			_, _ = io.WriteString(w, `{"status":200,"data":"https://`+req.URL.Host+`/`+req.URL.Query().Get("fileToken")+`"}`)
 		},
-		// Both send less than was asked for and do not tell the length; the first says where the file ends.
+		// Both send less than was asked for and do not tell the length; the first says where the
+		// file ends.
 		"GET /short": func(w http.ResponseWriter, req *http.Request) {
 			from, ok := map[string]string{"bytes=0-5242879": "0-4", "bytes=5-5242879": "5-9"}[req.Header.Get("Range")]
 			if !ok {
@@ -163,7 +165,8 @@ func (w changingWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// What takes several requests belongs to the login that began it: nothing of it is sent for whoever logs in meanwhile.
+// What takes several requests belongs to the login that began it: nothing of it is sent for whoever
+// logs in meanwhile.
 func TestTransfersBelongToOneLogin(t *testing.T) {
 	const size = 5<<20 + 1
 	answers := map[string]http.HandlerFunc{}
@@ -246,7 +249,8 @@ func TestTransferOutlivesItsConnection(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// A token has expired, and the content cannot be read a second time: that upload fails, the next has a new token.
+// A token has expired, and the content cannot be read a second time: that upload fails, the next
+// has a new token.
 func TestExpiredTokenAndAPipe(t *testing.T) {
 	srv := sdktest.New(t)
 	client := login(t, srv.Config(), "alice")

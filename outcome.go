@@ -13,11 +13,16 @@ import (
 // [Error.Retryable].
 type Outcome int
 
-// The outcomes. A call of several requests, such as SetUserProfile with a file, tells that of the one that failed.
+// The outcomes. A call of several requests, such as SetUserProfile with a file, tells that of the
+// one that failed.
 const (
-	OutcomeUnknown Outcome = iota // it was sent, and nobody knows whether it took effect: the answer did not come, or told of a breakdown (5xx)
-	OutcomeNotSent                // nothing was sent, nor will be
-	OutcomeRefused                // the service answered no: it took no effect, and will not unless something changes
+	// OutcomeUnknown: it was sent, and nobody knows whether it took effect. The answer did not come, or
+	// told of a breakdown (5xx).
+	OutcomeUnknown Outcome = iota
+	// OutcomeNotSent: nothing was sent, nor will be.
+	OutcomeNotSent
+	// OutcomeRefused: the service answered no. It took no effect, and will not unless something changes.
+	OutcomeRefused
 )
 
 // String returns "unknown", "not sent" or "refused".
@@ -36,10 +41,11 @@ func (o Outcome) String() string {
 //
 // Of calls that were not sent it is true while the client reconnects, or the service cannot be
 // reached; it is false for a bad argument, a feature that the plan lacks, a client that was closed,
-// is not logged in or does not reconnect any more, and when the call's own context has ended. Of refusals it is true for those
-// that pass: 429, and conditions of type wait (RFC 6120 8.3.2). When the outcome is not known it is
-// true for calls that do no harm twice: Connect, Logout, GenerateQRCode, GetUserProfile,
-// SetUserProfile, GetLastSeen, BlockUser, UnblockUser, GetUsersIBlocked and GetUsersWhoBlockedMe.
+// is not logged in or does not reconnect any more, and when the call's own context has ended. Of
+// refusals it is true for those that pass: 429, and conditions of type wait (RFC 6120 8.3.2). When
+// the outcome is not known it is true for calls that do no harm twice: Connect, Logout,
+// GenerateQRCode, GetUserProfile, SetUserProfile, GetLastSeen, BlockUser, UnblockUser,
+// GetUsersIBlocked and GetUsersWhoBlockedMe.
 //
 // It is false for DownloadMedia once its writer holds a part of the file. A Reader that has been
 // read must be given anew, or put back to where it stood. Wait for RetryAfter, or for a while that

@@ -58,19 +58,9 @@ func TestRetryableOfErrors(t *testing.T) {
 		{Error{Op: "Connect", Outcome: OutcomeNotSent}, false},
 		{Error{Op: "Connect", Outcome: OutcomeNotSent, kind: ErrNetwork}, true},
 		{*errNotConnected, true},
-		{*ended(nil), false},
-		{*ended(errNotConnected), false},
+		{*endedForGood(nil), false},
+		{*endedForGood(errNotConnected), false},
 	} {
 		require.Equal(t, c.want, c.err.Retryable(), "%+v", c.err)
 	}
-}
-
-// A request that is larger than a stanza may be is the caller's mistake, whoever notices it.
-func TestRequestLargerThanAStanza(t *testing.T) {
-	err := unsent.Mark(fmt.Errorf("set vCard: %w", xmpp.ErrRequestSize))
-	e := explain(t.Context(), "SetUserProfile", err)
-	require.ErrorIs(t, e, ErrInvalidArgument)
-	require.Equal(t, 400, e.StatusCode)
-	require.Equal(t, OutcomeNotSent, e.Outcome)
-	require.False(t, e.Retryable())
 }

@@ -276,7 +276,8 @@ func (o *opaqueTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return o.real.RoundTrip(r)
 }
 
-// A call that was sent is ended by a context whose cause is the error of another call, as errgroup does it: that error says nothing about this one.
+// A call that was sent is ended by a context whose cause is the error of another call, as errgroup
+// does it: that error says nothing about this one.
 func TestCauseOfAnotherCall(t *testing.T) {
 	ended, cancel := context.WithTimeout(t.Context(), 0)
 	defer cancel()

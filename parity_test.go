@@ -144,7 +144,8 @@ func states() []state {
 	}
 }
 
-// Every method in every state answers what protocol.md 1.6, 5 and 10 say, and result and error agree.
+// Every method in every state answers what protocol.md 1.6, 5 and 10 say, and result and error
+// agree.
 func TestEveryMethodInEveryState(t *testing.T) {
 	for _, s := range states() {
 		t.Run(s.name, func(t *testing.T) {
@@ -194,7 +195,8 @@ func TestLogoutInEveryState(t *testing.T) {
 	}
 }
 
-// Register works in every state but closed; Connect too, but for a session that is up, and an account that is gone.
+// Register works in every state but closed; Connect too, but for a session that is up, and an
+// account that is gone.
 func TestRegisterAndConnectInEveryState(t *testing.T) {
 	connects := map[string]outcome{
 		"connected": {409, "Already Logged In"}, "after deletion": {400, "Invalid Credentials"}, "after close": {500, "Client is closed"},
@@ -224,7 +226,8 @@ func TestRegisterAndConnectInEveryState(t *testing.T) {
 	}
 }
 
-// Bad arguments of each kind: the texts and codes of protocol.md 1.7 and 5, before anything is sent.
+// Bad arguments of each kind: the texts and codes of protocol.md 1.7 and 5, before anything is
+// sent.
 func TestBadArguments(t *testing.T) {
 	srv := sdktest.New(t)
 	client := login(t, srv.Config(), "alice")
@@ -331,7 +334,8 @@ func kinds(requests []sdktest.Request) []string {
 	return out
 }
 
-// The feature gate comes before validation, and after the check that there is a login (protocol.md 5.4, 5.10).
+// The feature gate comes before validation, and after the check that there is a login (protocol.md
+// 5.4, 5.10).
 func TestFeatureGate(t *testing.T) {
 	srv := sdktest.New(t)
 	srv.SetFeature("block", false)

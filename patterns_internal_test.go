@@ -8,7 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What is written by hand, as package regexp would make importers' binaries larger by an eighth of all of sdk, is what these say.
+// What is written by hand, as package regexp would make importers' binaries larger by an eighth of
+// all of sdk, is what these say.
 func TestPatterns(t *testing.T) {
 	var (
 		email      = regexp.MustCompile(`^([_a-zA-Z0-9\-!#$%&+]+(\.[_a-zA-Z0-9\-!#$%&+]+)*@[a-zA-Z0-9\-]+(\.[a-zA-Z]{2,6})+)$`)
@@ -20,7 +21,7 @@ func TestPatterns(t *testing.T) {
 	for range 60_000 {
 		s := random(r, []string{"a", "Z", "9", "-", "_", ".", ".com", "@", "@a.de", "+", " ", "\n", "\xff", "é", "abcdefg", "/", "?", ",", "//"})
 		require.Equal(t, email.MatchString(s), isEmail(s), "%q", s)
-		require.Equal(t, identifier.MatchString(s), made(s, lowerLetters+digits+"_-"), "%q", s)
+		require.Equal(t, identifier.MatchString(s), consistsOf(s, lowerLetters+digits+"_-"), "%q", s)
 		require.Equal(t, secret.ReplaceAllString(s, "..."), withoutSecrets(s), "%q", s)
 		if isEmail(s) {
 			matched++

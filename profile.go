@@ -23,16 +23,26 @@ import (
 
 // Profile is what a user shows of himself.
 type Profile struct {
-	UserID         string `json:"userId"`         // the local part of UserJID
-	UserJID        string `json:"userJid"`        // bare JID
-	FromUser       string `json:"fromUser"`       // same as UserID
-	NickName       string `json:"nickName"`       // the name that is shown
-	Email          string `json:"email"`          // may be empty, as all that follows
-	MobileNumber   string `json:"mobileNumber"`   // as the user wrote it
-	Status         string `json:"status"`         // a line of text
-	Image          string `json:"image"`          // URL, or a token for DownloadMedia
-	ThumbImage     string `json:"thumbImage"`     // likewise, smaller; may be empty
-	IsAdminBlocked bool   `json:"isAdminBlocked"` // only told by GetUserProfile
+	// UserID is the local part of UserJID.
+	UserID string `json:"userId"`
+	// UserJID is the bare JID.
+	UserJID string `json:"userJid"`
+	// FromUser is the same as UserID.
+	FromUser string `json:"fromUser"`
+	// NickName is the name that is shown.
+	NickName string `json:"nickName"`
+	// Email may be empty, as all that follows.
+	Email string `json:"email"`
+	// MobileNumber is as the user wrote it.
+	MobileNumber string `json:"mobileNumber"`
+	// Status is a line of text.
+	Status string `json:"status"`
+	// Image is a URL, or a token for DownloadMedia.
+	Image string `json:"image"`
+	// ThumbImage is a smaller Image. It may be empty where Image is not.
+	ThumbImage string `json:"thumbImage"`
+	// IsAdminBlocked is only told by GetUserProfile.
+	IsAdminBlocked bool `json:"isAdminBlocked"`
 }
 
 // ProfileUpdate is a whole profile: SetUserProfile replaces all of it, so fill in what shall stay.
@@ -51,7 +61,8 @@ type ProfileUpdate struct {
 	Email string
 }
 
-// Image is a profile picture: ImageURL, ImageOf, ImageFile or ImageReader. The zero value is no picture.
+// Image is a profile picture: ImageURL, ImageOf, ImageFile or ImageReader. The zero value is no
+// picture.
 type Image struct {
 	stored ProfileImage            // what the service need not store
 	open   func() (picture, error) // what it has to; nil: nothing
@@ -69,14 +80,15 @@ func ImageURL(url string) Image {
 	return Image{stored: ProfileImage{FileToken: url, FileTokenThumb: url}}
 }
 
-// ImageOf is the picture of a profile as it is, with its thumbnail: SetUserProfile replaces a whole profile, so this is how
-// one that was read is written back with its picture.
+// ImageOf is the picture of a profile as it is, with its thumbnail: SetUserProfile replaces a whole
+// profile, so this is how one that was read is written back with its picture.
 func ImageOf(p Profile) Image {
 	return Image{stored: ProfileImage{FileToken: p.Image, FileTokenThumb: p.ThumbImage}}
 }
 
-// ImageFile is a picture, a PNG or a JPEG, that SetUserProfile reads from a file and uploads. It is opened then, and under its
-// context: a mount that hangs does not hold up SetUserProfile, only a goroutine until the mount answers. Only a regular file is read.
+// ImageFile is a picture, a PNG or a JPEG, that SetUserProfile reads from a file and uploads. It is
+// opened then, and under its context: a mount that hangs does not hold up SetUserProfile, only a
+// goroutine until the mount answers. Only a regular file is read.
 func ImageFile(path string) Image {
 	return Image{open: func() (picture, error) {
 		info, err := os.Stat(path) // first: to open a named pipe waits for whoever writes to it
@@ -112,44 +124,37 @@ func ImageReader(name, contentType string, r io.Reader, size int64) Image {
 	}}
 }
 
-// ProfileImage are the tokens of the picture that SetUserProfile has set: those of the upload, or the
-// given URL twice.
+// ProfileImage are the tokens of the picture that SetUserProfile has set: those of the upload, or
+// the given URL twice.
 type ProfileImage struct {
 	FileToken      string `json:"fileToken"`      // for DownloadMedia and ImageURL
 	FileTokenThumb string `json:"fileTokenThumb"` // empty when the service has made no thumbnail
 }
 
-// GetUserProfile reads a user's profile (protocol.md 5.1). userJID is a JID or the bare user id. It also
-// goes to OnUserProfile. The service has no call for many: read them at the same time, up to 32 calls reuse their connections.
+// GetUserProfile reads a user's profile (protocol.md 5.1). userJID is a JID or the bare user id. It
+// also goes to OnUserProfile. The service has no call for many: read them at the same time, up to
+// 32 calls reuse their connections.
 //
-// Errors: 400 ErrInvalidArgument for an empty userJID; 400 ErrUserNotFound; 400 ErrNotRegistered before
-// Connect; 500 with the service's text; ErrNetwork.
+// Errors: 400 ErrInvalidArgument for an empty userJID; 400 ErrUserNotFound; 400 ErrNotRegistered
+// before Connect; 500 with the service's text; ErrNetwork.
 func (c *Client) GetUserProfile(ctx context.Context, userJID string) (Result[Profile], error) {
 	return run(ctx, c, "GetUserProfile", success, func(ctx context.Context) (Profile, error) {
-		me, err := c.checkRegistered()
+		l, err := c.registered()
 		if err != nil {
-			return Profile{}, err
-		}
-		if err := validate(required("userId", localPart(userJID))); err != nil {
 			return Profile{}, err
 		}
 		id := localPart(userJID)
+		if err := validate(required("userId", id)); err != nil {
+			return Profile{}, err
+		}
 		found, err := c.rest.Profile(ctx, id)
 		if err != nil {
-			return Profile{}, explainProfile(err)
+			return Profile{}, in(stepProfile, err)
 		}
-		p := c.openProfile(me, id, found)
+		p := c.openProfile(l.account(), id, found)
 		emit(&c.listeners.userProfile, p)
 		return p, nil
 	})
-}
-
-func explainProfile(err error) error {
-	var answer *rest.Error
-	if errors.As(err, &answer) && answer.Status == http.StatusNoContent {
-		return &Error{StatusCode: http.StatusBadRequest, Message: "User not available", Outcome: OutcomeRefused, kind: ErrUserNotFound}
-	}
-	return asInternal(err)
 }
 
 // openProfile unseals what the service has (protocol.md 2.5), under the id that the service names:
@@ -182,31 +187,34 @@ func (c *Client) openVCard(me account, push xmpp.VCardPush) Profile {
 
 // profileIV is the service's, or the licence key (protocol.md 1.1, 2.2).
 func (c *Client) profileIV(me account) string {
-	return cmp.Or(me.service().IVProfile, c.cfg.LicenseKey)
+	return cmp.Or(me.service.IVProfile, c.cfg.LicenseKey)
 }
 
 // SetUserProfile replaces the own profile (protocol.md 5.2): a field that is empty is empty
-// afterwards. A picture from a file or a reader is uploaded first, never encrypted; unless
-// it has a token then, the profile stays as it is. The service pushes the new profile: OnUserProfile tells it to the own devices and to contacts, who by the
-// service's documentation are those with whom a message was exchanged (protocol.md 6.2).
+// afterwards. A picture from a file or a reader is uploaded first, never encrypted; unless it has a
+// token then, the profile stays as it is. The service pushes the new profile: OnUserProfile tells
+// it to the own devices and to contacts, who by the service's documentation are those with whom a
+// message was exchanged (protocol.md 6.2).
 //
 // The service documents limits, see ProfileUpdate, and png, jpeg and jpg as the types of a picture,
 // which nothing here checks.
 //
-// Errors: 400 ErrInvalidArgument for a missing or malformed Email, for text that is not UTF-8, for control characters in
-// Status or in a picture's URL, for a picture that cannot be read, and for a profile that takes more than 1 MiB on the
-// wire; 400 ErrNotRegistered, also when the login ends meanwhile; 500 ErrNotConnected; 500 "Request Failed" with a
-// Condition; 500 when a file cannot be opened for now, as when no file descriptors are left; the upload's status with
-// "Media Upload Failed".
+// Errors: 400 ErrInvalidArgument for a missing or malformed Email, for text that is not UTF-8, for
+// control characters in Status or in a picture's URL, for a picture that cannot be read, and for a
+// profile that takes more than 1 MiB on the wire; 400 ErrNotRegistered, also when the login ends
+// meanwhile; 500 ErrNotConnected; 500 "Request Failed" with a Condition; 500 when a file cannot be
+// opened for now, as when no file descriptors are left; the upload's status with "Media Upload
+// Failed".
 func (c *Client) SetUserProfile(ctx context.Context, p ProfileUpdate) (Result[ProfileImage], error) {
 	return run(ctx, c, "SetUserProfile", success, func(ctx context.Context) (ProfileImage, error) {
-		me, err := c.checkRegistered()
+		l, err := c.registered()
 		if err != nil {
 			return ProfileImage{}, err
 		}
 		if err := checkProfile(p); err != nil {
 			return ProfileImage{}, err
 		}
+		me := l.account()
 		card, err := c.sealedVCard(me, p)
 		if err != nil {
 			return ProfileImage{}, err
@@ -214,15 +222,15 @@ func (c *Client) SetUserProfile(ctx context.Context, p ProfileUpdate) (Result[Pr
 		if !card.Fits() {
 			return ProfileImage{}, p.tooLarge()
 		}
-		if _, err := c.sessionOf(me); err != nil {
+		if _, err := l.open(); err != nil {
 			return ProfileImage{}, err
 		}
-		image, err := c.storeImage(rest.ForLogin(ctx, me.login), me, p.Image)
+		image, err := c.storeImage(rest.ForLogin(ctx, me.number), me, p.Image)
 		if err != nil {
 			return ProfileImage{}, err
 		}
 		card.Image, card.ThumbImage = image.FileToken, image.FileTokenThumb
-		s, err := c.sessionOf(me) // the upload may have taken long
+		s, err := l.open() // the upload may have taken long
 		if err != nil {
 			return ProfileImage{}, err
 		}
@@ -268,9 +276,7 @@ func (c *Client) sealedVCard(me account, p ProfileUpdate) (xmpp.VCard, error) {
 		}
 		sealed, err := seal.SealStrict(field.text, me.id(), c.profileIV(me))
 		if err != nil {
-			return xmpp.VCard{}, &Error{
-				StatusCode: http.StatusInternalServerError, Message: "Profile cannot be sealed", Outcome: OutcomeNotSent, Err: err,
-			}
+			return xmpp.VCard{}, because(notSent(http.StatusInternalServerError, nil, "Profile cannot be sealed"), err)
 		}
 		*field.sealed = sealed
 	}
@@ -291,7 +297,8 @@ func (c *Client) storeImage(ctx context.Context, me account, image Image) (Profi
 	return ProfileImage{FileToken: done.Token, FileTokenThumb: done.Thumb}, err
 }
 
-// opened opens a picture unless ctx ends first, as it may where a mount hangs. What opens after that is closed at once.
+// opened opens a picture unless ctx ends first, as it may where a mount hangs. What opens after
+// that is closed at once.
 func (i Image) opened(ctx context.Context) (picture, error) {
 	type result struct {
 		file picture
@@ -322,14 +329,13 @@ func unreadable(err error) error {
 	case err == nil:
 		return nil
 	case slices.ContainsFunc(shortages, func(e error) bool { return errors.Is(err, e) }):
-		return &Error{
-			StatusCode: http.StatusInternalServerError, Message: "image cannot be read for now", Outcome: OutcomeNotSent, Err: err,
-		}
+		return because(notSent(http.StatusInternalServerError, nil, "image cannot be read for now"), err)
 	}
 	return invalid("image cannot be read: %v", err)
 }
 
-// shortages are what the machine is short of, or a device that fails: nothing that the caller has got wrong.
+// shortages are what the machine is short of, or a device that fails: nothing that the caller has
+// got wrong.
 var shortages = []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.EIO, syscall.ESTALE, syscall.ETIMEDOUT}
 
 // LastSeen says when a user was last active.
@@ -350,10 +356,11 @@ func (l LastSeen) Time(now time.Time) time.Time {
 // service's own apps do not ask about users who are deleted, blocked by the administrator, or
 // blocked either way.
 //
-// Errors: 400 ErrInvalidArgument unless userJID is a user's bare JID; 400 ErrNotRegistered; 500 ErrNotConnected;
-// 500 "Request Failed" with a Condition, e.g. "forbidden" when that user has blocked this one.
+// Errors: 400 ErrInvalidArgument unless userJID is a user's bare JID; 400 ErrNotRegistered; 500
+// ErrNotConnected; 500 "Request Failed" with a Condition, e.g. "forbidden" when that user has
+// blocked this one.
 func (c *Client) GetLastSeen(ctx context.Context, userJID string) (Result[LastSeen], error) {
-	return unbounded(ctx, c, "GetLastSeen", func(ctx context.Context) (LastSeen, error) {
+	return unbounded(ctx, c, "GetLastSeen", success, func(ctx context.Context) (LastSeen, error) {
 		s, err := c.ready(jidFormat("toUserJid", userJID), required("toUserJid", userJID))
 		if err != nil {
 			return LastSeen{}, err
@@ -365,11 +372,12 @@ func (c *Client) GetLastSeen(ctx context.Context, userJID string) (Result[LastSe
 
 // ready checks, in the order of protocol.md 1.6, what every XMPP method needs.
 func (c *Client) ready(rules ...rule) (*xmpp.Session, error) {
-	if _, err := c.checkRegistered(); err != nil {
+	l, err := c.registered()
+	if err != nil {
 		return nil, err
 	}
 	if err := validate(rules...); err != nil {
 		return nil, err
 	}
-	return c.session()
+	return l.open()
 }

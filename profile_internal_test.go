@@ -14,7 +14,8 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/rest"
 )
 
-// A file on a mount that hangs opens, or not, long after nobody waits for it any more: then it is closed.
+// A file on a mount that hangs opens, or not, long after nobody waits for it any more: then it is
+// closed.
 func TestPictureThatOpensTooLate(t *testing.T) {
 	for name, end := range map[string]func(cancel context.CancelFunc, c *Client){
 		"context": func(cancel context.CancelFunc, _ *Client) { cancel() },
@@ -30,8 +31,8 @@ func TestPictureThatOpensTooLate(t *testing.T) {
 			c := newClient(t, Config{LicenseKey: "k", APIBaseURL: "https://api.example.com"})
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			within := c.life.begin(ctx, 0)
-			defer within.over()
+			within, release := endingWith(ctx, c.ctx)
+			defer release()
 			go func() {
 				<-opening
 				end(cancel, c)
@@ -65,7 +66,7 @@ func TestPictureThatCannotBeOpened(t *testing.T) {
 // Where sealing is not possible, nothing leaves in its place.
 func TestProfileThatCannotBeSealed(t *testing.T) {
 	c := newClient(t, Config{LicenseKey: "k", APIBaseURL: "https://api.example.com"})
-	me := account{username: "alice", told: &rest.Service{IVProfile: "é"}}
+	me := account{username: "alice", service: rest.Service{IVProfile: "é"}}
 	for _, p := range []ProfileUpdate{{Name: "Alice"}, {Email: "a@example.com"}, {MobileNumber: "123"}} {
 		_, err := c.sealedVCard(me, p)
 		e := explain(t.Context(), "SetUserProfile", err)

@@ -172,7 +172,8 @@ func TestProfileLargerThanAStanza(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// The server in the box folds the case as ejabberd and Prosody do: what "Alice" seals everybody opens.
+// The server in the box folds the case as ejabberd and Prosody do: what "Alice" seals everybody
+// opens.
 func TestProfileOfATypedName(t *testing.T) {
 	for _, trial := range []bool{true, false} {
 		srv := sdktest.New(t, sdktest.Options{Trial: trial})
@@ -202,8 +203,8 @@ func TestProfileOfATypedName(t *testing.T) {
 	}
 }
 
-// A profile is opened under the id that the service answers, else under the one that was asked for, as
-// servers have it.
+// A profile is opened under the id that the service answers, else under the one that was asked for,
+// as servers have it.
 func TestProfileOpenedUnderTheAnsweredID(t *testing.T) {
 	b := newBackEnd(t)
 	cards := make(chan string, 1)

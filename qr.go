@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"image"
 	"image/draw"
 	"net/http"
@@ -19,28 +18,38 @@ import (
 // QROptions says how a QR login is offered. All fields may stay zero when the service's
 // signalling server is known from Register.
 type QROptions struct {
-	SignalServerURL string        // https, wss, http or ws; empty: what the service handed out at Register
-	Logo            image.Image   // drawn in the middle of the code; nil: none
-	Size            int           // pixels a side; default 240
-	LogoSize        int           // pixels a side, at most a quarter of Size; default 50
-	Browser         string        // shown on the phone; default this library's name and version
-	Platform        string        // likewise; default the operating system
-	Timeout         time.Duration // not scanned within it: ErrQRExpired; default 5 minutes
+	// SignalServerURL begins with https, wss, http or ws; empty: what the service handed out at
+	// Register.
+	SignalServerURL string
+	// Logo is drawn in the middle of the code; nil: none.
+	Logo image.Image
+	// Size is in pixels a side; default 240.
+	Size int
+	// LogoSize is in pixels a side, at most a quarter of Size; default 50.
+	LogoSize int
+	// Browser is shown on the phone; by default it is this library's name and version.
+	Browser string
+	// Platform is shown on the phone; by default it is the operating system.
+	Platform string
+	// Timeout is how long the phone has to scan a code until ErrQRExpired; default 5 minutes.
+	Timeout time.Duration
 }
 
 // QRLogin is a login that waits for a phone to scan its code.
 type QRLogin struct {
-	client      *Client
-	opts        QROptions
-	signal      *signal.Conn
-	socketID    string // the signalling id that the login was made with (protocol.md 7.2); set before the Client knows q
+	client *Client
+	opts   QROptions
+	signal *signal.Conn
+	// socketID is the signalling id that the login was made with (protocol.md 7.2). It is set
+	// before there is a login.
+	socketID    string
 	codes       chan *QRCode
-	ctx         *call           // ends with the session, or with a login that failed
-	waiting     context.Context // child of ctx that Close ends, too
+	waiting     context.Context // ends with the client, and when Close is called
 	stopWaiting context.CancelCauseFunc
-	done        chan struct{} // closed when result and err are set
+	done        chan struct{} // closed when login, result and err are set
 	ended       chan struct{} // has an element when the phone has ended the session over XMPP
 
+	login  *login // nil: the login has failed
 	result Result[Credentials]
 	err    error
 }
@@ -60,8 +69,8 @@ func (c *QRCode) PNG() ([]byte, error) { return c.code.PNG() }
 // SVG draws the code as an SVG document that scales.
 func (c *QRCode) SVG() string { return c.code.SVG() }
 
-// Terminal draws the code with half-block characters, two modules a character, in black on white whatever the
-// terminal's own colours are. The logo is left out.
+// Terminal draws the code with half-block characters, two modules a character, in black on white
+// whatever the terminal's own colours are. The logo is left out.
 func (c *QRCode) Terminal() string { return c.code.Terminal() }
 
 const (
@@ -69,15 +78,13 @@ const (
 	reportTimeout    = 3 * time.Second // for telling the phone, while Wait still waits
 )
 
-// errQRClosed ends the waiting when QRLogin.Close was called.
-var errQRClosed = &Error{StatusCode: http.StatusInternalServerError, Message: "QR login is closed", kind: ErrClosed}
-
-// GenerateQRCode offers a login to the phone app: show the codes of Codes until Wait returns (protocol.md 7). ctx
-// bounds reaching the signalling server, not the waiting. When the phone has scanned a code, the client is connected with
-// the credentials that it sends, and Wait returns them. The phone may end that session later: OnConnection is then told
-// StatusLoggedOut.
+// GenerateQRCode offers a login to the phone app: show the codes of Codes until Wait returns
+// (protocol.md 7). ctx bounds reaching the signalling server, not the waiting. When the phone has
+// scanned a code, the client is connected with the credentials that it sends, and Wait returns
+// them. The phone may end that session later: OnConnection is then told StatusLoggedOut.
 //
-// Errors: 400 ErrInvalidArgument for options that make no readable code or no signalling server; 400 ErrInsecure; 599 ErrNetwork.
+// Errors: 400 ErrInvalidArgument for options that make no readable code or no signalling server;
+// 400 ErrInsecure; 599 ErrNetwork.
 func (c *Client) GenerateQRCode(ctx context.Context, opts QROptions) (*QRLogin, error) {
 	res, err := run(ctx, c, "GenerateQRCode", success, func(ctx context.Context) (*QRLogin, error) {
 		if err := c.checkQROptions(&opts); err != nil {
@@ -88,7 +95,7 @@ func (c *Client) GenerateQRCode(ctx context.Context, opts QROptions) (*QRLogin, 
 			UserAgent: c.cfg.userAgent(), MinDelay: c.cfg.Reconnect.MinDelay, MaxDelay: c.cfg.Reconnect.MaxDelay, Logger: c.cfg.Logger,
 		})
 		if err != nil {
-			return nil, explainSignal(ctx, err)
+			return nil, in(stepSignal, err)
 		}
 		return c.startQRLogin(opts, conn)
 	})
@@ -96,9 +103,9 @@ func (c *Client) GenerateQRCode(ctx context.Context, opts QROptions) (*QRLogin, 
 }
 
 func (c *Client) checkQROptions(o *QROptions) error {
-	c.mu.Lock()
-	o.SignalServerURL = cmp.Or(o.SignalServerURL, c.me.service().SignalServer)
-	c.mu.Unlock()
+	if l := c.currentLogin(); l != nil {
+		o.SignalServerURL = cmp.Or(o.SignalServerURL, l.account().service.SignalServer)
+	}
 	if err := validate(required("SignalServerURL", o.SignalServerURL)); err != nil {
 		return err
 	}
@@ -120,19 +127,6 @@ func (c *Client) checkQROptions(o *QROptions) error {
 		o.Logo = own
 	}
 	return nil
-}
-
-func explainSignal(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return err
-	}
-	if errors.Is(err, signal.ErrURL) {
-		return invalid("SignalServerURL: %v", err)
-	}
-	if errors.Is(err, signal.ErrInsecure) {
-		return insecure(err)
-	}
-	return &Error{StatusCode: statusNetwork, Message: "Network Error", Err: err, kind: ErrNetwork}
 }
 
 // drawQRCode makes the code for a signalling id (protocol.md 7.3).
@@ -161,16 +155,9 @@ func (c *Client) startQRLogin(opts QROptions, conn *signal.Conn) (*QRLogin, erro
 		client: c, opts: opts, signal: conn, codes: make(chan *QRCode, 1),
 		done: make(chan struct{}), ended: make(chan struct{}, 1),
 	}
-	q.ctx = c.life.begin(context.Background(), 0)
-	q.waiting, q.stopWaiting = context.WithCancelCause(q.ctx)
-	c.mu.Lock()
-	closed := c.life.ended()
-	if !closed {
-		c.background.Go(q.run) // owner: the Client; ends with Close, with the login's failure or with its session
-	}
-	c.mu.Unlock()
-	if closed {
-		q.ctx.over()
+	q.waiting, q.stopWaiting = context.WithCancelCause(c.ctx)
+	// It ends with Close, with the login's failure or with its session.
+	if !c.goInBackground(q.run) {
 		_ = conn.Close() // it never fails
 		return nil, errClosed
 	}
@@ -180,7 +167,7 @@ func (c *Client) startQRLogin(opts QROptions, conn *signal.Conn) (*QRLogin, erro
 // run waits for the phone, and after a login for its end.
 func (q *QRLogin) run() {
 	defer func() { _ = q.signal.Close() }() // it never fails
-	defer q.ctx.over()
+	defer q.stopWaiting(nil)
 	credentials, err := q.await()
 	q.finish(credentials, err)
 	if err == nil {
@@ -196,7 +183,7 @@ func (q *QRLogin) finish(credentials Credentials, err error) {
 	}
 	close(q.codes)
 	if err != nil {
-		e := explain(q.waiting, "GenerateQRCode", err)
+		e := explain(q.client.deciding(q.waiting), "GenerateQRCode", err)
 		q.result, q.err = Result[Credentials]{StatusCode: e.StatusCode, Message: e.Message}, e
 	} else {
 		q.result = Result[Credentials]{StatusCode: statusOK, Message: "Login Success", Data: credentials}
@@ -214,7 +201,7 @@ func (q *QRLogin) await() (Credentials, error) {
 		case event, open := <-q.signal.Events():
 			switch {
 			case !open && q.waiting.Err() == nil:
-				return Credentials{}, explainSignal(q.waiting, q.signal.Err())
+				return Credentials{}, in(stepSignal, q.signal.Err())
 			case !open:
 				return Credentials{}, context.Cause(q.waiting)
 			case event.Name == "id":
@@ -225,7 +212,7 @@ func (q *QRLogin) await() (Credentials, error) {
 				}
 			}
 		case <-expired.C:
-			return Credentials{}, &Error{StatusCode: http.StatusGone, Message: "QR code expired", Outcome: OutcomeRefused, kind: ErrQRExpired}
+			return Credentials{}, errQRExpired
 		case <-q.waiting.Done():
 			return Credentials{}, context.Cause(q.waiting)
 		}
@@ -240,7 +227,7 @@ func (q *QRLogin) show(event signal.Event, last string) string {
 	}
 	code, err := q.client.drawQRCode(q.opts, id)
 	if err != nil {
-		q.client.cfg.Logger.WarnContext(q.ctx, "signalling id makes no QR code", "err", err)
+		q.client.cfg.Logger.WarnContext(q.waiting, "signalling id makes no QR code", "err", err)
 		return last
 	}
 	select {
@@ -258,7 +245,7 @@ type phoneAnswer struct {
 	SocketID string `json:"socketId"`
 }
 
-// open reads the phone's answer. What is not sealed with our licence key is nobody's.
+// open reads the phone's answer. What is not sealed with our licence key is ignored.
 func (q *QRLogin) open(event signal.Event) (phoneAnswer, bool) {
 	var sealed struct {
 		ID string `json:"id"`
@@ -269,7 +256,7 @@ func (q *QRLogin) open(event signal.Event) (phoneAnswer, bool) {
 	var answer phoneAnswer
 	plain, err := seal.OpenStrict(sealed.ID, seal.Triple(q.client.cfg.LicenseKey), seal.ConstIV)
 	if err != nil || json.Unmarshal([]byte(plain), &answer) != nil || answer.Username == "" || answer.Password == "" {
-		q.client.cfg.Logger.WarnContext(q.ctx, "answer to the QR code can not be opened: ignored")
+		q.client.cfg.Logger.WarnContext(q.waiting, "answer to the QR code cannot be opened: ignored")
 		return phoneAnswer{}, false
 	}
 	return answer, true
@@ -287,17 +274,18 @@ func (q *QRLogin) logIn(answer phoneAnswer, socketID string) (Credentials, error
 	ctx, cancel := context.WithTimeout(q.waiting, c.cfg.RequestTimeout)
 	defer cancel()
 	q.socketID = socketID
-	me, err := c.connect(ctx, account{username: answer.Username, password: answer.Password}, q)
+	q.login, err = c.connect(ctx, answer.Username, answer.Password, q)
 	if err != nil && q.waiting.Err() != nil {
 		err = stopped(q.waiting, err)
 	} else if err != nil {
-		err = explain(ctx, "GenerateQRCode", err)
+		err = explain(c.deciding(ctx), "GenerateQRCode", err)
 	}
 	q.report(answer.SocketID, err == nil)
 	if err != nil {
 		return Credentials{}, err
 	}
 	trial, _ := c.rest.Trial(ctx) // known since connect
+	me := q.login.account()
 	return Credentials{
 		Username: answer.Username, Password: answer.Password, IsSandbox: trial, UserJID: me.bareJID(),
 	}, nil
@@ -316,7 +304,7 @@ func stopped(ctx context.Context, err error) error {
 
 // report emits loginStatus, a JSON text inside JSON (protocol.md 7.2).
 func (q *QRLogin) report(phone string, ok bool) {
-	ctx, cancel := context.WithTimeout(q.ctx, reportTimeout)
+	ctx, cancel := context.WithTimeout(q.client.ctx, reportTimeout)
 	defer cancel()
 	status := struct {
 		StatusCode int    `json:"statusCode"`
@@ -341,7 +329,7 @@ func (q *QRLogin) awaitEnd() {
 		select {
 		case event, open := <-q.signal.Events():
 			if open && event.Name == "logoutweb" {
-				q.client.loggedOut(q.ctx)
+				q.login.loggedOut()
 				return
 			}
 			if !open {
@@ -349,9 +337,9 @@ func (q *QRLogin) awaitEnd() {
 				return
 			}
 		case <-q.ended:
-			q.client.loggedOut(q.ctx)
+			q.login.loggedOut()
 			return
-		case <-q.ctx.Done():
+		case <-q.login.ctx.Done():
 			return
 		}
 	}
@@ -361,33 +349,20 @@ func (q *QRLogin) awaitEnd() {
 func (q *QRLogin) awaitXMPPEnd() {
 	select {
 	case <-q.ended:
-		q.client.loggedOut(q.ctx)
-	case <-q.ctx.Done():
+		q.login.loggedOut()
+	case <-q.login.ctx.Done():
 	}
 }
 
-// loggedOut ends the session that the phone, or the service, has ended; ctx ends with it.
-func (c *Client) loggedOut(ctx context.Context) {
-	if c.takeTurn(ctx) != nil {
-		return // Close, or another end of the session, came first
-	}
-	defer c.endTurn()
-	if ctx.Err() != nil {
-		return
-	}
-	c.tell(ConnectionEvent{Status: StatusLoggedOut, Final: true})
-	c.forget()
-}
-
-// Codes delivers the first code and each renewed one; only the newest waits. It is closed when the login
-// has ended either way.
+// Codes delivers the first code and each renewed one; only the newest waits. It is closed when the
+// login has ended either way.
 func (q *QRLogin) Codes() <-chan *QRCode { return q.codes }
 
-// Wait returns when a phone has scanned a code and the client is connected, or when that can't happen any more. It may be called
-// any number of times.
+// Wait returns when a phone has scanned a code and the client is connected, or when that cannot
+// happen any more. It may be called any number of times.
 //
-// Errors: those of Connect; 410 ErrQRExpired; 500 ErrClosed after Close; 599 ErrNetwork when the signalling server has refused
-// us; 499 or 599 when ctx ends, which does not end the login.
+// Errors: those of Connect; 410 ErrQRExpired; 500 ErrClosed after Close; 599 ErrNetwork when the
+// signalling server has refused us; 499 or 599 when ctx ends, which does not end the login.
 func (q *QRLogin) Wait(ctx context.Context) (Result[Credentials], error) {
 	select {
 	case <-q.done:
@@ -398,7 +373,8 @@ func (q *QRLogin) Wait(ctx context.Context) (Result[Credentials], error) {
 	}
 }
 
-// Close ends the waiting. It does nothing to a login that has succeeded: Logout ends that. It is idempotent and always returns nil.
+// Close ends the waiting. It does nothing to a login that has succeeded: Logout ends that. It is
+// idempotent and always returns nil.
 func (q *QRLogin) Close() error {
 	select {
 	case <-q.done:

@@ -63,7 +63,8 @@ func event(name string, args ...any) string {
 	return "42" + string(raw)
 }
 
-// What a hostile or broken signalling server says is ignored: no login, no hang, and the waiting ends.
+// What a hostile or broken signalling server says is ignored: no login, no hang, and the waiting
+// ends.
 func TestSignallingThatMakesNoSense(t *testing.T) {
 	srv := sdktest.New(t)
 	_, alice := register(t, srv.Config(), "alice")

@@ -22,7 +22,8 @@ func offerQR(t *testing.T, srv *sdktest.Server, client *sdk.Client, opts sdk.QRO
 	return login, nextCode(t, login)
 }
 
-// offerBriefQR shows a code that expires soon: after that time, or as much more as a busy machine needs to show one at all.
+// offerBriefQR shows a code that expires soon: after that time, or as much more as a busy machine
+// needs to show one at all.
 func offerBriefQR(t *testing.T, srv *sdktest.Server, timeout time.Duration) *sdk.QRLogin {
 	t.Helper()
 	for ; ; timeout *= 2 {

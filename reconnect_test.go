@@ -183,7 +183,8 @@ func TestWrongCredentialsEndReconnection(t *testing.T) {
 	connect(t, client, credentials)
 }
 
-// Close, Logout and Connect at any moment of a reconnection: no deadlock, events in order, nothing left.
+// Close, Logout and Connect at any moment of a reconnection: no deadlock, events in order, nothing
+// left.
 func TestEverythingAtOnce(t *testing.T) {
 	srv := sdktest.New(t)
 	client, credentials := register(t, quick(srv.Config()), "alice")
@@ -227,8 +228,8 @@ func TestCloseDuringConnect(t *testing.T) {
 	answered(t, 500, "Client is closed", sdk.ErrClosed, register, err)
 }
 
-// Another session has taken this one's place (RFC 6120 4.9.3.3): no network has failed, nothing comes
-// back, and whoever asks is told so.
+// Another session has taken this one's place (RFC 6120 4.9.3.3): no network has failed, nothing
+// comes back, and whoever asks is told so.
 func TestReplaced(t *testing.T) {
 	for _, transport := range bothTransports {
 		for text, kind := range map[string]error{

@@ -7,10 +7,11 @@ import (
 	"strings"
 )
 
-// What fmt, slog and a panic show of the types that hold a secret: everything else, in every format. JSON is left alone, as
-// that is how Credentials and a MediaFile are kept.
+// What fmt, slog and a panic show of the types that hold a secret: everything else, in every
+// format. JSON is left alone, as that is how Credentials and a MediaFile are kept.
 //
-// fmt cannot ask a value in an unexported field of somebody else's struct: keep a pointer to a Config there.
+// fmt cannot ask a value in an unexported field of somebody else's struct: keep a pointer to a
+// Config there.
 
 const hidden = "[hidden]"
 
@@ -20,7 +21,8 @@ func hide(secret *string) {
 	}
 }
 
-// withoutSecrets writes "..." for what may be secret in addresses: a query, and a user that does not belong there.
+// withoutSecrets writes "..." for what may be secret in addresses: a query, and a user that does
+// not belong there.
 func withoutSecrets(addresses string) string {
 	var out strings.Builder
 	for len(addresses) > 0 {

@@ -20,7 +20,8 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/versus"
 )
 
-// devserver starts the emulator, so that what a server costs is in another process, and returns how to reach it.
+// devserver starts the emulator, so that what a server costs is in another process, and returns how
+// to reach it.
 func devserver(b *testing.B) sdk.Config {
 	b.Helper()
 	program := filepath.Join(b.TempDir(), "devserver.exe")
@@ -49,7 +50,8 @@ func devserver(b *testing.B) sdk.Config {
 	}
 }
 
-// BenchmarkGetUserProfile holds a whole call, over TLS, against bare net/http, encoding/json and opening the sealed fields.
+// BenchmarkGetUserProfile holds a whole call, over TLS, against bare net/http, encoding/json and
+// opening the sealed fields.
 func BenchmarkGetUserProfile(b *testing.B) {
 	cfg := devserver(b)
 	client, err := sdk.New(cfg)

@@ -154,13 +154,15 @@ func TestWhatCannotBeResumedIsTold(t *testing.T) {
 	})
 }
 
-// Whatever happens while the stream is being taken up, the client comes back, and nothing comes twice.
+// Whatever happens while the stream is being taken up, the client comes back, and nothing comes
+// twice.
 func TestFaultsOfResumption(t *testing.T) {
 	for _, kind := range []sdktest.FaultKind{sdktest.FaultSilent, sdktest.FaultClose, sdktest.FaultMalformed, sdktest.FaultHuge} {
 		t.Run(string(kind), func(t *testing.T) {
 			t.Parallel()
 			failures := 2 // one more, and a fresh stream is asked for
-			// Each takes two connections: a server that ends the stream may not like what is written ahead.
+			// Each takes two connections: a server that ends the stream may not like what is
+			// written ahead.
 			allowed := int32(4)
 			var dials atomic.Int32
 			cleared := make(chan struct{})

@@ -14,8 +14,9 @@ import (
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
-// One connection, and so one TLS handshake, serves all REST calls that follow each other: also after calls that failed, and after the XMPP
-// connection was lost. Calls at a time need about one each.
+// One connection, and so one TLS handshake, serves all REST calls that follow each other: also
+// after calls that failed, and after the XMPP connection was lost. Calls at a time need about one
+// each.
 func TestRESTConnectionsAreReused(t *testing.T) {
 	const atATime, rounds = 32, 16
 	srv := sdktest.New(t)
@@ -57,7 +58,8 @@ func TestRESTConnectionsAreReused(t *testing.T) {
 		}
 		all.Wait()
 	}
-	// About: net/http dials for a call that finds no free connection, and the call then takes the one that is free first.
+	// About: net/http dials for a call that finds no free connection, and the call then takes the
+	// one that is free first.
 	require.Less(t, dials.rest.Load(), int32(4*atATime), "%d rounds of %d at a time", rounds, atATime)
 }
 

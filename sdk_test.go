@@ -18,10 +18,12 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// patience is how long a test waits for what must come: for one that would hang. Nothing takes so long, however busy the machine.
+// patience is how long a test waits for what must come: for one that would hang. Nothing takes so
+// long, however busy the machine.
 const patience = 2 * time.Minute
 
-// soon is for calls that end by themselves. Their time is not that of Config.RequestTimeout, which tests make short.
+// soon is for calls that end by themselves. Their time is not that of Config.RequestTimeout, which
+// tests make short.
 func soon(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)

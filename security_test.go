@@ -29,7 +29,8 @@ import (
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
-// The promises of SECURITY.md that concern the whole library. Those of one part of it are held in that part's package.
+// The promises of SECURITY.md that concern the whole library. Those of one part of it are held in
+// that part's package.
 
 const marked = "MARKED-SECRET"
 
@@ -98,7 +99,8 @@ func requireHidden(t *testing.T, shown string, secrets ...string) {
 	}
 }
 
-// SECURITY.md: a panic with such a value shows no secret either, where a listener's is logged and where the program ends.
+// SECURITY.md: a panic with such a value shows no secret either, where a listener's is logged and
+// where the program ends.
 func TestPanicsShowNoSecret(t *testing.T) {
 	cfg, credentials := sdk.Config{LicenseKey: marked}, sdk.Credentials{Username: "shown", Password: marked}
 	const variable = "SDK_TEST_PANIC"
@@ -144,7 +146,8 @@ func TestPanicsShowNoSecret(t *testing.T) {
 	}
 }
 
-// SECURITY.md: TLS 1.2 or later, also when the TLSConfig permits less. STARTTLS and direct TLS: internal/xmpp.TestTLS12.
+// SECURITY.md: TLS 1.2 or later, also when the TLSConfig permits less. STARTTLS and direct TLS:
+// internal/xmpp.TestTLS12.
 func TestTLS12(t *testing.T) {
 	srv := sdktest.New(t)
 	for _, version := range []uint16{tls.VersionTLS11, tls.VersionTLS12} {
@@ -226,7 +229,8 @@ func TestServerTextCannotForge(t *testing.T) {
 	require.Contains(t, res.Message, `no\nlevel=INFO`, "it is shown, as what it is")
 }
 
-// SECURITY.md: a download ends at Config.MaxDownload, whoever has chosen the file and whatever was announced.
+// SECURITY.md: a download ends at Config.MaxDownload, whoever has chosen the file and whatever was
+// announced.
 func TestDownloadsAreBounded(t *testing.T) {
 	const size, room = 1 << 20, 1 << 16
 	srv := sdktest.New(t)
@@ -273,7 +277,8 @@ func TestResponseHeadersAreBounded(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// SECURITY.md: what is written to disk, by the server in the box alone, is for its user alone and goes with it.
+// SECURITY.md: what is written to disk, by the server in the box alone, is for its user alone and
+// goes with it.
 func TestTempFilesArePrivateAndRemoved(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"TMPDIR", "TMP", "TEMP"} {
@@ -311,8 +316,8 @@ func TestTempFilesArePrivateAndRemoved(t *testing.T) {
 	require.Empty(t, left)
 }
 
-// SECURITY.md: no picture from outside is ever decoded, so none can unpack to more than it is. The example that does checks its
-// size first.
+// SECURITY.md: no picture from outside is ever decoded, so none can unpack to more than it is. The
+// example that does checks its size first.
 func TestNoPictureIsDecoded(t *testing.T) {
 	decoder := regexp.MustCompile(`\b(image|png|jpeg|gif)\.Decode`)
 	sources, err := filepath.Glob("*.go")

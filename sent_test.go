@@ -31,7 +31,9 @@ type sent struct {
 	Signal string `json:"signal,omitempty"` // signalling event
 }
 
-// Everything that the library sends after the XMPP handshake is in testdata/sent-*.json, call by call. (The handshake is in internal/xmpp/testdata.) go test -run TestEverythingSent -update writes the files.
+// Everything that the library sends after the XMPP handshake is in testdata/sent-*.json, call by
+// call. (The handshake is in internal/xmpp/testdata.) go test -run TestEverythingSent -update
+// writes the files.
 func TestEverythingSent(t *testing.T) {
 	for _, trial := range []bool{true, false} {
 		name := map[bool]string{true: "trial", false: "licensed"}[trial]

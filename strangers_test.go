@@ -42,7 +42,8 @@ func accepting(t *testing.T, f func(net.Conn)) (address string) {
 	return l.Addr().String()
 }
 
-// stranger is somebody on the way, who answers the first stream header of each connection with text.
+// stranger is somebody on the way, who answers the first stream header of each connection with
+// text.
 func stranger(t *testing.T, text string) (address string, met *atomic.Int32) {
 	met = new(atomic.Int32)
 	return accepting(t, func(c net.Conn) {
@@ -115,8 +116,9 @@ func TestConnectWithoutSTARTTLS(t *testing.T) {
 	connection.until(t, func(e sdk.ConnectionEvent) bool { return e.Status == sdk.StatusConnected && e.Attempt > 0 })
 }
 
-// Whoever takes the connection and says nothing in the TLS handshake keeps nothing of a client that has been closed: net/http goes
-// on with a handshake after the call that wanted it, for 15 s, but not on a connection that we have dialled.
+// Whoever takes the connection and says nothing in the TLS handshake keeps nothing of a client that
+// has been closed: net/http goes on with a handshake after the call that wanted it, for 15 s, but
+// not on a connection that we have dialled.
 func TestSilentHandshakeEndsWithTheClient(t *testing.T) {
 	for name, call := range map[string]func(c *sdk.Client, address string){
 		"QR login over https": func(c *sdk.Client, address string) {

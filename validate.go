@@ -97,24 +97,24 @@ const (
 	digits       = "0123456789"
 )
 
-// made reports whether s has characters, and none but those of set.
-func made(s, set string) bool { return s != "" && strings.Trim(s, set) == "" }
+// consistsOf reports whether s has characters, and none but those of set.
+func consistsOf(s, set string) bool { return s != "" && strings.Trim(s, set) == "" }
 
 // isEmail is the JavaScript SDK's own pattern, which decides what the service has ever stored:
 // ^[_a-zA-Z0-9\-!#$%&+]+(\.[_a-zA-Z0-9\-!#$%&+]+)*@[a-zA-Z0-9\-]+(\.[a-zA-Z]{2,6})+$
 func isEmail(s string) bool {
 	local, host, _ := strings.Cut(s, "@")
 	for part := range strings.SplitSeq(local, ".") {
-		if !made(part, letters+digits+"_-!#$%&+") {
+		if !consistsOf(part, letters+digits+"_-!#$%&+") {
 			return false
 		}
 	}
 	first, rest, dotted := strings.Cut(host, ".")
-	if !dotted || !made(first, letters+digits+"-") {
+	if !dotted || !consistsOf(first, letters+digits+"-") {
 		return false
 	}
 	for label := range strings.SplitSeq(rest, ".") {
-		if len(label) < 2 || len(label) > 6 || !made(label, letters) {
+		if len(label) < 2 || len(label) > 6 || !consistsOf(label, letters) {
 			return false
 		}
 	}
@@ -135,7 +135,8 @@ const (
 	maxJIDPart        = 1023 // bytes, RFC 7622 3.1
 )
 
-// isUserJID is the user JID pattern of protocol.md 1.7, with the character class applied to the whole domain (11).
+// isUserJID is the user JID pattern of protocol.md 1.7, with the character class applied to the
+// whole domain (11).
 func isUserJID(jid string) bool {
 	local, domain, _ := strings.Cut(jid, "@")
 	return isJIDPart(local) && isJIDPart(domain) && utf8.RuneCountInString(domain) > 1 &&
@@ -168,7 +169,7 @@ func checkIdentifier(id string) error {
 		return invalid("User identifier is empty, Please pass valid user identifier")
 	case strings.ContainsFunc(id, unicode.IsSpace):
 		return invalid("User identifier should not contain the whitespaces")
-	case !made(id, lowerLetters+digits+"_-"):
+	case !consistsOf(id, lowerLetters+digits+"_-"):
 		return invalid("User identifiers can only contain lowercase alphanumeric characters, hyphens (-), and underscores (_).")
 	}
 	return nil

@@ -1,0 +1,530 @@
+package sdk
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/mirrorfly-go/sdk/internal/plain"
+	"github.com/mirrorfly-go/sdk/internal/rest"
+	"github.com/mirrorfly-go/sdk/internal/signal"
+	"github.com/mirrorfly-go/sdk/internal/xmpp"
+)
+
+// What callers branch on. Match them with [errors.Is]: every error of this package is an [*Error],
+// and most stand for one of these. A connection that cannot be made stands for both ErrNotConnected
+// and ErrNetwork. A call that fails because its session was replaced stands for both
+// ErrNotConnected and ErrReplaced.
+var (
+	// ErrInvalidArgument is 400, before any network call.
+	ErrInvalidArgument = errors.New("invalid argument")
+	// ErrNotRegistered is 400: Connect was not called, or the account is gone.
+	ErrNotRegistered = errors.New("not registered")
+	// ErrNotConnected is 500: there is no XMPP connection, or it went away.
+	ErrNotConnected = errors.New("not connected")
+	// ErrReplaced is 500: another session has taken this one's place. It does not come back.
+	ErrReplaced = errors.New("replaced by another session")
+	// ErrInvalidCredentials is 400 or 401: a wrong user name or password.
+	ErrInvalidCredentials = errors.New("invalid credentials")
+	// ErrBlockedByAdmin is 403 from Connect and Register.
+	ErrBlockedByAdmin = errors.New("blocked by admin")
+	// ErrFeatureUnavailable is 403: the plan lacks the feature.
+	ErrFeatureUnavailable = errors.New("feature not in plan")
+	// ErrMaxSessions is 405 or 403 from Register.
+	ErrMaxSessions = errors.New("maximum sessions reached")
+	// ErrAlreadyLoggedIn is 409 from Connect.
+	ErrAlreadyLoggedIn = errors.New("already logged in")
+	// ErrUserNotFound is 400 from GetUserProfile.
+	ErrUserNotFound = errors.New("user not found")
+	// ErrRateLimited is 429, see Error.RetryAfter.
+	ErrRateLimited = errors.New("rate limited")
+	// ErrNetwork is 599 for what was not reached in time, or the code of a gateway.
+	ErrNetwork = errors.New("network failure")
+	// ErrInsecure is 400: set Config.AllowInsecure to permit an unencrypted connection.
+	ErrInsecure = errors.New("unencrypted connection")
+	// ErrQRExpired is 410: nobody has scanned the code in time.
+	ErrQRExpired = errors.New("QR code expired")
+	// ErrClosed is 500, after Close.
+	ErrClosed = errors.New("client is closed")
+)
+
+// Error is what went wrong, with the code and the text that the JavaScript SDK would have returned.
+type Error struct {
+	// Op is the method, such as "GetLastSeen".
+	Op string
+	// StatusCode is the number that the JavaScript SDK would return.
+	StatusCode int
+	// Message is the text that it would return.
+	Message string
+	// Condition is the XMPP error condition, such as "item-not-found"; empty for REST.
+	Condition string
+	// Outcome says what became of the call; see also Retryable.
+	Outcome Outcome
+	// RetryAfter is how long to wait until the next try, when the service said so.
+	RetryAfter time.Duration
+	// Err is the cause.
+	Err error
+
+	kind error // the sentinel or sentinels that this error matches
+	// spent: the call cannot be made as it was. Its context has ended, or its writer has a part.
+	spent bool
+}
+
+// Error reads "sdk: Op: Message (StatusCode): condition: cause; what to do about it", as one
+// printable line whatever a server has written.
+func (e *Error) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "sdk: %s: %s (%d)", e.Op, e.Message, e.StatusCode)
+	cause := ""
+	if e.Err != nil {
+		cause = e.Err.Error()
+	}
+	if !strings.Contains(cause, e.Condition) {
+		b.WriteString(": " + e.Condition)
+	}
+	if cause != "" {
+		b.WriteString(": " + cause)
+	}
+	if text := e.advice(); text != "" {
+		b.WriteString("; " + text)
+	}
+	return plain.Text(b.String())
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Is reports whether target is a sentinel of this package that e stands for, or an *Error
+// whose non-zero Op, StatusCode, Message and Condition all equal e's.
+func (e *Error) Is(target error) bool {
+	t, ok := target.(*Error)
+	if !ok {
+		return e.is(target)
+	}
+	return (t.Op == "" || t.Op == e.Op) &&
+		(t.StatusCode == 0 || t.StatusCode == e.StatusCode) &&
+		(t.Message == "" || t.Message == e.Message) &&
+		(t.Condition == "" || t.Condition == e.Condition)
+}
+
+func (e *Error) is(kind error) bool { return e.kind != nil && errors.Is(e.kind, kind) }
+
+// Codes of the JavaScript SDK that are not HTTP's (protocol.md 1.4).
+const (
+	statusOK        = http.StatusOK
+	statusCancelled = 499
+	statusNetwork   = 599
+)
+
+const (
+	textConnection = "Connection Error"
+	textInsecure   = "Unencrypted connection refused, set Config.AllowInsecure to permit it"
+)
+
+// The fixed answers of protocol.md 1.6, of a closed client and of a client that is connected.
+var (
+	errNotRegistered = notSent(http.StatusBadRequest, ErrNotRegistered,
+		"Not registered with MirrorFly SDK, Please call SDK.register() or SDK.connect() method before call this function")
+	errNotConnected    = notSent(http.StatusInternalServerError, ErrNotConnected, textConnection)
+	errClosed          = notSent(http.StatusInternalServerError, ErrClosed, "Client is closed")
+	errFeature         = refused(http.StatusForbidden, ErrFeatureUnavailable, "Feature unavailable for your plan")
+	errAlreadyLoggedIn = refused(http.StatusConflict, ErrAlreadyLoggedIn, "Already Logged In")
+	errQRExpired       = refused(http.StatusGone, ErrQRExpired, "QR code expired")
+	// errQRClosed ends the waiting for a phone: QRLogin.Close was called.
+	errQRClosed = &Error{StatusCode: http.StatusInternalServerError, Message: "QR login is closed", kind: ErrClosed}
+)
+
+func notSent(code int, kind error, text string) *Error {
+	return &Error{StatusCode: code, Message: text, Outcome: OutcomeNotSent, kind: kind}
+}
+
+func refused(code int, kind error, text string) *Error {
+	return &Error{StatusCode: code, Message: text, Outcome: OutcomeRefused, kind: kind}
+}
+
+// invalid refuses an argument.
+func invalid(format string, args ...any) *Error {
+	return notSent(http.StatusBadRequest, ErrInvalidArgument, fmt.Sprintf(format, args...))
+}
+
+// insecure refuses what would not be encrypted; err says where that is.
+func insecure(err error) *Error {
+	return because(notSent(http.StatusBadRequest, ErrInsecure, textInsecure), err)
+}
+
+// because is e with a cause.
+func because(e *Error, err error) *Error {
+	with := *e
+	with.Err = err
+	return &with
+}
+
+// loginOver is for what goes on after its login has ended, also when somebody else has logged in
+// since.
+func loginOver() *Error { return because(errNotRegistered, rest.ErrLoginOver) }
+
+// errEnded is the cause of a call that fails because the session does not come back by itself.
+var errEnded = errors.New("the session has ended for good")
+
+// endedForGood is the error of such a call; why is what the last ConnectionEvent told, nil:
+// nothing.
+func endedForGood(why *Error) *Error {
+	if why == nil {
+		return because(errNotConnected, errEnded)
+	}
+	e := because(errNotConnected, errEnded)
+	e.Condition = why.Condition
+	if why.Err != nil {
+		// The text alone: what ended an attempt then, a deadline for example, has not ended this
+		// call.
+		e.Err = fmt.Errorf("%w: %v", errEnded, why.Err)
+	}
+	for _, kind := range []error{ErrReplaced, ErrInvalidCredentials} {
+		if why.is(kind) {
+			e.kind = errors.Join(ErrNotConnected, kind)
+		}
+	}
+	return e
+}
+
+var errNoXMPPHost = errors.New("the service has told no XMPP host; set Config.XMPPHost")
+
+// clockError is a login that was refused while our clock is off. In licensed mode the password
+// carries the time (protocol.md 4.2), so the refusal says nothing about the password: it may be
+// taken when the clock is right again.
+type clockError struct {
+	refusal error // nil: the answer of the service
+	off     time.Duration
+}
+
+func (e *clockError) Error() string {
+	off := e.off.Round(time.Minute) // the service tells whole seconds, some time ago
+	text := fmt.Sprintf("the clock here is off by %v, as the service tells the time: that may be why", off)
+	if e.refusal != nil {
+		text = e.refusal.Error() + "; " + text
+	}
+	return text
+}
+
+func (e *clockError) Unwrap() error { return e.refusal }
+
+// step is the part of a call that has failed: the same answer means other things in other steps.
+type step int
+
+const (
+	stepAny      step = iota
+	stepRegister      // POST /register
+	stepLogin         // POST /login
+	stepConfig        // GET /users/config
+	stepConnect       // dialling, SASL and bind, and the life of a session
+	stepSignal        // the signalling server
+	stepProfile       // GET /contacts/vcard
+	stepRequest       // a REST call whose every refusal is 500 in the JavaScript SDK
+)
+
+type stepError struct {
+	step step
+	error
+}
+
+func (e *stepError) Unwrap() error { return e.error }
+
+// in says in which step err was met. An *Error says all that is to be said already.
+func in(s step, err error) error {
+	if _, own := err.(*Error); own || err == nil {
+		return err
+	}
+	return &stepError{s, err}
+}
+
+// failure is what a call has run into, taken apart for the table.
+type failure struct {
+	step   step
+	err    error
+	ended  error             // why the call's context has ended; nil: it has not
+	closed bool              // that is by Close
+	answer *rest.Error       // nil: none
+	stanza *xmpp.StanzaError // likewise
+	auth   *xmpp.AuthError
+	stream *xmpp.StreamError
+	clock  *clockError
+}
+
+func takeApart(ctx context.Context, err error) *failure {
+	f := &failure{err: err, ended: ctx.Err(), closed: context.Cause(ctx) == error(errClosed)}
+	if e, ok := err.(*stepError); ok {
+		f.step, f.err = e.step, e.error
+	}
+	errors.As(err, &f.answer)
+	errors.As(err, &f.stanza)
+	errors.As(err, &f.auth)
+	errors.As(err, &f.stream)
+	errors.As(err, &f.clock)
+	return f
+}
+
+func (f *failure) is(target error) bool { return errors.Is(f.err, target) }
+
+// status is that of the answer, 0 without one.
+func (f *failure) status() int {
+	if f.answer == nil {
+		return 0
+	}
+	return f.answer.Status
+}
+
+// answered reports whether somebody has answered: the service, or who stands before it.
+func (f *failure) answered() bool {
+	return f.answer != nil && f.status() != statusNetwork && f.status() != statusCancelled
+}
+
+// told reports whether the service itself has answered with that status: who stands before it
+// answers with codes of the same numbers and knows nothing of accounts.
+func (f *failure) told(status int) bool {
+	return f.answer != nil && f.answer.Told() && f.status() == status
+}
+
+func (f *failure) clockIsOff() bool { return f.answer.ClockOff() != 0 }
+
+// away reports whether this is no answer of the service, or the answer that it is not there now.
+func (f *failure) away() bool { return f.answer != nil && f.answer.Away() }
+
+// condition is that of the XMPP error.
+func (f *failure) condition() string {
+	switch {
+	case f.stream != nil:
+		return f.stream.Condition
+	case f.auth != nil:
+		return f.auth.Condition
+	}
+	return ""
+}
+
+// passed reports whether stepRequest leaves err to the rows for every step.
+func (f *failure) passed() bool {
+	return f.answer == nil || f.status() == http.StatusTooManyRequests || f.is(context.Canceled) ||
+		f.is(context.DeadlineExceeded) || f.is(rest.ErrInsecure) || f.is(rest.ErrLoginOver)
+}
+
+// row says what callers are told of one kind of failure.
+type row struct {
+	step step
+	fits func(*failure) bool
+	code int    // 0: that of the answer
+	text string // "": that of the answer
+	kind error
+	more func(*failure, *Error) // what the columns do not say; nil: nothing
+}
+
+// table is how every failure becomes the one error type of this package: the first row that fits
+// wins. The codes are those of protocol.md 1.4, 1.6, 3, 4.1 and 11.
+var table = []row{
+	// Refused on this side.
+	{stepSignal, func(f *failure) bool { return f.ended == nil && f.is(signal.ErrURL) },
+		400, "", ErrInvalidArgument, func(f *failure, e *Error) { *e = *invalid("SignalServerURL: %v", f.err) }},
+	{stepSignal, func(f *failure) bool { return f.ended == nil && f.is(signal.ErrInsecure) },
+		400, textInsecure, ErrInsecure, func(_ *failure, e *Error) { e.Outcome = OutcomeNotSent }},
+	{stepAny, func(f *failure) bool {
+		return f.is(rest.ErrInsecure) && f.answer != nil || f.is(xmpp.ErrInsecure) && !loginRefused(f.err)
+	},
+		400, textInsecure, ErrInsecure, nil},
+	{stepAny, func(f *failure) bool { return f.is(rest.ErrSource) },
+		400, rest.ErrSource.Error(), ErrInvalidArgument, causeIsAll},
+	{stepAny, func(f *failure) bool { return f.is(xmpp.ErrRequestSize) },
+		400, "Request is larger than 1 MiB", ErrInvalidArgument, nil},
+
+	// Register. 403 is for an account that the administrator has blocked, and to one of the
+	// service's clients for too many sessions: then it says so.
+	{stepRegister, func(f *failure) bool {
+		return f.told(405) || f.told(403) && strings.Contains(strings.ToLower(f.answer.Message), "session")
+	}, 0, "", ErrMaxSessions, nil},
+	{stepRegister, func(f *failure) bool { return f.told(403) }, 0, "", ErrBlockedByAdmin, nil},
+
+	// POST /login.
+	{stepLogin, func(f *failure) bool { return f.told(403) }, 0, "", ErrBlockedByAdmin, nil},
+	{stepLogin, func(f *failure) bool { return (f.told(400) || f.told(401)) && f.clockIsOff() },
+		0, "", ErrNetwork, func(f *failure, e *Error) { e.Err = &clockError{off: f.answer.ClockOff()} }},
+	{stepLogin, func(f *failure) bool { return f.told(401) || f.told(400) && f.answer.Message == "Invalid Credentials" },
+		0, "", ErrInvalidCredentials, nil},
+
+	// GET /users/config: whatever the service says instead of its configuration.
+	{stepConfig, func(f *failure) bool { return f.answered() && f.status() != 429 && f.away() },
+		500, textConnection, errors.Join(ErrNotConnected, ErrNetwork), causeIsAll},
+	{stepConfig, func(f *failure) bool { return f.answered() && f.status() != 429 || f.is(errNoXMPPHost) },
+		500, textConnection, ErrNotConnected, causeIsAll},
+
+	// The XMPP session. No network has failed where the server has decided.
+	{stepConnect, func(f *failure) bool { return loginRefused(f.err) },
+		401, "Invalid Credentials", ErrInvalidCredentials, withCondition},
+	{stepConnect, func(f *failure) bool { return f.ended == nil && replaced(f.err) },
+		500, textConnection, ErrReplaced, withCondition},
+	{stepConnect, func(f *failure) bool { return f.ended == nil && !isTransient(f.err) },
+		500, textConnection, ErrNotConnected, withCondition},
+	{stepConnect, func(f *failure) bool { return f.ended == nil },
+		500, textConnection, errors.Join(ErrNotConnected, ErrNetwork), withCondition},
+
+	// The signalling server.
+	{stepSignal, func(f *failure) bool { return f.ended == nil }, statusNetwork, "Network Error", ErrNetwork, nil},
+
+	// REST calls.
+	{stepProfile, func(f *failure) bool { return f.status() == http.StatusNoContent },
+		400, "User not available", ErrUserNotFound, func(_ *failure, e *Error) { e.Err, e.Outcome = nil, OutcomeRefused }},
+	{stepProfile, func(f *failure) bool { return !f.passed() && (f.away() || f.status() == statusNetwork) }, 500, "", ErrNetwork, nil},
+	{stepProfile, func(f *failure) bool { return !f.passed() }, 500, "", nil, nil},
+	{stepRequest, func(f *failure) bool { return !f.passed() && (f.away() || f.status() == statusNetwork) }, 500, "", ErrNetwork, nil},
+	{stepRequest, func(f *failure) bool { return !f.passed() }, 500, "", nil, nil},
+
+	// Refusals. A stanza error below an answer is the cause of that.
+	{stepAny, func(f *failure) bool { return f.stanza != nil && f.answer == nil },
+		500, "Request Failed", nil, func(f *failure, e *Error) { e.Condition = f.stanza.Condition }},
+	{stepAny, func(f *failure) bool { return f.answered() && f.answer.Err == rest.ErrLoginOver },
+		400, errNotRegistered.Message, ErrNotRegistered, nil},
+	{stepAny, func(f *failure) bool { return f.answered() && f.status() == 429 }, 0, "", ErrRateLimited, nil},
+	{stepAny, func(f *failure) bool { return f.answered() && f.away() }, 0, "", ErrNetwork, nil},
+	{stepAny, func(f *failure) bool { return f.answered() }, 0, "", nil, nil},
+
+	// The end of the call.
+	{stepAny, func(f *failure) bool { return f.closed }, 500, errClosed.Message, ErrClosed, func(_ *failure, e *Error) { e.Err = nil }},
+	{stepAny, func(f *failure) bool {
+		return f.is(xmpp.ErrNoReply) || f.ended != nil && !errors.Is(f.ended, context.Canceled)
+	},
+		statusNetwork, "Request timed out", ErrNetwork, causeIsEnd},
+	{stepAny, func(f *failure) bool { return f.ended != nil }, statusCancelled, "API cancelled by user", nil, causeIsEnd},
+
+	// Nobody has answered.
+	{stepAny, func(f *failure) bool { return f.answer != nil }, 0, "", ErrNetwork, nil},
+	{stepAny, func(f *failure) bool { return f.is(xmpp.ErrNotConnected) && replaced(f.err) },
+		500, textConnection, errors.Join(ErrNotConnected, ErrReplaced), nil},
+	{stepAny, func(f *failure) bool { return f.is(xmpp.ErrNotConnected) }, 500, textConnection, ErrNotConnected, nil},
+	{stepAny, func(*failure) bool { return true }, 500, "", nil, func(f *failure, e *Error) { e.Message, e.Err = plain.Text(f.err.Error()), nil }},
+}
+
+// causeIsAll: the cause is the whole of what was met, where the answer has one of its own.
+func causeIsAll(f *failure, e *Error) { e.Err = f.err }
+
+func withCondition(f *failure, e *Error) { e.Err, e.Condition = f.err, f.condition() }
+
+// causeIsEnd: the cause matches the context's own error.
+func causeIsEnd(f *failure, e *Error) {
+	end := f.ended
+	if f.is(xmpp.ErrNoReply) {
+		end = context.DeadlineExceeded
+	}
+	switch {
+	case e.Err == nil:
+		e.Err = end
+	case !errors.Is(e.Err, end):
+		e.Err = fmt.Errorf("%w: %w", end, e.Err)
+	}
+}
+
+// explain turns what a method ran into into the one error type of this package. ctx is the method's
+// own context, which ends with the caller's and with Close.
+func explain(ctx context.Context, op string, err error) *Error {
+	// One deeper down is a cause, of the caller's context or reader.
+	if own, ok := err.(*Error); ok {
+		e := *own
+		e.Op = op
+		return &e
+	}
+	f := takeApart(ctx, err)
+	e := &Error{Err: f.err, Outcome: outcomeOf(f.err)}
+	if f.answer != nil {
+		e.StatusCode, e.Message, e.Err = f.answer.Status, f.answer.Message, f.answer.Err
+	}
+	if f.answered() {
+		e.RetryAfter = f.answer.RetryAfter
+	}
+	for _, r := range table {
+		if (r.step == stepAny || r.step == f.step) && r.fits(f) {
+			r.apply(f, e)
+			break
+		}
+	}
+	e.Op = op
+	return e
+}
+
+func (r *row) apply(f *failure, e *Error) {
+	if r.code != 0 {
+		e.StatusCode = r.code
+	}
+	if r.text != "" {
+		e.Message = r.text
+	}
+	e.kind = r.kind
+	if r.more != nil {
+		r.more(f, e)
+	}
+}
+
+// loginRefused reports whether err is that the server does not accept the credentials (protocol.md
+// 4.3, 13).
+func loginRefused(err error) bool {
+	var auth *xmpp.AuthError
+	var clock *clockError
+	return !errors.As(err, &clock) && errors.As(err, &auth) && auth.Final()
+}
+
+// userRemoved is what ejabberd says with the conflict that ends the sessions of an account that is
+// gone.
+const userRemoved = "User removed"
+
+// replaced reports whether another session has taken the place of the one that ended with err (RFC
+// 6120 4.9.3.3).
+func replaced(err error) bool {
+	var stream *xmpp.StreamError
+	return errors.As(err, &stream) && stream.Condition == "conflict" && stream.Text != userRemoved
+}
+
+// isTransient is false for what trying again cannot mend. That a server offers no TLS is not among
+// it: anybody on the way can say so.
+func isTransient(err error) bool {
+	var stream *xmpp.StreamError
+	return !errors.As(err, &stream) || !stream.Final()
+}
+
+// advice says what to do about e, or "". Messages are the JavaScript SDK's and stay as they are
+// (protocol.md 1.6, 1.7): what a Go program can do about them is told after them.
+func (e *Error) advice() string {
+	var authority x509.UnknownAuthorityError
+	switch {
+	case errors.As(e.Err, &authority):
+		return "if you trust that server, give its authority in Config.TLSConfig.RootCAs"
+	case e.is(ErrNotRegistered):
+		return "call Connect first, Register alone does not log in"
+	case e.is(ErrInvalidCredentials) && e.Op == "GenerateQRCode":
+		return "the phone has refused the login, or what it sent is not valid: call GenerateQRCode again"
+	case e.is(ErrInvalidCredentials):
+		return "Connect wants Username and Password as Register has answered them"
+	case e.is(ErrAlreadyLoggedIn):
+		return "call Logout first; another account needs a Client of its own"
+	case e.is(ErrMaxSessions):
+		return "log another device out, or leave ForceRegister at true"
+	case e.is(ErrFeatureUnavailable):
+		return "Features tells what the plan has"
+	case e.is(ErrUserNotFound):
+		return "give the user id or JID that Register has answered"
+	case e.is(ErrRateLimited) && e.RetryAfter > 0:
+		return fmt.Sprintf("wait %v", e.RetryAfter)
+	case e.is(ErrQRExpired):
+		return "call GenerateQRCode again"
+	case e.is(ErrClosed) && e.Message == errClosed.Message:
+		return "make another one with New"
+	case e.is(ErrReplaced):
+		return "the client does not reconnect: Connect would end the other session in turn"
+	case errors.Is(e.Err, errEnded):
+		return "the client does not reconnect: call Connect"
+	case e.is(ErrNotConnected) && e.Err == nil:
+		return "the client reconnects by itself, and WaitConnected waits for it"
+	case e.StatusCode == http.StatusNotFound && (e.Op == "Register" || e.Op == "Connect"):
+		return "Config.APIBaseURL must be the whole base URL, with a path such as /api/v1"
+	case e.is(ErrInvalidArgument) && strings.HasSuffix(e.Message, "Jid format is invalid"):
+		return "a bare JID is wanted, such as alice@xmpp.example.com"
+	}
+	return ""
+}

@@ -1,0 +1,69 @@
+package sdk
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/mirrorfly-go/sdk/internal/xmpp"
+)
+
+// handle maps what the server pushes to the events of the JavaScript SDK (protocol.md 6). It runs
+// in the session's read loop.
+func (l *login) handle(event xmpp.Event) {
+	to, me := &l.client.listeners, l.account()
+	switch e := event.(type) {
+	case xmpp.Presence:
+		emitPaced(&to.presence, PresenceEvent{FromUserJID: e.From.Bare().String(), Status: cmp.Or(e.Type, "online")})
+	case xmpp.VCardPush:
+		emitPaced(&to.userProfile, l.client.openVCard(me, e))
+	case xmpp.BlockPush:
+		handleBlockPush(to, e)
+	case xmpp.UserBlocked:
+		handleUserBlocked(to, me, e)
+	case xmpp.UserDeleted:
+		emitPaced(&to.userDeleted, UserDeletedEvent{UserJID: me.jidOf(e.User)})
+	case xmpp.AdminBlock:
+		if !e.Blocked && me.jidOf(e.JID) == me.bareJID() {
+			l.client.rest.Unblocked()
+		}
+		emitPaced(&to.adminBlock, AdminBlockEvent{
+			JID: strings.ToLower(e.JID), ChatType: ChatType(e.ChatType), Blocked: e.Blocked,
+		})
+	case xmpp.LoggedOut:
+		l.handleLoggedOut(e)
+	}
+}
+
+// handleBlockPush tells a change of the own block list. Without a JID everybody was unblocked.
+func handleBlockPush(to *listeners, e xmpp.BlockPush) {
+	if len(e.JIDs) == 0 {
+		emitPaced(&to.block, BlockEvent{Blocked: e.Blocked, ByMe: true})
+	}
+	for _, jid := range e.JIDs {
+		jid = strings.ToLower(jid)
+		emitPaced(&to.block, BlockEvent{UserID: localPart(jid), UserJID: jid, Blocked: e.Blocked, ByMe: true})
+	}
+}
+
+func handleUserBlocked(to *listeners, me account, e xmpp.UserBlocked) {
+	jid := me.jidOf(localPart(e.User))
+	if e.Blocked {
+		emitPaced(&to.presence, PresenceEvent{FromUserJID: jid, Status: "unavailable"})
+	}
+	emitPaced(&to.block, BlockEvent{UserID: localPart(jid), UserJID: jid, Blocked: e.Blocked})
+}
+
+// handleLoggedOut passes on that the service has ended this device's session, or the phone this QR
+// session. Other goroutines end it: this is the session's own read loop.
+func (l *login) handleLoggedOut(e xmpp.LoggedOut) {
+	if slices.Contains(e.DeviceIDs, l.client.cfg.DeviceID) {
+		l.client.goInBackground(l.loggedOut)
+	}
+	if l.qr != nil && slices.Contains(e.SocketIDs, l.qr.socketID) {
+		select {
+		case l.qr.ended <- struct{}{}:
+		default: // it has been told already
+		}
+	}
+}

@@ -1,0 +1,225 @@
+package sdk
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/mirrorfly-go/sdk/internal/xmpp"
+)
+
+// stableAfter is how long a connection must have held before a loss of it is followed by the
+// shortest delay again.
+const stableAfter = time.Minute
+
+// dial makes one XMPP session, which takes up l.lost if it can. ctx bounds the handshake only.
+// authorize holds up the login there until it returns; reached reports whether it was called.
+func (l *login) dial(ctx context.Context, wirePassword string, authorize func() error) (s *xmpp.Session, reached bool, err error) {
+	c, me := l.client, l.account()
+	addresses, err := c.cfg.addressesFor(me.service)
+	if err != nil {
+		return nil, false, err
+	}
+	s, err = xmpp.Dial(ctx, xmpp.Config{
+		Addresses: addresses,
+		Domain:    me.service.XMPPHost,
+		Username:  me.username,
+		Password:  wirePassword,
+		Authorize: func(context.Context) error {
+			reached = true
+			return authorize()
+		},
+		Resource:          "Web-" + c.cfg.DeviceID,
+		AllowInsecure:     c.cfg.AllowInsecure,
+		HTTPClient:        c.http,
+		TLSConfig:         c.cfg.TLSConfig,
+		DialContext:       c.dialTCP,
+		RequestTimeout:    c.cfg.RequestTimeout,
+		KeepAliveInterval: c.cfg.KeepAlive.Interval,
+		KeepAliveTimeout:  c.cfg.KeepAlive.Timeout,
+		UserAgent:         c.cfg.userAgent(),
+		Logger:            c.cfg.Logger,
+		Handle:            l.handle,
+		Ignored:           &c.ignored,
+		Memory:            &c.servers,
+		Resume:            l.lost,
+	})
+	if err != nil {
+		return nil, reached, err
+	}
+	if err := s.Start(ctx); err != nil {
+		return nil, reached, errors.Join(err, s.Close(ctx))
+	}
+	return s, reached, nil
+}
+
+// keep serves s and every session that follows it, until stop or until there is no point in trying
+// again. A nil s is one that has to be made. It is the one goroutine that replaces sessions.
+func (l *login) keep(s *xmpp.Session) {
+	defer close(l.kept)
+	failures := 0 // since a connection last held
+	if s == nil {
+		s = l.reconnect(&failures)
+	}
+	for s != nil {
+		start := time.Now()
+		err := s.Serve()
+		if time.Since(start) > stableAfter {
+			failures = 0
+		}
+		l.lost = s.Resumption()
+		again := l.ctx.Err() == nil && isTransient(err) && !l.client.cfg.Reconnect.Disabled
+		event := ConnectionEvent{Status: StatusDisconnected, Final: !again}
+		if l.ctx.Err() == nil { // else it was asked for, which needs no reason
+			event.Err = explain(context.Background(), "Connect", in(stepConnect, err))
+		}
+		l.tellLost(event)
+		if !again {
+			return
+		}
+		s = l.reconnect(&failures)
+	}
+}
+
+// reconnect tries until there is a session, and returns nil when it gave up or was stopped.
+func (l *login) reconnect(failures *int) *xmpp.Session {
+	policy := l.client.cfg.Reconnect
+	for attempt := 1; policy.MaxAttempts == 0 || attempt <= policy.MaxAttempts; attempt++ {
+		l.awaitLeaving()
+		if l.ctx.Err() != nil {
+			return nil // DISCONNECTED has been told
+		}
+		delay := backoff(policy, *failures)
+		*failures++
+		l.tell(ConnectionEvent{Status: StatusReconnecting, Attempt: attempt, RetryIn: delay})
+		s, err := l.redial(delay)
+		if l.ctx.Err() != nil {
+			l.tell(ConnectionEvent{Status: StatusDisconnected, Final: true})
+			return nil
+		}
+		if err == nil {
+			l.tellConnected(s, attempt)
+			return s
+		}
+		event := l.client.failure(l.ctx, err)
+		event.Attempt = attempt
+		event.Final = attempt == policy.MaxAttempts || event.Status == StatusAuthFail || !isTransient(err)
+		l.tell(event)
+		if event.Final {
+			return nil
+		}
+	}
+	return nil
+}
+
+// holdReconnection keeps l from reconnecting until release is called.
+func (l *login) holdReconnection() (release func()) {
+	answered := make(chan struct{})
+	set := func(leaving chan struct{}) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.leaving = leaving
+	}
+	set(answered)
+	return func() {
+		set(nil)
+		close(answered)
+	}
+}
+
+// awaitLeaving holds reconnection while Logout or DeleteMyAccount waits for the service: the server
+// often cuts the connection before that answer arrives.
+func (l *login) awaitLeaving() {
+	l.mu.Lock()
+	leaving := l.leaving
+	l.mu.Unlock()
+	if leaving == nil {
+		return
+	}
+	select {
+	case <-leaving:
+	case <-l.ctx.Done():
+	}
+}
+
+// redial waits, then makes one attempt with a new wire password (protocol.md 4.6).
+func (l *login) redial(delay time.Duration) (*xmpp.Session, error) {
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-l.ctx.Done():
+		return nil, l.ctx.Err()
+	}
+	done, err := l.client.cfg.Dials.wait(l.ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	s, err := l.logInAgain()
+	if err != nil {
+		return nil, err
+	}
+	if !l.install(s) {
+		_ = s.Close(l.ctx) // l.ctx has ended: this drops the socket
+		return nil, context.Canceled
+	}
+	return s, nil
+}
+
+// logInAgain dials with the password that is known now. When that is refused, and another has
+// become known meanwhile, it dials with that one. All of it has Config.RequestTimeout; whether the
+// refusal is to be believed is asked after that, if need be.
+func (l *login) logInAgain() (*xmpp.Session, error) {
+	ctx, cancel := context.WithTimeout(l.ctx, l.client.cfg.RequestTimeout)
+	defer cancel()
+	for {
+		password := l.currentPassword()
+		wirePassword, err := l.client.rest.WirePassword(ctx, password)
+		if err != nil {
+			return nil, err
+		}
+		s, _, err := l.dial(ctx, wirePassword, atOnce)
+		if !loginRefused(err) {
+			return s, err
+		}
+		if err = l.client.doubted(l.ctx, err); !loginRefused(err) || l.forgetPassword(password) {
+			return nil, err
+		}
+	}
+}
+
+// atOnce lets the XMPP login begin: nothing else is under way.
+func atOnce() error { return nil }
+
+// doubted is refusal, or when our clock is off an error that says so: then the refusal says nothing
+// about the password (protocol.md 4.2).
+func (c *Client) doubted(ctx context.Context, refusal error) error {
+	if off := c.rest.AskClock(ctx); off != 0 {
+		return &clockError{refusal: refusal, off: off}
+	}
+	return refusal
+}
+
+// failure is the event for a connection that could not be made.
+func (c *Client) failure(ctx context.Context, err error) ConnectionEvent {
+	e := explain(c.deciding(ctx), "Connect", in(stepConnect, err))
+	if errors.Is(e, ErrInvalidCredentials) {
+		return ConnectionEvent{Status: StatusAuthFail, StatusCode: e.StatusCode, Message: e.Message, Err: e}
+	}
+	return ConnectionEvent{Status: StatusConnectionFailed, Err: e}
+}
+
+// backoff is full jitter: anything up to a bound that doubles with every failure.
+func backoff(p ReconnectPolicy, failures int) time.Duration {
+	bound := p.MinDelay
+	for range failures {
+		if bound > p.MaxDelay/2 {
+			bound = p.MaxDelay
+			break
+		}
+		bound *= 2
+	}
+	return rand.N(bound)
+}
