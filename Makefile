@@ -74,12 +74,13 @@ cross:
 test-unit:
 	@echo "== go test: ."
 	@$(GOTEST) ./...
+	@echo "== the tests against real servers, browsers and faulty networks are in interop: make interop"
 
 # Every fuzz target, as many at a time as there are cores. `make fuzz T=10m` for longer, `make fuzz FUZZ=FuzzOpen` for one, several in quotes.
 T ?= 10s
 fuzz:
 	@echo "== fuzzing, $(T) a target"
-	@go run ./internal/fuzz/run -t $(T) $(FUZZ)
+	@go run ./internal/testing/fuzz/run -t $(T) $(FUZZ)
 
 # The client used hard and for long: under all faults at random, on a network that flaps, and as a crowd that
 # loses its server. `make soak T=1h` for longer, `make soak SEED=7` for the same plan again.

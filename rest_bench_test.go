@@ -17,7 +17,7 @@ import (
 
 	"github.com/mirrorfly-go/sdk"
 	"github.com/mirrorfly-go/sdk/internal/seal"
-	"github.com/mirrorfly-go/sdk/internal/versus"
+	"github.com/mirrorfly-go/sdk/internal/testing/versus"
 )
 
 // devserver starts the emulator, so that what a server costs is in another process, and returns how

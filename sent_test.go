@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mirrorfly-go/sdk"
-	"github.com/mirrorfly-go/sdk/internal/canonical"
+	"github.com/mirrorfly-go/sdk/internal/testing/canonical"
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 

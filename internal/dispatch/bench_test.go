@@ -4,7 +4,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/mirrorfly-go/sdk/internal/versus"
+	"github.com/mirrorfly-go/sdk/internal/testing/versus"
 )
 
 // profile is as large as the largest event of package sdk.

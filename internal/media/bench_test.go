@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mirrorfly-go/sdk/internal/rest"
-	"github.com/mirrorfly-go/sdk/internal/versus"
+	"github.com/mirrorfly-go/sdk/internal/testing/versus"
 )
 
 // sink is the server of BenchmarkUpload, in a process of its own: it takes everything and keeps nothing.

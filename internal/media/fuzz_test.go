@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/mirrorfly-go/sdk/internal/fuzz"
+	"github.com/mirrorfly-go/sdk/internal/testing/fuzz"
 )
 
 const most = 5 << 20 // bytes of one range: a file is a stream, and costs the same whatever its length

@@ -25,7 +25,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/mirrorfly-go/sdk/internal/rest"
-	"github.com/mirrorfly-go/sdk/internal/versus"
+	"github.com/mirrorfly-go/sdk/internal/testing/versus"
 )
 
 func TestMain(m *testing.M) {

@@ -17,45 +17,18 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mirrorfly-go/sdk/internal/testing/qrfixture"
 )
-
-// content looks like a sealed QR content: base64 of n characters.
-func content(r *rand.Rand, n int) string {
-	raw := make([]byte, n)
-	for i := range raw {
-		raw[i] = byte(r.Uint32())
-	}
-	return base64.StdEncoding.EncodeToString(raw)[:n]
-}
-
-// logo is a picture that is bad for a scanner: black, with white in it.
-func logo(w, h int) image.Image {
-	img := image.NewNRGBA(image.Rect(-7, 5, w-7, h+5))
-	draw.Draw(img, img.Bounds(), image.Black, image.Point{}, draw.Src)
-	draw.Draw(img, image.Rect(-7+w/4, 5+h/4, -7+w/2, 5+h/2), image.White, image.Point{}, draw.Src)
-	return img
-}
-
-// photo is a logo of more colours than a palette holds.
-func photo(side int) image.Image {
-	img := image.NewNRGBA(image.Rect(0, 0, side, side))
-	for i := range img.Pix {
-		img.Pix[i] = byte(i*i>>8 ^ i)
-		if i%4 == 3 {
-			img.Pix[i] = 255
-		}
-	}
-	return img
-}
 
 // That a scanner reads the picture is held by interop/qr, with a decoder that we did not write.
 func TestEveryRenderingShowsTheSame(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for n := 300; n <= 450; n += 25 { // as long as sealed contents are, and every size of a code among them
-		text := content(r, n)
-		pictures := map[string]Options{"plain": {}, "logo": {Logo: logo(300, 200)}}
+		text := qrfixture.Content(r, n)
+		pictures := map[string]Options{"plain": {}, "logo": {Logo: qrfixture.Logo(300, 200)}}
 		if n%50 == 0 {
-			pictures["photo"] = Options{Logo: photo(200)}
+			pictures["photo"] = Options{Logo: qrfixture.Photo(200)}
 		}
 		for name, opts := range pictures {
 			t.Run(name, func(t *testing.T) {
@@ -133,18 +106,18 @@ func TestLargestLogo(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(3, 4))
 	for _, n := range []int{1, 8, 120, 300, 700} {
-		text := content(r, n)
+		text := qrfixture.Content(r, n)
 		plain, err := New(text, Options{})
 		require.NoError(t, err)
 		span := len(plain.modules) + 2*quiet
 		for _, size := range []int{2 * span, 3*span - 1, 4*span - 1} {
-			_, err := New(text, Options{Size: size, Logo: logo(90, 90), LogoSize: size/4 + 1})
+			_, err := New(text, Options{Size: size, Logo: qrfixture.Logo(90, 90), LogoSize: size/4 + 1})
 			require.Error(t, err)
 			largest := size / 4
-			c, err := New(text, Options{Size: size, Logo: logo(90, 90), LogoSize: largest})
+			c, err := New(text, Options{Size: size, Logo: qrfixture.Logo(90, 90), LogoSize: largest})
 			for err != nil && largest > size/6 {
 				largest--
-				c, err = New(text, Options{Size: size, Logo: logo(90, 90), LogoSize: largest})
+				c, err = New(text, Options{Size: size, Logo: qrfixture.Logo(90, 90), LogoSize: largest})
 			}
 			require.NoError(t, err)
 			require.Equal(t, size, c.Image().Bounds().Dx())
@@ -163,7 +136,7 @@ func TestQuarterOfTheDefault(t *testing.T) {
 	}
 	r := rand.New(rand.NewPCG(13, 14))
 	for version, n := range versions {
-		c, err := New(content(r, n), Options{Logo: logo(9, 9), LogoSize: DefaultSize / 4})
+		c, err := New(qrfixture.Content(r, n), Options{Logo: qrfixture.Logo(9, 9), LogoSize: DefaultSize / 4})
 		require.NoError(t, err, "%d characters", n)
 		require.GreaterOrEqual(t, len(c.modules), 17+4*(version+1))
 	}
@@ -173,7 +146,7 @@ func TestQuarterOfTheDefault(t *testing.T) {
 func TestPicture(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	red := image.NewUniform(color.RGBA{R: 255, A: 255})
-	c, err := New(content(r, 400), Options{Logo: at(red, 100, 50)})
+	c, err := New(qrfixture.Content(r, 400), Options{Logo: at(red, 100, 50)})
 	require.NoError(t, err)
 	img := c.Image()
 	side := c.side
@@ -215,7 +188,7 @@ func (bounded) ColorModel() color.Model   { return color.RGBAModel }
 func (bounded) At(int, int) color.Color   { panic("pixel touched") }
 
 func TestRefused(t *testing.T) {
-	text := content(rand.New(rand.NewPCG(7, 8)), 400)
+	text := qrfixture.Content(rand.New(rand.NewPCG(7, 8)), 400)
 	huge := image.Rectangle{image.Pt(math.MinInt, 0), image.Pt(math.MaxInt, 10)}
 	for name, tc := range map[string]struct {
 		content string
@@ -227,14 +200,14 @@ func TestRefused(t *testing.T) {
 		"size negative":         {text, Options{Size: -1}, "too small"},
 		"size too small":        {text, Options{Size: 201}, "this content needs 206"},
 		"size absurd":           {text, Options{Size: math.MaxInt}, "more than 4096"},
-		"logo above a quarter":  {text, Options{Logo: logo(9, 9), LogoSize: 61}, "1 to 60"},
-		"logo size negative":    {text, Options{Logo: logo(9, 9), LogoSize: -1}, "1 to 60"},
+		"logo above a quarter":  {text, Options{Logo: qrfixture.Logo(9, 9), LogoSize: 61}, "1 to 60"},
+		"logo size negative":    {text, Options{Logo: qrfixture.Logo(9, 9), LogoSize: -1}, "1 to 60"},
 		"logo wide":             {text, Options{Logo: bounded{image.Rect(0, 0, 4097, 1)}}, "more than 4096 a side"},
 		"logo high":             {text, Options{Logo: bounded{image.Rect(0, 0, 1, 4097)}}, "more than 4096 a side"},
 		"logo empty":            {text, Options{Logo: bounded{}}, "empty"},
 		"logo wider than int":   {text, Options{Logo: bounded{huge}}, "logo"},
 		"logo with no height":   {text, Options{Logo: bounded{image.Rect(0, 0, 5, 0)}}, "empty"},
-		"default size, no room": {text, Options{Size: 206, Logo: logo(9, 9), LogoSize: 52}, "1 to 51"},
+		"default size, no room": {text, Options{Size: 206, Logo: qrfixture.Logo(9, 9), LogoSize: 52}, "1 to 51"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, err := New(tc.content, tc.opts)
@@ -247,17 +220,17 @@ func TestRefused(t *testing.T) {
 func TestSizes(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(9, 10))
-	c, err := New(content(r, 1273), Options{Logo: logo(4096, 1), LogoSize: 1})
+	c, err := New(qrfixture.Content(r, 1273), Options{Logo: qrfixture.Logo(4096, 1), LogoSize: 1})
 	require.NoError(t, err)
 	require.Equal(t, 2*179, c.Image().Bounds().Dx(), "the default grows with the content")
 	requireModules(t, c, c.Image())
 
-	c, err = New("short", Options{Size: 100, Logo: logo(1, 1)})
+	c, err = New("short", Options{Size: 100, Logo: qrfixture.Logo(1, 1)})
 	require.NoError(t, err)
 	require.Equal(t, 25, c.logoSize, "the default logo shrinks with the picture")
 	requireModules(t, c, c.Image())
 
-	c, err = New("short", Options{Size: 1000, Logo: logo(4096, 4096), LogoSize: 250})
+	c, err = New("short", Options{Size: 1000, Logo: qrfixture.Logo(4096, 4096), LogoSize: 250})
 	require.NoError(t, err)
 	requireModules(t, c, c.Image())
 }

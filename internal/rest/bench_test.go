@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mirrorfly-go/sdk/internal/versus"
+	"github.com/mirrorfly-go/sdk/internal/testing/versus"
 )
 
 const (

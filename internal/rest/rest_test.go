@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"github.com/mirrorfly-go/sdk/internal/versus"
+	"github.com/mirrorfly-go/sdk/internal/testing/versus"
 )
 
 func TestMain(m *testing.M) {

@@ -12,7 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/mirrorfly-go/sdk/internal/fuzz"
+	"github.com/mirrorfly-go/sdk/internal/testing/fuzz"
 )
 
 const most = 4 << 20 // what callers hand over at most: an answer of the service

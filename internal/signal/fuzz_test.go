@@ -14,7 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/mirrorfly-go/sdk/internal/fuzz"
+	"github.com/mirrorfly-go/sdk/internal/testing/fuzz"
 )
 
 // A polling body is cut as another reader cuts it, and what is cut can be put together again.

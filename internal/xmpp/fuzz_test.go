@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"mellium.im/sasl"
 
-	"github.com/mirrorfly-go/sdk/internal/fuzz"
+	"github.com/mirrorfly-go/sdk/internal/testing/fuzz"
 )
 
 // A JID that is accepted can be written and read again, whatever its case, and cannot hold what ends a line, a

@@ -15,7 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/mirrorfly-go/sdk/internal/fuzz"
+	"github.com/mirrorfly-go/sdk/internal/testing/fuzz"
 )
 
 // SECURITY.md: a stanza costs no more than its share of 256 MiB, whatever is in it. These are a sixteenth of the largest.

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/mirrorfly-go/sdk/internal/canonical"
+	"github.com/mirrorfly-go/sdk/internal/testing/canonical"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )

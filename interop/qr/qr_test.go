@@ -6,9 +6,7 @@ package qr_test
 
 import (
 	"bytes"
-	"encoding/base64"
 	"image"
-	"image/color"
 	"image/png"
 	"math/rand/v2"
 	"strings"
@@ -20,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mirrorfly-go/sdk/internal/qr"
+	"github.com/mirrorfly-go/sdk/internal/testing/qrfixture"
 )
 
 // requireScans draws a code as a PNG file and reads it.
@@ -49,44 +48,12 @@ func decode(t *testing.T, img image.Image) string {
 	return res.GetText()
 }
 
-// content looks like a sealed QR content: base64 of n characters.
-func content(r *rand.Rand, n int) string {
-	raw := make([]byte, n)
-	for i := range raw {
-		raw[i] = byte(r.Uint32())
-	}
-	return base64.StdEncoding.EncodeToString(raw)[:n]
-}
-
-// logo is a picture that is bad for a scanner: black, with white in it.
-func logo(w, h int) image.Image {
-	img := image.NewPaletted(image.Rect(0, 0, w, h), color.Palette{color.Black, color.White})
-	for y := h / 4; y < h/2; y++ {
-		for x := w / 4; x < w/2; x++ {
-			img.SetColorIndex(x, y, 1)
-		}
-	}
-	return img
-}
-
-// photo is a logo of more colours than a palette holds.
-func photo(side int) image.Image {
-	img := image.NewNRGBA(image.Rect(0, 0, side, side))
-	for i := range img.Pix {
-		img.Pix[i] = byte(i*i>>8 ^ i)
-		if i%4 == 3 {
-			img.Pix[i] = 255
-		}
-	}
-	return img
-}
-
 // Contents as long as sealed ones are: six versions of the code, and with a logo one that is larger than all of them.
 func TestEveryCodeScans(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	wide, colourful := logo(300, 200), photo(200)
+	wide, colourful := qrfixture.Logo(300, 200), qrfixture.Photo(200)
 	for n := 300; n <= 450; n += 5 {
-		text := content(r, n)
+		text := qrfixture.Content(r, n)
 		requireScans(t, text, qr.Options{})
 		requireScans(t, text, qr.Options{Logo: wide})
 		if n%30 == 0 {
@@ -99,10 +66,10 @@ func TestEveryCodeScans(t *testing.T) {
 func TestLargestLogoScans(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for _, n := range []int{1, 8, 120, 300, 700} {
-		text := content(r, n)
+		text := qrfixture.Content(r, n)
 		span := acrossModules(t, text)
 		for _, size := range []int{2 * span, 3*span - 1, 4*span - 1} {
-			opts := qr.Options{Size: size, Logo: logo(90, 90), LogoSize: size / 4}
+			opts := qr.Options{Size: size, Logo: qrfixture.Logo(90, 90), LogoSize: size / 4}
 			_, err := qr.New(text, opts)
 			for err != nil && opts.LogoSize > size/6 {
 				opts.LogoSize--
@@ -129,9 +96,9 @@ func TestExtremesScan(t *testing.T) {
 		text string
 		opts qr.Options
 	}{
-		{content(r, 1273), qr.Options{Logo: logo(4096, 1), LogoSize: 1}}, // the longest there is
-		{"short", qr.Options{Size: 100, Logo: logo(1, 1)}},
-		{"short", qr.Options{Size: 1000, Logo: logo(4096, 4096), LogoSize: 250}},
+		{qrfixture.Content(r, 1273), qr.Options{Logo: qrfixture.Logo(4096, 1), LogoSize: 1}}, // the longest there is
+		{"short", qr.Options{Size: 100, Logo: qrfixture.Logo(1, 1)}},
+		{"short", qr.Options{Size: 1000, Logo: qrfixture.Logo(4096, 4096), LogoSize: 250}},
 	} {
 		requireScans(t, c.text, c.opts)
 	}

@@ -24,7 +24,7 @@ import (
 )
 
 const (
-	root   = "../.." // of the module, seen from here
+	root   = "../../.." // of the module, seen from here
 	module = "github.com/mirrorfly-go/sdk"
 )
 

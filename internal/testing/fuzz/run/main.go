@@ -4,7 +4,7 @@
 // fails when the fuzzing engine finds an input that fails it (which it then writes to testdata/fuzz), and when a process of it
 // has ever held more than 256 MiB.
 //
-//	go run ./internal/fuzz/run [-t 10s] [-list] [target ...]
+//	go run ./internal/testing/fuzz/run [-t 10s] [-list] [target ...]
 package main
 
 import (

@@ -19,7 +19,7 @@ import (
 
 var update = flag.Bool("update", false, "write testdata/api from the code")
 
-const howToChangeTheAPI = "If that is meant: `go test ./internal/house -run TestAPI -update`, and say it in CHANGELOG.md under Unreleased."
+const howToChangeTheAPI = "If that is meant: `go test ./internal/testing/house -run TestAPI -update`, and say it in CHANGELOG.md under Unreleased."
 
 // The exported API is what testdata/api says, and what it gained or lost since the last release is in the changelog.
 func TestAPI(t *testing.T) {

@@ -258,5 +258,5 @@ func TestSnippetChecks(t *testing.T) {
 	require.Empty(t, agrees(printed, "a.Get(x) 200 9.5ms token 99\n...\nb.Get(x) 200 7ms ok\n"))
 	require.NotEmpty(t, agrees(printed, "b.Get(x) 200 7ms ok\na.Get(x) 200 9.5ms token 99\n"))
 	require.NotEmpty(t, agrees(printed, "c.Get(x) 200 7ms ok\n"))
-	require.Equal(t, "func read(t *testing.T, name string) string {", strings.SplitN(excerpt(t, "internal/house/house_test.go", []string{"read"}), "\n", 2)[0])
+	require.Equal(t, "func read(t *testing.T, name string) string {", strings.SplitN(excerpt(t, "internal/testing/house/house_test.go", []string{"read"}), "\n", 2)[0])
 }

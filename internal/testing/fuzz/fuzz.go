@@ -1,6 +1,6 @@
 // Package fuzz has what the fuzz targets of this module share: the bounds of time and
 // memory within which whatever comes from outside must be decoded. The command in
-// internal/fuzz/run runs all targets.
+// internal/testing/fuzz/run runs all targets.
 package fuzz
 
 import (
