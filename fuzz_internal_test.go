@@ -11,9 +11,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/mirrorfly-go/sdk/internal/testing/fuzz"
 	"github.com/mirrorfly-go/sdk/internal/seal"
 	"github.com/mirrorfly-go/sdk/internal/signal"
+	"github.com/mirrorfly-go/sdk/internal/testing/fuzz"
 	"github.com/mirrorfly-go/sdk/internal/xmpp"
 )
 

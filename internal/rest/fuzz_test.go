@@ -18,8 +18,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/mirrorfly-go/sdk/internal/testing/fuzz"
 	"github.com/mirrorfly-go/sdk/internal/seal"
+	"github.com/mirrorfly-go/sdk/internal/testing/fuzz"
 )
 
 type roundTrip func(*http.Request) (*http.Response, error)

@@ -20,8 +20,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/mirrorfly-go/sdk/internal/testing/fuzz"
 	"github.com/mirrorfly-go/sdk/internal/seal"
+	"github.com/mirrorfly-go/sdk/internal/testing/fuzz"
 )
 
 // SECURITY.md: an answer costs no more than its share of 256 MiB, whatever is in it. These are an eighth of the largest.
