@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/mirrorfly-go/sdk/internal/httpguard"
 	"github.com/mirrorfly-go/sdk/internal/plain"
 	"github.com/mirrorfly-go/sdk/internal/seal"
 	"github.com/mirrorfly-go/sdk/internal/unsent"
@@ -304,7 +305,7 @@ func (c *Client) readAnswer(resp *http.Response, raw []byte, tooLong bool) (*env
 	}
 	e.told = e.enveloped && (answer.Message.told || good)
 	e.away = isAway(e.Status)
-	e.Message = plain.Clip(string(answer.Message.text), maxText)
+	e.Message = plain.Clip(string(answer.Message.text), httpguard.MaxText)
 	switch {
 	case e.Message != "":
 	case !good:

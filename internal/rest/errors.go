@@ -8,10 +8,9 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/url"
-	"strings"
 	"time"
 
+	"github.com/mirrorfly-go/sdk/internal/httpguard"
 	"github.com/mirrorfly-go/sdk/internal/plain"
 )
 
@@ -20,9 +19,6 @@ const (
 	statusCancelled = 499
 	statusNetwork   = 599
 )
-
-// maxText is how much of somebody else's words an error repeats, in bytes.
-const maxText = 1 << 10
 
 // Error is the failure of a call as the JavaScript SDK would tell it. Message is one printable line. Status is
 // that of the body, whatever the HTTP status was; without one it is the HTTP
@@ -108,7 +104,7 @@ func asError(err error) *Error {
 // unexpected is an answer that is not what the protocol says. Its text tells what
 // came, never what was in it.
 func unexpected(format string, args ...any) *Error {
-	what := plain.Clip(fmt.Sprintf(format, args...), maxText)
+	what := plain.Clip(fmt.Sprintf(format, args...), httpguard.MaxText)
 	return &Error{Status: http.StatusInternalServerError, Message: "Unexpected answer: " + what}
 }
 
@@ -116,7 +112,7 @@ func unexpected(format string, args ...any) *Error {
 func insecure(where string) *Error {
 	return &Error{
 		Status: http.StatusBadRequest, Message: "Unencrypted connection refused",
-		Err: &hiddenError{text: where, err: ErrInsecure},
+		Err: httpguard.Opaque(where, ErrInsecure),
 	}
 }
 
@@ -143,14 +139,11 @@ func networkError(ctx context.Context, err error) *Error {
 	if ctx.Err() != nil {
 		return contextError(ctx)
 	}
-	var outer *url.Error
-	if errors.As(err, &outer) {
-		err = outer.Err // the outer text is the URL with its query
-	}
+	err = httpguard.Cause(err)
 	switch {
 	case errors.Is(err, ErrInsecure):
 		return insecure("redirect from https to http")
-	case errors.Is(err, errRedirect):
+	case errors.Is(err, httpguard.ErrRedirect):
 		return &Error{Status: http.StatusInternalServerError, Message: "Redirect refused", Err: err, away: true}
 	}
 	message := "Network Error"
@@ -158,7 +151,7 @@ func networkError(ctx context.Context, err error) *Error {
 	if errors.As(err, &timeout) && timeout.Timeout() {
 		message = "Request timed out"
 	}
-	return &Error{Status: statusNetwork, Message: message, Err: shown(err), failure: reach(err)}
+	return &Error{Status: statusNetwork, Message: message, Err: httpguard.WithoutQueries(err), failure: reach(err)}
 }
 
 // reach tells how far a request got that ended with err.
@@ -183,37 +176,3 @@ func reach(err error) failure {
 	}
 	return failedBroken
 }
-
-// withoutQueries writes "?..." for each query in text.
-func withoutQueries(text string) string {
-	var out strings.Builder
-	for {
-		before, query, found := strings.Cut(text, "?")
-		out.WriteString(before)
-		if !found {
-			return out.String()
-		}
-		out.WriteString("?...")
-		text = strings.TrimLeftFunc(query, inQuery)
-	}
-}
-
-func inQuery(r rune) bool { return !strings.ContainsRune(" \t\r\n\f\"'", r) }
-
-// shown hides URL queries in the text of err, as the licence travels in one, and makes one printable line of it:
-// the names in a certificate are in there, which anybody on the way can make.
-func shown(err error) error {
-	text := err.Error()
-	if fit := plain.Clip(withoutQueries(text), maxText); fit != text {
-		return &hiddenError{text: fit, err: err}
-	}
-	return err
-}
-
-type hiddenError struct {
-	text string
-	err  error
-}
-
-func (e *hiddenError) Error() string        { return e.text }
-func (e *hiddenError) Is(target error) bool { return errors.Is(e.err, target) }

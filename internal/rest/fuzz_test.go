@@ -18,6 +18,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mirrorfly-go/sdk/internal/httpguard"
 	"github.com/mirrorfly-go/sdk/internal/seal"
 	"github.com/mirrorfly-go/sdk/internal/testing/fuzz"
 )
@@ -156,7 +157,7 @@ func requireFit(t *testing.T, err error) {
 	require.GreaterOrEqual(t, e.Status, 100, "%v", e)
 	require.LessOrEqual(t, e.Status, 999)
 	require.GreaterOrEqual(t, e.RetryAfter, time.Duration(0))
-	require.Less(t, len(e.Error()), 24*maxText)
+	require.Less(t, len(e.Error()), 24*httpguard.MaxText)
 	require.False(t, strings.ContainsFunc(e.Error(), func(r rune) bool { return !unicode.IsPrint(r) }), "%q", e.Error())
 }
 

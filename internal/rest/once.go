@@ -22,7 +22,7 @@ func (o onceTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if next == nil {
 		next = http.DefaultTransport
 	}
-	r, ok := req.Context().Value(requestKey{}).(*request)
+	r, ok := requestOf(req)
 	if ok && !r.idempotent && req.Method == http.MethodGet && req.Body == nil {
 		// A copy: the request that was given stays as it is.
 		req = req.WithContext(req.Context())

@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mirrorfly-go/sdk/internal/httpguard"
 	"github.com/mirrorfly-go/sdk/internal/unsent"
 )
 
@@ -59,7 +60,7 @@ func TestRedirectsAndTheToken(t *testing.T) {
 	to = home.URL + "/contacts/vcard"
 	_, err = c.Profile(t.Context(), "bob")
 	require.Equal(t, "Redirect refused", fail(t, err).Message)
-	require.Equal(t, 3+maxRedirects, home.count("GET /contacts/vcard"))
+	require.Equal(t, 3+httpguard.MaxRedirects, home.count("GET /contacts/vcard"))
 }
 
 // What a stranger sends back to the service stays without the token, also when the service sends it
@@ -158,7 +159,7 @@ func TestRedirectThatChangesTheMethod(t *testing.T) {
 				for _, place := range []*service{home, stranger} {
 					to = place.URL + "/moved"
 					err := writes(home.URL)[name](t.Context(), c)
-					require.ErrorIs(t, err, errRedirect)
+					require.ErrorIs(t, err, httpguard.ErrRedirect)
 					require.False(t, unsent.Is(err), "it was answered")
 					require.Zero(t, place.count("GET /moved"))
 				}
@@ -200,7 +201,7 @@ func TestLogoutIsNotRedirectedElsewhere(t *testing.T) {
 		home := serve(t, handlers{"POST /login": answer(200, loginOK), "GET /logout": redirect(code, &to)})
 		c := connect(t, home.URL)
 		c.login(t)
-		require.ErrorIs(t, c.Logout(t.Context()), errRedirect)
+		require.ErrorIs(t, c.Logout(t.Context()), httpguard.ErrRedirect)
 		require.Empty(t, stranger.calls)
 	}
 }

@@ -5,10 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/mirrorfly-go/sdk/internal/backoff"
 )
 
 const (
@@ -33,7 +34,7 @@ func (c *Client) repeat(ctx context.Context, r *request, once func() error) erro
 		}
 		delay := e.RetryAfter
 		if delay == 0 {
-			delay = rand.N(firstDelay << (n - 1))
+			delay = backoff.Delay(firstDelay, maxDelay, n-1)
 		}
 		if deadline, ok := ctx.Deadline(); delay > maxDelay || ok && time.Until(deadline) < delay {
 			return err // the caller learns more from it than from a timeout

@@ -20,6 +20,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mirrorfly-go/sdk/internal/httpguard"
 	"github.com/mirrorfly-go/sdk/internal/seal"
 	"github.com/mirrorfly-go/sdk/internal/testing/fuzz"
 )
@@ -130,15 +131,15 @@ func TestServerTextCannotForge(t *testing.T) {
 			c := connect(t, s.URL)
 			_, err := c.Profile(t.Context(), "bob")
 			requireFit(t, err)
-			require.Less(t, len(err.Error()), 2*maxText)
-			require.Less(t, len(fail(t, err).Message), 2*maxText)
+			require.Less(t, len(err.Error()), 2*httpguard.MaxText)
+			require.Less(t, len(fail(t, err).Message), 2*httpguard.MaxText)
 			requireFit(t, &Error{Status: 500, Message: fail(t, err).Message})
 		})
 	}
 	t.Run("storage", func(t *testing.T) {
 		err := (&Upload{Storage: forged + strings.Repeat("x", 1<<20)}).CheckStorage()
 		requireFit(t, err)
-		require.Less(t, len(err.Error()), 2*maxText)
+		require.Less(t, len(err.Error()), 2*httpguard.MaxText)
 	})
 	t.Run("certificate", func(t *testing.T) { // anybody on the way can make one
 		s := httptest.NewUnstartedServer(http.NotFoundHandler())

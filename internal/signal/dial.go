@@ -12,13 +12,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mirrorfly-go/sdk/internal/plain"
+	"github.com/mirrorfly-go/sdk/internal/httpguard"
 )
 
 const (
 	maxBody      = 1 << 20 // bytes of a WebSocket message or a polling body
 	maxErrorBody = 4 << 10
-	maxRedirects = 10
 	maxCookies   = 16
 	path         = "/socket.io/"
 )
@@ -50,7 +49,7 @@ func newDialer(cfg Config) (*dialer, error) {
 		client.Transport = d.own
 	}
 	client.Timeout = 0 // it would end a long poll, and does not know of ours
-	client.CheckRedirect = checkRedirect(client.CheckRedirect, cfg.AllowInsecure)
+	client.CheckRedirect = httpguard.Redirects(client.CheckRedirect, stayEncrypted(cfg.AllowInsecure))
 	d.client = &client
 	return d, nil
 }
@@ -66,7 +65,7 @@ func (d *dialer) close() {
 func parseURL(raw string, allowInsecure bool) (*url.URL, error) {
 	u, err := url.Parse(raw)
 	if err != nil {
-		return nil, opError("URL", withoutURL(err))
+		return nil, opError("URL", httpguard.WithoutURL(err))
 	}
 	switch u.Scheme {
 	case "wss", "https":
@@ -92,21 +91,11 @@ func parseURL(raw string, allowInsecure bool) (*url.URL, error) {
 	return u, nil
 }
 
-// checkRedirect keeps a redirect from leaving encryption and from making a GET of what was to be
-// delivered by POST, and asks next as well.
-func checkRedirect(next func(*http.Request, []*http.Request) error, allowInsecure bool) func(*http.Request, []*http.Request) error {
-	return func(req *http.Request, via []*http.Request) error {
-		if !allowInsecure && req.URL.Scheme != "https" && req.URL.Scheme != "wss" {
-			return fmt.Errorf("%w: redirect to %q", ErrInsecure, req.URL.Scheme)
-		}
-		if req.Method != via[0].Method {
-			return fmt.Errorf("redirect that makes a %s of a %s", req.Method, via[0].Method)
-		}
-		if next != nil {
-			return next(req, via)
-		}
-		if len(via) >= maxRedirects {
-			return errors.New("too many redirects")
+// stayEncrypted returns a rule for redirects: without allowInsecure they stay encrypted.
+func stayEncrypted(allowInsecure bool) httpguard.Check {
+	return func(next *http.Request, _ []*http.Request) error {
+		if !allowInsecure && next.URL.Scheme != "https" && next.URL.Scheme != "wss" {
+			return fmt.Errorf("%w: redirect to %q", ErrInsecure, next.URL.Scheme)
 		}
 		return nil
 	}
@@ -209,14 +198,4 @@ func opError(op string, err error) error {
 		return nil
 	}
 	return fmt.Errorf("signal: %s: %w", op, err)
-}
-
-// withoutURL is the cause within an error of net/http or net/url, as one printable line. Their text has
-// the URL, and its query the session id and what the caller had put there; what is in the cause may be
-// from anybody on the way, such as the names in a certificate.
-func withoutURL(err error) error {
-	if u := (*url.Error)(nil); errors.As(err, &u) {
-		err = u.Err
-	}
-	return plain.Error(err)
 }

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/mirrorfly-go/sdk/internal/httpguard"
 )
 
 // idlePause comes after an answer without messages: a server, or a cache before
@@ -116,7 +118,7 @@ func (p *polling) request(ctx context.Context, method, body string, heard func()
 func (p *polling) do(ctx context.Context, method, body string, heard func()) (string, error) {
 	req, err := http.NewRequestWithContext(ctx, method, p.d.url(p.hs.protocol, "polling", p.hs.sid), strings.NewReader(body))
 	if err != nil {
-		return "", withoutURL(err)
+		return "", httpguard.WithoutURL(err)
 	}
 	req.Header = p.d.header(p.cookies)
 	if method == http.MethodPost {
@@ -124,7 +126,7 @@ func (p *polling) do(ctx context.Context, method, body string, heard func()) (st
 	}
 	resp, err := p.d.client.Do(req)
 	if err != nil {
-		return "", withoutURL(err)
+		return "", httpguard.WithoutURL(err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {

@@ -4,8 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
+
+	"github.com/mirrorfly-go/sdk/internal/backoff"
 )
 
 // stableAfter is how long a connection must have lasted for the pauses to start
@@ -51,7 +52,7 @@ func (c *Conn) serve(s *session) error {
 // reconnect dials until it succeeds. It counts attempts on from attempt.
 func (c *Conn) reconnect(attempt *int) (*session, error) {
 	for {
-		delay := backoff(c.cfg.MinDelay, c.cfg.MaxDelay, *attempt)
+		delay := backoff.Delay(c.cfg.MinDelay, c.cfg.MaxDelay, *attempt)
 		*attempt++
 		select {
 		case <-time.After(delay):
@@ -97,13 +98,4 @@ func dialError(ctx context.Context, err error) error {
 // final tells whether a reconnect would be against the server's will.
 func final(err error) bool {
 	return errors.Is(err, ErrRefused) || errors.Is(err, ErrDisconnected)
-}
-
-// backoff is a random pause below a bound that doubles with each attempt ("full jitter").
-func backoff(least, most time.Duration, attempt int) time.Duration {
-	bound := most
-	if attempt < 62 && most>>attempt > least { // least<<attempt < most, without its overflow
-		bound = least << attempt
-	}
-	return rand.N(bound)
 }

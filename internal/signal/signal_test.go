@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -248,22 +247,6 @@ func TestBackoff(t *testing.T) {
 		require.Equal(t, `42["patient"]`, take(t, p.got))
 		require.NoError(t, c.Close())
 	})
-}
-
-func TestBackoffBounds(t *testing.T) {
-	for _, tc := range []struct {
-		attempt int
-		bound   time.Duration
-	}{{0, 500 * time.Millisecond}, {1, time.Second}, {5, 16 * time.Second}, {6, 30 * time.Second}, {61, 30 * time.Second}, {math.MaxInt, 30 * time.Second}} {
-		most := time.Duration(0)
-		for range 2000 {
-			d := backoff(DefaultMinDelay, DefaultMaxDelay, tc.attempt)
-			require.True(t, d >= 0 && d <= tc.bound, "%v", d)
-			most = max(most, d)
-		}
-		require.Greater(t, most, tc.bound*9/10, "attempt %d uses all of its bound", tc.attempt)
-	}
-	require.LessOrEqual(t, backoff(time.Second, time.Second, 0), time.Second)
 }
 
 // Pauses do not start again from the beginning for a server that takes us and drops us.

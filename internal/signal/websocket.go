@@ -9,6 +9,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/mirrorfly-go/sdk/internal/fips"
+	"github.com/mirrorfly-go/sdk/internal/httpguard"
 )
 
 // webSocket is the transport with one packet in each message.
@@ -53,7 +54,7 @@ func (d *dialer) openWebSocket(ctx context.Context, url string, cookies []*http.
 		if resp != nil && resp.StatusCode != http.StatusSwitchingProtocols {
 			return nil, fmt.Errorf("server answered %d", resp.StatusCode)
 		}
-		return nil, withoutURL(err)
+		return nil, httpguard.WithoutURL(err)
 	}
 	conn.SetReadLimit(maxBody)
 	return &webSocket{conn: conn}, nil
