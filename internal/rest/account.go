@@ -13,7 +13,6 @@ import (
 type Profile struct {
 	UserID         string
 	UserJID        string
-	FromUser       string
 	NickName       string
 	Email          string
 	MobileNumber   string
@@ -27,7 +26,6 @@ type Profile struct {
 type profile struct {
 	UserID         text `json:"userId"`
 	UserJID        text `json:"userJid"`
-	FromUser       text `json:"fromUser"`
 	NickName       text `json:"nickName"`
 	Email          text `json:"email"`
 	MobileNumber   text `json:"mobileNumber"`
@@ -52,7 +50,7 @@ func (c *Client) Profile(ctx context.Context, id string) (*Profile, error) {
 		return nil, unexpected("no profile")
 	}
 	return &Profile{
-		UserID: string(p.UserID), UserJID: string(p.UserJID), FromUser: string(p.FromUser),
+		UserID: string(p.UserID), UserJID: string(p.UserJID),
 		NickName: string(p.NickName), Email: string(p.Email), MobileNumber: string(p.MobileNumber),
 		Status: string(p.Status), Image: string(p.Image), ThumbImage: string(p.ThumbImage),
 		IsAdminBlocked: bool(p.IsAdminBlocked),

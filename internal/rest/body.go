@@ -135,5 +135,5 @@ func sourceFailed(err error) *Error {
 	if e := asError(err); e != nil {
 		return e
 	}
-	return &Error{Status: http.StatusBadRequest, Message: "File could not be read", Err: fmt.Errorf("%w: %w", ErrSource, err)}
+	return &Error{Status: http.StatusBadRequest, Message: "File could not be read", Err: fmt.Errorf("%w: %w", ErrSource, err), kind: KindSource}
 }

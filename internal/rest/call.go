@@ -275,8 +275,8 @@ func (c *Client) readEnvelope(ctx context.Context, resp *http.Response, watch *w
 		return nil, networkError(ctx, err)
 	}
 	answer, err := c.readAnswer(resp, raw, int64(len(raw)) > limit)
-	if e := asError(err); e != nil && !e.enveloped {
-		e.away = e.Status/100 != 2 && e.Status != http.StatusTooManyRequests
+	if e := asError(err); e != nil && !e.enveloped && e.Status/100 != 2 && e.Status != http.StatusTooManyRequests {
+		e.kind = KindAway
 	}
 	return answer, err
 }
@@ -284,7 +284,7 @@ func (c *Client) readEnvelope(ctx context.Context, resp *http.Response, watch *w
 func (c *Client) readAnswer(resp *http.Response, raw []byte, tooLong bool) (*envelope, error) {
 	e := &Error{
 		Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header, time.Now()),
-		answered: resp.StatusCode, away: isAway(resp.StatusCode), clock: c.clockAhead(resp.Header),
+		answered: resp.StatusCode, kind: kindOf(resp.StatusCode), clock: c.clockAhead(resp.Header),
 	}
 	good := resp.StatusCode/100 == 2
 	raw = bytes.TrimPrefix(raw, byteOrderMark)
@@ -304,7 +304,7 @@ func (c *Client) readAnswer(resp *http.Response, raw []byte, tooLong bool) (*env
 		return &answer, nil
 	}
 	e.told = e.enveloped && (answer.Message.told || good)
-	e.away = isAway(e.Status)
+	e.kind = kindOf(e.Status)
 	e.Message = plain.Clip(string(answer.Message.text), httpguard.MaxText)
 	switch {
 	case e.Message != "":
@@ -314,6 +314,17 @@ func (c *Client) readAnswer(resp *http.Response, raw []byte, tooLong bool) (*env
 		e.Message = fmt.Sprintf("Unexpected answer: HTTP status %d without a body", resp.StatusCode)
 	}
 	return nil, e
+}
+
+// kindOf is the kind of what was answered with this status.
+func kindOf(status int) Kind {
+	switch {
+	case status == http.StatusTooManyRequests:
+		return KindRateLimited
+	case isAway(status):
+		return KindAway
+	}
+	return KindOther
 }
 
 // isAway reports whether status says "later" (RFC 9110 15.6.3 to 15.6.5).

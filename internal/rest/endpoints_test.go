@@ -330,7 +330,7 @@ func TestProfile(t *testing.T) {
 		want       *Profile
 		status     int
 	}{
-		{"full", `{"status":200,"data":{"userId":"b","userJid":"b@h","nickName":"sealed=","email":"e","mobileNumber":15551,"status":"hi","image":"i","thumbImage":"t","fromUser":"b","isAdminBlocked":1}}`, 200, &Profile{UserID: "b", UserJID: "b@h", FromUser: "b", NickName: "sealed=", Email: "e", MobileNumber: "15551", Status: "hi", Image: "i", ThumbImage: "t", IsAdminBlocked: true}, 0},
+		{"full", `{"status":200,"data":{"userId":"b","userJid":"b@h","nickName":"sealed=","email":"e","mobileNumber":15551,"status":"hi","image":"i","thumbImage":"t","fromUser":"b","isAdminBlocked":1}}`, 200, &Profile{UserID: "b", UserJID: "b@h", NickName: "sealed=", Email: "e", MobileNumber: "15551", Status: "hi", Image: "i", ThumbImage: "t", IsAdminBlocked: true}, 0},
 		{"wrong types", `{"status":200,"data":{"nickName":null,"email":[1],"image":{"a":1},"isAdminBlocked":"yes","status":false}}`, 200, &Profile{}, 0},
 		{"flag as text", `{"status":"200","data":{"isAdminBlocked":"1"}}`, 200, &Profile{IsAdminBlocked: true}, 0},
 		{"flag as bool", `{"status":200.0,"data":{"isAdminBlocked":true}}`, 200, &Profile{IsAdminBlocked: true}, 0},

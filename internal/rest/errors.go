@@ -35,8 +35,7 @@ type Error struct {
 	enveloped bool
 	// told: it had a text, too, as the service's own envelope has, and no gateway's.
 	told bool
-	// away: this is no word of the service, or the word that it is not there.
-	away bool
+	kind Kind
 	// clock is how far our clock is ahead of that of who answered, see ClockOff.
 	clock time.Duration
 }
@@ -73,10 +72,12 @@ func (e *Error) Told() bool { return e.told }
 
 // Away reports whether this is no answer of the service, or one that says that it is not there at
 // the moment (502, 503, 504; RFC 9110 15.6.3 to 15.6.5).
-func (e *Error) Away() bool {
-	// An error may tell another one in its own words.
-	inner, _ := e.Err.(*Error)
-	return e.away || inner != nil && inner.Away()
+func (e *Error) Away() bool { return e.Kind() == KindAway }
+
+// Refused reports whether the answer says that the request has had no effect. A 408 leaves that open,
+// and so does a 5xx.
+func (e *Error) Refused() bool {
+	return e.Answered() && e.Status/100 == 4 && e.Status != http.StatusRequestTimeout
 }
 
 // ContextError is the error of a call that ends because ctx has ended.
@@ -112,7 +113,7 @@ func unexpected(format string, args ...any) *Error {
 func insecure(where string) *Error {
 	return &Error{
 		Status: http.StatusBadRequest, Message: "Unencrypted connection refused",
-		Err: httpguard.Opaque(where, ErrInsecure),
+		Err: httpguard.Opaque(where, ErrInsecure), kind: KindInsecure,
 	}
 }
 
@@ -124,11 +125,11 @@ func contextError(ctx context.Context) *Error {
 	}
 	switch {
 	case errors.Is(cause, ErrClosed):
-		return &Error{Status: http.StatusInternalServerError, Message: "Client is closed", Err: err}
+		return &Error{Status: http.StatusInternalServerError, Message: "Client is closed", Err: err, kind: KindClosed}
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(cause, errStalled):
-		return &Error{Status: statusNetwork, Message: "Request timed out", Err: err, failure: failedBroken}
+		return &Error{Status: statusNetwork, Message: "Request timed out", Err: err, failure: failedBroken, kind: KindTimeout}
 	}
-	return &Error{Status: statusCancelled, Message: "API cancelled by user", Err: err}
+	return &Error{Status: statusCancelled, Message: "API cancelled by user", Err: err, kind: KindCancelled}
 }
 
 // networkError maps what http.Client or reading a body returned.
@@ -144,14 +145,16 @@ func networkError(ctx context.Context, err error) *Error {
 	case errors.Is(err, ErrInsecure):
 		return insecure("redirect from https to http")
 	case errors.Is(err, httpguard.ErrRedirect):
-		return &Error{Status: http.StatusInternalServerError, Message: "Redirect refused", Err: err, away: true}
+		return &Error{Status: http.StatusInternalServerError, Message: "Redirect refused", Err: err, kind: KindAway}
 	}
-	message := "Network Error"
+	message, kind := "Network Error", KindNetwork
 	var timeout net.Error
 	if errors.As(err, &timeout) && timeout.Timeout() {
-		message = "Request timed out"
+		message, kind = "Request timed out", KindTimeout
 	}
-	return &Error{Status: statusNetwork, Message: message, Err: httpguard.WithoutQueries(err), failure: reach(err)}
+	return &Error{
+		Status: statusNetwork, Message: message, Err: httpguard.WithoutQueries(err), failure: reach(err), kind: kind,
+	}
 }
 
 // reach tells how far a request got that ended with err.

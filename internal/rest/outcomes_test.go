@@ -149,7 +149,7 @@ func TestCancelledAndLate(t *testing.T) {
 	go func() { <-entered; cancel() }() // ends with the request
 	err := c.Feedback(ctx, "a", "b")
 	e := fail(t, err)
-	require.Equal(t, Error{Status: 499, Message: "API cancelled by user", Err: context.Canceled}, *e)
+	require.Equal(t, Error{Status: 499, Message: "API cancelled by user", Err: context.Canceled, kind: KindCancelled}, *e)
 	require.ErrorIs(t, err, context.Canceled)
 
 	ctx, cancel = context.WithTimeout(t.Context(), 20*time.Millisecond)

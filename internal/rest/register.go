@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"strings"
 
 	"github.com/mirrorfly-go/sdk/internal/seal"
 )
@@ -66,8 +67,8 @@ func (c *Client) Register(ctx context.Context, reg Registration) (*Account, erro
 	}
 	var data json.RawMessage
 	if err := c.post(ctx, r, body, &data); err != nil {
-		if e := asError(err); e.Message == maxSessions {
-			e.Status, e.told = http.StatusMethodNotAllowed, true
+		if e := asError(err); e != nil {
+			explainRegistration(e)
 		}
 		return nil, err
 	}
@@ -77,6 +78,23 @@ func (c *Client) Register(ctx context.Context, reg Registration) (*Account, erro
 	}
 	account.Trial = s.trial
 	return account, nil
+}
+
+// explainRegistration gives the service's refusal its kind, and the status of the JavaScript SDK. A 403
+// is for an account that the administrator has blocked, and to one of the service's clients for too
+// many sessions: then its text says so.
+func explainRegistration(e *Error) {
+	if e.Message == maxSessions {
+		e.Status, e.told = http.StatusMethodNotAllowed, true
+	}
+	switch {
+	case !e.Told():
+	case e.Status == http.StatusMethodNotAllowed,
+		e.Status == http.StatusForbidden && strings.Contains(strings.ToLower(e.Message), "session"):
+		e.kind = KindMaxSessions
+	case e.Status == http.StatusForbidden:
+		e.kind = KindBlocked
+	}
 }
 
 func (c *Client) registration(trial bool, reg Registration) (*request, any, error) {

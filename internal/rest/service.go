@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"reflect"
 	"strings"
 
 	"github.com/mirrorfly-go/sdk/internal/seal"
@@ -31,7 +32,6 @@ type serviceWire struct {
 	SignalServerDomain text `json:"signalServerDomain"`
 	IV                 text `json:"iv"`
 	IVProfile          text `json:"ivProfile"`
-	features
 }
 
 // UnmarshalJSON reads the configuration; a field of the wrong type counts as absent.
@@ -40,98 +40,48 @@ func (s *Service) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &wire); err != nil {
 		return err
 	}
+	var flags map[string]*flag
+	if err := json.Unmarshal(b, &flags); err != nil {
+		return err
+	}
 	*s = Service{
 		XMPPHost: string(wire.XMPPHost), XMPPPortWeb: string(wire.XMPPPortWeb),
 		XMPPDomain: string(wire.XMPPDomain), XMPPPort: string(wire.XMPPPort),
 		SignalServer: string(wire.SignalServerDomain),
 		IV:           string(wire.IV), IVProfile: string(wire.IVProfile),
-		Features: wire.told(),
+		Features: features(flags),
 	}
 	return nil
 }
 
-// Features are the plan's flags. Each is true unless the service said otherwise.
+// Features are the plan's flags. Each is true unless the service said otherwise. On the wire each has
+// the name of its field, in camel case.
 type Features struct {
-	GroupChat          bool
-	Attachment         bool
-	ImageAttachment    bool
-	VideoAttachment    bool
-	AudioAttachment    bool
-	DocumentAttachment bool
-	ContactAttachment  bool
-	LocationAttachment bool
-	One2OneCall        bool
-	GroupCall          bool
-	RecentChatSearch   bool
-	StarMessage        bool
-	ClearChat          bool
-	DeleteChat         bool
-	Translation        bool
-	Block              bool
-	Report             bool
-	DeleteMessage      bool
-	ViewAllMedias      bool
-}
-
-// features are the flags on the wire, all true at first.
-type features struct {
-	GroupChat          feature `json:"groupChat"`
-	Attachment         feature `json:"attachment"`
-	ImageAttachment    feature `json:"imageAttachment"`
-	VideoAttachment    feature `json:"videoAttachment"`
-	AudioAttachment    feature `json:"audioAttachment"`
-	DocumentAttachment feature `json:"documentAttachment"`
-	ContactAttachment  feature `json:"contactAttachment"`
-	LocationAttachment feature `json:"locationAttachment"`
-	One2OneCall        feature `json:"one2oneCall"`
-	GroupCall          feature `json:"groupCall"`
-	RecentChatSearch   feature `json:"recentchatSearch"`
-	StarMessage        feature `json:"starMessage"`
-	ClearChat          feature `json:"clearChat"`
-	DeleteChat         feature `json:"deleteChat"`
-	Translation        feature `json:"translation"`
-	Block              feature `json:"block"`
-	Report             feature `json:"report"`
-	DeleteMessage      feature `json:"deleteMessage"`
-	ViewAllMedias      feature `json:"viewAllMedias"`
-}
-
-// feature is true unless the service says otherwise.
-type feature struct{ off bool }
-
-func (f *feature) UnmarshalJSON(b []byte) error {
-	var on flag
-	err := on.UnmarshalJSON(b)
-	f.off = !bool(on) && string(b) != "null"
-	return err
-}
-
-func (f *features) told() Features {
-	return Features{
-		GroupChat:          !f.GroupChat.off,
-		Attachment:         !f.Attachment.off,
-		ImageAttachment:    !f.ImageAttachment.off,
-		VideoAttachment:    !f.VideoAttachment.off,
-		AudioAttachment:    !f.AudioAttachment.off,
-		DocumentAttachment: !f.DocumentAttachment.off,
-		ContactAttachment:  !f.ContactAttachment.off,
-		LocationAttachment: !f.LocationAttachment.off,
-		One2OneCall:        !f.One2OneCall.off,
-		GroupCall:          !f.GroupCall.off,
-		RecentChatSearch:   !f.RecentChatSearch.off,
-		StarMessage:        !f.StarMessage.off,
-		ClearChat:          !f.ClearChat.off,
-		DeleteChat:         !f.DeleteChat.off,
-		Translation:        !f.Translation.off,
-		Block:              !f.Block.off,
-		Report:             !f.Report.off,
-		DeleteMessage:      !f.DeleteMessage.off,
-		ViewAllMedias:      !f.ViewAllMedias.off,
-	}
+	GroupChat, Attachment, ImageAttachment, VideoAttachment, AudioAttachment, DocumentAttachment,
+	ContactAttachment, LocationAttachment, One2OneCall, GroupCall, RecentChatSearch, StarMessage,
+	ClearChat, DeleteChat, Translation, Block, Report, DeleteMessage, ViewAllMedias bool
 }
 
 // AllFeatures is what holds until the service has told its flags.
-func AllFeatures() Features { return new(features).told() }
+func AllFeatures() Features { return features(nil) }
+
+// features starts with every flag true and overlays what the service told. told may hold more than
+// flags; an entry that is nil was null on the wire, which says nothing. Names are compared without
+// regard to case, as encoding/json does.
+func features(told map[string]*flag) Features {
+	var all Features
+	v := reflect.ValueOf(&all).Elem()
+	for i := range v.NumField() {
+		on := true
+		for name, value := range told {
+			if value != nil && strings.EqualFold(name, v.Type().Field(i).Name) {
+				on = on && bool(*value)
+			}
+		}
+		v.Field(i).SetBool(on)
+	}
+	return all
+}
 
 // ServiceConfig asks for the configuration of username's service
 // (GET /users/config, protocol.md 4.1).

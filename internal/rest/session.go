@@ -35,15 +35,32 @@ func (s *session) rests() bool { return s.restsFor != 0 && sinceBegan() < s.rest
 // restAfter is restsFor after a re-login that has ended with err.
 func restAfter(err error) int32 {
 	e := asError(err)
-	switch {
-	case e == nil || !e.Told(), e.ClockOff() != 0:
-		return 0 // nobody has refused anything, or only a time stamp
-	case e.Status == http.StatusForbidden:
+	if e == nil || e.ClockOff() != 0 {
+		return 0 // nothing was refused, or only a time stamp
+	}
+	switch e.Kind() {
+	case KindBlocked:
 		return sinceBegan() + blockedPause
-	case e.Status == http.StatusUnauthorized, e.Status == http.StatusBadRequest && e.Message == invalidCredentials:
+	case KindInvalidCredentials:
 		return forGood
 	}
 	return 0
+}
+
+// loginKind is the kind of the service's refusal of a login (protocol.md 4.1). A proxy or a firewall
+// before the service answers with codes of the same numbers and knows nothing of accounts.
+func loginKind(e *Error) Kind {
+	switch {
+	case !e.Told():
+	case e.Status == http.StatusForbidden:
+		return KindBlocked
+	case e.Status == http.StatusUnauthorized && e.ClockOff() != 0,
+		e.Status == http.StatusBadRequest && e.ClockOff() != 0:
+		return KindClock
+	case e.Status == http.StatusUnauthorized, e.Status == http.StatusBadRequest && e.Message == invalidCredentials:
+		return KindInvalidCredentials
+	}
+	return e.kind
 }
 
 // invalidCredentials is how the service says it (protocol.md 4.1).
@@ -78,7 +95,7 @@ func (c *Client) current(ctx context.Context, auth bool) (session, error) {
 	defer c.mu.Unlock()
 	switch {
 	case bound && login != c.logins:
-		return session{}, &Error{Status: http.StatusBadRequest, Message: "Login has ended", Err: ErrLoginOver}
+		return session{}, &Error{Status: http.StatusBadRequest, Message: "Login has ended", Err: ErrLoginOver, kind: KindLoginOver}
 	case !auth:
 		return session{}, nil
 	}
@@ -139,6 +156,9 @@ func (c *Client) Token(ctx context.Context, username, wirePassword string) (toke
 	// Asking twice for a token does no harm, and the first connection after a restart
 	// of the service is often a dead one.
 	if err := c.post(ctx, &request{op: "login", path: "/login", idempotent: true}, body, &data); err != nil {
+		if e := asError(err); e != nil {
+			e.kind = loginKind(e)
+		}
 		return "", err
 	}
 	token = string(data.Token)

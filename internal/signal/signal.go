@@ -132,12 +132,9 @@ func withDefaults(cfg Config) Config {
 // after what came before unless Close was called. All calls return the same channel.
 func (c *Conn) Events() <-chan Event { return c.events }
 
-// Done is closed when the Conn has ended: by Close, or because the server
-// refused us for good. A lost connection does not end it.
-func (c *Conn) Done() <-chan struct{} { return c.done }
-
-// Err is why the Conn has ended: ErrClosed, ErrRefused or ErrDisconnected. It is
-// nil before Done is closed.
+// Err is why the Conn has ended: ErrClosed, because of Close, or ErrRefused or ErrDisconnected, because
+// the server does not want us any more. A lost connection does not end the Conn. Err is nil while
+// there is no end.
 func (c *Conn) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -278,7 +278,7 @@ func TestEndOfSession(t *testing.T) {
 		p := take(t, srv.peers)
 		p.out <- `42["response",1]`
 		p.out <- "41"
-		<-c.Done()
+		<-c.done
 		require.ErrorIs(t, c.Err(), ErrDisconnected)
 		require.ErrorIs(t, c.Emit(t.Context(), "x"), ErrDisconnected)
 		require.Equal(t, "response 1", take(t, c.Events()).String())
@@ -311,7 +311,7 @@ func TestEndOfSession(t *testing.T) {
 		srv.first = `44"banned"`
 		srv.mu.Unlock()
 		p.end()
-		<-c.Done()
+		<-c.done
 		require.ErrorIs(t, c.Err(), ErrRefused)
 		require.ErrorContains(t, c.Err(), "banned")
 	})
@@ -679,7 +679,7 @@ func TestClose(t *testing.T) {
 			}
 			wg.Wait()
 			require.NoError(t, c.Close())
-			<-c.Done()
+			<-c.done
 			require.ErrorIs(t, c.Err(), ErrClosed)
 			require.ErrorIs(t, c.Emit(t.Context(), "late"), ErrClosed)
 			for range c.Events() { // at most the one that was on its way; and it ends
