@@ -5,27 +5,31 @@ import (
 	"sync/atomic"
 )
 
-// Listeners are the functions that want one kind of event. They are part of what has them: a client has many kinds, and most have
-// no listener.
+// Listeners are the functions that want one kind of event. Its zero value, but for Queue, has none: a
+// client has many kinds of events, and most have no listener.
 type Listeners[T any] struct {
-	Queue *Queue // immutable; what their events go through
+	// Queue is what the events go through. It is immutable.
+	Queue *Queue
 
 	all list
 }
 
-// list is the same for all kinds of events, so that a program has it once.
+// list is the part of Listeners that does not depend on the kind of event: a program holds its code
+// once, not once for each kind.
 type list struct {
-	current atomic.Pointer[[]*listener] // replaced, never changed in place
+	// current is replaced and never changed in place, so it can be read without a lock.
+	current atomic.Pointer[[]*listener]
 }
 
 type listener struct {
-	f       any // func(T)
+	// f is a func(T).
+	f       any
 	stopped atomic.Bool
 }
 
-// Add registers f. The function that it returns removes f again: once it has
-// returned, no call of f comes any more, but one that was just about to start. It may be called any number of times, also by f.
-// A nil f is nobody.
+// Add registers f. The function that it returns removes f again: once that has returned, no call of
+// f begins any more, except one that was just about to begin. It may be called any number of times,
+// also by f. A nil f is ignored.
 func (l *Listeners[T]) Add(f func(T)) (stop func()) {
 	if f == nil {
 		return func() {}
@@ -39,13 +43,15 @@ func (l *list) add(added *listener) (stop func()) {
 }
 
 func (l *list) remove(gone *listener) {
-	gone.stopped.Store(true) // also for events that are already on their way
+	// Events that are already on their way have the old list: they must not call it either.
+	gone.stopped.Store(true)
 	l.change(func(all []*listener) []*listener {
 		return slices.DeleteFunc(all, func(x *listener) bool { return x == gone })
 	})
 }
 
-// change replaces l by what f makes of a copy of it, which it may be asked to do again when somebody else was faster.
+// change replaces the list by what f makes of a copy of it. When another call has replaced the list
+// meanwhile, f is called again with the new one.
 func (l *list) change(f func([]*listener) []*listener) {
 	for {
 		old := l.current.Load()
@@ -74,8 +80,8 @@ func (l *Listeners[T]) Emit(event T, w Weight) {
 	}
 }
 
-// EmitPaced is Emit for who takes events off the network: it gives listeners that keep up up to 100
-// ms to make room.
+// EmitPaced is Emit for a caller that reads events from the network. When the queue is full, it gives
+// the listeners up to 100 ms to make room.
 func (l *Listeners[T]) EmitPaced(event T, w Weight) {
 	if len(l.all.load()) > 0 {
 		l.Queue.awaitRoom(w)
@@ -87,7 +93,7 @@ func (l *Listeners[T]) push(event T, w Weight) {
 	l.Queue.push(call{deliverer: &delivery[T]{l, event}, Weight: w})
 }
 
-// delivery is an event and whom it is for, in one piece of memory.
+// delivery is an event and its listeners, in one allocation.
 type delivery[T any] struct {
 	to    *Listeners[T]
 	event T
@@ -101,6 +107,6 @@ func (d *delivery[T]) deliver() {
 	}
 }
 
-// Deliver calls the listeners at once. Only for what runs in the queue already, such as onLoss: telling
-// a loss through a full queue would lose the next event.
+// Deliver calls the listeners at once. It is only for calls that the queue makes, such as OnLoss: to
+// emit the news of a loss into a full queue would drop one more event.
 func (l *Listeners[T]) Deliver(event T) { (&delivery[T]{l, event}).deliver() }

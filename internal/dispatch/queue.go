@@ -1,5 +1,5 @@
-// Package dispatch runs event listeners one at a time, in order, and never in
-// the goroutine that has the event.
+// Package dispatch calls event listeners one at a time, in order, and never in the goroutine that
+// emits the event.
 package dispatch
 
 import (
@@ -14,23 +14,22 @@ import (
 
 const (
 	defaultLimit = 1024
-	// maxBytes bounds the weights of what waits.
+	// maxBytes bounds the weights of the events that wait.
 	maxBytes = 16 << 20
-	// share is how many parts either bound has; one of them leaves the queue at a time, at most.
-	share = 32
-	// slowAfter is for what has left it at a time.
+	// keptSlots is how many slots an idle queue keeps for the next events.
+	keptSlots = 4
+	// slowAfter is how long the listeners of one event may take before that is logged.
 	slowAfter = 5 * time.Second
 	// patience is how long awaitRoom waits for listeners.
 	patience = 100 * time.Millisecond
 )
 
-// Queue is a bounded, ordered queue of calls. A goroutine makes them while there
-// are any and ends when there are none, so an idle queue costs no goroutine.
-// Pushing never blocks: a call that is stuck delays later calls and nothing else.
+// Queue is a bounded, ordered queue of calls. A goroutine makes the calls while there are any and
+// ends when there are none, so an idle queue costs no goroutine. Pushing never blocks: a call that
+// is stuck delays later calls and nothing else.
 //
-// It is bounded in number and in bytes, since one event may be as large as a stanza. What has left
-// the queue for its turn comes on top: a 32nd of both bounds, and the event that is with the
-// listeners.
+// The queue is bounded in number and in bytes, since one event may be as large as a stanza. The
+// event that is with the listeners comes on top.
 type Queue struct {
 	// Limit is how many calls may wait; 0: 1024. It is immutable.
 	Limit int
@@ -40,58 +39,39 @@ type Queue struct {
 	OnLoss func(lost int)
 
 	mu sync.Mutex
-	// slots has those that wait from head on, oldest first.
+	// slots holds the calls that wait from head on, oldest first.
 	slots []call
 	head  int
-	// first is where slots begin: an event now and then needs no other memory.
-	first [1]call
-	// lost are dropped and not yet told.
+	// lost is how many calls were dropped since OnLoss was last called.
 	lost int
-	// bytes is the weight of those that wait.
+	// bytes is the weight of the calls that wait.
 	bytes int32
-	// running: a goroutine drains the queue.
+	// running is true while a goroutine drains the queue.
 	running bool
 	closed  bool
-	// stuck: awaitRoom has waited in vain since half of the queue was free.
+	// stuck is true once awaitRoom has waited in vain, until half of the queue is free.
 	stuck bool
-	// room is made by awaitRoom, and closed when half of the queue is free.
+	// room is closed when half of the queue is free. awaitRoom makes it.
 	room chan struct{}
-
-	// taken is of the goroutine that drains; nil: it has not taken any yet.
-	taken *batch
 }
 
 // Weight is what an event costs while it waits, and what it is worth.
 type Weight struct {
-	// Bytes is what it holds besides itself: its texts.
+	// Bytes is the length of its texts, which it holds besides itself.
 	Bytes int32
 	Rank  Rank
 }
 
-// Rank is what goes first when the queue is full: the lowest rank, and of that the oldest.
+// Rank says which events are dropped first when the queue is full: those of the lowest rank, and of
+// these the oldest.
 type Rank uint8
-
-// batch is calls that have left the queue: in a burst who drains it and who pushes would take mu in turn for each of them.
-type batch struct {
-	calls     [defaultLimit / share]deliverer
-	next, end int
-}
-
-func (b *batch) empty() bool { return b == nil || b.next == b.end }
-
-func (b *batch) pop() deliverer {
-	d := b.calls[b.next]
-	b.calls[b.next] = nil
-	b.next++
-	return d
-}
 
 type call struct {
 	deliverer
 	Weight
 }
 
-// deliverer is an event on its way: one of any type, or the news that some were lost.
+// deliverer is an event of any type for its listeners, or the news that events were lost.
 type deliverer interface{ deliver() }
 
 func (q *Queue) limit() int { return cmp.Or(q.Limit, defaultLimit) }
@@ -104,32 +84,36 @@ func (q *Queue) push(c call) {
 	if q.closed {
 		return
 	}
-	if len(q.slots) == cap(q.slots) && q.head >= len(q.slots)/2 { // most of it is free: no need to grow
+	q.appendLocked(c)
+	for !q.withinLocked(q.limit(), maxBytes) {
+		q.dropLeastLocked()
+	}
+	if !q.running {
+		q.running = true
+		// The queue owns it. It ends when nothing waits.
+		go q.drain()
+	}
+}
+
+// appendLocked puts a call behind those that wait. It moves them to the front of the slots when at
+// least half of the slots are free, so that the slots do not grow while the queue is never empty.
+func (q *Queue) appendLocked(c call) {
+	if len(q.slots) == cap(q.slots) && q.head >= len(q.slots)/2 {
 		n := copy(q.slots, q.slots[q.head:])
 		clear(q.slots[n:])
 		q.slots, q.head = q.slots[:n], 0
 	}
-	if q.slots == nil {
-		q.slots = q.first[:0]
-	}
 	q.slots = append(q.slots, c)
 	q.bytes += c.Bytes
-	for !q.within(q.limit(), maxBytes) {
-		q.dropLeast()
-	}
-	if !q.running {
-		q.running = true
-		go q.drain() // owner: the queue; ends when nothing waits
-	}
 }
 
-// within reports whether no more than so many calls wait, and so many bytes. It needs mu.
-func (q *Queue) within(calls int, bytes int32) bool {
+// withinLocked reports whether no more than that many calls wait, and no more than that many bytes.
+func (q *Queue) withinLocked(calls int, bytes int32) bool {
 	return len(q.slots)-q.head <= calls && q.bytes <= bytes
 }
 
-// dropLeast drops the oldest call of the lowest rank. It needs mu, and something that waits.
-func (q *Queue) dropLeast() {
+// dropLeastLocked drops the oldest call of the lowest rank. The queue must not be empty.
+func (q *Queue) dropLeastLocked() {
 	waiting := q.slots[q.head:]
 	least := 0
 	for i := range waiting {
@@ -137,31 +121,30 @@ func (q *Queue) dropLeast() {
 			least = i
 		}
 	}
-	gone := waiting[least]
+	dropped := waiting[least]
 	copy(waiting[1:least+1], waiting[:least])
-	waiting[0] = gone
-	q.pop()
+	waiting[0] = dropped
+	q.popLocked()
 	q.lost++
 }
 
+// drain makes the calls that wait, one after the other.
 func (q *Queue) drain() {
-	done := false
+	finished := false
 	defer func() {
-		if !done {
-			go q.drain() // a listener has called runtime.Goexit; owner and end stay the same
+		if !finished {
+			// A listener has called runtime.Goexit. Owner and end stay the same.
+			go q.drain()
 		}
 	}()
 	for start := time.Now(); ; {
 		next, ok := q.next()
 		if !ok {
-			done = true
+			finished = true
 			return
 		}
 		next.deliver()
-		if !q.taken.empty() {
-			continue // a look at the clock takes as long as the rest
-		}
-		end := time.Now() // and the start of the next
+		end := time.Now()
 		if d := end.Sub(start); d > slowAfter {
 			q.Log.WarnContext(context.Background(), "listeners are slow: later events wait for them", "dur", d)
 		}
@@ -169,8 +152,8 @@ func (q *Queue) drain() {
 	}
 }
 
-// pop needs mu, and something that waits.
-func (q *Queue) pop() deliverer {
+// popLocked takes the oldest call. The queue must not be empty.
+func (q *Queue) popLocked() deliverer {
 	c := q.slots[q.head]
 	q.slots[q.head] = call{}
 	q.head++
@@ -178,8 +161,8 @@ func (q *Queue) pop() deliverer {
 	return c.deliverer
 }
 
-// free needs mu.
-func (q *Queue) free() {
+// freeLocked wakes those who wait in awaitRoom.
+func (q *Queue) freeLocked() {
 	q.stuck = false
 	if q.room != nil {
 		close(q.room)
@@ -187,11 +170,9 @@ func (q *Queue) free() {
 	}
 }
 
-// next tells a loss before the call that comes after the gap.
+// next takes what is to be delivered next; false: nothing waits, and the queue is idle. The news of
+// a loss comes before the call behind the gap.
 func (q *Queue) next() (deliverer, bool) {
-	if !q.taken.empty() {
-		return q.taken.pop(), true
-	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.lost > 0 {
@@ -200,38 +181,22 @@ func (q *Queue) next() (deliverer, bool) {
 		return l, true
 	}
 	if q.head == len(q.slots) {
-		q.first = [1]call{}
-		q.slots, q.head, q.running = nil, 0, false // an idle queue holds no other memory
-		q.taken = nil
+		q.idleLocked()
 		return nil, false
 	}
-	d := q.pop()
-	q.takeMore()
-	if q.within(q.limit()/2, maxBytes/2) {
-		q.free()
+	d := q.popLocked()
+	if q.withinLocked(q.limit()/2, maxBytes/2) {
+		q.freeLocked()
 	}
 	return d, true
 }
 
-// takeMore needs mu.
-func (q *Queue) takeMore() {
-	n, bytes := 0, int32(0)
-	for _, c := range q.slots[q.head:min(len(q.slots), q.head+min(q.limit()/share, len(batch{}.calls)))] {
-		if bytes += c.Bytes; bytes > maxBytes/share {
-			break
-		}
-		n++
+// idleLocked makes the queue idle. It keeps a few slots, and gives back what a burst has needed.
+func (q *Queue) idleLocked() {
+	q.slots, q.head, q.running = q.slots[:0], 0, false
+	if cap(q.slots) > keptSlots {
+		q.slots = nil
 	}
-	if n == 0 {
-		return
-	}
-	if q.taken == nil {
-		q.taken = new(batch)
-	}
-	for i := range n {
-		q.taken.calls[i] = q.pop()
-	}
-	q.taken.next, q.taken.end = 0, n
 }
 
 type loss struct {
@@ -244,9 +209,10 @@ func (l loss) deliver() {
 	l.queue.OnLoss(l.count)
 }
 
-// awaitRoom waits, when w does not fit into the queue, until half of it is free: the rest of a
-// burst stays where it is, and listeners that keep up lose nothing of it. Listeners that take more
-// than 100 ms for that count as stuck: they are not waited for again before they have done it.
+// awaitRoom waits, when an event of weight w does not fit into the queue, until half of the queue is
+// free. Meanwhile the rest of a burst stays in the connection, and listeners that keep up lose
+// nothing of it. Listeners that do not free half of the queue within 100 ms count as stuck:
+// awaitRoom does not wait for them again until they have done so.
 func (q *Queue) awaitRoom(w Weight) {
 	room := q.roomFor(w)
 	if room == nil {
@@ -259,15 +225,17 @@ func (q *Queue) awaitRoom(w Weight) {
 	case <-timer.C:
 		q.mu.Lock()
 		defer q.mu.Unlock()
-		q.stuck = q.room == room // else it is free by now
+		// Another room, or none, means that half of the queue has become free by now.
+		q.stuck = q.room == room
 	}
 }
 
-// roomFor returns what is closed when half of the queue is free; nil: there is nothing to wait for.
+// roomFor returns a channel that is closed when half of the queue is free; nil: there is nothing to
+// wait for.
 func (q *Queue) roomFor(w Weight) chan struct{} {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.within(q.limit()-1, maxBytes-w.Bytes) || q.stuck || q.closed {
+	if q.withinLocked(q.limit()-1, maxBytes-w.Bytes) || q.stuck || q.closed {
 		return nil
 	}
 	if q.room == nil {
@@ -276,20 +244,20 @@ func (q *Queue) roomFor(w Weight) chan struct{} {
 	return q.room
 }
 
-// Close lets what waits run and takes nothing more. It waits for nothing: the
-// call that is running may be the one that closes.
+// Close takes no more calls. It does not wait for those that are in the queue, which are still made:
+// the call that is running may be the one that closes.
 func (q *Queue) Close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.closed = true
-	q.free()
+	q.freeLocked()
 }
 
 // protect runs one listener: a panic ends the listener, not the program.
 func (q *Queue) protect(run func()) {
 	defer func() {
 		if p := recover(); p != nil {
-			// As text: a handler that writes JSON would ask no value inside p what of it is secret.
+			// As text: a handler that writes JSON would show what is secret in p.
 			q.Log.ErrorContext(context.Background(), "listener panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 		}
 	}()
