@@ -212,18 +212,15 @@ func (e *clockError) Error() string {
 
 func (e *clockError) Unwrap() error { return e.refusal }
 
-// step is the part of a call that has failed: the same answer means other things in other steps.
+// step is the part of a call that has failed: the same failure means other things in other steps.
 type step int
 
 const (
-	stepAny      step = iota
-	stepRegister      // POST /register
-	stepLogin         // POST /login
-	stepConfig        // GET /users/config
-	stepConnect       // dialling, SASL and bind, and the life of a session
-	stepSignal        // the signalling server
-	stepProfile       // GET /contacts/vcard
-	stepRequest       // a REST call whose every refusal is 500 in the JavaScript SDK
+	stepAny     step = iota
+	stepConfig       // GET /users/config
+	stepConnect      // dialling, SASL and bind, and the life of a session
+	stepSignal       // the signalling server
+	stepRequest      // a REST call whose every refusal is 500 in the JavaScript SDK
 )
 
 type stepError struct {
@@ -246,12 +243,11 @@ type failure struct {
 	step   step
 	err    error
 	ended  error             // why the call's context has ended; nil: it has not
-	closed bool              // that is by Close
+	closed bool              // it has ended by Close
 	answer *rest.Error       // nil: none
 	stanza *xmpp.StanzaError // likewise
 	auth   *xmpp.AuthError
 	stream *xmpp.StreamError
-	clock  *clockError
 }
 
 func takeApart(ctx context.Context, err error) *failure {
@@ -263,35 +259,10 @@ func takeApart(ctx context.Context, err error) *failure {
 	errors.As(err, &f.stanza)
 	errors.As(err, &f.auth)
 	errors.As(err, &f.stream)
-	errors.As(err, &f.clock)
 	return f
 }
 
 func (f *failure) is(target error) bool { return errors.Is(f.err, target) }
-
-// status is that of the answer, 0 without one.
-func (f *failure) status() int {
-	if f.answer == nil {
-		return 0
-	}
-	return f.answer.Status
-}
-
-// answered reports whether somebody has answered: the service, or who stands before it.
-func (f *failure) answered() bool {
-	return f.answer != nil && f.status() != statusNetwork && f.status() != statusCancelled
-}
-
-// told reports whether the service itself has answered with that status: who stands before it
-// answers with codes of the same numbers and knows nothing of accounts.
-func (f *failure) told(status int) bool {
-	return f.answer != nil && f.answer.Told() && f.status() == status
-}
-
-func (f *failure) clockIsOff() bool { return f.answer.ClockOff() != 0 }
-
-// away reports whether this is no answer of the service, or the answer that it is not there now.
-func (f *failure) away() bool { return f.answer != nil && f.answer.Away() }
 
 // condition is that of the XMPP error.
 func (f *failure) condition() string {
@@ -304,12 +275,6 @@ func (f *failure) condition() string {
 	return ""
 }
 
-// passed reports whether stepRequest leaves err to the rows for every step.
-func (f *failure) passed() bool {
-	return f.answer == nil || f.status() == http.StatusTooManyRequests || f.is(context.Canceled) ||
-		f.is(context.DeadlineExceeded) || f.is(rest.ErrInsecure) || f.is(rest.ErrLoginOver)
-}
-
 // row says what callers are told of one kind of failure.
 type row struct {
 	step step
@@ -320,88 +285,122 @@ type row struct {
 	more func(*failure, *Error) // what the columns do not say; nil: nothing
 }
 
+var errUnreachable = errors.Join(ErrNotConnected, ErrNetwork)
+
 // table is how every failure becomes the one error type of this package: the first row that fits
 // wins. The codes are those of protocol.md 1.4, 1.6, 3, 4.1 and 11.
 var table = []row{
 	// Refused on this side.
-	{stepSignal, func(f *failure) bool { return f.ended == nil && f.is(signal.ErrURL) },
-		400, "", ErrInvalidArgument, func(f *failure, e *Error) { *e = *invalid("SignalServerURL: %v", f.err) }},
-	{stepSignal, func(f *failure) bool { return f.ended == nil && f.is(signal.ErrInsecure) },
-		400, textInsecure, ErrInsecure, func(_ *failure, e *Error) { e.Outcome = OutcomeNotSent }},
-	{stepAny, func(f *failure) bool {
-		return f.is(rest.ErrInsecure) && f.answer != nil || f.is(xmpp.ErrInsecure) && !loginRefused(f.err)
-	},
-		400, textInsecure, ErrInsecure, nil},
-	{stepAny, func(f *failure) bool { return f.is(rest.ErrSource) },
-		400, rest.ErrSource.Error(), ErrInvalidArgument, causeIsAll},
-	{stepAny, func(f *failure) bool { return f.is(xmpp.ErrRequestSize) },
-		400, "Request is larger than 1 MiB", ErrInvalidArgument, nil},
+	{stepSignal, running(matches(signal.ErrURL)), 400, "", ErrInvalidArgument, signalURL},
+	{stepSignal, running(matches(signal.ErrInsecure)), 400, textInsecure, ErrInsecure, wasNotSent},
+	{stepAny, isKind(rest.KindInsecure), 400, textInsecure, ErrInsecure, nil},
+	{stepAny, isInsecureXMPP, 400, textInsecure, ErrInsecure, nil},
+	{stepAny, matches(rest.ErrSource), 400, rest.ErrSource.Error(), ErrInvalidArgument, causeIsAll},
+	{stepAny, matches(xmpp.ErrRequestSize), 400, "Request is larger than 1 MiB", ErrInvalidArgument, nil},
+	{stepAny, isKind(rest.KindLoginOver), 400, errNotRegistered.Message, ErrNotRegistered, nil},
 
-	// Register. 403 is for an account that the administrator has blocked, and to one of the
-	// service's clients for too many sessions: then it says so.
-	{stepRegister, func(f *failure) bool {
-		return f.told(405) || f.told(403) && strings.Contains(strings.ToLower(f.answer.Message), "session")
-	}, 0, "", ErrMaxSessions, nil},
-	{stepRegister, func(f *failure) bool { return f.told(403) }, 0, "", ErrBlockedByAdmin, nil},
+	// What the REST half of the service says in so many words.
+	{stepAny, isKind(rest.KindRateLimited), 0, "", ErrRateLimited, nil},
+	{stepAny, isKind(rest.KindMaxSessions), 0, "", ErrMaxSessions, nil},
+	{stepAny, isKind(rest.KindBlocked), 0, "", ErrBlockedByAdmin, nil},
+	{stepAny, isKind(rest.KindClock), 0, "", ErrNetwork, clockIsOff},
+	{stepAny, isKind(rest.KindInvalidCredentials), 0, "", ErrInvalidCredentials, nil},
+	{stepAny, isKind(rest.KindNoUser), 400, "User not available", ErrUserNotFound, wasRefused},
 
-	// POST /login.
-	{stepLogin, func(f *failure) bool { return f.told(403) }, 0, "", ErrBlockedByAdmin, nil},
-	{stepLogin, func(f *failure) bool { return (f.told(400) || f.told(401)) && f.clockIsOff() },
-		0, "", ErrNetwork, func(f *failure, e *Error) { e.Err = &clockError{off: f.answer.ClockOff()} }},
-	{stepLogin, func(f *failure) bool { return f.told(401) || f.told(400) && f.answer.Message == "Invalid Credentials" },
-		0, "", ErrInvalidCredentials, nil},
+	// What it says instead of its configuration.
+	{stepConfig, answered(away), 500, textConnection, errUnreachable, causeIsAll},
+	{stepConfig, answered(always), 500, textConnection, ErrNotConnected, causeIsAll},
+	{stepConfig, matches(errNoXMPPHost), 500, textConnection, ErrNotConnected, nil},
 
-	// GET /users/config: whatever the service says instead of its configuration.
-	{stepConfig, func(f *failure) bool { return f.answered() && f.status() != 429 && f.away() },
-		500, textConnection, errors.Join(ErrNotConnected, ErrNetwork), causeIsAll},
-	{stepConfig, func(f *failure) bool { return f.answered() && f.status() != 429 || f.is(errNoXMPPHost) },
-		500, textConnection, ErrNotConnected, causeIsAll},
-
-	// The XMPP session. No network has failed where the server has decided.
-	{stepConnect, func(f *failure) bool { return loginRefused(f.err) },
-		401, "Invalid Credentials", ErrInvalidCredentials, withCondition},
-	{stepConnect, func(f *failure) bool { return f.ended == nil && replaced(f.err) },
-		500, textConnection, ErrReplaced, withCondition},
-	{stepConnect, func(f *failure) bool { return f.ended == nil && !isTransient(f.err) },
-		500, textConnection, ErrNotConnected, withCondition},
-	{stepConnect, func(f *failure) bool { return f.ended == nil },
-		500, textConnection, errors.Join(ErrNotConnected, ErrNetwork), withCondition},
+	// The XMPP session. Where the server has decided, it is not the network that has failed.
+	{stepConnect, isLoginRefused, 401, "Invalid Credentials", ErrInvalidCredentials, withCondition},
+	{stepConnect, running(isReplaced), 500, textConnection, ErrReplaced, withCondition},
+	{stepConnect, running(isFinal), 500, textConnection, ErrNotConnected, withCondition},
+	{stepConnect, running(always), 500, textConnection, errUnreachable, withCondition},
 
 	// The signalling server.
-	{stepSignal, func(f *failure) bool { return f.ended == nil }, statusNetwork, "Network Error", ErrNetwork, nil},
+	{stepSignal, running(always), statusNetwork, "Network Error", ErrNetwork, nil},
 
-	// REST calls.
-	{stepProfile, func(f *failure) bool { return f.status() == http.StatusNoContent },
-		400, "User not available", ErrUserNotFound, func(_ *failure, e *Error) { e.Err, e.Outcome = nil, OutcomeRefused }},
-	{stepProfile, func(f *failure) bool { return !f.passed() && (f.away() || f.status() == statusNetwork) }, 500, "", ErrNetwork, nil},
-	{stepProfile, func(f *failure) bool { return !f.passed() }, 500, "", nil, nil},
-	{stepRequest, func(f *failure) bool { return !f.passed() && (f.away() || f.status() == statusNetwork) }, 500, "", ErrNetwork, nil},
-	{stepRequest, func(f *failure) bool { return !f.passed() }, 500, "", nil, nil},
+	// REST calls that have one code for all refusals.
+	{stepRequest, uninterrupted(away), 500, "", ErrNetwork, nil},
+	{stepRequest, uninterrupted(isKind(rest.KindNetwork)), 500, "", ErrNetwork, nil},
+	{stepRequest, uninterrupted(isKind(rest.KindTimeout)), 500, "", ErrNetwork, nil},
+	{stepRequest, uninterrupted(always), 500, "", nil, nil},
 
-	// Refusals. A stanza error below an answer is the cause of that.
-	{stepAny, func(f *failure) bool { return f.stanza != nil && f.answer == nil },
-		500, "Request Failed", nil, func(f *failure, e *Error) { e.Condition = f.stanza.Condition }},
-	{stepAny, func(f *failure) bool { return f.answered() && f.answer.Err == rest.ErrLoginOver },
-		400, errNotRegistered.Message, ErrNotRegistered, nil},
-	{stepAny, func(f *failure) bool { return f.answered() && f.status() == 429 }, 0, "", ErrRateLimited, nil},
-	{stepAny, func(f *failure) bool { return f.answered() && f.away() }, 0, "", ErrNetwork, nil},
-	{stepAny, func(f *failure) bool { return f.answered() }, 0, "", nil, nil},
+	// Other refusals.
+	{stepAny, isStanzaError, 500, "Request Failed", nil, func(f *failure, e *Error) { e.Condition = f.stanza.Condition }},
+	{stepAny, answered(away), 0, "", ErrNetwork, nil},
+	{stepAny, answered(always), 0, "", nil, nil},
 
 	// The end of the call.
-	{stepAny, func(f *failure) bool { return f.closed }, 500, errClosed.Message, ErrClosed, func(_ *failure, e *Error) { e.Err = nil }},
-	{stepAny, func(f *failure) bool {
-		return f.is(xmpp.ErrNoReply) || f.ended != nil && !errors.Is(f.ended, context.Canceled)
-	},
-		statusNetwork, "Request timed out", ErrNetwork, causeIsEnd},
+	{stepAny, func(f *failure) bool { return f.closed }, 500, errClosed.Message, ErrClosed, withoutCause},
+	{stepAny, isTimeout, statusNetwork, "Request timed out", ErrNetwork, causeIsEnd},
 	{stepAny, func(f *failure) bool { return f.ended != nil }, statusCancelled, "API cancelled by user", nil, causeIsEnd},
 
 	// Nobody has answered.
 	{stepAny, func(f *failure) bool { return f.answer != nil }, 0, "", ErrNetwork, nil},
-	{stepAny, func(f *failure) bool { return f.is(xmpp.ErrNotConnected) && replaced(f.err) },
-		500, textConnection, errors.Join(ErrNotConnected, ErrReplaced), nil},
-	{stepAny, func(f *failure) bool { return f.is(xmpp.ErrNotConnected) }, 500, textConnection, ErrNotConnected, nil},
-	{stepAny, func(*failure) bool { return true }, 500, "", nil, func(f *failure, e *Error) { e.Message, e.Err = plain.Text(f.err.Error()), nil }},
+	{stepAny, isLostTo(isReplaced), 500, textConnection, errors.Join(ErrNotConnected, ErrReplaced), nil},
+	{stepAny, isLostTo(always), 500, textConnection, ErrNotConnected, nil},
+	{stepAny, always, 500, "", nil, func(f *failure, e *Error) { e.Message, e.Err = plain.Text(f.err.Error()), nil }},
 }
+
+// Conditions of the table.
+
+func always(*failure) bool { return true }
+
+func isKind(k rest.Kind) func(*failure) bool {
+	return func(f *failure) bool { return f.answer != nil && f.answer.Kind() == k }
+}
+
+func matches(target error) func(*failure) bool {
+	return func(f *failure) bool { return f.is(target) }
+}
+
+// running holds while nothing but the failure has ended the call.
+func running(fits func(*failure) bool) func(*failure) bool {
+	return func(f *failure) bool { return f.ended == nil && fits(f) }
+}
+
+// answered holds for what the service has answered, or who stands before it.
+func answered(fits func(*failure) bool) func(*failure) bool {
+	return func(f *failure) bool {
+		return f.answer != nil && f.answer.Status != statusNetwork && f.answer.Status != statusCancelled && fits(f)
+	}
+}
+
+// away: this is no answer of the service, or the answer that it is not there now.
+func away(f *failure) bool { return f.answer.Away() }
+
+// uninterrupted holds for a REST call that no context has ended.
+func uninterrupted(fits func(*failure) bool) func(*failure) bool {
+	return func(f *failure) bool {
+		return f.answer != nil && !f.is(context.Canceled) && !f.is(context.DeadlineExceeded) && fits(f)
+	}
+}
+
+func isInsecureXMPP(f *failure) bool { return f.is(xmpp.ErrInsecure) && !loginRefused(f.err) }
+func isLoginRefused(f *failure) bool { return loginRefused(f.err) }
+func isReplaced(f *failure) bool     { return replaced(f.err) }
+func isFinal(f *failure) bool        { return !isTransient(f.err) }
+
+// isStanzaError: below an answer a stanza error is the cause of that.
+func isStanzaError(f *failure) bool { return f.stanza != nil && f.answer == nil }
+
+func isTimeout(f *failure) bool {
+	return f.is(xmpp.ErrNoReply) || f.ended != nil && !errors.Is(f.ended, context.Canceled)
+}
+
+func isLostTo(fits func(*failure) bool) func(*failure) bool {
+	return func(f *failure) bool { return f.is(xmpp.ErrNotConnected) && fits(f) }
+}
+
+// What the columns of the table do not say.
+
+func signalURL(f *failure, e *Error)    { *e = *invalid("SignalServerURL: %v", f.err) }
+func wasNotSent(_ *failure, e *Error)   { e.Outcome = OutcomeNotSent }
+func wasRefused(_ *failure, e *Error)   { e.Outcome, e.Err = OutcomeRefused, nil }
+func withoutCause(_ *failure, e *Error) { e.Err = nil }
+func clockIsOff(f *failure, e *Error)   { e.Err = &clockError{off: f.answer.ClockOff()} }
 
 // causeIsAll: the cause is the whole of what was met, where the answer has one of its own.
 func causeIsAll(f *failure, e *Error) { e.Err = f.err }
@@ -435,8 +434,6 @@ func explain(ctx context.Context, op string, err error) *Error {
 	e := &Error{Err: f.err, Outcome: outcomeOf(f.err)}
 	if f.answer != nil {
 		e.StatusCode, e.Message, e.Err = f.answer.Status, f.answer.Message, f.answer.Err
-	}
-	if f.answered() {
 		e.RetryAfter = f.answer.RetryAfter
 	}
 	for _, r := range table {

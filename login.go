@@ -78,7 +78,7 @@ func (c *Client) Register(ctx context.Context, userIdentifier string, opts ...Re
 			UserIdentifier: userIdentifier, DeviceID: c.cfg.DeviceID, Force: o.force, Metadata: o.metadata,
 		})
 		if err != nil {
-			return Credentials{}, in(stepRegister, err)
+			return Credentials{}, err
 		}
 		service := c.rememberRegistered(found)
 		return Credentials{
@@ -388,7 +388,7 @@ func (l *login) enter(ctx context.Context, wirePassword string) error {
 	c, old := l.client, l.client.currentLogin()
 	token, err := c.rest.Token(ctx, l.username, wirePassword)
 	if err != nil {
-		refusal := explain(ctx, "Connect", in(stepLogin, err))
+		refusal := explain(ctx, "Connect", err)
 		if refusal.StatusCode == http.StatusBadRequest && refusal.is(ErrInvalidCredentials) {
 			old.refuse()
 		}

@@ -149,7 +149,7 @@ func (c *Client) GetUserProfile(ctx context.Context, userJID string) (Result[Pro
 		}
 		found, err := c.rest.Profile(ctx, id)
 		if err != nil {
-			return Profile{}, in(stepProfile, err)
+			return Profile{}, in(stepRequest, err)
 		}
 		p := c.openProfile(l.account(), id, found)
 		emit(&c.listeners.userProfile, p)

@@ -3,9 +3,9 @@ package sdk
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"time"
 
+	"github.com/mirrorfly-go/sdk/internal/backoff"
 	"github.com/mirrorfly-go/sdk/internal/xmpp"
 )
 
@@ -90,7 +90,7 @@ func (l *login) reconnect(failures *int) *xmpp.Session {
 		if l.ctx.Err() != nil {
 			return nil // DISCONNECTED has been told
 		}
-		delay := backoff(policy, *failures)
+		delay := backoff.Delay(policy.MinDelay, policy.MaxDelay, *failures)
 		*failures++
 		l.tell(ConnectionEvent{Status: StatusReconnecting, Attempt: attempt, RetryIn: delay})
 		s, err := l.redial(delay)
@@ -209,17 +209,4 @@ func (c *Client) failure(ctx context.Context, err error) ConnectionEvent {
 		return ConnectionEvent{Status: StatusAuthFail, StatusCode: e.StatusCode, Message: e.Message, Err: e}
 	}
 	return ConnectionEvent{Status: StatusConnectionFailed, Err: e}
-}
-
-// backoff is full jitter: anything up to a bound that doubles with every failure.
-func backoff(p ReconnectPolicy, failures int) time.Duration {
-	bound := p.MinDelay
-	for range failures {
-		if bound > p.MaxDelay/2 {
-			bound = p.MaxDelay
-			break
-		}
-		bound *= 2
-	}
-	return rand.N(bound)
 }

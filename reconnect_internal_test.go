@@ -5,50 +5,13 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"math"
 	"net"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
-
-func TestBackoff(t *testing.T) {
-	for _, p := range []ReconnectPolicy{
-		{MinDelay: 500 * time.Millisecond, MaxDelay: 30 * time.Second},
-		{MinDelay: 1, MaxDelay: math.MaxInt64},
-		{MinDelay: math.MaxInt64, MaxDelay: math.MaxInt64},
-	} {
-		for failures := range 100 {
-			bound := p.MinDelay
-			for range failures {
-				if bound > p.MaxDelay/2 {
-					bound = p.MaxDelay
-				} else {
-					bound *= 2
-				}
-			}
-			for range 20 {
-				require.Less(t, backoff(p, failures), bound)
-				require.GreaterOrEqual(t, backoff(p, failures), time.Duration(0))
-			}
-		}
-	}
-	// Full jitter: the delays are spread over all of the range.
-	p := ReconnectPolicy{MinDelay: time.Second, MaxDelay: time.Second}
-	low, high := 0, 0
-	for range 1000 {
-		if d := backoff(p, 3); d < time.Second/4 {
-			low++
-		} else if d > 3*time.Second/4 {
-			high++
-		}
-	}
-	require.Greater(t, low, 100)
-	require.Greater(t, high, 100)
-}
 
 // Close while a lost connection is made again is no failure of that.
 func TestCloseDuringReconnect(t *testing.T) {

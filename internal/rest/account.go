@@ -36,7 +36,7 @@ type profile struct {
 }
 
 // Profile asks for the profile of the user with this id, the local part of a JID
-// (GET /contacts/vcard). A user who does not exist is an [*Error] with status 204.
+// (GET /contacts/vcard). A user who does not exist is an [*Error] of [KindNoUser].
 func (c *Client) Profile(ctx context.Context, id string) (*Profile, error) {
 	r := &request{
 		op: "profile", method: http.MethodGet, auth: true, idempotent: true,
@@ -44,6 +44,9 @@ func (c *Client) Profile(ctx context.Context, id string) (*Profile, error) {
 	}
 	var p *profile
 	if err := c.json(ctx, r, &p); err != nil {
+		if e := asError(err); e.Status == http.StatusNoContent {
+			e.kind = KindNoUser
+		}
 		return nil, err
 	}
 	if p == nil {

@@ -36,6 +36,8 @@ const (
 	// KindClock: [Client.Token] is refused while our clock is off, which says nothing about the
 	// password, see [Error.ClockOff].
 	KindClock
+	// KindNoUser: [Client.Profile] is asked for a user who does not exist.
+	KindNoUser
 )
 
 // Kind says what e is about. An error that tells another one in its own words is of its kind.
