@@ -253,6 +253,30 @@ func TestEventLargerThanTheQueue(t *testing.T) {
 	})
 }
 
+// What leaves the queue together is bounded in bytes, too.
+func TestLargeEventsLeaveTheQueueOneByOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lost := 0
+		q := &Queue{Log: slog.New(slog.DiscardHandler), OnLoss: func(n int) { lost += n }}
+		numbers := &Listeners[int]{Queue: q}
+		release := make(chan struct{})
+		var got []int
+		numbers.Add(func(n int) { <-release; got = append(got, n) })
+		for n := range 10 {
+			numbers.Emit(n, Weight{Bytes: batchBytes - 1})
+			synctest.Wait()
+		}
+		release <- struct{}{}
+		synctest.Wait()
+		// 1 is with the listener, and 2 has left the queue for its turn.
+		numbers.Emit(10, Weight{Bytes: maxBytes, Rank: 1})
+		close(release)
+		synctest.Wait()
+		require.Equal(t, []int{0, 1, 2, 10}, got)
+		require.Equal(t, 7, lost)
+	})
+}
+
 func TestCloseDeliversWhatWaitsAndTakesNoMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(0)
@@ -288,10 +312,10 @@ func TestSlowListenerIsLogged(t *testing.T) {
 	})
 }
 
-// In a burst, neither a loss nor a listener that ends its goroutine brings events out of order.
+// In a burst several events leave the queue at a time. Neither a loss nor a listener that ends its goroutine brings them out of order.
 func TestBurst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const limit = 128
+		const limit = 4 * batchPart
 		var got []int // a loss is negative
 		q := &Queue{Limit: limit, Log: slog.New(slog.DiscardHandler), OnLoss: func(n int) { got = append(got, -n) }}
 		numbers := &Listeners[int]{Queue: q}
@@ -302,7 +326,7 @@ func TestBurst(t *testing.T) {
 			case 1, 3:
 				held <- struct{}{}
 				<-release
-			case limit + 1, limit + 3:
+			case 4, 6:
 				runtime.Goexit()
 			}
 		})
@@ -312,14 +336,14 @@ func TestBurst(t *testing.T) {
 			numbers.Emit(n, Weight{})
 		}
 		release <- struct{}{}
-		<-held // in 3, while those after it wait
+		<-held // in 3, while 4 to 6 have left the queue: those after them wait
 		for n := limit + 1; n <= 2*limit; n++ {
 			numbers.Emit(n, Weight{})
 		}
 		close(release)
 		synctest.Wait()
 
-		want := []int{1, 2, 3, -(limit - 3)}
+		want := []int{1, 2, 3, 4, 5, 6, -(limit - 6)}
 		for n := limit + 1; n <= 2*limit; n++ {
 			want = append(want, n)
 		}
@@ -407,7 +431,7 @@ func TestCloseEndsTheWaitForRoom(t *testing.T) {
 // Slots are used again while the queue is busy. An idle queue keeps no event, and few slots.
 func TestQueueKeepsNoMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := newQueue(64)
+		q := newQueue(2 * batchPart)
 		numbers := &Listeners[int]{Queue: q}
 		took := make(chan struct{})
 		numbers.Add(func(int) { <-took })
@@ -423,7 +447,7 @@ func TestQueueKeepsNoMemory(t *testing.T) {
 			numbers.Emit(n, Weight{})
 		}
 		q.mu.Lock()
-		require.LessOrEqual(t, cap(q.slots), 256)
+		require.LessOrEqual(t, cap(q.slots), 8*batchPart)
 		q.mu.Unlock()
 		close(took)
 		synctest.Wait()

@@ -18,7 +18,7 @@ const (
 	maxBytes = 16 << 20
 	// keptSlots is how many slots an idle queue keeps for the next events.
 	keptSlots = 4
-	// slowAfter is how long the listeners of one event may take before that is logged.
+	// slowAfter is how long the listeners may take, for an event or for a batch, before that is logged.
 	slowAfter = 5 * time.Second
 	// patience is how long awaitRoom waits for listeners.
 	patience = 100 * time.Millisecond
@@ -28,8 +28,9 @@ const (
 // ends when there are none, so an idle queue costs no goroutine. Pushing never blocks: a call that
 // is stuck delays later calls and nothing else.
 //
-// The queue is bounded in number and in bytes, since one event may be as large as a stanza. The
-// event that is with the listeners comes on top.
+// The queue is bounded in number and in bytes, since one event may be as large as a stanza. What has
+// left it comes on top: a batch of at most a 32nd of both bounds, and the event that is with the
+// listeners.
 type Queue struct {
 	// Limit is how many calls may wait; 0: 1024. It is immutable.
 	Limit int
@@ -91,7 +92,7 @@ func (q *Queue) push(c call) {
 	if !q.running {
 		q.running = true
 		// The queue owns it. It ends when nothing waits.
-		go q.drain()
+		go q.drain(nil)
 	}
 }
 
@@ -128,22 +129,28 @@ func (q *Queue) dropLeastLocked() {
 	q.lost++
 }
 
-// drain makes the calls that wait, one after the other.
-func (q *Queue) drain() {
+// drain makes the calls in taken, and those that wait, one after the other.
+func (q *Queue) drain(taken *batch) {
 	finished := false
 	defer func() {
 		if !finished {
 			// A listener has called runtime.Goexit. Owner and end stay the same.
-			go q.drain()
+			go q.drain(taken)
 		}
 	}()
 	for start := time.Now(); ; {
-		next, ok := q.next()
-		if !ok {
+		next := taken.pop()
+		if next == nil {
+			next, taken = q.take(taken)
+		}
+		if next == nil {
 			finished = true
 			return
 		}
 		next.deliver()
+		if !taken.empty() {
+			continue
+		}
 		end := time.Now()
 		if d := end.Sub(start); d > slowAfter {
 			q.Log.WarnContext(context.Background(), "listeners are slow: later events wait for them", "dur", d)
@@ -170,25 +177,26 @@ func (q *Queue) freeLocked() {
 	}
 }
 
-// next takes what is to be delivered next; false: nothing waits, and the queue is idle. The news of
-// a loss comes before the call behind the gap.
-func (q *Queue) next() (deliverer, bool) {
+// take returns the next call, and b, which must be empty, with calls behind it; nil: nothing waits, and
+// the queue is idle now. The news of a loss comes before the call behind the gap.
+func (q *Queue) take(b *batch) (deliverer, *batch) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.lost > 0 {
 		l := loss{queue: q, count: q.lost}
 		q.lost = 0
-		return l, true
+		return l, b
 	}
 	if q.head == len(q.slots) {
 		q.idleLocked()
-		return nil, false
+		return nil, nil
 	}
 	d := q.popLocked()
+	b = q.fillLocked(b)
 	if q.withinLocked(q.limit()/2, maxBytes/2) {
 		q.freeLocked()
 	}
-	return d, true
+	return d, b
 }
 
 // idleLocked makes the queue idle. It keeps a few slots, and gives back what a burst has needed.
