@@ -16,8 +16,8 @@ func TestConnectDialsWhileItLogsIn(t *testing.T) {
 	for _, transport := range []sdk.Transport{sdk.TransportWebSocket, sdk.TransportTCP} {
 		for name, refused := range map[string]bool{"agreed": false, "refused": true} {
 			t.Run(transportName(transport)+" "+name, func(t *testing.T) {
-				srv := sdktest.New(t)
-				traffic := srv.Watch(t.Context())
+				traffic := make(chan sdktest.Traffic, 1024) // more than this test makes
+				srv := sdktest.New(t, sdktest.Options{OnTraffic: func(one sdktest.Traffic) { traffic <- one }})
 				cfg := quick(srv.Config())
 				cfg.Transport = transport
 				login := holding(t, &cfg, "/login")
@@ -50,6 +50,7 @@ func TestConnectDialsWhileItLogsIn(t *testing.T) {
 				require.NoError(t, client.Close())
 				require.Empty(t, statuses(connection), "XMPP has not failed")
 				srv.Close()
+				close(traffic)
 				for entry := range traffic {
 					require.NotContains(t, entry.Text, "<auth ")
 				}

@@ -71,8 +71,8 @@ func (st *store) acquaint(a, b string) bool {
 	}
 	mine.addContact(b)
 	yours.addContact(a)
-	st.keep(inAccounts, a, mine)
-	st.keep(inAccounts, b, yours)
+	st.keepLocked(kindAccounts, a, mine)
+	st.keepLocked(kindAccounts, b, yours)
 	return true
 }
 

@@ -58,8 +58,7 @@ func TestContactsByMessage(t *testing.T) {
 }
 
 func TestMakeContacts(t *testing.T) {
-	dir := t.TempDir()
-	o := Options{Trial: true, DataDir: dir, ContactsByMessage: true}
+	o := Options{Trial: true, StateStore: newMemory(), ContactsByMessage: true}
 	s := New(t, o)
 	a := connect(t, s, register(t, s, "alice"), "Web-1")
 	require.NoError(t, s.MakeContacts(t.Context(), "alice", "bob@"+s.Domain()))

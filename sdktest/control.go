@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -24,7 +23,6 @@ type control struct {
 	maxSessions int
 	storage     string
 	mechanisms  []string
-	handler     http.Handler // of what the service does not serve; nil: none
 	resumeAt    string
 }
 

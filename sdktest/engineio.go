@@ -97,6 +97,7 @@ func (h *signalHub) poll(w http.ResponseWriter, req *http.Request, k *socket) {
 	defer h.endPoll(k)
 	for {
 		if packets := h.takePolled(k); packets != nil {
+			h.srv.tellEvents(packets)
 			w.Header().Set("Content-Type", "text/plain; charset=UTF-8")
 			_, _ = io.WriteString(w, encodePayload(packets))
 			return
@@ -297,6 +298,7 @@ func (h *signalHub) writePackets(ctx context.Context, c *websocket.Conn, k *sock
 			packets, k.packets = k.packets, nil
 		}
 		h.mu.Unlock()
+		h.srv.tellEvents(packets)
 		for _, p := range packets {
 			wctx, cancel := context.WithTimeout(ctx, writeTimeout)
 			err := c.Write(wctx, websocket.MessageText, []byte(p))

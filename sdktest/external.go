@@ -2,6 +2,7 @@ package sdktest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -54,9 +55,9 @@ func (x *external) ports() (web, tcp string) {
 		}
 		switch u.Scheme {
 		case "ws", "wss":
-			web = or(web, or(u.Port(), map[string]string{"ws": "80", "wss": "443"}[u.Scheme]))
+			web = cmp.Or(web, cmp.Or(u.Port(), map[string]string{"ws": "80", "wss": "443"}[u.Scheme]))
 		case "xmpp":
-			tcp = or(tcp, or(u.Port(), "5222"))
+			tcp = cmp.Or(tcp, cmp.Or(u.Port(), "5222"))
 		}
 	}
 	return web, tcp

@@ -10,8 +10,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestSetHandler(t *testing.T) {
-	s := trial(t)
+func TestHandler(t *testing.T) {
+	s := trial(t, func(o *Options) {
+		o.Handler = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			_, _ = io.WriteString(w, "mine "+req.URL.Path)
+		})
+	})
 	base := strings.TrimSuffix(s.URL(), apiRoot)
 	get := func(path string) (status int, body string, header http.Header) {
 		req, err := http.NewRequest(http.MethodGet, base+path, nil)
@@ -24,9 +28,6 @@ func TestSetHandler(t *testing.T) {
 		require.NoError(t, err)
 		return resp.StatusCode, string(raw), resp.Header
 	}
-	status, _, _ := get("/")
-	require.Equal(t, 404, status)
-	s.SetHandler(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) { _, _ = io.WriteString(w, "mine "+req.URL.Path) }))
 	s.SetFault(StepREST, FaultError)
 	s.FailNext("", 500, "boom")
 	for _, path := range []string{"/", "/page.js", "/api/v2/login", "/websockets", "/api"} {
@@ -43,17 +44,18 @@ func TestSetHandler(t *testing.T) {
 		require.NotContains(t, body, "mine", path)
 		require.NotEmpty(t, header.Get("Access-Control-Allow-Origin"), path)
 	}
-	s.SetHandler(nil)
-	status, _, _ = get("/")
-	require.Equal(t, 404, status)
 }
 
-// What the handler serves goes on over DropConnections and ends with the server.
-func TestHandlerIsSpared(t *testing.T) {
+func TestWithoutHandler(t *testing.T) {
 	s := trial(t)
+	require.Equal(t, 404, rest(t, s, "GET", strings.TrimSuffix(s.URL(), apiRoot)+"/", "", nil).Status)
+}
+
+// DropConnections does not end what the handler serves. The end of the server does.
+func TestHandlerIsSpared(t *testing.T) {
 	more := make(chan string)
 	ended := make(chan struct{})
-	s.SetHandler(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+	handler := http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		defer close(ended)
 		for {
 			select {
@@ -64,7 +66,8 @@ func TestHandlerIsSpared(t *testing.T) {
 				return
 			}
 		}
-	}))
+	})
+	s := trial(t, func(o *Options) { o.Handler = handler })
 	x := connect(t, s, register(t, s, "alice"), "Web-1")
 	answer := make(chan *http.Response, 1)
 	go func() { // ends with the first line of the answer

@@ -50,12 +50,12 @@ func TestJournalIsBounded(t *testing.T) {
 
 func TestSweepTouchesOnlyItsOwn(t *testing.T) {
 	dir := t.TempDir()
-	require.NoError(t, os.MkdirAll(filepath.Join(dir, "media", "holiday"), 0o700))
-	own, foreign := filepath.Join(dir, "media", strings.Repeat("a", 32)), filepath.Join(dir, "media", "photo.jpg")
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "holiday"), 0o700))
+	own, foreign := filepath.Join(dir, strings.Repeat("a", 32)), filepath.Join(dir, "photo.jpg")
 	for _, f := range []string{own, foreign} {
 		require.NoError(t, os.WriteFile(f, []byte("x"), 0o600))
 	}
-	New(t, Options{DataDir: dir})
+	New(t, Options{MediaDir: dir})
 	require.NoFileExists(t, own)
 	require.FileExists(t, foreign)
 }

@@ -64,8 +64,7 @@ type part struct {
 	etag string
 }
 
-func newMediaStore(st *store, base string) (*mediaStore, error) {
-	dir := filepath.Join(base, "media")
+func newMediaStore(st *store, dir string) (*mediaStore, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("media directory: %w", err)
 	}
@@ -110,7 +109,7 @@ func (m *mediaStore) put(token string, f medium) error {
 		return errFull
 	}
 	m.store.state.Media[token] = f
-	m.store.keep(inMedia, token, f)
+	m.store.keepLocked(kindMedia, token, f)
 	return nil
 }
 

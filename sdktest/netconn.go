@@ -13,7 +13,7 @@ const maxConns = 20000
 type conn struct {
 	net.Conn
 	mode   atomic.Value // FaultKind: FaultNone, FaultSilent, FaultClose, FaultMalformed, FaultSlow
-	spared atomic.Bool  // serves SetHandler's handler now
+	spared atomic.Bool  // serves Options.Handler now
 	once   sync.Once
 	closed chan struct{}
 	gone   func(*conn)

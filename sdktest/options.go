@@ -1,10 +1,12 @@
 package sdktest
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -12,58 +14,102 @@ import (
 
 // TB is the part of [testing.TB] that New needs.
 type TB interface {
-	Helper()                           // New is not where a test fails
-	Cleanup(func())                    // closes the server
-	Fatalf(format string, args ...any) // the server can't start
+	// Helper marks New as a function in which no test fails.
+	Helper()
+	// Cleanup gets the function that closes the server.
+	Cleanup(func())
+	// Fatalf is called when the server cannot start.
+	Fatalf(format string, args ...any)
 }
 
 // Options says how the server is set up. The zero value is a licensed service
 // on free loopback ports that keeps everything in memory.
 type Options struct {
-	Listen      string // REST, /websocket and /socket.io/, all over TLS; default "127.0.0.1:0"
-	ListenXMPP  string // XMPP over TCP with STARTTLS; default a free port of Listen's host
-	ListenXMPPS string // XMPP over TCP with direct TLS; default a free port of Listen's host
+	// Listen is the address for REST, /websocket and /socket.io/, all over TLS. Default
+	// "127.0.0.1:0".
+	Listen string
+	// ListenXMPP is the address for XMPP over TCP with STARTTLS. Default: a free port of Listen's
+	// host.
+	ListenXMPP string
+	// ListenXMPPS is the address for XMPP over TCP with direct TLS. Default: likewise.
+	ListenXMPPS string
 
-	Domain     string // domain of all JIDs; default "xmpp.mirrorfly.test"
-	LicenseKey string // the one key that is accepted; default "sdktest-license-key"
-	Trial      bool   // trial (sandbox) licence: passwords travel as they are (protocol.md 4.2)
+	// Domain is the domain of all JIDs. Default "xmpp.mirrorfly.test".
+	Domain string
+	// LicenseKey is the only key that is accepted. Default "sdktest-license-key".
+	LicenseKey string
+	// Trial makes it the service of a trial (sandbox) licence: passwords are sent as they are
+	// (protocol.md 4.2).
+	Trial bool
 
-	// NoContacts: nobody is anybody's contact, and so there is no presence and no profile push
+	// NoContacts: no user is a contact of another one. So there is no presence and no profile push
 	// between users, and only the user hears of a deletion or of the administrator. Without it and
-	// ContactsByMessage everybody is everybody's contact.
+	// ContactsByMessage every user is a contact of every other one.
 	NoContacts bool
-	// ContactsByMessage: only those who have exchanged a message are contacts, as the service
+	// ContactsByMessage: only users who have exchanged a message are contacts, as the service
 	// documents it for presence and profile pushes (protocol.md 6.1, 6.2). One message that was
 	// delivered, in either direction and with a body, makes them contacts for good; see
 	// MakeContacts.
 	ContactsByMessage bool
 
-	// XMPP is a real XMPP server to front: the REST half then keeps its accounts
-	// there and no XMPP is served from here. Needs Trial.
+	// XMPP is a real XMPP server to use: the REST half then keeps its accounts there, and this
+	// server serves no XMPP. It needs Trial.
 	XMPP *XMPP
 
-	// DataDir keeps accounts, profiles, blocks, media, feedback, reports and
-	// deletions across restarts, in a bbolt database. What a client was told is
-	// done is on disk. It belongs to one server at a time. Default: nothing is kept.
-	DataDir string
+	// ResumeTimeout is how long a lost stream can be resumed (stream management, XEP-0198), in
+	// whole seconds. Default 0: stream management is not offered.
+	ResumeTimeout time.Duration
+	// PingInterval is how often clients are pinged over XMPP (protocol.md 4.7). Default 60s;
+	// negative: never.
+	PingInterval time.Duration
+	// Logger gets what goes wrong in the server. Default: nothing is logged.
+	Logger *slog.Logger
 
-	ResumeTimeout time.Duration // stream management (XEP-0198): how long a lost stream can be resumed, whole seconds; default 0: not offered
-	PingInterval  time.Duration // how often clients are pinged over XMPP (protocol.md 4.7); default 60s, negative: never
-	Logger        *slog.Logger  // nil: silent
+	// What follows is for programs that run the server for people, such as the emulator in
+	// examples/devserver. A test needs none of it.
 
-	handshake  time.Duration // how long clients may take to bind a resource; default handshakeTimeout
-	signalPing time.Duration // how long signalling clients may be silent; default pingInterval + pingTimeout
+	// Handler serves the paths of the HTTPS port that do not belong to the service. Default: they
+	// are answered 404. The service's paths are /api/v1/, /license/details, /storage/, /websocket,
+	// /socket.io/ and /_test/.
+	//
+	// No fault of a REST request, no Delay and no CORS header applies to what Handler serves, and
+	// DropConnections leaves the connections alone that it serves at that moment. The contexts of
+	// its requests end with Close and Restart, which wait for it: it must not call them itself.
+	Handler http.Handler
+	// OnTraffic is called with everything that clients and the server send each other, the login
+	// among it. Calls come from many goroutines at once, but for one connection they come in order,
+	// before the next thing is read or written there. So it must return quickly. It may call
+	// methods of Server, but not Restart and Close.
+	OnTraffic func(Traffic)
+	// StateStore keeps accounts and everything else that the server remembers. What an answer has
+	// acknowledged is saved. A StateStore belongs to one server at a time. Default: nothing is kept.
+	StateStore StateStore
+	// MediaDir is the directory for uploaded files, for a StateStore that remembers them. It is
+	// made when it does not exist. Files in it whose names look like the server's own (32 hex
+	// digits) are removed when StateStore does not know them. Default: a temporary directory, which
+	// Close removes.
+	MediaDir string
 
-	tick <-chan time.Time // when clients are pinged, where PingInterval is negative; nil: never
+	// handshake is how long a client may take to bind a resource. Default handshakeTimeout.
+	handshake time.Duration
+	// signalPing is how long a signalling client may be silent. Default pingInterval + pingTimeout.
+	signalPing time.Duration
+	// tick says when clients are pinged where PingInterval is negative. nil: never.
+	tick <-chan time.Time
 }
 
 // XMPP is an ejabberd that the REST half works with through ejabberd's HTTP API
 // (mod_http_api: register, change_password, get_vcard, unregister).
 type XMPP struct {
-	Domain  string // a host that it serves; wins over Options.Domain
-	APIURL  string // e.g. "http://127.0.0.1:5280/api"
-	Address string // for sdk.Config.XMPPAddress, e.g. "wss://127.0.0.1:5443/websocket"
-	CAFile  string // PEM; what its certificates are signed with, those of the API too; empty: nothing to add
+	// Domain is a host that it serves. It replaces Options.Domain.
+	Domain string
+	// APIURL is the base of the API, for example "http://127.0.0.1:5280/api".
+	APIURL string
+	// Address is for sdk.Config.XMPPAddress, for example "wss://127.0.0.1:5443/websocket".
+	Address string
+	// CAFile is a PEM file with the authority that signed its certificates, that of the API too.
+	// Default: only the authorities of the system are trusted.
+	CAFile string
 }
 
 const (
@@ -87,9 +133,9 @@ func (o Options) withDefaults() (Options, error) {
 		}
 		o.Domain = o.XMPP.Domain
 	}
-	o.Domain = or(o.Domain, defaultDomain)
-	o.LicenseKey = or(o.LicenseKey, defaultLicenseKey)
-	o.Listen = or(o.Listen, defaultListen)
+	o.Domain = cmp.Or(o.Domain, defaultDomain)
+	o.LicenseKey = cmp.Or(o.LicenseKey, defaultLicenseKey)
+	o.Listen = cmp.Or(o.Listen, defaultListen)
 	if o.PingInterval == 0 {
 		o.PingInterval = defaultPing
 	}
@@ -109,8 +155,8 @@ func (o Options) withDefaults() (Options, error) {
 	if err != nil {
 		return o, fmt.Errorf("listen address: %w; give host:port, port 0 takes any free one", err)
 	}
-	o.ListenXMPP = or(o.ListenXMPP, net.JoinHostPort(host, "0"))
-	o.ListenXMPPS = or(o.ListenXMPPS, net.JoinHostPort(host, "0"))
+	o.ListenXMPP = cmp.Or(o.ListenXMPP, net.JoinHostPort(host, "0"))
+	o.ListenXMPPS = cmp.Or(o.ListenXMPPS, net.JoinHostPort(host, "0"))
 	return o, nil
 }
 
@@ -136,11 +182,4 @@ func validDomain(d string) bool {
 		}
 	}
 	return true
-}
-
-func or(s, fallback string) string {
-	if s == "" {
-		return fallback
-	}
-	return s
 }

@@ -2,6 +2,7 @@ package sdktest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -130,7 +131,7 @@ func cors(w http.ResponseWriter, req *http.Request) (done bool) {
 		return false
 	}
 	h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE, OPTIONS")
-	h.Set("Access-Control-Allow-Headers", or(req.Header.Get("Access-Control-Request-Headers"), "authorization, content-type"))
+	h.Set("Access-Control-Allow-Headers", cmp.Or(req.Header.Get("Access-Control-Request-Headers"), "authorization, content-type"))
 	h.Set("Access-Control-Max-Age", "600")
 	if req.Header.Get("Access-Control-Request-Private-Network") == "true" {
 		h.Set("Access-Control-Allow-Private-Network", "true")

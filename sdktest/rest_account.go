@@ -1,6 +1,7 @@
 package sdktest
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -142,7 +143,7 @@ func (s *Server) register(ctx context.Context, host string, b registerBody) repl
 // those who dial directly, none, i.e. 443, for a browser or proxy that maps names.
 func (s *Server) serviceConfig(host string) map[string]any {
 	chat, profile := s.store.ivs()
-	portWeb, portTCP := or(port(host), "443"), port(s.addresses().xmpp)
+	portWeb, portTCP := cmp.Or(port(host), "443"), port(s.addresses().xmpp)
 	if s.external != nil {
 		portWeb, portTCP = s.external.ports()
 	}

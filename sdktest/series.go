@@ -6,27 +6,29 @@ import (
 	"slices"
 )
 
-// series is what only grows, as far as it is remembered. Its items are numbered.
+// series is a list that only grows, of which the newest maxEntries items are kept. Its items are
+// numbered.
 type series[T any] struct {
-	list  []T
-	first uint64 // number of list[0]
+	list []T
+	// first is the number of list[0].
+	first uint64
 }
 
-// add appends an item; the oldest goes when they are too many. st.mu is held.
-func (s *series[T]) add(st *store, bucket string, v T) {
+// addLocked appends an item, and drops the oldest one when there are too many. st.mu must be held.
+func (s *series[T]) addLocked(st *store, kind string, v T) {
 	if len(s.list) >= maxEntries {
-		st.forget(bucket, number(s.first))
+		st.forgetLocked(kind, number(s.first))
 		s.list = slices.Delete(s.list, 0, 1)
 		s.first++
 	}
-	st.keep(bucket, number(s.first+uint64(len(s.list))), v)
+	st.keepLocked(kind, number(s.first+uint64(len(s.list))), v)
 	s.list = append(s.list, v)
 }
 
 // load takes the items in their order.
 func (s *series[T]) load(key string, v *T) error {
 	if len(key) != 8 {
-		return errors.New("not a number")
+		return errors.New("the key is not a number")
 	}
 	n := binary.BigEndian.Uint64([]byte(key))
 	if len(s.list) == 0 {
@@ -39,5 +41,5 @@ func (s *series[T]) load(key string, v *T) error {
 	return nil
 }
 
-// number is n as a key; the order of keys is that of the numbers.
+// number is n as a key. Keys are in the order of their numbers.
 func number(n uint64) string { return string(binary.BigEndian.AppendUint64(nil, n)) }

@@ -6,20 +6,21 @@
 //	srv := sdktest.New(t)
 //	client, err := sdk.New(srv.Config())
 //
-// What the clients sent and what the service now holds can be read back
-// ([Server.Requests], [Server.Profile], [Server.Feedback], ...) or watched live
-// ([Server.Watch]), and it can be told to refuse, to delay, to cut and to lie
-// ([Server.FailNext], [Server.SetFault], ...). [Server.Phone] is the phone of a
-// QR login.
+// A test can read back what the clients sent and what the service now holds
+// ([Server.Requests], [Server.Profile], [Server.Feedback], ...), and can make the
+// service refuse, delay, cut connections and answer wrongly ([Server.FailNext],
+// [Server.SetFault], ...). [Server.Phone] is the phone of a QR login.
 //
-// The official JavaScript SDK in a browser works on it too. Where the service's
-// own behaviour is not known (protocol.md 12), the comment of the method or
-// option says what was chosen.
+// The official JavaScript SDK in a browser works with it too. Where the behaviour
+// of the real service is not known (protocol.md 12), the comment of the method or
+// option says what was chosen. examples/devserver is this server as a program,
+// the emulator, for apps and tools in any language.
 //
-// It is no server for production: passwords and keys are kept in clear.
+// It is no server for production: passwords and keys are stored in clear.
 package sdktest
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -46,7 +47,6 @@ type Server struct {
 	signal   *signalHub
 	media    *mediaStore
 	journal  journal
-	feed     *feed
 
 	mu     sync.Mutex
 	run    *run // nil after Close
@@ -74,8 +74,8 @@ func New(t TB, opts ...Options) *Server {
 	return s
 }
 
-// Start starts a server. It fails when an address is taken, the data directory
-// is unusable or another server's, or an option makes no sense.
+// Start starts a server. It fails when an address is in use, when an option makes
+// no sense, or when Options.StateStore fails.
 func Start(o Options) (*Server, error) {
 	s, err := start(o)
 	if err != nil {
@@ -89,7 +89,7 @@ func start(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{opts: o, domain: o.Domain, feed: newFeed(), addrs: addresses{http: o.Listen, xmpp: o.ListenXMPP, xmpps: o.ListenXMPPS}}
+	s := &Server{opts: o, domain: o.Domain, addrs: addresses{http: o.Listen, xmpp: o.ListenXMPP, xmpps: o.ListenXMPPS}}
 	s.ctl = &control{faults: map[Step]FaultKind{}, features: allFeatures(), storage: "minio", mechanisms: mechanismsFor(o.Trial)}
 	if s.dir, err = os.MkdirTemp("", "sdktest-"); err != nil {
 		return nil, err
@@ -107,10 +107,10 @@ func (s *Server) open() error {
 		return err
 	}
 	var err error
-	if s.store, err = newStore(s.domain, s.opts.DataDir); err != nil {
+	if s.store, err = newStore(s.domain, s.opts.StateStore); err != nil {
 		return err
 	}
-	if s.media, err = newMediaStore(s.store, or(s.opts.DataDir, s.dir)); err != nil {
+	if s.media, err = newMediaStore(s.store, cmp.Or(s.opts.MediaDir, filepath.Join(s.dir, "media"))); err != nil {
 		return err
 	}
 	s.hub = newHub(s)
@@ -222,11 +222,8 @@ func (s *Server) Close() {
 	if !first {
 		return
 	}
-	s.feed.end()
 	if s.store != nil {
-		if err := s.store.closeDB(); err != nil {
-			s.opts.Logger.Error("the last changes were not kept", "op", "close", "err", err)
-		}
+		_ = s.commit() // of what no answer has waited for; a failure is logged
 	}
 	_ = os.RemoveAll(s.dir)
 }

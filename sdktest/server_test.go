@@ -86,7 +86,7 @@ func TestStartRefuses(t *testing.T) {
 		"listen":     {Listen: "nonsense"},
 		"domain":     {Domain: "Not A Domain"},
 		"mix":        {Domain: "mix.example.com"},
-		"no dir":     {DataDir: file},
+		"no dir":     {MediaDir: file},
 		"external":   {XMPP: &XMPP{}, Trial: true},
 		"licensed":   {XMPP: &XMPP{Domain: "x.test", APIURL: "http://127.0.0.1:1/api", Address: "ws://127.0.0.1:1/ws"}},
 	} {

@@ -148,7 +148,6 @@ func (h *signalHub) emit(k *socket, event string, args ...any) {
 	if err != nil {
 		return // only strings and maps of strings are sent
 	}
-	h.srv.feed.tellEvent(event, true, "")
 	h.queue(k, "42"+string(raw))
 }
 
@@ -187,7 +186,7 @@ func (h *signalHub) message(k *socket, packet string) {
 		return
 	}
 	h.srv.journal.add(Request{Kind: "signal", Body: packet[1:]})
-	h.srv.feed.tellEvent(name, false, redactJSON(packet[1:]))
+	h.srv.tell(Traffic{Kind: "signal", Text: packet[1:]})
 	var st signalStatus
 	// protocol.md 7.2: JSON inside a string.
 	if name != "loginStatus" || len(event) != 2 || json.Unmarshal(event[1], &text) != nil || json.Unmarshal([]byte(text), &st) != nil {

@@ -9,8 +9,6 @@ import (
 	"sort"
 	"sync"
 	"time"
-
-	"go.etcd.io/bbolt"
 )
 
 // Bounds of what clients can make the server remember.
@@ -22,25 +20,29 @@ const (
 	tokenLife   = time.Hour
 )
 
-// store is everything that the service remembers. Its lock is never held
-// across I/O, and no other lock is taken under it.
+// store is everything that the service remembers. mu is never held during I/O, and no other lock
+// is taken while it is held.
 type store struct {
-	domain  string
-	db      *bbolt.DB  // nil without a data directory
-	writing sync.Mutex // of commit
+	domain string
+	// saved is Options.StateStore. nil: nothing is saved.
+	saved StateStore
+	// saving is held by the commit that saves now.
+	saving sync.Mutex
 
-	mu      sync.Mutex
-	pending map[entry][]byte // changes of state that are not on disk, JSON; nil: deleted
+	mu sync.Mutex
+	// pending are the changes of state that are not saved yet, as JSON. nil: the entry is gone.
+	pending map[entry][]byte
 	state   state
-	// What follows is not kept across restarts of the program.
+	// tokens and salted are not saved. The keys of salted are mechanism and user.
 	tokens map[string]token
-	salted map[string]salted // by mechanism and user
+	salted map[string]salted
 }
 
-// state is what a data directory keeps. Whoever changes it says so with keep or forget.
+// state is what a StateStore keeps. Code that changes it calls keepLocked or forgetLocked.
 type state struct {
-	IV        string // chat IV
-	IVProfile string // profile IV
+	// IV is for chat texts, IVProfile for profiles (protocol.md 3).
+	IV        string
+	IVProfile string
 	Accounts  map[string]*account
 	Media     map[string]medium
 	Feedback  series[Feedback]
@@ -100,13 +102,20 @@ var (
 	errFull        = errors.New("too many entries")
 )
 
-func newStore(domain, dir string) (*store, error) {
-	st := &store{domain: domain, tokens: map[string]token{}, salted: map[string]salted{}}
-	st.state = state{IV: randomHex(8), IVProfile: randomHex(8), Accounts: map[string]*account{}, Media: map[string]medium{}}
-	if dir == "" {
+func newStore(domain string, saved StateStore) (*store, error) {
+	st := &store{domain: domain, saved: saved, tokens: map[string]token{}, salted: map[string]salted{}}
+	st.state = state{
+		IV: randomHex(8), IVProfile: randomHex(8),
+		Accounts: map[string]*account{}, Media: map[string]medium{},
+	}
+	if saved == nil {
 		return st, nil
 	}
-	return st, st.openDB(dir)
+	st.pending = map[entry][]byte{}
+	if err := st.load(); err != nil {
+		return nil, err
+	}
+	return st, nil
 }
 
 // randomHex is n random bytes in hexadecimal.
@@ -164,7 +173,7 @@ func (st *store) register(id string, force bool, meta map[string]any, limit int)
 		a.Metadata = meta
 	}
 	r.token = st.issue(id, session)
-	st.keep(inAccounts, id, a)
+	st.keepLocked(kindAccounts, id, a)
 	return r, nil
 }
 
@@ -178,7 +187,7 @@ func (st *store) login(id string) string {
 	}
 	if len(a.Sessions) == 0 {
 		a.Sessions = []string{randomHex(8)}
-		st.keep(inAccounts, id, a)
+		st.keepLocked(kindAccounts, id, a)
 	}
 	return st.issue(id, a.Sessions[len(a.Sessions)-1])
 }
@@ -239,7 +248,7 @@ func (st *store) logout(key string) {
 	delete(st.tokens, key)
 	if a := st.state.Accounts[t.user]; a != nil {
 		a.Sessions = slices.DeleteFunc(a.Sessions, func(s string) bool { return s == t.session })
-		st.keep(inAccounts, t.user, a)
+		st.keepLocked(kindAccounts, t.user, a)
 	}
 }
 
@@ -292,7 +301,7 @@ func (st *store) setAdminBlocked(id string, blocked bool) bool {
 	if blocked {
 		st.dropTokens(func(t token) bool { return t.user == id })
 	}
-	st.keep(inAccounts, id, a)
+	st.keepLocked(kindAccounts, id, a)
 	return true
 }
 
@@ -304,7 +313,7 @@ func (st *store) setVCard(id, xml string) bool {
 		return false
 	}
 	a.VCard, a.ProfileUpdated = xml, true
-	st.keep(inAccounts, id, a)
+	st.keepLocked(kindAccounts, id, a)
 	return true
 }
 
@@ -313,7 +322,7 @@ func (st *store) seen(id string) {
 	defer st.mu.Unlock()
 	if a := st.state.Accounts[id]; a != nil {
 		a.LastSeen = time.Now()
-		st.keep(inAccounts, id, a)
+		st.keepLocked(kindAccounts, id, a)
 	}
 }
 
@@ -325,7 +334,7 @@ func (st *store) remove(id, reason, feedback string) bool {
 		return false
 	}
 	delete(st.state.Accounts, id)
-	st.forget(inAccounts, id)
+	st.forgetLocked(kindAccounts, id)
 	st.dropTokens(func(t token) bool { return t.user == id })
 	for k, s := range st.salted {
 		if s.user == id {
@@ -340,10 +349,10 @@ func (st *store) remove(id, reason, feedback string) bool {
 		}
 		if i >= 0 || a.Contacts[id] {
 			delete(a.Contacts, id)
-			st.keep(inAccounts, other, a)
+			st.keepLocked(kindAccounts, other, a)
 		}
 	}
-	st.state.Deleted.add(st, inDeleted, Deletion{Time: time.Now(), User: id, Reason: reason, Feedback: feedback})
+	st.state.Deleted.addLocked(st, kindDeleted, Deletion{Time: time.Now(), User: id, Reason: reason, Feedback: feedback})
 	return true
 }
 
@@ -365,7 +374,7 @@ func (st *store) block(id string, jids []string) ([]string, error) {
 			added = append(added, j)
 		}
 	}
-	st.keep(inAccounts, id, a)
+	st.keepLocked(kindAccounts, id, a)
 	return added, nil
 }
 
@@ -387,7 +396,7 @@ func (st *store) unblock(id string, jids []string) []string {
 			removed = append(removed, j)
 		}
 	}
-	st.keep(inAccounts, id, a)
+	st.keepLocked(kindAccounts, id, a)
 	return removed
 }
 
@@ -417,12 +426,12 @@ func (st *store) addFeedback(f Feedback) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	f.Time = time.Now()
-	st.state.Feedback.add(st, inFeedback, f)
+	st.state.Feedback.addLocked(st, kindFeedback, f)
 }
 
 func (st *store) addReport(r Report) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	r.Time = time.Now()
-	st.state.Reports.add(st, inReports, r)
+	st.state.Reports.addLocked(st, kindReports, r)
 }

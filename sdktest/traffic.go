@@ -1,178 +1,133 @@
 package sdktest
 
 import (
-	"context"
-	"sync"
-	"sync/atomic"
+	"net/http"
+	"strings"
 	"time"
-	"unicode/utf8"
 )
 
-const (
-	maxUnseen  = 1024     // pieces of traffic that wait for one watcher
-	maxShown   = 16 << 10 // bytes of Traffic.Text
-	hiddenText = "•••"    // stands for what is not shown
-)
-
-// Traffic is one thing that has gone over the wire, for people to look at:
-// passwords, tokens and what is sealed with the licence key are replaced by "•••".
-// What tests want to check is in [Server.Requests].
+// Traffic is one thing that a client or the server has sent, for [Options.OnTraffic]. Passwords
+// and tokens are in it as they are.
 type Traffic struct {
-	Time     time.Time `json:"time"`               // when it was read, or was about to be written
-	Missed   int       `json:"missed,omitempty"`   // how many before this one are lost, as the watcher was too slow
-	Kind     string    `json:"kind"`               // "rest", "xmpp", "signal", or "session": a client has bound its resource, or has gone
-	ToClient bool      `json:"toClient"`           // the server has sent it
-	User     string    `json:"user,omitempty"`     // id, as far as it is known
-	Resource string    `json:"resource,omitempty"` // XMPP: the session's, as far as it is known
+	// Time is when the server had read it, or was about to write it.
+	Time time.Time
+	// Kind is "rest", "xmpp" or "signal"; or "session", when an XMPP client has bound its resource
+	// or has gone.
+	Kind string
+	// ToClient is true for what the server has sent.
+	ToClient bool
+	// User is the id of the user, as far as the server knows it.
+	User string
+	// Resource is the resource of an XMPP client, once it is bound.
+	Resource string
 
-	Method string `json:"method,omitempty"` // REST: of the request, in its answer too
-	Path   string `json:"path,omitempty"`   // REST: likewise, below the API base URL
-	Query  string `json:"query,omitempty"`  // REST: likewise
-	Status int    `json:"status,omitempty"` // REST: HTTP status of the answer; 0 in one: the connection was cut instead
+	// Method, Path and Query are those of a REST request; its answer has them too. Path is below
+	// the API base URL, and Query is not decoded.
+	Method, Path, Query string
+	// Status is the HTTP status of a REST answer; 0 when the connection was cut instead.
+	Status int
+	// ContentType is that of a REST answer.
+	ContentType string
+	// Size is how many bytes the body of a REST answer has.
+	Size int64
 
-	Text string `json:"text,omitempty"` // JSON body, element, event; "connected" or "disconnected"; in parentheses what is said in place of others
-	Left int    `json:"left,omitempty"` // bytes that were cut off the end of Text
+	// Text is the body of a REST request with its sealed parts opened, the body of a REST answer
+	// when it is JSON of at most 1 MiB, the XMPP element, or the Socket.IO event as a JSON array.
+	// For the kind "session" it is "connected" or "disconnected".
+	Text string
 }
 
-// Watch tells of everything that clients and the server send each other from now
-// on, stanzas before the login among it, and goes on over a Restart. Two things
-// that one connection carries come in their order. The server never waits for a
-// watcher: of one that does not keep up with it the oldest are dropped, about a
-// thousand being kept, and the next one says in Missed how many. The channel is
-// closed when ctx ends or the server is closed.
-func (s *Server) Watch(ctx context.Context) <-chan Traffic {
-	return s.feed.watch(ctx)
-}
-
-// feed carries traffic to those who watch. Its lock is a leaf: nothing else is locked under it.
-type feed struct {
-	count atomic.Int32 // of watchers
-
-	mu       sync.Mutex
-	watchers map[*watcher]struct{}
-	ended    chan struct{} // closed by end
-	wg       sync.WaitGroup
-}
-
-// watcher is what waits for one channel; it is guarded by feed.mu.
-type watcher struct {
-	unseen []Traffic
-	missed int
-	wake   chan struct{} // capacity 1: look at unseen
-}
-
-func newFeed() *feed {
-	return &feed{watchers: map[*watcher]struct{}{}, ended: make(chan struct{})}
-}
-
-// watched tells whether anybody looks: what is for them alone need not be made else.
-func (f *feed) watched() bool { return f.count.Load() > 0 }
-
-func (f *feed) watch(ctx context.Context) <-chan Traffic {
-	out := make(chan Traffic)
-	w := &watcher{wake: make(chan struct{}, 1)}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	select {
-	case <-f.ended:
-		close(out)
-		return out
-	default:
+// tell hands t to Options.OnTraffic, if that is set.
+func (s *Server) tell(t Traffic) {
+	if s.opts.OnTraffic != nil {
+		t.Time = time.Now()
+		s.opts.OnTraffic(t)
 	}
-	f.watchers[w] = struct{}{}
-	f.count.Add(1)
-	f.wg.Go(func() { // ends with ctx, or when end is called, which waits for it
-		defer close(out)
-		defer f.leave(w)
-		f.hand(ctx, w, out)
-	})
-	return out
 }
 
-func (f *feed) leave(w *watcher) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	delete(f.watchers, w)
-	f.count.Add(-1)
+// tellSession tells that a stream has bound its resource, or has gone.
+func (st *stream) tellSession(text string) {
+	st.srv.tell(Traffic{Kind: "session", User: st.user, Resource: st.resource, Text: text})
 }
 
-// hand gives a watcher one after the other.
-func (f *feed) hand(ctx context.Context, w *watcher, out chan<- Traffic) {
-	for {
-		t, found := f.next(w)
-		if !found {
-			select {
-			case <-w.wake:
-				continue
-			case <-ctx.Done():
-				return
-			case <-f.ended:
-				return
-			}
-		}
-		select {
-		case out <- t:
-		case <-ctx.Done():
-			return
-		case <-f.ended:
-			return
+// tellEvents tells of the Socket.IO events among the packets that are about to be written.
+func (s *Server) tellEvents(packets []string) {
+	for _, packet := range packets {
+		if event, found := strings.CutPrefix(packet, "42"); found {
+			s.tell(Traffic{Kind: "signal", ToClient: true, Text: event})
 		}
 	}
 }
 
-// next takes the oldest.
-func (f *feed) next(w *watcher) (t Traffic, found bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if len(w.unseen) == 0 {
-		return t, false
-	}
-	t = w.unseen[0]
-	w.unseen[0] = Traffic{} // let go of what it holds
-	w.unseen = w.unseen[1:]
-	t.Missed, w.missed = w.missed, 0
-	return t, true
+// tap is a transport that tells of every element.
+type tap struct {
+	transport
+	st *stream
 }
 
-// tell passes t on. It never blocks.
-func (f *feed) tell(t Traffic) {
-	if !f.watched() {
-		return
+func (t tap) read() (*element, error) {
+	e, err := t.transport.read()
+	if err == nil {
+		t.tell(false, e.String())
 	}
-	t.Time = time.Now()
-	t.Text, t.Left = shorten(t.Text)
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for w := range f.watchers {
-		if len(w.unseen) >= maxUnseen {
-			w.unseen[0] = Traffic{}
-			w.unseen = w.unseen[1:]
-			w.missed++
-		}
-		w.unseen = append(w.unseen, t)
-		select {
-		case w.wake <- struct{}{}:
-		default: // a look is due already
-		}
+	return e, err
+}
+
+// write tells of an element before it writes it: the client's answer must not come first.
+func (t tap) write(raw string) error {
+	t.tell(true, raw)
+	return t.transport.write(raw)
+}
+
+func (t tap) tell(toClient bool, text string) {
+	st := t.st
+	st.srv.tell(Traffic{Kind: "xmpp", ToClient: toClient, User: st.user, Resource: st.resource, Text: text})
+}
+
+// answerTap is a REST answer that is also told.
+type answerTap struct {
+	http.ResponseWriter
+	told Traffic
+	json []byte // the body, while it may be JSON of at most maxBody
+}
+
+// tapREST tells of a REST request. The handler has to write its answer to the ResponseWriter that
+// tapREST returns; done tells of that answer.
+func (s *Server) tapREST(w http.ResponseWriter, r Request) (_ http.ResponseWriter, done func()) {
+	if s.opts.OnTraffic == nil {
+		return w, func() {}
+	}
+	told := Traffic{Kind: "rest", User: r.User, Method: r.Method, Path: r.Path, Query: r.Query}
+	answer := &answerTap{ResponseWriter: w, told: told}
+	answer.told.ToClient = true
+	told.Text = r.Body
+	s.tell(told)
+	return answer, func() {
+		answer.told.ContentType, answer.told.Text = answer.Header().Get("Content-Type"), string(answer.json)
+		s.tell(answer.told)
 	}
 }
 
-// end closes all channels.
-func (f *feed) end() {
-	f.mu.Lock()
-	close(f.ended)
-	f.mu.Unlock()
-	f.wg.Wait()
+// Unwrap is for http.ResponseController.
+func (a *answerTap) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+func (a *answerTap) WriteHeader(status int) {
+	if a.told.Status == 0 {
+		a.told.Status = status
+	}
+	a.ResponseWriter.WriteHeader(status)
 }
 
-// shorten cuts a text that is too long to be shown, and never a character.
-func shorten(text string) (_ string, left int) {
-	if len(text) <= maxShown {
-		return text, 0
+func (a *answerTap) Write(p []byte) (int, error) {
+	if a.told.Status == 0 {
+		a.told.Status = http.StatusOK
 	}
-	end := maxShown
-	for end > 0 && !utf8.RuneStart(text[end]) {
-		end--
+	n, err := a.ResponseWriter.Write(p)
+	a.told.Size += int64(n)
+	if a.told.Size <= maxBody && strings.HasPrefix(a.Header().Get("Content-Type"), "application/json") {
+		a.json = append(a.json, p[:n]...)
+	} else {
+		a.json = nil
 	}
-	return text[:end], len(text) - end
+	return n, err
 }

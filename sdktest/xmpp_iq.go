@@ -1,6 +1,7 @@
 package sdktest
 
 import (
+	"cmp"
 	"context"
 	"strconv"
 	"time"
@@ -19,7 +20,7 @@ func iqResult(iq, payload *element) *element {
 // iq answers an IQ, or hands it on to another user's stream.
 func (st *stream) iq(iq *element) error {
 	id, kind := iq.attr("id"), iq.attr("type")
-	user, resource, local := st.srv.hub.split(or(iq.attr("to"), st.srv.jid(st.user)))
+	user, resource, local := st.srv.hub.split(cmp.Or(iq.attr("to"), st.srv.jid(st.user)))
 	stream := local && user != "" && resource != "" // a stream is asked, not the service
 	switch {
 	case kind == "result" || kind == "error":

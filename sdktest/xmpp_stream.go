@@ -96,7 +96,9 @@ func (r *run) serve(t transport, c *conn) {
 	ctx, cancel := context.WithCancel(r.ctx)
 	defer cancel()
 	st := &stream{srv: r.srv, conn: c, ctx: ctx, cancel: cancel}
-	st.t = tap{t, st}
+	if st.t = t; r.srv.opts.OnTraffic != nil {
+		st.t = tap{t, st}
+	}
 	if c != nil {
 		// Unblocks reads and writes when the stream is cancelled.
 		stop := context.AfterFunc(ctx, func() { _ = c.Close() })

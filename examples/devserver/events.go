@@ -42,8 +42,9 @@ func (p *page) welcome() welcome {
 
 // fresh is traffic that a page has not got yet.
 type fresh struct {
-	Gone int               `json:"gone"` // before it, and not there any more
-	List []sdktest.Traffic `json:"list"`
+	// Gone is how many pieces before List were dropped.
+	Gone int       `json:"gone"`
+	List []traffic `json:"list"`
 }
 
 // events is the page's stream (server-sent events): "welcome", then "state" whenever it is another one, and "traffic".

@@ -8,28 +8,27 @@ import (
 
 const maxHistory = 300
 
-// history is the latest traffic, numbered from 1. One goroutine records; any number of pages read, as slowly as they like.
+// history is the latest traffic, numbered from 1. Any number of pages read it, as slowly as they
+// like.
 type history struct {
-	mu     sync.Mutex
-	list   []sdktest.Traffic
-	newest int           // number of the last one in list
-	more   chan struct{} // closed when there is more
+	mu   sync.Mutex
+	list []traffic
+	// newest is the number of the last one in list.
+	newest int
+	// more is closed when something is added.
+	more chan struct{}
 }
 
 func newHistory() *history { return &history{more: make(chan struct{})} }
 
-// record takes what comes, until traffic is closed.
-func (h *history) record(traffic <-chan sdktest.Traffic) {
-	for t := range traffic {
-		h.add(t)
-	}
-}
+// record is for sdktest.Options.OnTraffic.
+func (h *history) record(t sdktest.Traffic) { h.add(shown(t)) }
 
-func (h *history) add(t sdktest.Traffic) {
+func (h *history) add(t traffic) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(h.list) == maxHistory {
-		h.list = h.list[1:] // readers may still have it; append never writes over what they have
+		h.list = h.list[1:] // readers may still have it, and append never overwrites what they have
 	}
 	h.list = append(h.list, t)
 	h.newest++
@@ -37,9 +36,9 @@ func (h *history) add(t sdktest.Traffic) {
 	h.more = make(chan struct{})
 }
 
-// after returns what has come after number n, how many of it are not there any more, the number of the newest, and what
-// is closed when there is more.
-func (h *history) after(n int) (list []sdktest.Traffic, gone, newest int, more <-chan struct{}) {
+// after returns the traffic after number n, how many pieces of it were dropped already, the number
+// of the newest one, and a channel that is closed when something is added.
+func (h *history) after(n int) (list []traffic, gone, newest int, more <-chan struct{}) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	fresh := min(h.newest-n, len(h.list))

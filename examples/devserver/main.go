@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 
 	"github.com/mirrorfly-go/sdk/sdktest"
@@ -44,6 +45,7 @@ var errUsage = errors.New("wrong arguments")
 type settings struct {
 	options sdktest.Options
 	caOut   string
+	data    string
 	page    audience
 }
 
@@ -56,7 +58,7 @@ func parse(args []string, stderr io.Writer) (s settings, err error) {
 	fs.StringVar(&o.LicenseKey, "license", "", "licence `key` that is accepted")
 	fs.BoolVar(&o.Trial, "trial", true, "trial licence; -trial=false for a licensed one")
 	fs.StringVar(&s.caOut, "ca-out", "", "`file` to write the certificate authority to (PEM)")
-	fs.StringVar(&o.DataDir, "data", "", "`directory` that keeps accounts and media across restarts")
+	fs.StringVar(&s.data, "data", "", "`directory` that keeps accounts and media across restarts")
 	fs.Func("contacts", "`who` gets presence and profile pushes of whom: all (default); messages, those who "+
 		"have exchanged one, as the service documents it; or none", func(who string) error {
 		o.NoContacts, o.ContactsByMessage = who == "none", who == "messages"
@@ -85,22 +87,34 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	s.options.Logger = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	if s.data == "" {
+		return serve(ctx, s, stdout, stderr)
+	}
+	db, err := openDatabase(s.data)
+	if err != nil {
+		return err
+	}
+	s.options.StateStore, s.options.MediaDir = db, filepath.Join(s.data, mediaFolder)
+	return errors.Join(serve(ctx, s, stdout, stderr), db.close())
+}
+
+func serve(ctx context.Context, s settings, stdout, stderr io.Writer) error {
+	p := newPage(s)
+	defer p.close()
+	if s.page != audienceNone {
+		s.options.Handler, s.options.OnTraffic = p.handler(), p.history.record
+	}
 	srv, err := sdktest.Start(s.options)
 	if err != nil {
 		return err
 	}
+	defer srv.Close()
 	caFile, err := writeCA(srv, s.caOut)
 	if err != nil {
-		srv.Close()
 		return err
 	}
 	how := howToReach(srv, s, caFile)
-	p := newPage(srv, s, how)
-	defer p.close()
-	defer srv.Close()
-	if s.page != audienceNone {
-		srv.SetHandler(p.handler())
-	}
+	p.open(srv, how)
 	if err := json.NewEncoder(stdout).Encode(how.endpoints); err != nil {
 		return fmt.Errorf("standard output: %w", err)
 	}

@@ -2,10 +2,8 @@ package main
 
 import (
 	"net/http"
-	"os/exec"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -145,78 +143,4 @@ func TestOrdersRefused(t *testing.T) {
 	require.Contains(t, failure, "too many")
 	status, _, _ := e.do(http.MethodGet, "/_dev/do/drop", "")
 	require.Equal(t, http.StatusMethodNotAllowed, status)
-}
-
-// A fault that keeps the page itself out can't be ended on it, so it ends by itself.
-func TestLockOutsEnd(t *testing.T) {
-	srv := sdktest.New(t)
-	synctest.Test(t, func(t *testing.T) {
-		l := lockOuts{srv: srv}
-		srv.SetFault(sdktest.StepHTTPAccept, sdktest.FaultClose)
-		srv.SetFault(sdktest.StepHTTPTLS, sdktest.FaultClose)
-		l.set(sdktest.StepHTTPAccept)
-		l.set(sdktest.StepHTTPTLS)
-		time.Sleep(lockOutTime / 2)
-		l.set(sdktest.StepHTTPAccept) // begins anew
-		time.Sleep(lockOutTime/2 + 1)
-		synctest.Wait()
-		require.Equal(t, map[sdktest.Step]sdktest.FaultKind{sdktest.StepHTTPAccept: sdktest.FaultClose}, srv.Faults().Steps)
-		time.Sleep(lockOutTime)
-		synctest.Wait()
-		require.Empty(t, srv.Faults().Steps)
-		srv.SetFault(sdktest.StepHTTPTLS, sdktest.FaultClose)
-		l.set(sdktest.StepHTTPTLS)
-		l.lift(sdktest.StepHTTPTLS)
-		l.set(sdktest.StepHTTPAccept)
-		l.close()
-		l.set(sdktest.StepHTTPTLS)
-		time.Sleep(2 * lockOutTime)
-		require.Len(t, srv.Faults().Steps, 1, "no clock runs any more")
-	})
-}
-
-func TestLockOutOrder(t *testing.T) {
-	e := launch(t)
-	said, failure := e.order("fault", `{"step":"http-tls","kind":"wrong-sender"}`)
-	require.Empty(t, failure)
-	require.Contains(t, said, "ends by itself")
-	_, err := client(t, e.at.CAFile).Get(e.base)
-	require.Error(t, err, "a new connection meets it")
-}
-
-// A program that is killed has lost nothing that it had acknowledged.
-func TestKilled(t *testing.T) {
-	data := t.TempDir()
-	t.Setenv("TMPDIR", t.TempDir()) // what is killed can not clean up
-	at := func() (*exec.Cmd, endpoints) {
-		cmd, first := start(t, "-data", data)
-		return cmd, endpoints{
-			LicenseKey: first["licenseKey"].(string), APIBaseURL: first["apiBaseUrl"].(string), XMPPURL: first["xmppUrl"].(string),
-			CAFile: first["caFile"].(string), Domain: first["domain"].(string),
-		}
-	}
-	cmd, first := at()
-	alice := newUser(t, first)
-	me := login(t, alice, "alice")
-	_, err := alice.SetUserProfile(t.Context(), sdk.ProfileUpdate{Name: "Alice", Email: "a@example.com"})
-	require.NoError(t, err)
-	_, err = alice.BlockUser(t.Context(), "bob@"+first.Domain)
-	require.NoError(t, err)
-	require.NoError(t, cmd.Process.Kill())
-	require.Error(t, cmd.Wait())
-	require.NoError(t, alice.Close())
-
-	cmd, second := at()
-	alice = newUser(t, second)
-	_, err = alice.Connect(t.Context(), me.Username, me.Password)
-	require.NoError(t, err)
-	p, err := alice.GetUserProfile(t.Context(), "alice")
-	require.NoError(t, err)
-	require.Equal(t, "Alice", p.Data.NickName)
-	blocked, err := alice.GetUsersIBlocked(t.Context())
-	require.NoError(t, err)
-	require.Equal(t, []sdk.BlockedUser{{JID: "bob@" + first.Domain}}, blocked.Data)
-	require.NoError(t, alice.Close())
-	require.NoError(t, cmd.Process.Kill())
-	require.Error(t, cmd.Wait())
 }

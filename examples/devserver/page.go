@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"embed"
 	"errors"
 	"fmt"
@@ -10,7 +9,6 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/mirrorfly-go/sdk/examples/internal/localpage"
@@ -46,32 +44,32 @@ func (a *audience) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// page shows what the emulator holds, and what goes over the wire; and it takes orders.
+// page shows what the emulator holds and what clients and the emulator send each other, and it takes
+// orders. It is made before the server, which needs its handler, and opened when the server runs.
 type page struct {
-	srv      *sdktest.Server
 	settings settings
-	reach    reach
 	history  *history
 	restart  chan struct{} // capacity 1: the wish for a restart
-	locks    lockOuts
-	stop     context.CancelFunc
-	wg       sync.WaitGroup
+
+	opened chan struct{} // closed by open
+	// The rest is set by open.
+	srv   *sdktest.Server
+	reach reach
+	locks lockOuts
 }
 
-func newPage(srv *sdktest.Server, s settings, how reach) *page {
-	ctx, stop := context.WithCancel(context.Background())
-	p := &page{srv: srv, settings: s, reach: how, history: newHistory(), restart: make(chan struct{}, 1), stop: stop}
+func newPage(s settings) *page {
+	return &page{settings: s, history: newHistory(), restart: make(chan struct{}, 1), opened: make(chan struct{})}
+}
+
+// open lets the page be served.
+func (p *page) open(srv *sdktest.Server, how reach) {
+	p.srv, p.reach = srv, how
 	p.locks.srv = srv
-	traffic := srv.Watch(ctx)
-	p.wg.Go(func() { p.history.record(traffic) }) // ends with stop, and with the server
-	return p
+	close(p.opened)
 }
 
-func (p *page) close() {
-	p.stop()
-	p.locks.close()
-	p.wg.Wait()
-}
+func (p *page) close() { p.locks.close() }
 
 // handler is everything that the page consists of.
 func (p *page) handler() http.Handler {
@@ -93,6 +91,11 @@ func (p *page) guard(next http.Handler) http.Handler {
 	own, _, _ := net.SplitHostPort(p.settings.options.Listen)
 	next = http.NewCrossOriginProtection().Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		select {
+		case <-p.opened:
+		case <-req.Context().Done():
+			return
+		}
 		h := w.Header()
 		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 		h.Set("X-Content-Type-Options", "nosniff")

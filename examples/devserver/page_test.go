@@ -1,12 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
-	"fmt"
-	"image"
-	"image/png"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -111,80 +105,19 @@ func TestGuard(t *testing.T) {
 
 func TestOtherMachines(t *testing.T) {
 	for who, want := range map[audience]int{audienceLocal: 403, audienceAll: 200} {
-		p := newPage(sdktest.New(t), settings{page: who, options: sdktest.Options{Listen: "box.example:1"}}, reach{})
+		p := newPage(settings{page: who, options: sdktest.Options{Listen: "host.example:1"}})
 		defer p.close()
+		p.open(sdktest.New(t), reach{})
 		for remote, status := range map[string]int{
 			"192.0.2.1:5": want, "[2001:db8::1]:5": want, "nonsense": want, "127.0.0.1:5": 200, "[::1]:5": 200, "[::ffff:127.0.0.1]:5": 200,
 		} {
-			req := httptest.NewRequest(http.MethodGet, "https://box.example:1/", nil)
+			req := httptest.NewRequest(http.MethodGet, "https://host.example:1/", nil)
 			req.RemoteAddr = remote
 			w := httptest.NewRecorder()
 			p.handler().ServeHTTP(w, req)
 			require.Equal(t, status, w.Code, "%s %s", who, remote)
 		}
 	}
-}
-
-func TestStream(t *testing.T) {
-	e := launch(t)
-	f := e.follow()
-	hello := until(f, "welcome", func(welcome) bool { return true })
-	require.Equal(t, sdktest.Steps(), hello.Steps)
-	require.Equal(t, e.base+"/", hello.Page)
-	require.Contains(t, e.stderr.String(), hello.Browser)
-	empty := until(f, "state", func(view) bool { return true })
-	require.Empty(t, empty.Users)
-
-	alice, bob := newUser(t, e.at), newUser(t, e.at)
-	me := login(t, alice, "alice")
-	login(t, bob, "bob")
-	_, err := alice.BlockUser(t.Context(), "bob@"+e.at.Domain)
-	require.NoError(t, err)
-	_, err = bob.SendFeedback(t.Context(), "good", "very")
-	require.NoError(t, err)
-	_, err = bob.ReportUserOrGroup(t.Context(), "alice@"+e.at.Domain, sdk.ChatTypeChat, []sdk.ReportedMessage{
-		{MsgID: "m", Message: "rude", MsgType: "text", Timestamp: 1700000000000, PublisherID: "alice"},
-	})
-	require.NoError(t, err)
-	var picture bytes.Buffer
-	require.NoError(t, png.Encode(&picture, image.NewGray(image.Rect(0, 0, 3, 2))))
-	_, err = alice.SetUserProfile(t.Context(), sdk.ProfileUpdate{
-		Name: "<b>Alice</b>", Email: "a@example.com", Status: "here",
-		Image: sdk.ImageReader("a.png", "image/png", bytes.NewReader(picture.Bytes()), int64(picture.Len())),
-	})
-	require.NoError(t, err)
-	v := until(f, "state", func(v view) bool { return len(v.Users) == 2 && v.Users[0].Picture != "" })
-	require.Equal(t, "<b>Alice</b>", v.Users[0].Name)
-	require.Equal(t, "a@example.com", v.Users[0].Email)
-	require.Len(t, v.Users[0].Resources, 1)
-	require.Equal(t, []string{"bob"}, v.Users[0].Blocked)
-	require.Equal(t, "good", v.Feedback[0].Title)
-	require.Equal(t, "bob", v.Reports[0].From)
-
-	status, shown, header := e.do("GET", "/_dev/picture/"+v.Users[0].Picture, "")
-	require.Equal(t, 200, status)
-	require.Equal(t, picture.String(), shown)
-	require.Equal(t, "image/png", header.Get("Content-Type"))
-
-	require.NoError(t, bob.Close())
-	v = until(f, "state", func(v view) bool { return len(v.Users) == 2 && len(v.Users[1].Resources) == 0 })
-	require.Len(t, v.Users[0].Resources, 1, "alice has not gone")
-
-	// A page that is opened now sees what has gone over the wire, without what lets somebody in.
-	var all strings.Builder
-	late := e.follow()
-	until(late, "traffic", func(f fresh) bool {
-		for _, one := range f.List {
-			raw, err := json.Marshal(one)
-			require.NoError(t, err)
-			all.Write(raw)
-		}
-		return strings.Contains(all.String(), `"disconnected"`)
-	})
-	for _, kind := range []string{`"rest"`, `"xmpp"`, `"session"`, "moderation/feedback", "vcard-temp"} {
-		require.Contains(t, all.String(), kind)
-	}
-	require.NotContains(t, all.String(), me.Password)
 }
 
 // What somebody uploads as a picture and is none is not served on the page's origin.
@@ -203,80 +136,4 @@ func TestPicturesAreSafe(t *testing.T) {
 		require.NotContains(t, body, "script")
 		require.Equal(t, "nosniff", header.Get("X-Content-Type-Options"))
 	}
-}
-
-func TestOpenPagesAreBounded(t *testing.T) {
-	e := launch(t)
-	var pages []*follower
-	for range maxPages {
-		f := e.follow()
-		until(f, "welcome", func(welcome) bool { return true })
-		pages = append(pages, f)
-	}
-	status, _, _ := e.do("GET", "/_dev/events", "")
-	require.Equal(t, 503, status)
-	require.NoError(t, pages[0].body.Close())
-	require.Eventually(t, func() bool {
-		resp, err := e.http.Get(e.base + "/_dev/events")
-		if err != nil {
-			return false
-		}
-		defer resp.Body.Close()
-		return resp.StatusCode == 200
-	}, patience, minPause)
-}
-
-// The end does not wait for pages that are open.
-func TestEndsWithThePageOpen(t *testing.T) {
-	e := launch(t)
-	f := e.follow()
-	until(f, "state", func(view) bool { return true })
-	e.stop()
-	_, _ = io.Copy(io.Discard, f.lines) // which ends
-}
-
-func TestManyUsersAreBounded(t *testing.T) {
-	srv := sdktest.New(t)
-	p := newPage(srv, settings{}, reach{})
-	defer p.close()
-	for i := range maxUsers + 5 {
-		require.NoError(t, srv.SetProfile(t.Context(), fmt.Sprintf("user-%03d", i), sdktest.Profile{Image: "https://elsewhere.example/a.png"}))
-	}
-	c, err := sdk.New(srv.Config())
-	require.NoError(t, err)
-	defer c.Close()
-	login(t, c, "zoe")
-	v := p.look()
-	require.Len(t, v.Users, maxUsers)
-	require.Equal(t, 6, v.More)
-	require.Equal(t, "zoe", v.Users[0].ID, "who is connected is shown")
-	require.Equal(t, "user-000", v.Users[1].ID)
-	require.Equal(t, "https://elsewhere.example/a.png", v.Users[1].Link)
-	require.Empty(t, v.Users[1].Picture)
-}
-
-func TestHistory(t *testing.T) {
-	h := newHistory()
-	list, gone, newest, more := h.after(0)
-	require.Empty(t, list)
-	require.Zero(t, gone+newest)
-	h.add(sdktest.Traffic{Text: "1"})
-	<-more
-	list, _, newest, _ = h.after(0)
-	require.Equal(t, []sdktest.Traffic{{Text: "1"}}, list)
-	for i := 2; i <= maxHistory+10; i++ {
-		h.add(sdktest.Traffic{Text: fmt.Sprint(i)})
-	}
-	list, gone, newest, more = h.after(newest)
-	require.Len(t, list, maxHistory)
-	require.Equal(t, 9, gone)
-	require.Equal(t, maxHistory+10, newest)
-	require.Equal(t, "11", list[0].Text)
-	kept := list[0]
-	h.add(sdktest.Traffic{Text: "more"})
-	<-more
-	require.Equal(t, kept, list[0], "what was handed out stays")
-	list, gone, _, _ = h.after(newest)
-	require.Equal(t, []sdktest.Traffic{{Text: "more"}}, list)
-	require.Zero(t, gone)
 }

@@ -38,7 +38,7 @@ func howToReach(srv *sdktest.Server, s settings, caFile string) reach {
 			APIBaseURL: srv.URL(), APIConfigURL: srv.ConfigURL(), SignalURL: srv.SignalURL(), XMPPURL: srv.XMPPURL(),
 			XMPPAddress: srv.XMPPAddress(), Domain: srv.Domain(), LicenseKey: srv.LicenseKey(), CAFile: caFile,
 		},
-		kept: s.options.DataDir,
+		kept: s.data,
 	}
 	if s.page != audienceNone {
 		r.page = srv.SignalURL() + "/"

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -51,13 +52,39 @@ func (s *service) hostRules() string {
 // reads the same on the other.
 func twins(t *testing.T, trial bool) (one, other *service) {
 	t.Helper()
-	first := t.TempDir()
-	srv, err := sdktest.Start(sdktest.Options{DataDir: first})
+	first := state{}
+	srv, err := sdktest.Start(sdktest.Options{StateStore: first})
 	require.NoError(t, err)
-	srv.Close() // which writes them
-	second := t.TempDir()
-	require.NoError(t, os.CopyFS(second, os.DirFS(first)))
-	return inProcess(t, sdktest.Options{Trial: trial, DataDir: first}), inProcess(t, sdktest.Options{Trial: trial, DataDir: second})
+	srv.Close()
+	second := maps.Clone(first)
+	return inProcess(t, sdktest.Options{Trial: trial, StateStore: first}), inProcess(t, sdktest.Options{Trial: trial, StateStore: second})
+}
+
+// state is an sdktest.StateStore in memory, by kind and key. It is for servers that start with the vectors alone, so that
+// the order of the keys does not matter.
+type state map[[2]string][]byte
+
+func (s state) Load(kind string, each func(key string, value []byte) error) error {
+	for at, value := range s {
+		if at[0] != kind {
+			continue
+		}
+		if err := each(at[1], value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s state) Save(changes []sdktest.StateChange) error {
+	for _, c := range changes {
+		if at := [2]string{c.Kind, c.Key}; c.Value == nil {
+			delete(s, at)
+		} else {
+			s[at] = c.Value
+		}
+	}
+	return nil
 }
 
 // inProcess is the service of package sdktest.

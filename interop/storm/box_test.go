@@ -8,10 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"testing"
@@ -33,8 +36,14 @@ type endpoints struct{ API, Lookup, XMPP, CAFile string }
 
 // serveBox is the server's process. It ends with its standard input, that is, with the test at the latest.
 func serveBox(address, data string) int {
+	saved, err := openState(filepath.Join(data, "state"))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer saved.file.Close()
 	// Everybody's presence to everybody else would be a million stanzas, and another subject.
-	srv, err := sdktest.Start(sdktest.Options{Listen: address, DataDir: data, NoContacts: true})
+	srv, err := sdktest.Start(sdktest.Options{Listen: address, StateStore: saved, NoContacts: true})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -43,6 +52,64 @@ func serveBox(address, data string) int {
 	_ = json.NewEncoder(os.Stdout).Encode(endpoints{API: srv.URL(), Lookup: srv.ConfigURL(), XMPP: srv.XMPPURL(), CAFile: srv.CAFile()})
 	_, _ = io.Copy(io.Discard, os.Stdin)
 	return 0
+}
+
+// state is an sdktest.StateStore that survives the end of its process: one file, of which each line is a list of changes.
+type state struct {
+	file    *os.File
+	entries map[string]map[string][]byte // by kind and key, as they were when the file was opened
+}
+
+func openState(name string) (*state, error) {
+	file, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	s := &state{file: file, entries: map[string]map[string][]byte{}}
+	for lines := json.NewDecoder(file); ; {
+		var changes []savedChange
+		if err := lines.Decode(&changes); err != nil {
+			// The end. A last line that is cut off was not acknowledged.
+			return s, file.Truncate(lines.InputOffset())
+		}
+		for _, c := range changes {
+			s.apply(c)
+		}
+	}
+}
+
+func (s *state) apply(c savedChange) {
+	if c.Value == nil {
+		delete(s.entries[c.Kind], string(c.Key))
+		return
+	}
+	if s.entries[c.Kind] == nil {
+		s.entries[c.Kind] = map[string][]byte{}
+	}
+	s.entries[c.Kind][string(c.Key)] = c.Value
+}
+
+// savedChange is an sdktest.StateChange as JSON: its key may be no text.
+type savedChange struct {
+	Kind       string
+	Key, Value []byte
+}
+
+func (s *state) Load(kind string, each func(key string, value []byte) error) error {
+	for _, key := range slices.Sorted(maps.Keys(s.entries[kind])) {
+		if err := each(key, s.entries[kind][key]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *state) Save(changes []sdktest.StateChange) error {
+	line := make([]savedChange, len(changes))
+	for i, c := range changes {
+		line[i] = savedChange{Kind: c.Kind, Key: []byte(c.Key), Value: c.Value}
+	}
+	return json.NewEncoder(s.file).Encode(line)
 }
 
 // box is the server as the test sees it: it can be killed, and comes back at the same address with the same accounts.

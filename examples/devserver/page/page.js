@@ -173,12 +173,8 @@ const matches = (row) => row.textContent.toLowerCase().includes($("filter").valu
 
 function showTraffic({ gone, list }) {
   const fresh = [];
-  const lose = (n) => { if (n > 0) fresh.push(make("li", n + " not shown: too much at once", { class: "lost" })); };
-  lose(gone);
-  for (const t of list) {
-    lose(t.missed ?? 0);
-    fresh.push(trafficRow(t));
-  }
+  if (gone > 0) fresh.push(make("li", gone + " not shown: too much at once", { class: "lost" }));
+  for (const t of list) fresh.push(trafficRow(t));
   for (const row of fresh) row.hidden = !matches(row);
   waiting = waiting.concat(fresh).slice(-maxRows);
   if (!$("pause").checked) release();

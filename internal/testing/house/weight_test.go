@@ -30,6 +30,20 @@ func TestModulesThatImportersCompile(t *testing.T) {
 	require.LessOrEqual(t, len(modules), maxModules, "%v", modules)
 }
 
+// Tests that import sdktest compile no database: only the emulator keeps accounts on disk. Of this
+// module sdktest needs the type sdk.Config and the service's encryption alone, so that a mistake in
+// the client cannot be repeated by its server. (What package sdk itself imports comes with it.)
+func TestSdktestIsLight(t *testing.T) {
+	deps := goCommand(t, "list", "-deps", module+"/sdktest")
+	require.Contains(t, deps, "mellium.im/sasl\n", "the dependencies were not found")
+	require.NotContains(t, deps, "go.etcd.io/bbolt")
+	for path := range strings.Lines(goCommand(t, "list", "-f", `{{join .Imports "\n"}}`, module+"/sdktest")) {
+		if path = strings.TrimSpace(path); strings.HasPrefix(path, module) {
+			require.Contains(t, []string{module, module + "/internal/seal"}, path)
+		}
+	}
+}
+
 // A binary that has net/http already grows little, also when it calls everything there is.
 func TestBinarySize(t *testing.T) {
 	const without = `package main
