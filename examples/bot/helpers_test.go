@@ -15,22 +15,17 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/examples/internal/testprogram"
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
-// asProgram makes the test binary the program, which saves a build.
-const asProgram = "BOT_TEST_PROGRAM"
-
 func TestMain(m *testing.M) {
-	if os.Getenv(asProgram) != "" {
-		main()
-		return
-	}
-	_ = os.Setenv(asProgram, "1") // for what the tests start
-	for _, v := range variables { // so that the tests do not depend on whose machine it is
-		_ = os.Unsetenv(v)
-	}
-	goleak.VerifyTestMain(m)
+	testprogram.Main(main, func() {
+		for _, v := range variables { // so that the tests do not depend on the environment of the machine
+			_ = os.Unsetenv(v)
+		}
+		goleak.VerifyTestMain(m)
+	})
 }
 
 // patience is how long a test waits for what must come: for one that would hang. Nothing takes so long, however busy the machine.

@@ -18,19 +18,10 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/examples/internal/testprogram"
 )
 
-// asProgram makes the test binary the program, which saves a build.
-const asProgram = "DEVSERVER_TEST_PROGRAM"
-
-func TestMain(m *testing.M) {
-	if os.Getenv(asProgram) != "" {
-		main()
-		return
-	}
-	_ = os.Setenv(asProgram, "1") // for what the tests start
-	goleak.VerifyTestMain(m)
-}
+func TestMain(m *testing.M) { testprogram.Main(main, func() { goleak.VerifyTestMain(m) }) }
 
 // emulator is the program, run in this process.
 type emulator struct {

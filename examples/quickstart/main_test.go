@@ -13,20 +13,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mirrorfly-go/sdk/examples/internal/testprogram"
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
-// asProgram makes the test binary the program, which saves a build.
-const asProgram = "QUICKSTART_TEST_PROGRAM"
-
-func TestMain(m *testing.M) {
-	if os.Getenv(asProgram) != "" {
-		main()
-		return
-	}
-	_ = os.Setenv(asProgram, "1") // for what the tests start
-	m.Run()
-}
+func TestMain(m *testing.M) { testprogram.Main(main, func() { m.Run() }) }
 
 // start runs the program and returns what it printed and its exit code.
 func start(t *testing.T, env []string, args ...string) (stdout, stderr string, code int) {
@@ -45,7 +36,7 @@ func start(t *testing.T, env []string, args ...string) (stdout, stderr string, c
 	return out.String(), errOut.String(), cmd.ProcessState.ExitCode()
 }
 
-// everyStep is what a newcomer must see, in this order.
+// everyStep is what the program prints on the test server, in this order.
 var everyStep = []string{
 	"alice.Register", "alice.Connect", "bob.Register", "bob.Connect", "alice.OnPresence", "alice.GetCurrentUserJID", "bob.SetUserProfile",
 	"alice.OnUserProfile", "alice.GetUserProfile", "alice.DownloadMedia", "alice.GetLastSeen", "alice.BlockUser", "bob.OnBlock",
@@ -69,7 +60,7 @@ func requireSteps(t *testing.T, printed string, steps []string) {
 	}
 }
 
-func TestInTheBox(t *testing.T) {
+func TestOnTheTestServer(t *testing.T) {
 	t.Parallel()
 	for _, transport := range []string{"websocket", "tcp"} {
 		stdout, stderr, code := start(t, nil, "-transport", transport)
@@ -81,12 +72,12 @@ func TestInTheBox(t *testing.T) {
 		require.NotContains(t, stdout, "\r")
 		require.NotContains(t, stdout, "\x1b")
 	}
-	// A proxy of the machine is not in the way of what runs on it.
+	// The test server runs on this machine, so no proxy is asked for it.
 	_, stderr, code := start(t, []string{"HTTPS_PROXY=http://127.0.0.1:9", "https_proxy=http://127.0.0.1:9"})
 	require.Zero(t, code, stderr)
 }
 
-// As on the real service, where two new users may be strangers: nothing is told, and the tour goes on.
+// As on a real service, where two new users may not be contacts: nothing is told, and the tour goes on.
 func TestOnAService(t *testing.T) {
 	t.Parallel()
 	srv := sdktest.New(t, sdktest.Options{Domain: "localhost", NoContacts: true})

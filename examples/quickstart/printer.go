@@ -11,40 +11,40 @@ import (
 
 // printer writes one aligned line for each call and each event.
 type printer struct {
-	mu       sync.Mutex // calls and listeners print at the same time
-	out      io.Writer
-	terminal bool
-	drawn    bool // there is a bar in the last line
+	mu  sync.Mutex // calls and listeners print at the same time
+	out io.Writer
 }
 
-func newPrinter(out io.Writer, terminal bool) *printer {
-	p := &printer{out: out, terminal: terminal}
-	fmt.Fprintf(out, "%-44s %6s  %8s  %s\n", "CALL", "STATUS", "TOOK", "WHAT CAME BACK")
+func newPrinter(out io.Writer) *printer {
+	p := &printer{out: out}
+	p.print("%-44s %6s  %8s  %s\n", "CALL", "STATUS", "TOOK", "WHAT CAME BACK")
 	return p
 }
 
-func (p *printer) call(name string, status int, took time.Duration, what string) {
+func (p *printer) print(format string, args ...any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.wipe()
-	fmt.Fprintf(p.out, "%-44s %6d  %6.1fms  %s\n", name, status, float64(took.Microseconds())/1000, oneLine(what))
+	fmt.Fprintf(p.out, format, args...)
+}
+
+func (p *printer) heading(text string) { p.print("\n%s\n", text) }
+
+func (p *printer) call(name string, status int, took time.Duration, what string) {
+	p.print("%-44s %6d  %6.1fms  %s\n", name, status, float64(took.Microseconds())/1000, oneLine(what))
 }
 
 func (p *printer) event(name, what string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.wipe()
-	fmt.Fprintf(p.out, "  event  %-35s %6s  %8s  %s\n", name, "", "", oneLine(what))
+	p.print("  event  %-35s %6s  %8s  %s\n", name, "", "", oneLine(what))
 }
 
-func (p *printer) heading(text string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.wipe()
-	fmt.Fprintf(p.out, "\n%s\n", text)
+// progress is one line for each part of a file that was sent.
+func (p *printer) progress(name string, sent, total int64) {
+	const mb = 1e6
+	p.print("  sending %s: %3d%%, %.1f of %.1f MB\n", name, 100*sent/total, float64(sent)/mb, float64(total)/mb)
 }
 
-// oneLine keeps names and messages of other people from moving the cursor or beginning a line.
+// oneLine replaces what does not print, so that names and messages of other people cannot move the
+// cursor or begin a line.
 func oneLine(text string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {

@@ -14,16 +14,13 @@ import (
 	"github.com/mirrorfly-go/sdk"
 )
 
-// tour is the walk: two users, Alice and Bob.
+// tour is the walk through the API, with two users, Alice and Bob.
 type tour struct {
 	*printer
-	cfg        sdk.Config
-	suffix     string
-	inTheBox   bool
-	alice, bob *sdk.Client
-	aliceJID   string
-	bobJID     string
-	events     chan string // what listeners were told
+	*service
+	alice, bob       *sdk.Client
+	aliceJID, bobJID string
+	events           chan string // what the listeners were told
 }
 
 func (t *tour) close() {
@@ -35,7 +32,6 @@ func (t *tour) close() {
 }
 
 func (t *tour) walk(ctx context.Context) error {
-	t.events = make(chan string, 100)
 	for _, part := range []func(context.Context) error{
 		t.logIn, t.profiles, t.lastSeen, t.blocking, t.media, t.moderation, t.leave,
 	} {
@@ -46,7 +42,8 @@ func (t *tour) walk(ctx context.Context) error {
 	return nil
 }
 
-// do makes one call, prints it, and returns what came back.
+// do makes one call, prints it, and returns what came back. show makes a text of that; nil: the
+// message of the Result is printed.
 func do[T any](t *tour, name string, call func() (sdk.Result[T], error), show func(T) string) (T, error) {
 	start := time.Now()
 	res, err := call()
@@ -58,12 +55,12 @@ func do[T any](t *tour, name string, call func() (sdk.Result[T], error), show fu
 	return res.Data, err
 }
 
-// await waits until a listener was told what is wanted, and prints it. On the real service two new users may be no contacts of each
-// other, and then nothing comes.
+// await waits until a listener was told what is wanted, and prints it. On a real service two new
+// users may not be contacts of each other, and then nothing is told.
 func (t *tour) await(ctx context.Context, listener, want string) error {
 	limit := 5 * time.Second
-	if t.inTheBox {
-		limit = time.Minute // it comes
+	if t.isTest {
+		limit = time.Minute // there it must come
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -75,7 +72,7 @@ func (t *tour) await(ctx context.Context, listener, want string) error {
 				return nil
 			}
 		case <-ctx.Done():
-			if !t.inTheBox && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			if !t.isTest && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 				t.event(listener, "was not told: these users may be no contacts of each other")
 				return nil
 			}
@@ -180,20 +177,32 @@ func (t *tour) lastSeen(ctx context.Context) error {
 
 func (t *tour) blocking(ctx context.Context) error {
 	t.heading("Alice blocks Bob, both look at their lists, Alice unblocks him")
-	if _, err := do(t, "alice.BlockUser(bob)", func() (sdk.Result[sdk.None], error) { return t.alice.BlockUser(ctx, t.bobJID) }, nil); err != nil {
+	_, err := do(t, "alice.BlockUser(bob)", func() (sdk.Result[sdk.None], error) {
+		return t.alice.BlockUser(ctx, t.bobJID)
+	}, nil)
+	if err != nil {
 		return err
 	}
 	if err := t.await(ctx, "bob.OnBlock", "has blocked"); err != nil {
 		return err
 	}
 	list := func(users []sdk.BlockedUser) string { return fmt.Sprint(users) }
-	if _, err := do(t, "alice.GetUsersIBlocked()", func() (sdk.Result[[]sdk.BlockedUser], error) { return t.alice.GetUsersIBlocked(ctx) }, list); err != nil {
+	_, err = do(t, "alice.GetUsersIBlocked()", func() (sdk.Result[[]sdk.BlockedUser], error) {
+		return t.alice.GetUsersIBlocked(ctx)
+	}, list)
+	if err != nil {
 		return err
 	}
-	if _, err := do(t, "bob.GetUsersWhoBlockedMe()", func() (sdk.Result[[]sdk.BlockedUser], error) { return t.bob.GetUsersWhoBlockedMe(ctx) }, list); err != nil {
+	_, err = do(t, "bob.GetUsersWhoBlockedMe()", func() (sdk.Result[[]sdk.BlockedUser], error) {
+		return t.bob.GetUsersWhoBlockedMe(ctx)
+	}, list)
+	if err != nil {
 		return err
 	}
-	if _, err := do(t, "alice.UnblockUser(bob)", func() (sdk.Result[sdk.None], error) { return t.alice.UnblockUser(ctx, t.bobJID) }, nil); err != nil {
+	_, err = do(t, "alice.UnblockUser(bob)", func() (sdk.Result[sdk.None], error) {
+		return t.alice.UnblockUser(ctx, t.bobJID)
+	}, nil)
+	if err != nil {
 		return err
 	}
 	return t.await(ctx, "bob.OnBlock", "has unblocked")
@@ -201,11 +210,13 @@ func (t *tour) blocking(ctx context.Context) error {
 
 func (t *tour) media(ctx context.Context) error {
 	t.heading("Alice sends an encrypted file, Bob reads it")
-	if _, err := do(t, "alice.SetMediaEncryption(true)", func() (sdk.Result[sdk.None], error) { return t.alice.SetMediaEncryption(true) }, nil); err != nil {
+	_, err := do(t, "alice.SetMediaEncryption(true)", func() (sdk.Result[sdk.None], error) {
+		return t.alice.SetMediaEncryption(true)
+	}, nil)
+	if err != nil {
 		return err
 	}
-	content := strings.Repeat("a rather long file. ", 800_000) // several parts, so that there is progress to see
-	t.progress("report.txt", 0, int64(len(content)))
+	content := strings.Repeat("a rather long file. ", 800_000) // several parts, so that Progress has something to tell
 	file, err := do(t, "alice.UploadMedia(report.txt)", func() (sdk.Result[sdk.MediaFile], error) {
 		return t.alice.UploadMedia(ctx, sdk.MediaUpload{
 			To: t.bobJID, ChatType: sdk.ChatTypeChat, MessageID: "quickstart-1", Name: "report.txt",
@@ -257,7 +268,8 @@ func (t *tour) leave(ctx context.Context) error {
 	if err := t.await(ctx, "alice.OnUserDeleted", "is gone"); err != nil {
 		return err
 	}
-	if _, err := do(t, "alice.Logout()", func() (sdk.Result[sdk.None], error) { return t.alice.Logout(ctx) }, nil); err != nil {
+	_, err = do(t, "alice.Logout()", func() (sdk.Result[sdk.None], error) { return t.alice.Logout(ctx) }, nil)
+	if err != nil {
 		return err
 	}
 	return t.await(ctx, "alice.OnConnection", string(sdk.StatusDisconnected))
@@ -284,7 +296,7 @@ func drawPicture() ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// short cuts tokens, which are long and say nothing to people.
+// short cuts tokens, which are long and tell people nothing.
 func short(token string) string {
 	const most = 24
 	if len(token) > most {
