@@ -10,6 +10,8 @@ import (
 	"net"
 	"net/http"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/coder/websocket"
 	"github.com/stretchr/testify/require"
@@ -116,5 +118,24 @@ func TestWhiteSpaceKeepalive(t *testing.T) {
 		require.IsType(t, Presence{}, c.event())
 		require.NoError(t, c.Ping(soon(t)))
 		require.Zero(t, c.Ignored())
+	})
+}
+
+// A read deadline that the connection has from somebody else, as one that allows so much silence, ends the session.
+func TestDeadlineOfAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := pipeServer(t, func(p *peer) { p.login(); p.answer(1); p.drain() })
+		pipe := cfg.DialContext
+		var conn net.Conn
+		cfg.DialContext = func(ctx context.Context, network, addr string) (_ net.Conn, err error) {
+			conn, err = pipe(ctx, network, addr)
+			return conn, err
+		}
+		c := dial(t, cfg)
+		require.NoError(t, c.Ping(t.Context()))
+		start := time.Now()
+		require.NoError(t, conn.SetReadDeadline(start.Add(time.Second)))
+		require.ErrorContains(t, <-c.served, "connection lost")
+		require.Equal(t, time.Second, time.Since(start))
 	})
 }

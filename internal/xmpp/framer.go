@@ -14,7 +14,7 @@ import (
 // per frame, in the form that RFC 7395 gives them on either transport.
 //
 // A context that ends during a call breaks the connection: what was half read
-// or half written cannot be taken up again. (A read over TCP can: see tcpFramer.Interrupt.)
+// or half written cannot be taken up again.
 type framer interface {
 	// Header is what starts a stream, anew after SASL, and has what is read next taken
 	// for the start of the server's. That comes as a frame: <open/>.

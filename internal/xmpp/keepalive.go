@@ -22,8 +22,8 @@ type moment struct{ at atomic.Int64 }
 func (m *moment) note()               { m.at.Store(int64(clock())) }
 func (m *moment) last() time.Duration { return time.Duration(m.at.Load()) }
 
-// A session has one timer, for keepalive, for writes that take too long, for requests that nobody answers, for what the server is told
-// a little later, and for a read loop that stands back. They only say by when something must have happened; a timer that goes off and
+// A session has one timer, for keepalive, for writes that take too long, for requests that nobody answers, and for what the server is
+// told a little later. They only say by when something must have happened; a timer that goes off and
 // finds that nothing is due yet is set anew. A timer for each request would wake the thread that waits for the network, which has to
 // know the next time: a tenth of a request's CPU time.
 
@@ -38,11 +38,9 @@ func (s *Session) tick() {
 	ping, cause := s.overdueLocked(now)
 	cause = cmp.Or(cause, s.tellLateLocked(now))
 	late := s.lateLocked(now)
-	s.readAgainLocked(now)
 	s.mu.Unlock()
 	for _, w := range late {
 		w.reply <- reply{refused: ErrNoReply} // never blocks: nobody else has it any more
-		s.interrupt(w)
 	}
 	switch {
 	case cause != nil:

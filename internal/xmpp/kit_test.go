@@ -509,9 +509,6 @@ func dialThrough(t testing.TB, cfg Config, wrap func(framer) framer) *client {
 	defer cancel()
 	s, err := Dial(ctx, cfg)
 	require.NoError(t, err)
-	if t, is := s.f.(*tcpFramer); is && fmt.Sprintf("%T", t.raw) == "*net.pipe" {
-		t.interruptible = true // it knows deadlines
-	}
 	if wrap != nil {
 		s.f, s.prompt = wrap(s.f), nil
 	}

@@ -19,7 +19,6 @@ type waiter struct {
 	asked   JID           // who was asked and may answer, as our own account and server may; zero: nobody else
 	reply   chan reply    // gets the answer, capacity 1; nil: nobody waits
 	written bool          // the server may have it. Guarded by Session.mu
-	alone   bool          // nobody else waited when it was asked. Guarded by Session.mu
 	askedAt time.Duration // by clock
 	by      time.Duration // when it is given up; 0: never
 }
@@ -56,7 +55,6 @@ func (s *Session) exchange(ctx context.Context, req *iq, w *waiter) (*stanza, er
 	if err := s.post(outgoing{frame: req.frame(), stanza: true, id: req.id}, w); err != nil {
 		return nil, unsent.Mark(err)
 	}
-	s.readReply(ctx, w)
 	select {
 	case r := <-w.reply:
 		if r == (reply{}) {
@@ -106,13 +104,7 @@ func (s *Session) claim(st *stanza) *waiter {
 		return nil
 	}
 	s.waiters.remove(st.id)
-	s.answeredLocked(w)
 	return w
-}
-
-// isReply reports whether st is one, to whatever request.
-func isReply(st *stanza) bool {
-	return st.is(nsClient, "iq") && (st.kind == kindResult || st.kind == kindError)
 }
 
 // waiters are who waits for replies, by id. The first two need no map: mostly there are no others, and none in an idle session.

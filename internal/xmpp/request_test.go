@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -531,4 +533,118 @@ func TestRequestTimeoutOfWhatWasNotWritten(t *testing.T) {
 		require.True(t, unsent.Is(err))
 		close(stop)
 	})
+}
+
+const pong = `<iq id="%s" type="result" xmlns="jabber:client"/>`
+
+// answer answers so many requests.
+func (p *peer) answer(requests int) {
+	for range requests {
+		p.send(replyTo(pong, p.recv()))
+	}
+}
+
+// A request that is given up while its reply is coming returns at once, however much of that has come, and nothing
+// that comes after it is lost.
+func TestGivenUpWhileTheReplyComes(t *testing.T) {
+	for quarters := range 4 {
+		for name, serve := range map[string]func(testing.TB, script) Config{
+			"tcp": pipeServer, "tls": directTLSServer, "starttls": startTLSServer,
+		} {
+			t.Run(fmt.Sprint(name, quarters), func(t *testing.T) {
+				proceed, half := make(chan struct{}), make(chan struct{})
+				c := dial(t, serve(t, func(p *peer) {
+					p.login()
+					for range 2 {
+						reply := replyTo(pong, p.recv())
+						at := len(reply) * quarters / 4
+						p.send(reply[:at])
+						half <- struct{}{}
+						<-proceed
+						p.send(reply[at:] + online)
+					}
+					p.answer(1)
+					p.drain()
+				}))
+				for range 2 {
+					ctx, cancel := context.WithCancel(t.Context())
+					failed := make(chan error, 1)
+					go func() { failed <- c.Ping(ctx) }() // ends with ctx
+					<-half
+					cancel()
+					require.ErrorIs(t, <-failed, context.Canceled)
+					require.Zero(t, c.pending())
+					proceed <- struct{}{}
+					require.Equal(t, "bob", c.event().(Presence).From.Local)
+				}
+				require.NoError(t, c.Ping(t.Context()))
+				require.Equal(t, 2, c.Ignored(), "answers that came too late")
+			})
+		}
+	}
+}
+
+// Callers who come, wait, and give up at random, with pushes in between: every stanza is handled, and counts, once.
+func TestRequestStorm(t *testing.T) {
+	const last = "last@xmpp.example.com"
+	for name, serve := range map[string]func(testing.TB, script) Config{"tcp": pipeServer, "tls": directTLSServer} {
+		for _, callers := range []int{1, 2, 8} {
+			t.Run(fmt.Sprint(name, callers), func(t *testing.T) {
+				var sent, pushes atomic.Int64
+				c := dial(t, serve(t, func(p *peer) {
+					request := p.managed()
+					sent.Add(2)
+					p.send(replyTo(pong, request) + online)
+					for {
+						n, err := p.read()
+						switch {
+						case err != nil:
+							return
+						case n.name.Local != "iq":
+							continue
+						case n.attr("to") == last:
+							sent.Add(1)
+							p.send(replyTo(`<iq from="`+last+`" id="%s" type="result" xmlns="jabber:client"><query xmlns="jabber:iq:last"/></iq>`, n))
+							continue
+						}
+						text := replyTo(pong, n)
+						sent.Add(1)
+						if rand.N(8) == 0 {
+							text = [...]string{text + online, online + text}[rand.N(2)]
+							sent.Add(1)
+							pushes.Add(1)
+						}
+						cut := rand.N(len(text))
+						p.send(text[:cut])
+						p.send(text[cut:])
+					}
+				}))
+				require.NoError(t, c.Start(t.Context()))
+				c.event() // the stream counts
+				var asking sync.WaitGroup
+				for range callers {
+					asking.Go(func() {
+						for range 300 {
+							ctx, cancel := context.WithCancel(context.Background())
+							if rand.N(4) == 0 {
+								time.AfterFunc(rand.N(200*time.Microsecond), cancel)
+							}
+							if err := c.Ping(ctx); err != nil && !errors.Is(err, context.Canceled) {
+								t.Errorf("ping: %v", err)
+							}
+							cancel()
+						}
+					})
+				}
+				asking.Wait()
+				_, _, err := c.LastActivity(soon(t), last)
+				require.NoError(t, err)
+				c.mu.Lock()
+				received := c.counts.received
+				c.mu.Unlock()
+				require.EqualValues(t, sent.Load(), received)
+				require.EqualValues(t, pushes.Load(), len(c.events))
+			})
+		}
+	}
 }

@@ -48,7 +48,6 @@ type Session struct {
 	resumed  bool          // immutable; among these it takes no room: the Session just fits into 512 bytes, after which the heap has 576
 	parted   chan struct{} // made by Close, closed with isCut
 	waiters  waiters
-	reading  *reading      // nil: nothing was answered yet
 	queue    []outgoing    // to be written
 	queued   int           // bytes in queue
 	writeErr error         // why writing has failed
@@ -142,12 +141,26 @@ func (s *Session) Serve() error {
 		}
 	}
 	s.early = nil
-	for !s.serveFrame(s.next()) {
+	for !s.serveFrame(s.read()) {
 	}
 	s.flushers.Wait()
 	_ = s.prompt.CatchUp() // the connection is cut: it does not take long
 	return s.Err()
 }
+
+// read is the next frame.
+func (s *Session) read() (string, error) {
+	frame, err := s.f.ReadFrame(context.Background())
+	if err == nil {
+		s.logReceived(frame)
+	}
+	return frame, err
+}
+
+// logReceived is not inlined into read, where a session waits: see ReadFrame.
+//
+//go:noinline
+func (s *Session) logReceived(frame string) { logFrame(s.log, "receive", frame) }
 
 // serveFrame takes what was read and reports whether the session is over.
 func (s *Session) serveFrame(frame string, err error) (over bool) {
@@ -177,7 +190,6 @@ func (s *Session) Close(ctx context.Context) error {
 	}
 	first := s.err == nil && !s.ending
 	s.ending = s.ending || s.err == nil
-	s.readAgainLocked(0)
 	if first && ctx.Err() == nil {
 		unavailable := markup{space: nsClient, name: "presence", attrs: []string{"type", "unavailable"}}
 		s.enqueueLocked(outgoing{frame: unavailable.frame(), stanza: true})
@@ -282,7 +294,6 @@ func (s *Session) mark(cause error) {
 		w.settle(nil)
 	}
 	s.waiters = waiters{}
-	s.readAgainLocked(0)
 	if s.timer != nil {
 		s.timer.Stop()
 	}

@@ -8,10 +8,8 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/mirrorfly-go/sdk/internal/plain"
@@ -29,10 +27,6 @@ type tcpFramer struct {
 
 	prompt *prompt.Conn // raw too; nil: writes wait
 	wrote  moment       // when bytes have last gone out
-
-	interruptible bool // reads can be broken off: raw is a *net.TCPConn
-	mu            sync.Mutex
-	interrupted   bool // the next read, or the one under way, is. Guarded by mu
 
 	scan  scanner
 	scope []declaration // of the stream header
@@ -53,9 +47,8 @@ var usualScope = []declaration{{"xmlns:stream", "stream:", ` xmlns:stream="` + n
 const maxScope = 16
 
 func newTCPFramer(conn net.Conn) *tcpFramer {
-	_, itself := conn.(*net.TCPConn) // what is around one may not know deadlines, or have its own
 	conn = prompt.Wrap(conn)
-	return &tcpFramer{prompt: prompt.Below(conn, writeTimeout), raw: conn, conn: conn, in: streamReader{from: conn}, interruptible: itself}
+	return &tcpFramer{prompt: prompt.Below(conn, writeTimeout), raw: conn, conn: conn, in: streamReader{from: conn}}
 }
 
 // dialTCP connects, for xmpps:// with TLS; ctx bounds only that.
@@ -122,34 +115,10 @@ func (t *tcpFramer) Header(to string) []byte {
 func (t *tcpFramer) ReadFrame(ctx context.Context) (string, error) {
 	defer t.cutAfter(ctx)()
 	frame, err := t.cutFrame()
-	switch {
-	case err == nil:
-	case ctx.Err() != nil:
+	if err != nil && ctx.Err() != nil {
 		err = ctx.Err()
-	case errors.Is(err, os.ErrDeadlineExceeded) && t.proceed():
-		err = errInterrupted
 	}
 	return frame, err
-}
-
-// Interrupt has the read that is under way, or else the next, fail with errInterrupted. The one after that goes on where it was.
-func (t *tcpFramer) Interrupt() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.interrupted = true
-	_ = t.raw.SetReadDeadline(time.Unix(1, 0)) // fails when the connection is closed, and so does the read
-}
-
-// proceed has reads wait again after Interrupt, and reports whether that was called.
-func (t *tcpFramer) proceed() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if !t.interrupted {
-		return false
-	}
-	t.interrupted = false
-	_ = t.raw.SetReadDeadline(time.Time{}) // fails when the connection is closed, and so does the next read
-	return true
 }
 
 // cutFrame reads up to the end of the next element. White space between

@@ -43,7 +43,6 @@ func (s *Session) post(o outgoing, w *waiter) error {
 	here := !stuck && !s.flushing && w != nil && w.reply != nil && s.prompt != nil // who waits for a reply may as well write
 	if !stuck {
 		if w != nil {
-			w.alone = alone
 			s.waiters.add(o.id, w)
 			if w.by > 0 {
 				s.wakeLocked(w.askedAt, w.by)
