@@ -81,7 +81,8 @@ func (c *Client) DeleteMyAccount(ctx context.Context, reason, feedback string) (
 		if _, err := c.registered(); err != nil {
 			return None{}, err
 		}
-		if err := validate(isUTF8("feedback", feedback), isUTF8("reason", reason), required("reason", reason)); err != nil {
+		err := validate(isUTF8("feedback", feedback), isUTF8("reason", reason), required("reason", reason))
+		if err != nil {
 			return None{}, err
 		}
 		return None{}, c.leave(ctx, func(ctx context.Context, _ *login) error {
@@ -106,7 +107,9 @@ type ReportedMessage struct {
 //
 // Errors: 403 ErrFeatureUnavailable, checked before the arguments; 400 ErrInvalidArgument; 400
 // ErrNotRegistered; the service's status and text; 599 ErrNetwork.
-func (c *Client) ReportUserOrGroup(ctx context.Context, jid string, chatType ChatType, messages []ReportedMessage) (Result[None], error) {
+func (c *Client) ReportUserOrGroup(
+	ctx context.Context, jid string, chatType ChatType, messages []ReportedMessage,
+) (Result[None], error) {
 	return run(ctx, c, "ReportUserOrGroup", success, func(ctx context.Context) (None, error) {
 		if err := c.gate(func(f Features) bool { return f.Report }); err != nil {
 			return None{}, err
@@ -132,7 +135,8 @@ func checkReport(jid string, chatType ChatType, messages []ReportedMessage) erro
 	if chatType == ChatTypeChat {
 		format = jidFormat
 	}
-	if err := validate(format("toUserJid", jid), required("toUserJid", jid), required("chatType", string(chatType))); err != nil {
+	err := validate(format("toUserJid", jid), required("toUserJid", jid), required("chatType", string(chatType)))
+	if err != nil {
 		return err
 	}
 	if len(messages) == 0 {

@@ -73,3 +73,19 @@ func TestIdentityIsWhatTheServerBound(t *testing.T) {
 		require.NoError(t, err, "the same account to REST, too")
 	}
 }
+
+func TestFeedbackAndReport(t *testing.T) {
+	srv := sdktest.New(t)
+	alice := login(t, srv.Config(), "alice")
+	host := srv.Domain()
+	_, err := alice.SendFeedback(t.Context(), "title <&>", "description")
+	require.NoError(t, err)
+	require.Equal(t, "title <&>", srv.Feedback()[0].Title)
+	require.Equal(t, "alice", srv.Feedback()[0].User)
+	_, err = alice.ReportUserOrGroup(t.Context(), "room@mix."+host, sdk.ChatTypeGroup, reported())
+	require.NoError(t, err)
+	report := srv.Reports()[0]
+	require.Equal(t, "alice", report.From)
+	require.Equal(t, "groupchat", report.ChatType)
+	require.Equal(t, `[{"msgId":"1","message":"m","msgType":"text","filename":"","timestamp":1,"publisherId":"bob"}]`, report.Data)
+}

@@ -34,16 +34,21 @@ type backEnd struct {
 	http *httptest.Server
 	tcp  net.Listener
 
-	password string                                      // of every account
-	offered  func(v *visitor) string                     // stream features besides mechanisms and bind; nil: none
-	bareJID  func(user string) string                    // what is bound; nil: user@chat.test
-	sasl     func(user, password string) string          // condition of the refusal, "" for none; nil: every password is good
-	onStream func(v *visitor) bool                       // before a stream header is answered; false: hang up
-	onBind   func(v *visitor, id string) bool            // true: answered
-	onUp     func(v *visitor)                            // after the first presence, in a goroutine of its own
-	onIQ     func(v *visitor, id, to, frame string) bool // requests of a session; true: answered
-	onLogin  func(w http.ResponseWriter, nth int) bool   // POST /login; true: answered
-	quietAt  time.Duration                               // who has not authenticated by then is cut; 0: never
+	password string // of every account
+	// stream features besides mechanisms and bind; nil: none
+	offered func(v *visitor) string
+	bareJID func(user string) string // what is bound; nil: user@chat.test
+	// condition of the refusal, "" for none; nil: every password is good
+	sasl func(user, password string) string
+	// before a stream header is answered; false: hang up
+	onStream func(v *visitor) bool
+	onBind   func(v *visitor, id string) bool // true: answered
+	// after the first presence, in a goroutine of its own
+	onUp    func(v *visitor)
+	onIQ    func(v *visitor, id, to, frame string) bool // requests of a session; true: answered
+	onLogin func(w http.ResponseWriter, nth int) bool   // POST /login; true: answered
+	// who has not authenticated by then is cut; 0: never
+	quietAt time.Duration
 
 	mu       sync.Mutex
 	rest     map[string]http.HandlerFunc // "METHOD /path"

@@ -3,6 +3,7 @@ package sdk
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/mirrorfly-go/sdk/internal/rest"
 	"github.com/mirrorfly-go/sdk/internal/xmpp"
@@ -39,7 +40,9 @@ func (c *Client) UnblockUser(ctx context.Context, userJID string) (Result[None],
 	return c.setBlocked(ctx, "UnblockUser", userJID, (*xmpp.Session).Unblock)
 }
 
-func (c *Client) setBlocked(ctx context.Context, op, userJID string, set func(*xmpp.Session, context.Context, string) error) (Result[None], error) {
+func (c *Client) setBlocked(
+	ctx context.Context, op, userJID string, set func(*xmpp.Session, context.Context, string) error,
+) (Result[None], error) {
 	return unbounded(ctx, c, op, success, func(ctx context.Context) (None, error) {
 		if err := c.gate(func(f Features) bool { return f.Block }); err != nil {
 			return None{}, err
@@ -82,7 +85,7 @@ func (c *Client) GetUsersWhoBlockedMe(ctx context.Context) (Result[[]BlockedUser
 	return c.blockList(ctx, "GetUsersWhoBlockedMe", func(s *xmpp.Session, ctx context.Context) ([]string, error) {
 		users, err := s.WhoBlockedMe(ctx)
 		var refused *xmpp.StanzaError
-		if errors.As(err, &refused) && (refused.Condition == "service-unavailable" || refused.Condition == "feature-not-implemented") {
+		if errors.As(err, &refused) && slices.Contains(notKnownToServer, refused.Condition) {
 			ctx, cancel := c.withTimeout(ctx)
 			defer cancel()
 			told, restErr := c.rest.BlockedBy(ctx)
@@ -94,7 +97,12 @@ func (c *Client) GetUsersWhoBlockedMe(ctx context.Context) (Result[[]BlockedUser
 	})
 }
 
-func (c *Client) blockList(ctx context.Context, op string, read func(*xmpp.Session, context.Context) ([]string, error)) (Result[[]BlockedUser], error) {
+// notKnownToServer are the conditions of a request that a server does not serve (RFC 6120 8.3.3).
+var notKnownToServer = []string{"service-unavailable", "feature-not-implemented"}
+
+func (c *Client) blockList(
+	ctx context.Context, op string, read func(*xmpp.Session, context.Context) ([]string, error),
+) (Result[[]BlockedUser], error) {
 	return unbounded(ctx, c, op, success, func(ctx context.Context) ([]BlockedUser, error) {
 		l, err := c.registered()
 		if err != nil {

@@ -61,7 +61,7 @@ func TestWhoBlockedMeOverREST(t *testing.T) {
 	}
 }
 
-// The server in the box has both ways.
+// sdktest has both ways.
 func TestWhoBlockedMeInTheBox(t *testing.T) {
 	srv := sdktest.New(t)
 	alice, bob := login(t, srv.Config(), "alice"), login(t, srv.Config(), "bob")
@@ -93,4 +93,63 @@ func TestWhoBlockedMeEndsWithItsLogin(t *testing.T) {
 	require.NoError(t, <-left)
 	require.Len(t, b.calls("GET /users/blockedby"), 1)
 	require.ErrorIs(t, failed(t, res, err), sdk.ErrNotRegistered)
+}
+
+func TestBlocking(t *testing.T) {
+	forEachMode(t, func(t *testing.T, srv *sdktest.Server, cfg sdk.Config) {
+		host := srv.Domain()
+		alice, credentials := register(t, cfg, "alice")
+		connect(t, alice, credentials)
+		phone := newClient(t, cfg) // Alice's other device
+		connect(t, phone, credentials)
+		bob := login(t, cfg, "bob")
+		phoneBlocks, bobBlocks, bobPresence := collect(phone.OnBlock), collect(bob.OnBlock), collect(bob.OnPresence)
+		order := collect(func(f func(any)) func() {
+			bob.OnPresence(func(e sdk.PresenceEvent) { f(e) })
+			return bob.OnBlock(func(e sdk.BlockEvent) { f(e) })
+		})
+
+		res, err := alice.BlockUser(t.Context(), "bob@"+host)
+		require.NoError(t, err)
+		require.Equal(t, sdk.Result[sdk.None]{StatusCode: 200, Message: "Success"}, res)
+		phoneBlocks.until(t, func(e sdk.BlockEvent) bool {
+			return e == sdk.BlockEvent{UserID: "bob", UserJID: "bob@" + host, Blocked: true, ByMe: true}
+		})
+		byAlice := sdk.BlockEvent{UserID: "alice", UserJID: "alice@" + host, Blocked: true}
+		bobBlocks.until(t, func(e sdk.BlockEvent) bool { return e == byAlice })
+		bobPresence.until(t, func(e sdk.PresenceEvent) bool {
+			return e == sdk.PresenceEvent{FromUserJID: "alice@" + host, Status: "unavailable"}
+		})
+		all := order.list()
+		for i, e := range all {
+			if e == any(byAlice) {
+				require.Contains(t, all[:i], any(sdk.PresenceEvent{FromUserJID: "alice@" + host, Status: "unavailable"}), "presence goes first")
+			}
+		}
+
+		mine, err := alice.GetUsersIBlocked(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, []sdk.BlockedUser{{JID: "bob@" + host}}, mine.Data)
+		who, err := bob.GetUsersWhoBlockedMe(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, []sdk.BlockedUser{{JID: "alice@" + host}}, who.Data)
+		empty, err := bob.GetUsersIBlocked(t.Context())
+		require.NoError(t, err)
+		require.NotNil(t, empty.Data)
+		require.Empty(t, empty.Data)
+
+		seen, err := bob.GetLastSeen(t.Context(), "alice@"+host)
+		answered(t, 500, "Request Failed", nil, seen, err)
+		require.NotEmpty(t, failed(t, seen, err).Condition)
+
+		_, err = alice.BlockUser(t.Context(), "bob@"+host)
+		require.NoError(t, err, "twice is no error")
+		_, err = alice.UnblockUser(t.Context(), "bob@"+host)
+		require.NoError(t, err)
+		bobBlocks.until(t, func(e sdk.BlockEvent) bool { return e == sdk.BlockEvent{UserID: "alice", UserJID: "alice@" + host} })
+		phoneBlocks.until(t, func(e sdk.BlockEvent) bool { return e.ByMe && !e.Blocked })
+		online, err := bob.GetLastSeen(t.Context(), "alice@"+host)
+		require.NoError(t, err)
+		require.Equal(t, sdk.LastSeen{FromUserJID: "alice@" + host}, online.Data)
+	})
 }

@@ -163,7 +163,8 @@ func (cfg *Config) checkTexts() error {
 	case strings.ContainsFunc(cfg.AppName, unicode.IsControl):
 		return invalid("AppName has control characters: it is a part of the User-Agent header")
 	case cfg.XMPPHost != "" && !isHost(cfg.XMPPHost):
-		return invalid("XMPPHost %q is not a domain such as chat.example.com; where to dial is XMPPAddress", cfg.XMPPHost)
+		return invalid("XMPPHost %q is not a domain such as chat.example.com; where to dial is XMPPAddress",
+			cfg.XMPPHost)
 	case len(cfg.DeviceID) > maxDeviceID || strings.Trim(cfg.DeviceID, letters+digits+"-_.") != "":
 		return invalid("DeviceID is not made of at most %d letters, digits, \"-\", \"_\" and \".\"", maxDeviceID)
 	}
@@ -199,7 +200,8 @@ func (cfg *Config) checkURLs() error {
 		}
 		if err != nil {
 			e := invalid("Invalid api base url")
-			e.Err = fmt.Errorf("%s must be a URL such as https://api.example.com/api/v1, without user, query and fragment", u.name)
+			const want = "must be a URL such as https://api.example.com/api/v1, without user, query and fragment"
+			e.Err = fmt.Errorf("%s %s", u.name, want)
 			return e
 		}
 	}
@@ -252,7 +254,10 @@ func (cfg *Config) checkTLS() error {
 		return nil
 	}
 	t, ok := cfg.HTTPClient.Transport.(*http.Transport)
-	if ok && t.TLSClientConfig != nil && t.TLSClientConfig.MinVersion != 0 && t.TLSClientConfig.MinVersion < tls.VersionTLS12 {
+	if !ok || t.TLSClientConfig == nil {
+		return nil
+	}
+	if least := t.TLSClientConfig.MinVersion; least != 0 && least < tls.VersionTLS12 {
 		return insecure(errors.New("HTTPClient permits TLS before 1.2, set MinVersion in its TLSClientConfig"))
 	}
 	return nil

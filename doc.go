@@ -3,7 +3,7 @@
 //
 // A [Client] is one account. Make it, register once, connect, and call:
 //
-//	client, err := sdk.New(sdk.Config{LicenseKey: key, APIBaseURL: "https://api.example.com/api/v1"})
+//	client, err := sdk.New(sdk.Config{LicenseKey: key, APIBaseURL: "https://api.example.com"})
 //	defer client.Close()
 //	me, err := client.Register(ctx, "alice") // once; keep Username and Password
 //	_, err = client.Connect(ctx, me.Data.Username, me.Data.Password)

@@ -127,8 +127,8 @@ const (
 
 // The fixed answers of protocol.md 1.6, of a closed client and of a client that is connected.
 var (
-	errNotRegistered = notSent(http.StatusBadRequest, ErrNotRegistered,
-		"Not registered with MirrorFly SDK, Please call SDK.register() or SDK.connect() method before call this function")
+	errNotRegistered = notSent(http.StatusBadRequest, ErrNotRegistered, "Not registered with MirrorFly SDK, "+
+		"Please call SDK.register() or SDK.connect() method before call this function")
 	errNotConnected    = notSent(http.StatusInternalServerError, ErrNotConnected, textConnection)
 	errClosed          = notSent(http.StatusInternalServerError, ErrClosed, "Client is closed")
 	errFeature         = refused(http.StatusForbidden, ErrFeatureUnavailable, "Feature unavailable for your plan")
@@ -328,20 +328,20 @@ var table = []row{
 	{stepRequest, uninterrupted(always), 500, "", nil, nil},
 
 	// Other refusals.
-	{stepAny, isStanzaError, 500, "Request Failed", nil, func(f *failure, e *Error) { e.Condition = f.stanza.Condition }},
+	{stepAny, isStanzaError, 500, "Request Failed", nil, stanzaCondition},
 	{stepAny, answered(away), 0, "", ErrNetwork, nil},
 	{stepAny, answered(always), 0, "", nil, nil},
 
 	// The end of the call.
-	{stepAny, func(f *failure) bool { return f.closed }, 500, errClosed.Message, ErrClosed, withoutCause},
+	{stepAny, isClosed, 500, errClosed.Message, ErrClosed, withoutCause},
 	{stepAny, isTimeout, statusNetwork, "Request timed out", ErrNetwork, causeIsEnd},
-	{stepAny, func(f *failure) bool { return f.ended != nil }, statusCancelled, "API cancelled by user", nil, causeIsEnd},
+	{stepAny, isEnded, statusCancelled, "API cancelled by user", nil, causeIsEnd},
 
 	// Nobody has answered.
-	{stepAny, func(f *failure) bool { return f.answer != nil }, 0, "", ErrNetwork, nil},
+	{stepAny, isUnanswered, 0, "", ErrNetwork, nil},
 	{stepAny, isLostTo(isReplaced), 500, textConnection, errors.Join(ErrNotConnected, ErrReplaced), nil},
 	{stepAny, isLostTo(always), 500, textConnection, ErrNotConnected, nil},
-	{stepAny, always, 500, "", nil, func(f *failure, e *Error) { e.Message, e.Err = plain.Text(f.err.Error()), nil }},
+	{stepAny, always, 500, "", nil, textIsAll},
 }
 
 // Conditions of the table.
@@ -386,6 +386,12 @@ func isFinal(f *failure) bool        { return !isTransient(f.err) }
 // isStanzaError: below an answer a stanza error is the cause of that.
 func isStanzaError(f *failure) bool { return f.stanza != nil && f.answer == nil }
 
+// isUnanswered: a REST call that is not answered; those that are have rows above.
+func isUnanswered(f *failure) bool { return f.answer != nil }
+
+func isClosed(f *failure) bool { return f.closed }
+func isEnded(f *failure) bool  { return f.ended != nil }
+
 func isTimeout(f *failure) bool {
 	return f.is(xmpp.ErrNoReply) || f.ended != nil && !errors.Is(f.ended, context.Canceled)
 }
@@ -401,6 +407,11 @@ func wasNotSent(_ *failure, e *Error)   { e.Outcome = OutcomeNotSent }
 func wasRefused(_ *failure, e *Error)   { e.Outcome, e.Err = OutcomeRefused, nil }
 func withoutCause(_ *failure, e *Error) { e.Err = nil }
 func clockIsOff(f *failure, e *Error)   { e.Err = &clockError{off: f.answer.ClockOff()} }
+
+func stanzaCondition(f *failure, e *Error) { e.Condition = f.stanza.Condition }
+
+// textIsAll: nothing is known of the failure but its text.
+func textIsAll(f *failure, e *Error) { e.Message, e.Err = plain.Text(f.err.Error()), nil }
 
 // causeIsAll: the cause is the whole of what was met, where the answer has one of its own.
 func causeIsAll(f *failure, e *Error) { e.Err = f.err }

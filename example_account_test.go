@@ -10,7 +10,7 @@ import (
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
-// start is the service in the box, for the examples.
+// start is the service in this process, for the examples.
 func start(opts sdktest.Options) *sdktest.Server {
 	srv, err := sdktest.Start(opts)
 	if err != nil {
@@ -48,7 +48,8 @@ func ExampleClient_Register() {
 	defer client.Close()
 
 	res, err := client.Register(context.Background(), "alice",
-		sdk.ForceRegister(false), // when alice has all the sessions that the plan allows: fail, end none of them
+		// when alice has all the sessions that the plan allows: fail, end none of them
+		sdk.ForceRegister(false),
 		sdk.RegisterMetadata(map[string]any{"plan": "gold", "vip": true}),
 	)
 	if err != nil {

@@ -18,10 +18,11 @@ import (
 func ExampleConfig() {
 	srv := start(sdktest.Options{})
 	defer srv.Close()
-	cfg := srv.Config()                            // LicenseKey, APIBaseURL, TLSConfig, ...
-	cfg.Transport = sdk.TransportTCP               // STARTTLS, unless XMPPAddress says xmpps://
-	cfg.RequestTimeout = 10 * time.Second          // for calls whose context has no deadline
-	cfg.KeepAlive.Interval = 2 * time.Minute       // how long the server may be silent before it is asked
+	cfg := srv.Config()                   // LicenseKey, APIBaseURL, TLSConfig, ...
+	cfg.Transport = sdk.TransportTCP      // STARTTLS, unless XMPPAddress says xmpps://
+	cfg.RequestTimeout = 10 * time.Second // for calls whose context has no deadline
+	// how long the server may be silent before it is asked
+	cfg.KeepAlive.Interval = 2 * time.Minute
 	cfg.Reconnect.MaxDelay = 10 * time.Second      // the longest pause between two attempts
 	cfg.Logger = slog.New(slog.DiscardHandler)     // or slog.Default()
 	cfg.AppName = "weather-bot/1.2 (+example.com)" // added to the User-Agent
@@ -35,10 +36,11 @@ func ExampleConfig() {
 // An XMPP server of one's own: where it is and what its users' domain is called.
 func ExampleConfig_selfHosted() {
 	client, err := sdk.New(sdk.Config{
-		LicenseKey:  os.Getenv("MIRRORFLY_LICENSE_KEY") + "...",
-		APIBaseURL:  "https://api.example.com/api/v1",
-		XMPPHost:    "chat.example.com",
-		XMPPAddress: "wss://chat1.example.com:5443/websocket, wss://chat2.example.com:5443/websocket", // either will do
+		LicenseKey: os.Getenv("MIRRORFLY_LICENSE_KEY") + "...",
+		APIBaseURL: "https://api.example.com/api/v1",
+		XMPPHost:   "chat.example.com",
+		// either will do
+		XMPPAddress: "wss://chat1.example.com:5443/websocket, wss://chat2.example.com:5443/websocket",
 	})
 	if err != nil {
 		log.Fatal(err)

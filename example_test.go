@@ -10,7 +10,8 @@ import (
 )
 
 func Example() {
-	srv, err := sdktest.Start(sdktest.Options{}) // the service in the box; the real one needs no more than a Config
+	// the service in this process; the real one needs no more than a Config
+	srv, err := sdktest.Start(sdktest.Options{})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -88,13 +88,17 @@ func (cfg *Config) sharesHTTP() bool {
 
 // newHTTPClient makes a client whose connections end soon after life, whatever they are used for
 // then.
-func newHTTPClient(life context.Context, dial dialFunc, tlsConfig *tls.Config, proxy func(*http.Request) (*url.URL, error), patience time.Duration) *http.Client {
+func newHTTPClient(
+	life context.Context, dial dialFunc, tlsConfig *tls.Config,
+	proxy func(*http.Request) (*url.URL, error), patience time.Duration,
+) *http.Client {
 	tlsConfig = tlsConfig.Clone()
 	if tlsConfig == nil {
 		tlsConfig = &tls.Config{}
 	}
 	tlsConfig.MinVersion = max(tlsConfig.MinVersion, tls.VersionTLS12)
-	if tlsConfig.Renegotiation == tls.RenegotiateNever { // else writing waits while the server takes its time over it
+	// else writing waits while the server takes its time over it
+	if tlsConfig.Renegotiation == tls.RenegotiateNever {
 		dial = promptly(dial)
 	}
 	return &http.Client{Transport: &http.Transport{
@@ -103,11 +107,12 @@ func newHTTPClient(life context.Context, dial dialFunc, tlsConfig *tls.Config, p
 		TLSClientConfig:        tlsConfig,
 		ForceAttemptHTTP2:      true,
 		MaxResponseHeaderBytes: maxResponseHeader,
-		MaxIdleConnsPerHost:    32, // over HTTP/1.1 so many calls at a time find a connection that is up
-		IdleConnTimeout:        idleConnTimeout,
-		TLSHandshakeTimeout:    15 * time.Second,
-		ExpectContinueTimeout:  time.Second,
-		HTTP2:                  &http.HTTP2Config{SendPingTimeout: silence, PingTimeout: patience},
+		// over HTTP/1.1 so many calls at a time find a connection that is up
+		MaxIdleConnsPerHost:   32,
+		IdleConnTimeout:       idleConnTimeout,
+		TLSHandshakeTimeout:   15 * time.Second,
+		ExpectContinueTimeout: time.Second,
+		HTTP2:                 &http.HTTP2Config{SendPingTimeout: silence, PingTimeout: patience},
 	}}
 }
 
@@ -184,8 +189,8 @@ func endWith(life context.Context, dial dialFunc) dialFunc {
 			return nil, err
 		}
 		return &boundConn{Conn: conn, release: context.AfterFunc(life, func() {
-			// An XMPP session has its time to say goodbye.
-			time.AfterFunc(closeTimeout, func() { _ = conn.Close() }) // fails when it is closed already
+			// An XMPP session has its time to say goodbye. Close fails when that has closed it.
+			time.AfterFunc(closeTimeout, func() { _ = conn.Close() })
 		})}, nil
 	}
 }

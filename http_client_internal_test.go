@@ -26,7 +26,8 @@ func registering(t *testing.T) (cfg Config, conns <-chan http.ConnState) {
 	t.Helper()
 	states := make(chan http.ConnState, 1000)
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, `{"status":200,"message":"ok","data":{"username":"u","password":"p","token":"t"}}`) // a client that is gone is seen by the test
+		// a client that is gone is seen by the test
+		_, _ = io.WriteString(w, `{"status":200,"message":"ok","data":{"username":"u","password":"p","token":"t"}}`)
 	}))
 	srv.Config.ConnState = func(_ net.Conn, s http.ConnState) {
 		if s == http.StateNew || s == http.StateClosed {

@@ -42,7 +42,8 @@ func TestEventAllocations(t *testing.T) {
 		"block on my list":   {xmpp.BlockPush{JIDs: []string{"bob@xmpp.example.com"}}, 1},
 		"unblocked by other": {xmpp.UserBlocked{User: "bob"}, 2},
 		"presence":           {xmpp.Presence{From: bob}, 2},
-		"profile":            {xmpp.VCardPush{From: bob}, 7}, // what is opened, here empty, is decoding
+		// what is opened, here empty, is decoding
+		"profile": {xmpp.VCardPush{From: bob}, 7},
 	} {
 		t.Run(name, func(t *testing.T) {
 			each := testing.AllocsPerRun(10, func() {

@@ -117,3 +117,15 @@ func liveHeap() uint64 {
 	runtime.ReadMemStats(&m)
 	return m.HeapAlloc
 }
+
+func TestListenerThatEndsItsGoroutine(t *testing.T) {
+	srv := sdktest.New(t)
+	client := login(t, srv.Config(), "alice")
+	client.OnUserProfile(nil)
+	client.OnUserProfile(func(sdk.Profile) { runtime.Goexit() })
+	profiles := collect(client.OnPresence)
+	_, err := client.GetUserProfile(t.Context(), "alice")
+	require.NoError(t, err)
+	login(t, srv.Config(), "bob")
+	profiles.until(t, func(e sdk.PresenceEvent) bool { return e.Status == "online" })
+}

@@ -56,7 +56,9 @@ func RegisterMetadata(m map[string]any) RegisterOption {
 // ErrMaxSessions, also 403 where the text speaks of sessions; the status and text of the service,
 // e.g. for an unknown licence; 429 ErrRateLimited; 599 ErrNetwork. It is never repeated by itself
 // once it may have reached the service.
-func (c *Client) Register(ctx context.Context, userIdentifier string, opts ...RegisterOption) (Result[Credentials], error) {
+func (c *Client) Register(
+	ctx context.Context, userIdentifier string, opts ...RegisterOption,
+) (Result[Credentials], error) {
 	return run(ctx, c, "Register", success, func(ctx context.Context) (Credentials, error) {
 		o := registerOptions{force: true}
 		for _, opt := range opts {
@@ -129,7 +131,8 @@ func (c *Client) Connect(ctx context.Context, username, password string) (Result
 			c.currentLogin().refuse()
 			return None{}, err
 		}
-		done, err := c.cfg.Dials.wait(ctx) // as long as it takes: RequestTimeout is for what follows
+		// as long as it takes: RequestTimeout is for what follows
+		done, err := c.cfg.Dials.wait(ctx)
 		if err != nil {
 			return None{}, err
 		}
@@ -212,8 +215,8 @@ type login struct {
 
 	mu sync.Mutex
 	me account
-	// password is raw: each login needs a new wire password. It is empty once the service has refused
-	// it.
+	// password is raw: each login needs a new wire password. It is empty once the service has
+	// refused it.
 	password   string
 	registered bool          // Connect was called and not refused (protocol.md 1.6)
 	session    *xmpp.Session // nil while there is none

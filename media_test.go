@@ -3,12 +3,15 @@ package sdk_test
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
+	"crypto/rand"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -264,4 +267,79 @@ func TestExpiredTokenAndAPipe(t *testing.T) {
 	srv.ExpireTokens()
 	require.Equal(t, sdk.OutcomeRefused.String(), outcomeTold(t, upload()).String())
 	require.NoError(t, upload())
+}
+
+func TestTransfersDoNotHang(t *testing.T) {
+	srv := sdktest.New(t)
+	cfg := srv.Config()
+	cfg.RequestTimeout = 200 * time.Millisecond
+	client := login(t, cfg, "alice")
+	srv.SetFault(sdktest.StepREST, sdktest.FaultSilent)
+	for _, size := range []int64{10, 6 << 20} {
+		up, err := client.UploadMedia(context.Background(), sdk.MediaUpload{To: "bob", MessageID: "1", Name: "a", Reader: bytes.NewReader(make([]byte, size)), Size: size})
+		answered(t, 599, "Request timed out", sdk.ErrNetwork, up, err)
+	}
+	for _, large := range []bool{true, false} {
+		down, err := client.DownloadMedia(context.Background(), sdk.MediaFile{FileToken: "x", Large: large}, io.Discard)
+		answered(t, 599, "Request timed out", sdk.ErrNetwork, down, err)
+	}
+}
+
+func TestPanickingReader(t *testing.T) {
+	srv := sdktest.New(t)
+	client := login(t, srv.Config(), "alice")
+	var none *bytes.Buffer
+	set, err := client.SetUserProfile(t.Context(), sdk.ProfileUpdate{Email: "a@example.com", Image: sdk.ImageReader("a.png", "", none, 3)})
+	require.Equal(t, 400, failed(t, set, err).StatusCode)
+	set, err = client.SetUserProfile(t.Context(), sdk.ProfileUpdate{Email: "a@example.com", Image: sdk.ImageReader("a.png", "image/png", none, 3)})
+	require.Equal(t, 400, failed(t, set, err).StatusCode)
+	up, err := client.UploadMedia(t.Context(), sdk.MediaUpload{To: "bob", MessageID: "1", Name: "a", Reader: none, Size: 3})
+	require.Equal(t, 400, failed(t, up, err).StatusCode)
+}
+
+// A download that fails while it feeds an upload is a bad reader, not the upload's own outcome.
+func TestPipedTransfer(t *testing.T) {
+	srv := sdktest.New(t)
+	client := login(t, srv.Config(), "alice")
+	stranger := newClient(t, srv.Config())
+	r, w := io.Pipe()
+	go func() {
+		_, err := stranger.DownloadMedia(t.Context(), sdk.MediaFile{FileToken: "x"}, w)
+		w.CloseWithError(err)
+	}()
+	res, err := client.UploadMedia(t.Context(), sdk.MediaUpload{To: "bob", MessageID: "1", Name: "a", Reader: r, Size: 5})
+	require.Equal(t, 400, failed(t, res, err).StatusCode)
+	require.ErrorIs(t, err, sdk.ErrInvalidArgument)
+}
+
+func TestMedia(t *testing.T) {
+	srv := sdktest.New(t)
+	alice, bob := login(t, srv.Config(), "alice"), login(t, srv.Config(), "bob")
+	for _, size := range []int{0, 1, 16, 1000, 5 << 20, 5<<20 + 1, 11 << 20} {
+		content := make([]byte, size)
+		_, _ = rand.Read(content)
+		for _, encrypt := range []bool{false, true} {
+			_, err := alice.SetMediaEncryption(encrypt)
+			require.NoError(t, err)
+			var last, total int64
+			sent, err := alice.UploadMedia(t.Context(), sdk.MediaUpload{
+				To: "bob", MessageID: "1", Name: "a.bin", Reader: bytes.NewReader(content), Size: int64(size),
+				Progress: func(n, of int64) { last, total = n, of },
+			})
+			require.NoError(t, err)
+			require.Equal(t, encrypt, sent.Data.FileKey != "")
+			require.Equal(t, size > 5<<20, sent.Data.Large)
+			require.Equal(t, []int64{int64(size), int64(size)}, []int64{last, total})
+			var got bytes.Buffer
+			_, err = bob.DownloadMedia(t.Context(), sent.Data, &got)
+			require.NoError(t, err)
+			require.True(t, bytes.Equal(content, got.Bytes()), "%d bytes, encrypted: %v", size, encrypt)
+		}
+	}
+	res, err := alice.UploadMedia(t.Context(), sdk.MediaUpload{To: "bob", MessageID: "1", Name: "a", Reader: strings.NewReader("four"), Size: 5})
+	failed(t, res, err)
+	require.ErrorIs(t, err, sdk.ErrInvalidArgument)
+	var sink bytes.Buffer
+	none, err := bob.DownloadMedia(t.Context(), sdk.MediaFile{FileToken: "no-such-token"}, &sink)
+	require.Equal(t, 500, failed(t, none, err).StatusCode)
 }

@@ -16,12 +16,13 @@ type Outcome int
 // The outcomes. A call of several requests, such as SetUserProfile with a file, tells that of the
 // one that failed.
 const (
-	// OutcomeUnknown: it was sent, and nobody knows whether it took effect. The answer did not come, or
-	// told of a breakdown (5xx).
+	// OutcomeUnknown: it was sent, and nobody knows whether it took effect. The answer did not
+	// come, or told of a breakdown (5xx).
 	OutcomeUnknown Outcome = iota
 	// OutcomeNotSent: nothing was sent, nor will be.
 	OutcomeNotSent
-	// OutcomeRefused: the service answered no. It took no effect, and will not unless something changes.
+	// OutcomeRefused: the service answered no. It took no effect, and will not unless something
+	// changes.
 	OutcomeRefused
 )
 

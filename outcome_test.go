@@ -56,7 +56,8 @@ func TestOutcomes(t *testing.T) {
 			_, err := c.BlockUser(ctx, "alice@xmpp.mirrorfly.test") // herself
 			return err
 		}, sdk.OutcomeRefused},
-		{"IQ breakdown", fault(sdktest.StepIQ, sdktest.FaultError), block, sdk.OutcomeUnknown}, // the server has blocked all the same
+		// the server has blocked all the same
+		{"IQ breakdown", fault(sdktest.StepIQ, sdktest.FaultError), block, sdk.OutcomeUnknown},
 		{"IQ unanswered", fault(sdktest.StepIQ, sdktest.FaultSilent), block, sdk.OutcomeUnknown},
 		{"IQ cut", fault(sdktest.StepIQ, sdktest.FaultClose), block, sdk.OutcomeUnknown},
 		{"IQ garbage", fault(sdktest.StepIQ, sdktest.FaultMalformed), block, sdk.OutcomeUnknown},
@@ -109,7 +110,8 @@ func TestOutcomes(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), limit)
 			defer cancel()
 			got := outcomeTold(t, tc.call(ctx, client))
-			for limit < patience && got == sdk.OutcomeNotSent { // the machine was too busy to send it in this time
+			// the machine was too busy to send it in this time
+			for limit < patience && got == sdk.OutcomeNotSent {
 				limit *= 2
 				ctx, cancel := context.WithTimeout(t.Context(), limit)
 				defer cancel()
@@ -246,7 +248,8 @@ func TestOutcomeOfAServiceThatIsAway(t *testing.T) {
 	connection := collect(client.OnConnection)
 	srv.Close()
 	connection.until(t, hasStatus(sdk.StatusDisconnected))
-	require.Error(t, feedback(t.Context(), client)) // it may be written to a connection whose end has not been noticed yet
+	// it may be written to a connection whose end has not been noticed yet
+	require.Error(t, feedback(t.Context(), client))
 	require.Equal(t, sdk.OutcomeNotSent, outcomeTold(t, feedback(t.Context(), client)))
 	require.Equal(t, sdk.OutcomeNotSent, outcomeTold(t, block(t.Context(), client)))
 }
@@ -299,7 +302,8 @@ func TestCauseOfAnotherCall(t *testing.T) {
 			client := login(t, cfg, "alice")
 			cause := other(srv, client)
 			require.Error(t, cause)
-			group, fail := context.WithCancelCause(t.Context()) // errgroup.WithContext does the same
+			// errgroup.WithContext does the same
+			group, fail := context.WithCancelCause(t.Context())
 			told := make(chan error, 1)
 			late.Store(true) // answers stay on the way
 			go func() { told <- feedback(group, client) }()

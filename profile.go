@@ -106,7 +106,8 @@ func ImageFile(path string) Image {
 			return picture{}, errors.Join(err, f.Close())
 		}
 		return picture{rest.File{
-			Name: filepath.Base(path), ContentType: mime.TypeByExtension(filepath.Ext(path)), Reader: f, Size: info.Size(),
+			Name: filepath.Base(path), ContentType: mime.TypeByExtension(filepath.Ext(path)),
+			Reader: f, Size: info.Size(),
 		}, f.Close}, nil
 	}}
 }
@@ -292,7 +293,8 @@ func (c *Client) storeImage(ctx context.Context, me account, image Image) (Profi
 	if err != nil {
 		return ProfileImage{}, err
 	}
-	defer func() { _ = rest.Within(ctx, file.close) }() // it was only read: whether it closes changes nothing
+	// it was only read: whether it closes changes nothing
+	defer func() { _ = rest.Within(ctx, file.close) }()
 	done, err := c.rest.UploadProfileImage(ctx, me.id(), file.File)
 	return ProfileImage{FileToken: done.Token, FileTokenThumb: done.Thumb}, err
 }

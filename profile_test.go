@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -149,7 +151,8 @@ func TestTextsThatCannotBeSent(t *testing.T) {
 	}
 	require.Len(t, srv.Requests(), before)
 
-	update := sdk.ProfileUpdate{Name: "\x01é", Status: "a\tb\r\nc é 😀", MobileNumber: "\x00"} // sealed text may be anything
+	// sealed text may be anything
+	update := sdk.ProfileUpdate{Name: "\x01é", Status: "a\tb\r\nc é 😀", MobileNumber: "\x00"}
 	require.NoError(t, profile(update))
 	now := srv.Profile("alice")
 	require.Equal(t, []string{update.Name, update.Status, update.MobileNumber}, []string{now.NickName, now.Status, now.MobileNumber})
@@ -172,7 +175,7 @@ func TestProfileLargerThanAStanza(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// The server in the box folds the case as ejabberd and Prosody do: what "Alice" seals everybody
+// sdktest folds the case as ejabberd and Prosody do: what "Alice" seals everybody
 // opens.
 func TestProfileOfATypedName(t *testing.T) {
 	for _, trial := range []bool{true, false} {
@@ -229,4 +232,32 @@ func TestProfileOpenedUnderTheAnsweredID(t *testing.T) {
 			require.Equal(t, "alice@"+chatDomain, res.Data.UserJID)
 		}
 	}
+}
+
+func TestLastSeenTime(t *testing.T) {
+	now := time.Unix(1_700_000_000, 0)
+	require.Equal(t, now.Add(-time.Minute), sdk.LastSeen{Seconds: 60}.Time(now))
+	require.True(t, sdk.LastSeen{Seconds: math.MaxInt64}.Time(now).Before(now.AddDate(-200, 0, 0)))
+}
+
+// A profile picture from a file or a reader is uploaded as it is, also with encryption on.
+func TestProfilePicture(t *testing.T) {
+	srv := sdktest.New(t)
+	alice, bob := login(t, srv.Config(), "alice"), login(t, srv.Config(), "bob")
+	_, err := alice.SetMediaEncryption(true)
+	require.NoError(t, err)
+	picture := []byte("\x89PNG\r\n\x1a\n and the rest")
+	set, err := alice.SetUserProfile(t.Context(), sdk.ProfileUpdate{
+		Email: "a@example.com", Image: sdk.ImageReader("a.png", "", bytes.NewReader(picture), int64(len(picture))),
+	})
+	require.NoError(t, err)
+	require.NotEmpty(t, set.Data.FileToken)
+	profile, err := bob.GetUserProfile(t.Context(), "alice")
+	require.NoError(t, err)
+	require.Equal(t, set.Data.FileToken, profile.Data.Image)
+	require.Equal(t, set.Data.FileTokenThumb, profile.Data.ThumbImage)
+	var got bytes.Buffer
+	_, err = bob.DownloadMedia(t.Context(), sdk.MediaFile{FileToken: profile.Data.Image}, &got)
+	require.NoError(t, err)
+	require.Equal(t, picture, got.Bytes())
 }

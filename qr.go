@@ -92,7 +92,8 @@ func (c *Client) GenerateQRCode(ctx context.Context, opts QROptions) (*QRLogin, 
 		}
 		conn, err := signal.Dial(ctx, signal.Config{
 			URL: opts.SignalServerURL, AllowInsecure: c.cfg.AllowInsecure, HTTPClient: c.http,
-			UserAgent: c.cfg.userAgent(), MinDelay: c.cfg.Reconnect.MinDelay, MaxDelay: c.cfg.Reconnect.MaxDelay, Logger: c.cfg.Logger,
+			UserAgent: c.cfg.userAgent(), Logger: c.cfg.Logger,
+			MinDelay: c.cfg.Reconnect.MinDelay, MaxDelay: c.cfg.Reconnect.MaxDelay,
 		})
 		if err != nil {
 			return nil, in(stepSignal, err)
@@ -121,7 +122,8 @@ func (c *Client) checkQROptions(o *QROptions) error {
 	if _, err := c.drawQRCode(*o, usualToken); err != nil {
 		return invalid("%v", err)
 	}
-	if o.Logo != nil { // the caller may change it while we draw the next code; its size has been checked
+	// the caller may change it while we draw the next code; its size has been checked
+	if o.Logo != nil {
 		own := image.NewNRGBA(o.Logo.Bounds())
 		draw.Draw(own, own.Bounds(), o.Logo, own.Bounds().Min, draw.Src)
 		o.Logo = own

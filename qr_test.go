@@ -2,6 +2,8 @@ package sdk_test
 
 import (
 	"context"
+	"image"
+	"image/color"
 	"slices"
 	"strings"
 	"testing"
@@ -200,4 +202,66 @@ func TestQROptionsAreChecked(t *testing.T) {
 			require.Equal(t, "GenerateQRCode", e.Op)
 		})
 	}
+}
+
+// The phone hears of the login over a signalling connection that is away at that moment: Wait does
+// not wait for it.
+func TestQRLoginWhileSignallingIsAway(t *testing.T) {
+	for name, meanwhile := range map[string]func(*testing.T, *sdk.Client, *sdk.QRLogin){
+		"nothing": func(*testing.T, *sdk.Client, *sdk.QRLogin) {},
+		"close":   func(t *testing.T, _ *sdk.Client, login *sdk.QRLogin) { require.NoError(t, login.Close()) },
+		"logout": func(t *testing.T, client *sdk.Client, _ *sdk.QRLogin) {
+			_, err := client.Logout(t.Context())
+			require.NoError(t, err)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			srv := sdktest.New(t)
+			cfg := srv.Config()
+			// signalling stays away
+			cfg.Reconnect.MinDelay, cfg.Reconnect.MaxDelay = time.Hour, time.Hour
+			answer := holding(t, &cfg, "/login")
+			client := newClient(t, cfg)
+			connection := collect(client.OnConnection)
+			login, code := offerQR(t, srv, client, sdk.QROptions{})
+			scanned := make(chan error, 1)
+			go func() { scanned <- srv.Phone("alice").Scan(t.Context(), code.Content()) }()
+			<-answer.held
+			srv.SetFault(sdktest.StepSignal, sdktest.FaultClose)
+			srv.DropConnections()
+			<-scanned
+			close(answer.release)
+			connection.until(t, hasStatus(sdk.StatusConnected))
+			meanwhile(t, client, login)
+			res, err := login.Wait(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, "alice@"+srv.Domain(), res.Data.UserJID)
+			if name == "close" {
+				require.Equal(t, sdk.StatusConnected, client.State())
+			}
+		})
+	}
+}
+
+func TestNoCodeAfterTheEnd(t *testing.T) {
+	srv := sdktest.New(t)
+	login := offerBriefQR(t, srv, 200*time.Millisecond)
+	srv.ExpireQR() // a second code, which nobody takes
+	_, err := login.Wait(t.Context())
+	require.ErrorIs(t, err, sdk.ErrQRExpired)
+	_, open := <-login.Codes()
+	require.False(t, open)
+}
+
+// The race detector watches: the caller may change the logo once GenerateQRCode has returned.
+func TestLogoIsCopied(t *testing.T) {
+	srv := sdktest.New(t)
+	logo := image.NewRGBA(image.Rect(0, 0, 64, 64))
+	login, _ := offerQR(t, srv, newClient(t, srv.Config()), sdk.QROptions{Logo: logo})
+	srv.ExpireQR()
+	for i := range 64 * 64 {
+		logo.Set(i%64, i/64, color.White)
+	}
+	nextCode(t, login)
 }

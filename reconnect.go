@@ -15,7 +15,9 @@ const stableAfter = time.Minute
 
 // dial makes one XMPP session, which takes up l.lost if it can. ctx bounds the handshake only.
 // authorize holds up the login there until it returns; reached reports whether it was called.
-func (l *login) dial(ctx context.Context, wirePassword string, authorize func() error) (s *xmpp.Session, reached bool, err error) {
+func (l *login) dial(
+	ctx context.Context, wirePassword string, authorize func() error,
+) (s *xmpp.Session, reached bool, err error) {
 	c, me := l.client, l.account()
 	addresses, err := c.cfg.addressesFor(me.service)
 	if err != nil {

@@ -93,7 +93,9 @@ func (f MediaFile) LogValue() slog.Value { return slog.StringValue(f.String()) }
 
 // LogValue is what slog shows of r: its fields, of Data what that wants to be shown.
 func (r Result[T]) LogValue() slog.Value {
-	return slog.GroupValue(slog.Int("statusCode", r.StatusCode), slog.String("message", r.Message), slog.Any("data", r.Data))
+	return slog.GroupValue(
+		slog.Int("statusCode", r.StatusCode), slog.String("message", r.Message), slog.Any("data", r.Data),
+	)
 }
 
 // Format writes where the client belongs, and nothing that it knows.

@@ -121,11 +121,15 @@ func run[T any](ctx context.Context, c *Client, op, ok string, f func(context.Co
 
 // unbounded is run for calls that bound themselves: a transfer takes as long as it moves, and the
 // session knows how long a request may take.
-func unbounded[T any](ctx context.Context, c *Client, op, ok string, f func(context.Context) (T, error)) (Result[T], error) {
+func unbounded[T any](
+	ctx context.Context, c *Client, op, ok string, f func(context.Context) (T, error),
+) (Result[T], error) {
 	return answer(ctx, c, withoutTimeout, op, ok, f)
 }
 
-func answer[T any](caller context.Context, c *Client, bound bounding, op, ok string, f func(context.Context) (T, error)) (Result[T], error) {
+func answer[T any](
+	caller context.Context, c *Client, bound bounding, op, ok string, f func(context.Context) (T, error),
+) (Result[T], error) {
 	ctx, release := endingWith(caller, c.ctx)
 	defer release()
 	ctx, cancel := bound(ctx)

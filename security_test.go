@@ -66,7 +66,8 @@ func TestSecretsAreRedacted(t *testing.T) {
 			slog.New(slog.NewTextHandler(shown, nil)).Info("x", "value", value, slog.Group("g", "value", value))
 			log.New(shown, "", 0).Print(value)
 			requireHidden(t, shown.text(), marked, registered.Password)
-			if !strings.HasPrefix(name, "in a") { // JSON is what such a handler makes of other people's types
+			// JSON is what such a handler makes of other people's types
+			if !strings.HasPrefix(name, "in a") {
 				shown = &lockedBuffer{}
 				slog.New(slog.NewJSONHandler(shown, nil)).Info("x", "value", value)
 				requireHidden(t, shown.text(), marked, registered.Password)
@@ -277,7 +278,7 @@ func TestResponseHeadersAreBounded(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// SECURITY.md: what is written to disk, by the server in the box alone, is for its user alone and
+// SECURITY.md: what is written to disk, by `sdktest` alone, is for its user alone and
 // goes with it.
 func TestTempFilesArePrivateAndRemoved(t *testing.T) {
 	dir := t.TempDir()
@@ -304,8 +305,10 @@ func TestTempFilesArePrivateAndRemoved(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		private := info.Mode().Perm()&0o077 == 0 || runtime.GOOS == "windows" // where the directory is the user's own
-		inside := filepath.Dir(path) != dir                                   // of a private directory
+		// where the directory is the user's own
+		private := info.Mode().Perm()&0o077 == 0 || runtime.GOOS == "windows"
+		// of a private directory
+		inside := filepath.Dir(path) != dir
 		require.True(t, private || inside, "%s: %v", path, info.Mode())
 		return nil
 	}))
@@ -347,7 +350,8 @@ func TestNoPictureIsDecoded(t *testing.T) {
 func TestSecurityDocument(t *testing.T) {
 	document, err := os.ReadFile("SECURITY.md")
 	require.NoError(t, err)
-	dirs := map[string]string{"sdk": ".", "examples/qrlogin": "examples/qrlogin"} // all others are in internal
+	// all others are in internal
+	dirs := map[string]string{"sdk": ".", "examples/qrlogin": "examples/qrlogin"}
 	promised := 0
 	for line := range strings.Lines(string(document)) {
 		if !strings.HasPrefix(line, "| ") || strings.Contains(line, "---") || strings.HasPrefix(line, "| Promise |") {

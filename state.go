@@ -21,7 +21,8 @@ func (c *Client) tell(event ConnectionEvent) {
 	emit(&c.listeners.connection, event)
 	c.wakeLocked()
 	c.mu.Unlock()
-	c.cfg.Logger.InfoContext(context.Background(), "connection", "status", event.Status, "attempt", event.Attempt, "err", event.Err)
+	c.cfg.Logger.InfoContext(context.Background(), "connection",
+		"status", event.Status, "attempt", event.Attempt, "err", event.Err)
 }
 
 // tellEnded tells DISCONNECTED for a login that ends without a session to lose, unless that was

@@ -170,7 +170,8 @@ func checkIdentifier(id string) error {
 	case strings.ContainsFunc(id, unicode.IsSpace):
 		return invalid("User identifier should not contain the whitespaces")
 	case !consistsOf(id, lowerLetters+digits+"_-"):
-		return invalid("User identifiers can only contain lowercase alphanumeric characters, hyphens (-), and underscores (_).")
+		return invalid("User identifiers can only contain lowercase alphanumeric characters, " +
+			"hyphens (-), and underscores (_).")
 	}
 	return nil
 }

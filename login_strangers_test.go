@@ -157,3 +157,38 @@ func TestSilentHandshakeEndsWithTheClient(t *testing.T) {
 		})
 	}
 }
+
+// Whatever a server does at whatever step: Connect ends with an *Error that says something, and
+// works when the fault is gone.
+func TestConnectAgainstFaults(t *testing.T) {
+	type step struct {
+		at    sdktest.Step
+		kinds []sdktest.FaultKind
+	}
+	anyKind := []sdktest.FaultKind{sdktest.FaultClose, sdktest.FaultError, sdktest.FaultMalformed, sdktest.FaultHuge}
+	both := []step{{sdktest.StepREST, anyKind}, {sdktest.StepStream, anyKind}, {sdktest.StepAuth, anyKind}, {sdktest.StepBind, anyKind}}
+	for transport, steps := range map[sdk.Transport][]step{
+		sdk.TransportWebSocket: append(both[:4:4], step{sdktest.StepUpgrade, anyKind}),
+		sdk.TransportTCP: append(both[:4:4], step{sdktest.StepAccept, anyKind}, step{sdktest.StepStartTLS, anyKind},
+			step{sdktest.StepTLS, append(anyKind[:4:4], sdktest.FaultWrongSender)}),
+	} {
+		for _, step := range steps {
+			for _, kind := range step.kinds {
+				t.Run(string(transport)+"/"+string(step.at)+"/"+string(kind), func(t *testing.T) {
+					t.Parallel()
+					srv := sdktest.New(t)
+					cfg := srv.Config()
+					cfg.Transport = transport
+					client, credentials := register(t, cfg, "alice")
+					srv.SetFault(step.at, kind)
+					ctx := soon(t)
+					res, err := client.Connect(ctx, credentials.Username, credentials.Password)
+					failed(t, res, err)
+					require.NoError(t, ctx.Err(), "it did not wait for the deadline: %v", err)
+					srv.ClearFaults()
+					connect(t, client, credentials)
+				})
+			}
+		}
+	}
+}

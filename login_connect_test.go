@@ -3,7 +3,6 @@ package sdk_test
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -39,85 +38,6 @@ func answered[T any](t *testing.T, code int, message string, kind error, res sdk
 	require.Equal(t, message, e.Message)
 	if kind != nil {
 		require.ErrorIs(t, err, kind)
-	}
-}
-
-func TestNewChecksConfig(t *testing.T) {
-	good := sdk.Config{LicenseKey: "key", APIBaseURL: "https://api.example.com/api/v1"}
-	for name, c := range map[string]struct {
-		change func(*sdk.Config)
-		kind   error
-		text   string
-	}{
-		"no licence":           {func(c *sdk.Config) { c.LicenseKey = "" }, sdk.ErrInvalidArgument, "License key cannot be null or empty"},
-		"URL without scheme":   {func(c *sdk.Config) { c.APIBaseURL = "api.example.com" }, sdk.ErrInvalidArgument, "APIBaseURL"},
-		"URL of another kind":  {func(c *sdk.Config) { c.APIBaseURL = "ftp://api.example.com" }, sdk.ErrInvalidArgument, "APIBaseURL"},
-		"http":                 {func(c *sdk.Config) { c.APIBaseURL = "http://api.example.com" }, sdk.ErrInsecure, "AllowInsecure"},
-		"http lookup":          {func(c *sdk.Config) { c.APIConfigURL = "http://api.example.com" }, sdk.ErrInsecure, "AllowInsecure"},
-		"ws":                   {func(c *sdk.Config) { c.XMPPAddress = "wss://a.example,ws://b.example" }, sdk.ErrInsecure, "AllowInsecure"},
-		"XMPP address":         {func(c *sdk.Config) { c.XMPPAddress = "smtp://a.example" }, sdk.ErrInvalidArgument, "XMPPAddress"},
-		"XMPP port":            {func(c *sdk.Config) { c.XMPPAddress = "a.example:99999" }, sdk.ErrInvalidArgument, "XMPPAddress"},
-		"transport":            {func(c *sdk.Config) { c.Transport = "carrier pigeon" }, sdk.ErrInvalidArgument, "Transport"},
-		"negative timeout":     {func(c *sdk.Config) { c.RequestTimeout = -1 }, sdk.ErrInvalidArgument, "RequestTimeout"},
-		"negative delay":       {func(c *sdk.Config) { c.Reconnect.MinDelay = -1 }, sdk.ErrInvalidArgument, "MinDelay"},
-		"negative attempts":    {func(c *sdk.Config) { c.Reconnect.MaxAttempts = -1 }, sdk.ErrInvalidArgument, "MaxAttempts"},
-		"negative pong":        {func(c *sdk.Config) { c.KeepAlive.Timeout = -1 }, sdk.ErrInvalidArgument, "KeepAlive"},
-		"line end in the key":  {func(c *sdk.Config) { c.LicenseKey = "key\n" }, sdk.ErrInvalidArgument, "LicenseKey"},
-		"key of bytes":         {func(c *sdk.Config) { c.LicenseKey = "\xff" }, sdk.ErrInvalidArgument, "LicenseKey"},
-		"line end in a URL":    {func(c *sdk.Config) { c.APIBaseURL = "https://api.example.com/api/v1\n" }, sdk.ErrInvalidArgument, "APIBaseURL"},
-		"line end in a lookup": {func(c *sdk.Config) { c.APIConfigURL = "https://api.example.com/\r" }, sdk.ErrInvalidArgument, "APIConfigURL"},
-		"line end in a host":   {func(c *sdk.Config) { c.XMPPHost = "chat.example.com\n" }, sdk.ErrInvalidArgument, "XMPPHost"},
-		"space in a host":      {func(c *sdk.Config) { c.XMPPHost = "a b" }, sdk.ErrInvalidArgument, "XMPPHost"},
-		"port in a host":       {func(c *sdk.Config) { c.XMPPHost = "chat.example.com:5222" }, sdk.ErrInvalidArgument, "XMPPHost"},
-		"URL for a host":       {func(c *sdk.Config) { c.XMPPHost = "wss://chat.example.com" }, sdk.ErrInvalidArgument, "XMPPHost"},
-		"JID for a host":       {func(c *sdk.Config) { c.XMPPHost = "bob@chat.example.com" }, sdk.ErrInvalidArgument, "XMPPHost"},
-		"host of groups":       {func(c *sdk.Config) { c.XMPPHost = "mix.example.com" }, sdk.ErrInvalidArgument, "XMPPHost"},
-		"no port":              {func(c *sdk.Config) { c.XMPPAddress = "foo" }, sdk.ErrInvalidArgument, "XMPPAddress"},
-		"no port, TCP":         {func(c *sdk.Config) { c.XMPPAddress, c.Transport = "foo", sdk.TransportTCP }, sdk.ErrInvalidArgument, "XMPPAddress"},
-		"no port, xmpp":        {func(c *sdk.Config) { c.XMPPAddress = "a.example:5222, xmpp://foo/" }, sdk.ErrInvalidArgument, "XMPPAddress"},
-		"no port, xmpps":       {func(c *sdk.Config) { c.XMPPAddress = "XMPPS://[::1]" }, sdk.ErrInvalidArgument, "XMPPAddress"},
-		"line end, address":    {func(c *sdk.Config) { c.XMPPAddress = "foo\n:5222" }, sdk.ErrInvalidArgument, "XMPPAddress"},
-		"delays out of order": {func(c *sdk.Config) {
-			c.Reconnect.MinDelay, c.Reconnect.MaxDelay = 10*time.Second, time.Second
-		}, sdk.ErrInvalidArgument, "MinDelay"},
-		"TLS before 1.2": {func(c *sdk.Config) {
-			c.TLSConfig = &tls.Config{MaxVersion: tls.VersionTLS11}
-		}, sdk.ErrInvalidArgument, "TLSConfig.MaxVersion"},
-		"device with a slash":  {func(c *sdk.Config) { c.DeviceID = "a/b" }, sdk.ErrInvalidArgument, "DeviceID"},
-		"device with a comma":  {func(c *sdk.Config) { c.DeviceID = "a,b" }, sdk.ErrInvalidArgument, "DeviceID"},
-		"long device":          {func(c *sdk.Config) { c.DeviceID = strings.Repeat("a", 65) }, sdk.ErrInvalidArgument, "DeviceID"},
-		"header in agent name": {func(c *sdk.Config) { c.AppName = "a\r\nX-Evil: 1" }, sdk.ErrInvalidArgument, "AppName"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			cfg := good
-			c.change(&cfg)
-			client, err := sdk.New(cfg)
-			require.Nil(t, client)
-			var e *sdk.Error
-			require.ErrorAs(t, err, &e)
-			require.Equal(t, 400, e.StatusCode)
-			require.ErrorIs(t, err, c.kind)
-			require.ErrorContains(t, err, c.text)
-			if errors.Is(err, sdk.ErrInvalidArgument) {
-				require.Equal(t, sdk.OutcomeNotSent, e.Outcome)
-			}
-		})
-	}
-	for _, change := range []func(*sdk.Config){
-		func(*sdk.Config) {},
-		func(c *sdk.Config) { c.XMPPHost, c.XMPPAddress = "Chat.example.com", "chat.example.com:5222" },
-		func(c *sdk.Config) { c.XMPPHost, c.XMPPAddress = "localhost", "wss://localhost/x,xmpps://[::1]:1/" },
-		func(c *sdk.Config) { c.XMPPHost = "[::1]" },
-		func(c *sdk.Config) { c.Reconnect.MinDelay, c.Reconnect.MaxDelay = time.Second, time.Second },
-		func(c *sdk.Config) { c.Reconnect.MinDelay = time.Hour },
-		func(c *sdk.Config) { c.TLSConfig = &tls.Config{MaxVersion: tls.VersionTLS12} },
-		func(c *sdk.Config) { c.DeviceID = "Host-1_a." + strings.Repeat("a", 55) },
-	} {
-		cfg := good
-		change(&cfg)
-		client, err := sdk.New(cfg)
-		require.NoError(t, err)
-		require.NoError(t, client.Close())
 	}
 }
 
@@ -175,74 +95,6 @@ func TestDialThatIgnoresItsContext(t *testing.T) {
 		_, err := io.Copy(io.Discard, conn)
 		require.ErrorIs(t, err, net.ErrClosed)
 	}
-}
-
-func TestRegisterChecksArguments(t *testing.T) {
-	srv := sdktest.New(t)
-	client := newClient(t, srv.Config())
-	for _, c := range []struct{ id, message string }{
-		{"", "User identifier is empty, Please pass valid user identifier"},
-		{"with space", "User identifier should not contain the whitespaces"},
-		{"tab\t", "User identifier should not contain the whitespaces"},
-		{"Capital", "User identifiers can only contain lowercase alphanumeric characters, hyphens (-), and underscores (_)."},
-		{"ünicode", "User identifiers can only contain lowercase alphanumeric characters, hyphens (-), and underscores (_)."},
-		{"a@b", "User identifiers can only contain lowercase alphanumeric characters, hyphens (-), and underscores (_)."},
-		{"a\x00", "User identifiers can only contain lowercase alphanumeric characters, hyphens (-), and underscores (_)."},
-	} {
-		res, err := client.Register(t.Context(), c.id)
-		answered(t, 400, c.message, sdk.ErrInvalidArgument, res, err)
-	}
-	res, err := client.Register(t.Context(), "alice", sdk.RegisterMetadata(map[string]any{"a": 1, "b": 2, "c": 3, "d": 4}))
-	answered(t, 400, "metaData can have at most 3 entries, not 4", sdk.ErrInvalidArgument, res, err)
-	res, err = client.Register(t.Context(), "alice", sdk.RegisterMetadata(map[string]any{"a": []int{1}}))
-	answered(t, 400, "metaDataType should be Valid data type", sdk.ErrInvalidArgument, res, err)
-	require.Empty(t, srv.Requests(), "bad input fails before the network")
-
-	res, err = client.Register(t.Context(), "alice", sdk.RegisterMetadata(map[string]any{"plan": "gold", "age": 7, "vip": true}))
-	require.NoError(t, err)
-	require.Equal(t, "alice", res.Data.Username)
-	require.Contains(t, srv.Requests()[0].Body, `"metaData":{"age":7,"plan":"gold","vip":true}`)
-}
-
-func TestRegisterOutcomes(t *testing.T) {
-	t.Run("too many sessions", func(t *testing.T) {
-		srv := sdktest.New(t)
-		srv.SetMaxSessions(1)
-		client, _ := register(t, srv.Config(), "alice")
-		res, err := client.Register(t.Context(), "alice", sdk.ForceRegister(false))
-		answered(t, 405, "You have reached maximum sessions allowed.", sdk.ErrMaxSessions, res, err)
-		_, err = client.Register(t.Context(), "alice")
-		require.NoError(t, err, "force is the default")
-	})
-	t.Run("unknown licence", func(t *testing.T) {
-		cfg := sdktest.New(t).Config()
-		cfg.LicenseKey = "somebody else's"
-		client := newClient(t, cfg)
-		res, err := client.Register(t.Context(), "alice")
-		e := failed(t, res, err)
-		require.NotContains(t, []int{599, 499}, e.StatusCode)
-		require.NotContains(t, err.Error(), cfg.LicenseKey)
-	})
-	t.Run("licence lookup", func(t *testing.T) {
-		for _, trial := range []bool{true, false} {
-			cfg := sdktest.New(t, sdktest.Options{Trial: trial}).Config()
-			cfg.APIBaseURL = ""
-			cfg.TrialLicense = !trial // the lookup decides
-			client, credentials := register(t, cfg, "alice")
-			require.Equal(t, trial, credentials.IsSandbox)
-			connect(t, client, credentials)
-		}
-	})
-	t.Run("rate limit", func(t *testing.T) {
-		srv := sdktest.New(t)
-		client := newClient(t, srv.Config())
-		for range 3 {
-			srv.FailNext("register", 429, "slow down")
-		}
-		res, err := client.Register(t.Context(), "alice")
-		answered(t, 429, "slow down", sdk.ErrRateLimited, res, err)
-		require.Equal(t, time.Second, failed(t, res, err).RetryAfter)
-	})
 }
 
 func TestConnectOutcomes(t *testing.T) {
@@ -439,7 +291,8 @@ func TestSilentServer(t *testing.T) {
 				srv.SetFault(step, sdktest.FaultSilent)
 				ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 				defer cancel()
-				const ownTime = 15 * time.Second // what is given to a TLS handshake, or to an address, when ctx has more
+				// what is given to a TLS handshake, or to an address, when ctx has more
+				const ownTime = 15 * time.Second
 				start := time.Now()
 				res, err := client.Connect(ctx, "alice", credentials.Password)
 				answered(t, 599, "Request timed out", sdk.ErrNetwork, res, err)
@@ -518,7 +371,8 @@ func TestRequestTimeoutOfXMPP(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			outcome := sdk.OutcomeNotSent // as long as the machine is too busy to send it in this time
+			// as long as the machine is too busy to send it in this time
+			outcome := sdk.OutcomeNotSent
 			for range 20 {
 				status, message, err := call()
 				require.Equal(t, 599, status, "%v", err)
