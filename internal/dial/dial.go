@@ -10,7 +10,8 @@ import (
 )
 
 const (
-	// attemptTimeout bounds the attempt at one address, for callers that do not. Others are tried beside it.
+	// attemptTimeout bounds the attempt at one address, for callers that do not. Others are tried
+	// beside it.
 	attemptTimeout = 15 * time.Second
 	// attemptDelay is how long an attempt may take before the next address is tried
 	// beside it (RFC 8305 5): a dead address costs no more than this.
@@ -19,8 +20,10 @@ const (
 
 // Dialer connects by TCP. The zero value is ready to use.
 type Dialer struct {
-	lookup func(ctx context.Context, host string) ([]net.IPAddr, error)         // replaced in tests
-	dial   func(ctx context.Context, network, address string) (net.Conn, error) // likewise
+	// replaced in tests
+	lookup func(ctx context.Context, host string) ([]net.IPAddr, error)
+	// likewise
+	dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // DialContext connects to host:port. All address records of a name are tried, in
@@ -39,7 +42,9 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 		return nil, &net.OpError{Op: "dial", Net: network, Err: err}
 	}
 	if len(records) == 0 {
-		return nil, &net.OpError{Op: "dial", Net: network, Err: &net.DNSError{Err: "no addresses", Name: host, IsNotFound: true}}
+		return nil, &net.OpError{
+			Op: "dial", Net: network, Err: &net.DNSError{Err: "no addresses", Name: host, IsNotFound: true},
+		}
 	}
 	addresses := make([]string, len(records))
 	for i, to := range rand.Perm(len(records)) {
@@ -82,7 +87,8 @@ func (d *Dialer) race(ctx context.Context, network string, addresses []string) (
 		select {
 		case <-next.C:
 			if started < len(addresses) {
-				go d.compete(ctx, network, addresses[started], outcomes) // ends with ctx at the latest
+				// ends with ctx at the latest
+				go d.compete(ctx, network, addresses[started], outcomes)
 				started++
 				next.Reset(attemptDelay)
 			}
@@ -107,7 +113,8 @@ func (d *Dialer) compete(ctx context.Context, network, address string, outcomes 
 	case outcomes <- outcome{conn, err}:
 	case <-ctx.Done():
 		if conn != nil {
-			_ = conn.Close() // nobody has seen it
+			// nobody has seen it
+			_ = conn.Close()
 		}
 	}
 }

@@ -117,7 +117,10 @@ func TestDeadRecords(t *testing.T) {
 
 func TestAllRecordsDead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := &network{records: []string{"127.0.0.1", "127.0.0.2"}, answer: map[string]func(context.Context) error{"127.0.0.1": refused, "127.0.0.2": silent}}
+		n := &network{
+			records: []string{"127.0.0.1", "127.0.0.2"},
+			answer:  map[string]func(context.Context) error{"127.0.0.1": refused, "127.0.0.2": silent},
+		}
 		start := time.Now()
 		_, err := n.dialer().DialContext(t.Context(), "tcp", "cluster.example:5222")
 		require.Error(t, err)
@@ -127,7 +130,10 @@ func TestAllRecordsDead(t *testing.T) {
 
 func TestDialEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n := &network{records: []string{"127.0.0.1", "127.0.0.2"}, answer: map[string]func(context.Context) error{"127.0.0.1": silent, "127.0.0.2": silent}}
+		n := &network{
+			records: []string{"127.0.0.1", "127.0.0.2"},
+			answer:  map[string]func(context.Context) error{"127.0.0.1": silent, "127.0.0.2": silent},
+		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		start := time.Now()
@@ -178,7 +184,8 @@ func TestRealSocket(t *testing.T) {
 	defer l.Close()
 	_, port, err := net.SplitHostPort(l.Addr().String())
 	require.NoError(t, err)
-	for _, host := range []string{"127.0.0.1", "localhost"} { // localhost may be ::1 first, where nobody listens
+	// localhost may be ::1 first, where nobody listens
+	for _, host := range []string{"127.0.0.1", "localhost"} {
 		conn, err := (&Dialer{}).DialContext(t.Context(), "tcp", net.JoinHostPort(host, port))
 		require.NoError(t, err)
 		require.NoError(t, conn.Close())

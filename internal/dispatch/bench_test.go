@@ -10,8 +10,8 @@ import (
 // profile is as large as the largest event of package sdk.
 type profile [10]string
 
-// BenchmarkDispatchBurst is an event from Emit to a listener, among 1000 at once, which fit the queue. The goal is at most 300 ns and
-// 1 allocation.
+// BenchmarkDispatchBurst is an event from Emit to a listener, among 1000 at once, which fit the
+// queue. The goal is at most 300 ns and 1 allocation.
 func BenchmarkDispatchBurst(b *testing.B) {
 	const burst = 1000
 	q := newQueue(0)

@@ -312,7 +312,8 @@ func TestSlowListenerIsLogged(t *testing.T) {
 	})
 }
 
-// In a burst several events leave the queue at a time. Neither a loss nor a listener that ends its goroutine brings them out of order.
+// In a burst several events leave the queue at a time. Neither a loss nor a listener that ends its
+// goroutine brings them out of order.
 func TestBurst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const limit = 4 * batchPart

@@ -5,8 +5,8 @@ import (
 	"sync/atomic"
 )
 
-// Listeners are the functions that want one kind of event. Its zero value, but for Queue, has none: a
-// client has many kinds of events, and most have no listener.
+// Listeners are the functions that want one kind of event. Its zero value, but for Queue, has none:
+// a client has many kinds of events, and most have no listener.
 type Listeners[T any] struct {
 	// Queue is what the events go through. It is immutable.
 	Queue *Queue
@@ -80,8 +80,8 @@ func (l *Listeners[T]) Emit(event T, w Weight) {
 	}
 }
 
-// EmitPaced is Emit for a caller that reads events from the network. When the queue is full, it gives
-// the listeners up to 100 ms to make room.
+// EmitPaced is Emit for a caller that reads events from the network. When the queue is full, it
+// gives the listeners up to 100 ms to make room.
 func (l *Listeners[T]) EmitPaced(event T, w Weight) {
 	if len(l.all.load()) > 0 {
 		l.Queue.awaitRoom(w)
@@ -107,6 +107,6 @@ func (d *delivery[T]) deliver() {
 	}
 }
 
-// Deliver calls the listeners at once. It is only for calls that the queue makes, such as OnLoss: to
-// emit the news of a loss into a full queue would drop one more event.
+// Deliver calls the listeners at once. It is only for calls that the queue makes, such as OnLoss:
+// to emit the news of a loss into a full queue would drop one more event.
 func (l *Listeners[T]) Deliver(event T) { (&delivery[T]{l, event}).deliver() }

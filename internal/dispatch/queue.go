@@ -18,7 +18,8 @@ const (
 	maxBytes = 16 << 20
 	// keptSlots is how many slots an idle queue keeps for the next events.
 	keptSlots = 4
-	// slowAfter is how long the listeners may take, for an event or for a batch, before that is logged.
+	// slowAfter is how long the listeners may take, for an event or for a batch, before that is
+	// logged.
 	slowAfter = 5 * time.Second
 	// patience is how long awaitRoom waits for listeners.
 	patience = 100 * time.Millisecond
@@ -28,9 +29,9 @@ const (
 // ends when there are none, so an idle queue costs no goroutine. Pushing never blocks: a call that
 // is stuck delays later calls and nothing else.
 //
-// The queue is bounded in number and in bytes, since one event may be as large as a stanza. What has
-// left it comes on top: a batch of at most a 32nd of both bounds, and the event that is with the
-// listeners.
+// The queue is bounded in number and in bytes, since one event may be as large as a stanza. What
+// has left it comes on top: a batch of at most a 32nd of both bounds, and the event that is with
+// the listeners.
 type Queue struct {
 	// Limit is how many calls may wait; 0: 1024. It is immutable.
 	Limit int
@@ -177,8 +178,8 @@ func (q *Queue) freeLocked() {
 	}
 }
 
-// take returns the next call, and b, which must be empty, with calls behind it; nil: nothing waits, and
-// the queue is idle now. The news of a loss comes before the call behind the gap.
+// take returns the next call, and b, which must be empty, with calls behind it; nil: nothing waits,
+// and the queue is idle now. The news of a loss comes before the call behind the gap.
 func (q *Queue) take(b *batch) (deliverer, *batch) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -217,8 +218,8 @@ func (l loss) deliver() {
 	l.queue.OnLoss(l.count)
 }
 
-// awaitRoom waits, when an event of weight w does not fit into the queue, until half of the queue is
-// free. Meanwhile the rest of a burst stays in the connection, and listeners that keep up lose
+// awaitRoom waits, when an event of weight w does not fit into the queue, until half of the queue
+// is free. Meanwhile the rest of a burst stays in the connection, and listeners that keep up lose
 // nothing of it. Listeners that do not free half of the queue within 100 ms count as stuck:
 // awaitRoom does not wait for them again until they have done so.
 func (q *Queue) awaitRoom(w Weight) {
@@ -252,8 +253,8 @@ func (q *Queue) roomFor(w Weight) chan struct{} {
 	return q.room
 }
 
-// Close takes no more calls. It does not wait for those that are in the queue, which are still made:
-// the call that is running may be the one that closes.
+// Close takes no more calls. It does not wait for those that are in the queue, which are still
+// made: the call that is running may be the one that closes.
 func (q *Queue) Close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -266,7 +267,9 @@ func (q *Queue) protect(run func()) {
 	defer func() {
 		if p := recover(); p != nil {
 			// As text: a handler that writes JSON would show what is secret in p.
-			q.Log.ErrorContext(context.Background(), "listener panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			q.Log.ErrorContext(
+				context.Background(), "listener panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()),
+			)
 		}
 	}()
 	run()

@@ -17,7 +17,8 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/testing/versus"
 )
 
-// sink is the server of BenchmarkUpload, in a process of its own: it takes everything and keeps nothing.
+// sink is the server of BenchmarkUpload, in a process of its own: it takes everything and keeps
+// nothing.
 func sink() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /media/upload", func(w http.ResponseWriter, r *http.Request) {
@@ -25,9 +26,15 @@ func sink() http.Handler {
 		for n := range int(uploadSize()/partSize) + 1 {
 			fmt.Fprintf(&urls, `,"http://%s/part/%d"`, r.Host, n)
 		}
-		fmt.Fprintf(w, `{"status":200,"data":{"uploadUrls":[%s],"fileToken":"t","storage":"minio","uploadId":"u"}}`, urls.Bytes()[1:])
+		fmt.Fprintf(
+			w, `{"status":200,"data":{"uploadUrls":[%s],"fileToken":"t","storage":"minio","uploadId":"u"}}`,
+			urls.Bytes()[1:],
+		)
 	})
-	mux.HandleFunc("POST /media/upload/commit", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"status":200}`) })
+	mux.HandleFunc(
+		"POST /media/upload/commit",
+		func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"status":200}`) },
+	)
 	mux.HandleFunc("PUT /part/{n}", func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		w.Header().Set("ETag", `"e"`)
@@ -56,16 +63,24 @@ func (r *repeated) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// BenchmarkUpload holds the upload of an encrypted file against hashing, encrypting and copying the same file in memory. The goal is a
-// cpu-ratio of at most 1.1.
+// BenchmarkUpload holds the upload of an encrypted file against hashing, encrypting and copying the
+// same file in memory. The goal is a cpu-ratio of at most 1.1.
 func BenchmarkUpload(b *testing.B) {
 	transport := &http.Transport{}
 	b.Cleanup(transport.CloseIdleConnections)
-	c := rest.New(rest.Config{LicenseKey: "k", BaseURL: versus.Server(b), Trial: true, AllowInsecure: true, HTTPClient: &http.Client{Transport: transport}})
+	c := rest.New(
+		rest.Config{
+			LicenseKey: "k", BaseURL: versus.Server(b), Trial: true, AllowInsecure: true,
+			HTTPClient: &http.Client{Transport: transport},
+		},
+	)
 	b.Cleanup(c.Close)
 	size := uploadSize()
 	versus.Compare(b, 1, func() {
-		_, err := Upload(b.Context(), c, Source{Reader: io.LimitReader(&repeated{}, size), Size: size, Name: "a", ContentType: "x/y"}, true, testIV)
+		_, err := Upload(
+			b.Context(), c,
+			Source{Reader: io.LimitReader(&repeated{}, size), Size: size, Name: "a", ContentType: "x/y"}, true, testIV,
+		)
 		require.NoError(b, err)
 	}, func() {
 		key, vector, err := newCipher(testKey, testIV)

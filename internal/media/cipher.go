@@ -23,7 +23,8 @@ func newKey() string {
 	key := make([]byte, 0, KeyLength)
 	var random [64]byte
 	for len(key) < cap(key) {
-		rand.Read(random[:]) // never fails
+		// never fails
+		rand.Read(random[:])
 		for _, b := range random {
 			// 208 is the largest multiple of 52 in a byte: no letter is more likely.
 			if b < 208 && len(key) < cap(key) {
@@ -56,9 +57,11 @@ type encrypter struct {
 	// whole says that a file of whole blocks gets no padding (chunked upload);
 	// otherwise padding is PKCS#7 and never missing.
 	whole bool
-	tail  []byte // ciphertext of the end, once src is exhausted
+	// ciphertext of the end, once src is exhausted
+	tail  []byte
 	ended bool
-	small [block]byte // for a caller with less room than a block
+	// for a caller with less room than a block
+	small [block]byte
 }
 
 func newEncrypter(src io.Reader, fileKey, iv string, whole bool) (*encrypter, error) {
@@ -86,13 +89,15 @@ func (e *encrypter) Read(p []byte) (int, error) {
 	full := n / block * block
 	e.mode.CryptBlocks(into[:full], into[:full])
 	switch {
-	case err == io.EOF, err == io.ErrUnexpectedEOF: // not errors.Is: a broken connection may wrap one of them
+	// not errors.Is: a broken connection may wrap one of them
+	case err == io.EOF, err == io.ErrUnexpectedEOF:
 		e.ended = true
 		e.tail = e.pad(into[full:n])
 	case err != nil:
 		return 0, err
 	}
-	if len(p) < block { // into is small
+	// into is small
+	if len(p) < block {
 		e.tail = append(append([]byte{}, into[:full]...), e.tail...)
 		full = 0
 	}
@@ -169,7 +174,8 @@ func trimTo(size int64) trim {
 // does not depend on this.
 func trimGuess(last []byte, _ int64) (int, error) {
 	n := padding(last)
-	if n == block { // whole blocks are not padded
+	// whole blocks are not padded
+	if n == block {
 		n = 0
 	}
 	return len(last) - n, nil
@@ -182,8 +188,10 @@ type decrypter struct {
 	mode  cipher.BlockMode
 	trim  trim
 	total int64
-	held  [block]byte // plain text, when total > 0
-	out   []byte      // plain text that did not fit the caller's buffer
+	// plain text, when total > 0
+	held [block]byte
+	// plain text that did not fit the caller's buffer
+	out   []byte
 	err   error
 	small [2 * block]byte
 	spill [2 * block]byte
@@ -234,7 +242,8 @@ func (d *decrypter) fill(p []byte) int {
 	case err == nil:
 		copy(d.held[:], content[len(content)-block:])
 		return len(content) - block
-	case err != io.EOF && err != io.ErrUnexpectedEOF: // not errors.Is, as above
+	// not errors.Is, as above
+	case err != io.EOF && err != io.ErrUnexpectedEOF:
 		d.err = err
 		return 0
 	case n != full:

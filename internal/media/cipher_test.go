@@ -174,7 +174,10 @@ func TestTrim(t *testing.T) {
 	}{
 		{"looks padded, size known", store(t, ones), trimTo(32), ones, nil},
 		{"looks padded, size not known", store(t, ones), trimGuess, ones[:31], nil},
-		{"full padding block is content", store(t, bytes.Repeat([]byte{16}, 16)), trimGuess, bytes.Repeat([]byte{16}, 16), nil},
+		{
+			"full padding block is content", store(t, bytes.Repeat([]byte{16}, 16)), trimGuess,
+			bytes.Repeat([]byte{16}, 16), nil,
+		},
 		{"size too small", store(t, make([]byte, 40)), trimTo(32), nil, errPadding},
 		{"size too large", store(t, make([]byte, 40)), trimTo(49), nil, errPadding},
 		{"other size in the last block", store(t, make([]byte, 40)), trimTo(41), nil, errPadding},
@@ -194,7 +197,9 @@ func TestTrim(t *testing.T) {
 			}
 		}
 	}
-	_, err := io.ReadAll(&decrypter{src: bytes.NewReader(store(t, make([]byte, 40))), mode: wrongKey(t), trim: trimTo(40)})
+	_, err := io.ReadAll(
+		&decrypter{src: bytes.NewReader(store(t, make([]byte, 40))), mode: wrongKey(t), trim: trimTo(40)},
+	)
 	require.ErrorIs(t, err, errPadding, "another key")
 }
 

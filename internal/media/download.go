@@ -72,7 +72,9 @@ func refusal(err error) error {
 	case err == nil:
 		return nil
 	case !errors.As(err, &e):
-		return &rest.Error{Status: http.StatusInternalServerError, Message: "Media can not be read or written", Err: err}
+		return &rest.Error{
+			Status: http.StatusInternalServerError, Message: "Media can not be read or written", Err: err,
+		}
 	case !e.Answered(), e.Status == http.StatusTooManyRequests:
 		return err
 	}
@@ -100,8 +102,8 @@ func (s *sizedReader) Read(p []byte) (int, error) {
 
 var errTooLong = errors.New("media: longer than what may be downloaded")
 
-// AtMost returns a writer that passes on no more than most bytes to w and then fails: who chose the file
-// is not who has room for it.
+// AtMost returns a writer that passes on no more than most bytes to w and then fails: who chose the
+// file is not who has room for it.
 func AtMost(w io.Writer, most int64) io.Writer { return &boundedWriter{w: w, left: most} }
 
 type boundedWriter struct {

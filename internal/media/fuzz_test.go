@@ -13,7 +13,8 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/testing/fuzz"
 )
 
-const most = 5 << 20 // bytes of one range: a file is a stream, and costs the same whatever its length
+// bytes of one range: a file is a stream, and costs the same whatever its length
+const most = 5 << 20
 
 // What is encrypted is decrypted again, in pieces of any size.
 func FuzzCipher(f *testing.F) {
@@ -30,16 +31,22 @@ func FuzzCipher(f *testing.F) {
 
 		stored, err = collect(&textReader{src: encrypted(t, bytes.NewReader(plain), false)}, size)
 		require.NoError(t, err)
-		back, err = collect(decrypted(t, base64.NewDecoder(base64.StdEncoding, bytes.NewReader(stored)), trimAlways), size)
+		back, err = collect(
+			decrypted(t, base64.NewDecoder(base64.StdEncoding, bytes.NewReader(stored)), trimAlways), size,
+		)
 		require.NoError(t, err)
 		require.True(t, bytes.Equal(plain, back))
 	})
 }
 
-// Whatever is stored under whatever key: an error, or what one call of the standard library's cipher makes of it, however the file arrives
-// and in whatever pieces it is read. Never more than was stored, and never more than was announced.
+// Whatever is stored under whatever key: an error, or what one call of the standard library's
+// cipher makes of it, however the file arrives and in whatever pieces it is read. Never more than
+// was stored, and never more than was announced.
 func FuzzDecrypt(f *testing.F) {
-	for _, stored := range [][]byte{nil, make([]byte, 15), make([]byte, 16), make([]byte, 33), bytes.Repeat([]byte("0123456789abcdef"), 5), []byte("AAAA====\n")} {
+	for _, stored := range [][]byte{
+		nil, make([]byte, 15), make([]byte, 16), make([]byte, 33), bytes.Repeat([]byte("0123456789abcdef"), 5),
+		[]byte("AAAA====\n"),
+	} {
 		f.Add(stored, "key", testIV, int64(20), true, 7)
 		f.Add(stored, "key", "", int64(0), false, 64)
 	}

@@ -23,10 +23,14 @@ type rangeReader struct {
 	token  string
 	url    string
 
-	at        int64  // next byte of the file
-	total     int64  // -1: not known yet
-	etag      string // of the file; empty: not told
-	end       int64  // where the open range ends
+	// next byte of the file
+	at int64
+	// -1: not known yet
+	total int64
+	// of the file; empty: not told
+	etag string
+	// where the open range ends
+	end       int64
 	open      *rest.Media
 	fruitless int
 	done      bool
@@ -116,8 +120,10 @@ func (r *rangeReader) use(m *rest.Media) error {
 		m.Close()
 		return unexpected("another range than was asked for")
 	case m.Partial:
-		r.end = m.End // it may be less than was asked for
-	default: // all of it, from a server without ranges
+		// it may be less than was asked for
+		r.end = m.End
+	// all of it, from a server without ranges
+	default:
 		r.end = math.MaxInt64
 	}
 	if m.Total >= 0 {

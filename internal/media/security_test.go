@@ -20,7 +20,9 @@ func TestAtMost(t *testing.T) {
 		want string
 		fits bool
 	}{{0, "", false}, {1, "h", false}, {4, "hell", false}, {5, "hello", true}, {1 << 40, "hello", true}} {
-		for _, src := range []io.Reader{bytes.NewReader([]byte("hello")), iotest.OneByteReader(bytes.NewReader([]byte("hello")))} {
+		for _, src := range []io.Reader{
+			bytes.NewReader([]byte("hello")), iotest.OneByteReader(bytes.NewReader([]byte("hello"))),
+		} {
 			var got bytes.Buffer
 			_, err := io.Copy(AtMost(&got, tc.most), struct{ io.Reader }{src})
 			require.Equal(t, tc.fits, err == nil, tc.most)
@@ -54,9 +56,14 @@ func (e *endless) Read(p []byte) (int, error) {
 func TestEndlessDownload(t *testing.T) {
 	const room = 1 << 20
 	var sent endless
-	c := rest.New(rest.Config{BaseURL: "https://service.example", HTTPClient: &http.Client{Transport: roundTrip(func(req *http.Request) (*http.Response, error) {
-		return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(&sent), ContentLength: -1, Request: req}, nil
-	})}})
+	c := rest.New(rest.Config{
+		BaseURL: "https://service.example",
+		HTTPClient: &http.Client{Transport: roundTrip(func(req *http.Request) (*http.Response, error) {
+			return &http.Response{
+				StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(&sent), ContentLength: -1, Request: req,
+			}, nil
+		})},
+	})
 	defer c.Close()
 	var got bytes.Buffer
 	err := Download(t.Context(), c, File{Token: "x"}, testIV, AtMost(&got, room))

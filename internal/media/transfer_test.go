@@ -150,7 +150,12 @@ func (s *service) begin(w http.ResponseWriter, r *http.Request) {
 	for i := range urls {
 		urls[i] = fmt.Sprintf("%s/store/%d?sig=x", s.URL, i)
 	}
-	say(w, map[string]any{"uploadUrls": urls, "commitUrl": s.URL + "/store/commit", "fileToken": "parts", "storage": s.storage, "uploadId": "u1"})
+	say(w,
+		map[string]any{
+			"uploadUrls": urls, "commitUrl": s.URL + "/store/commit", "fileToken": "parts", "storage": s.storage,
+			"uploadId": "u1",
+		},
+	)
 }
 
 func (s *service) put(w http.ResponseWriter, r *http.Request) {
@@ -181,7 +186,12 @@ func (s *service) link(w http.ResponseWriter, r *http.Request) {
 func (s *service) client(t *testing.T) *rest.Client {
 	t.Helper()
 	transport := &http.Transport{}
-	c := rest.New(rest.Config{LicenseKey: "k", BaseURL: s.URL, Trial: true, AllowInsecure: true, HTTPClient: &http.Client{Transport: transport}})
+	c := rest.New(
+		rest.Config{
+			LicenseKey: "k", BaseURL: s.URL, Trial: true, AllowInsecure: true,
+			HTTPClient: &http.Client{Transport: transport},
+		},
+	)
 	t.Cleanup(func() { c.Close(); transport.CloseIdleConnections() })
 	return c
 }
@@ -204,12 +214,22 @@ var noise = sync.OnceValue(func() []byte {
 
 func TestThereAndBack(t *testing.T) {
 	for _, encrypt := range []bool{false, true} {
-		for _, size := range []int{0, 1, 15, 16, 17, 100_000, partSize - 1, partSize, partSize + 1, partSize + 16, 2*partSize - 1, 2 * partSize, 3*partSize + 5} {
+		for _, size := range []int{
+			0, 1, 15, 16, 17, 100_000, partSize - 1, partSize, partSize + 1, partSize + 16, 2*partSize - 1,
+			2 * partSize, 3*partSize + 5,
+		} {
 			t.Run(fmt.Sprintf("%t/%d", encrypt, size), func(t *testing.T) {
 				s := newService(t)
 				c := s.client(t)
 				plain := content(size)
-				f, err := Upload(t.Context(), c, Source{To: "bob", Type: "chat", MessageID: "m1", Name: "a.b.bin", Reader: bytes.NewReader(plain), Size: int64(size)}, encrypt, testIV)
+				f, err := Upload(
+					t.Context(), c,
+					Source{
+						To: "bob", Type: "chat", MessageID: "m1", Name: "a.b.bin", Reader: bytes.NewReader(plain),
+						Size: int64(size),
+					},
+					encrypt, testIV,
+				)
 				require.NoError(t, err)
 				require.Equal(t, size > partSize, f.Large)
 				require.Equal(t, encrypt, f.Key != "")
@@ -241,7 +261,9 @@ func TestSingleForm(t *testing.T) {
 	var told []int64
 	f, err := Upload(t.Context(), s.client(t), Source{
 		To: "bob", Type: "groupchat", MessageID: "m1", Name: "a.png", ContentType: "image/png",
-		Reader: strings.NewReader("hello"), Size: 5, Progress: func(sent, total int64) { told = append(told, sent, total) },
+		Reader: strings.NewReader("hello"), Size: 5, Progress: func(sent, total int64) {
+			told = append(told, sent, total)
+		},
 	}, false, testIV)
 	require.NoError(t, err)
 	require.Equal(t, File{Token: "single", Name: "a.png", ContentType: "image/png", Size: 5}, f)
@@ -253,8 +275,10 @@ func TestSingleForm(t *testing.T) {
 func TestChunkedForm(t *testing.T) {
 	for storage, commit := range map[string]string{
 		"oracle": "/store/commit ",
-		"aws":    `/media/upload/commit {"fileToken":"parts","partETags":[{"partNumber":1,"etag":"\"e0\""},{"partNumber":2,"etag":"\"e1\""}],"uploadId":"u1"}`,
-		"MinIO":  `/media/upload/commit {"fileToken":"parts","partETags":[{"partNumber":1,"etag":"\"e0\""},{"partNumber":2,"etag":"\"e1\""}],"uploadId":"u1"}`,
+		"aws": `/media/upload/commit {"fileToken":"parts","partETags":[{"partNumber":1,"etag":"\"e0\""},` +
+			`{"partNumber":2,"etag":"\"e1\""}],"uploadId":"u1"}`,
+		"MinIO": `/media/upload/commit {"fileToken":"parts","partETags":[{"partNumber":1,"etag":"\"e0\""},` +
+			`{"partNumber":2,"etag":"\"e1\""}],"uploadId":"u1"}`,
 	} {
 		t.Run(storage, func(t *testing.T) {
 			s := newService(t)
@@ -267,9 +291,17 @@ func TestChunkedForm(t *testing.T) {
 			}, true, testIV)
 			require.NoError(t, err)
 			require.Equal(t, "parts", f.Token)
-			require.Equal(t, map[string]any{"contentType": "video/mp4", "extension": "MP4", "parts": 2.0, "messageId": "m1", "toUser": "bob", "type": "chat"}, s.start)
+			require.Equal(t,
+				map[string]any{
+					"contentType": "video/mp4", "extension": "MP4", "parts": 2.0, "messageId": "m1", "toUser": "bob",
+					"type": "chat",
+				},
+				s.start,
+			)
 			require.Equal(t, []string{commit}, s.commits)
-			require.Equal(t, []int64{partSize, partSize + 1, partSize + 1, partSize + 1}, told, "never more than the total")
+			require.Equal(t,
+				[]int64{partSize, partSize + 1, partSize + 1, partSize + 1}, told, "never more than the total",
+			)
 		})
 	}
 }
@@ -277,7 +309,10 @@ func TestChunkedForm(t *testing.T) {
 func TestUnknownStorage(t *testing.T) {
 	s := newService(t)
 	s.storage = "floppy"
-	_, err := Upload(t.Context(), s.client(t), Source{Reader: bytes.NewReader(content(partSize + 1)), Size: partSize + 1}, true, testIV)
+	_, err := Upload(
+		t.Context(), s.client(t), Source{Reader: bytes.NewReader(content(partSize + 1)), Size: partSize + 1}, true,
+		testIV,
+	)
 	require.ErrorContains(t, err, `unknown storage "floppy"`)
 	require.Zero(t, s.count("PUT /store/"), "before anything is sent")
 }
@@ -297,7 +332,9 @@ func TestWrongSize(t *testing.T) {
 						_, _ = s.Seek(0, io.SeekStart)
 					}
 					s := newService(t)
-					_, err := Upload(t.Context(), s.client(t), Source{Reader: r, Size: size, ContentType: "x/y"}, encrypt, testIV)
+					_, err := Upload(
+						t.Context(), s.client(t), Source{Reader: r, Size: size, ContentType: "x/y"}, encrypt, testIV,
+					)
 					require.ErrorIs(t, err, rest.ErrSource)
 					require.Equal(t, 400, status(t, err))
 					require.Empty(t, s.commits)
@@ -345,7 +382,10 @@ func TestFailedPartIsSentAloneAgain(t *testing.T) {
 		}
 	})
 	plain := content(2*partSize + 7)
-	f, err := Upload(t.Context(), s.client(t), Source{Reader: iotest.HalfReader(bytes.NewReader(plain)), Size: int64(len(plain))}, true, testIV)
+	f, err := Upload(
+		t.Context(), s.client(t), Source{Reader: iotest.HalfReader(bytes.NewReader(plain)), Size: int64(len(plain))},
+		true, testIV,
+	)
 	require.NoError(t, err)
 	require.Equal(t, 5, s.count("PUT /store/"))
 	require.Equal(t, 1, s.count("POST /media/upload"))
@@ -362,7 +402,9 @@ func TestFailedPartIsSentAloneAgain(t *testing.T) {
 		}
 	})
 	before := len(s.commits)
-	_, err = Upload(t.Context(), s.client(t), Source{Reader: bytes.NewReader(plain), Size: int64(len(plain))}, true, testIV)
+	_, err = Upload(
+		t.Context(), s.client(t), Source{Reader: bytes.NewReader(plain), Size: int64(len(plain))}, true, testIV,
+	)
 	require.Equal(t, 503, status(t, err))
 	require.Equal(t, 5+3, s.count("PUT /store/"), "bounded")
 	require.Len(t, s.commits, before)
@@ -379,7 +421,9 @@ func large(t *testing.T, s *service, n int) (File, []byte) {
 
 func TestDownloadFaults(t *testing.T) {
 	stored := func(s *service) []byte { b, _ := os.ReadFile(s.disk.Name()); return b }
-	gets := func(fault func(n int, s *service, w http.ResponseWriter, r *http.Request) bool) func(*service) func(http.ResponseWriter, *http.Request) bool {
+	gets := func(
+		fault func(n int, s *service, w http.ResponseWriter, r *http.Request) bool,
+	) func(*service) func(http.ResponseWriter, *http.Request) bool {
 		return func(s *service) func(http.ResponseWriter, *http.Request) bool {
 			n := 0
 			return func(w http.ResponseWriter, r *http.Request) bool {
@@ -430,7 +474,9 @@ func TestDownloadFaults(t *testing.T) {
 			_, _ = w.Write(all[from:min(to+1, len(all))])
 			return true
 		}), 1, ""},
-		{"length not told, and short ranges", gets(func(_ int, s *service, w http.ResponseWriter, r *http.Request) bool {
+		{"length not told, and short ranges", gets(func(
+			_ int, s *service, w http.ResponseWriter, r *http.Request,
+		) bool {
 			var from int
 			_, _ = fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-", &from)
 			all := stored(s)
@@ -598,7 +644,9 @@ func TestCancel(t *testing.T) {
 	s := newService(t)
 	f, _ := large(t, s, 3*partSize)
 	ctx, cancel := context.WithCancel(t.Context())
-	err := Download(ctx, s.client(t), f, testIV, writerFunc(func(p []byte) (int, error) { cancel(); return len(p), nil }))
+	err := Download(
+		ctx, s.client(t), f, testIV, writerFunc(func(p []byte) (int, error) { cancel(); return len(p), nil }),
+	)
 	require.Equal(t, 499, status(t, err))
 
 	ctx, cancel = context.WithCancel(t.Context())
@@ -640,7 +688,9 @@ func TestMemory(t *testing.T) {
 		most = max(most, now.HeapInuse)
 	}
 	src, sent := hashed(io.LimitReader(rand.NewChaCha8([32]byte{2}), size))
-	f, err := Upload(t.Context(), c, Source{Reader: src, Size: size, Progress: func(int64, int64) { measure() }}, true, testIV)
+	f, err := Upload(
+		t.Context(), c, Source{Reader: src, Size: size, Progress: func(int64, int64) { measure() }}, true, testIV,
+	)
 	require.NoError(t, err)
 	got := sha256.New()
 	every := 0

@@ -17,26 +17,34 @@ const partSize = 5 << 20
 
 // Source is a file to upload.
 type Source struct {
-	To          string // toUser on the wire
-	Type        string // "chat" or "groupchat"
-	MessageID   string
-	Name        string
-	ContentType string // empty or malformed: taken from the first 512 bytes
+	// toUser on the wire
+	To string
+	// "chat" or "groupchat"
+	Type      string
+	MessageID string
+	Name      string
+	// empty or malformed: taken from the first 512 bytes
+	ContentType string
 	Reader      io.Reader
-	Size        int64                   // bytes that Reader delivers, no more and no less
-	Progress    func(sent, total int64) // called after each 5 MiB that has arrived and at the end, in the goroutine of Upload; may be nil
+	// bytes that Reader delivers, no more and no less
+	Size int64
+	// called after each 5 MiB that has arrived and at the end, in the goroutine of Upload; may be
+	// nil
+	Progress func(sent, total int64)
 }
 
 // File is an uploaded file.
 type File struct {
-	Token       string
-	Key         string // empty: not encrypted
+	Token string
+	// empty: not encrypted
+	Key         string
 	Name        string
 	ContentType string
 	// Size is the length of the content in bytes; 0: not known. Messages of the
 	// service carry the stored length instead, see StoredSize.
-	Size  int64
-	Large bool // uploaded in parts
+	Size int64
+	// uploaded in parts
+	Large bool
 }
 
 // StoredSize is the length of the file as it is stored, which messages of the
@@ -61,7 +69,9 @@ func (f File) StoredSize() int64 {
 // source is not Size the upload fails with rest.ErrSource and is never completed.
 func Upload(ctx context.Context, c *rest.Client, s Source, encrypt bool, iv string) (File, error) {
 	if s.Reader == nil || s.Size < 0 {
-		return File{}, &rest.Error{Status: http.StatusBadRequest, Message: "File is not valid or required", Err: rest.ErrSource}
+		return File{}, &rest.Error{
+			Status: http.StatusBadRequest, Message: "File is not valid or required", Err: rest.ErrSource,
+		}
 	}
 	if ctx.Err() != nil {
 		return File{}, rest.ContextError(ctx)
@@ -90,9 +100,11 @@ func Upload(ctx context.Context, c *rest.Client, s Source, encrypt bool, iv stri
 type upload struct {
 	client *rest.Client
 	source Source
-	rewind func() (io.Reader, error) // nil: the source can be read once only
-	key    string                    // empty: not encrypted
-	iv     string
+	// nil: the source can be read once only
+	rewind func() (io.Reader, error)
+	// empty: not encrypted
+	key string
+	iv  string
 }
 
 // look finds out what the source can do and what is in it.
@@ -134,7 +146,9 @@ func (u *upload) single(ctx context.Context, stored int64) (string, error) {
 			return text(r)
 		}
 	}
-	done, err := u.client.PostMedia(ctx, rest.Form{Type: u.source.Type, ToUser: u.source.To, MessageID: u.source.MessageID, File: f})
+	done, err := u.client.PostMedia(
+		ctx, rest.Form{Type: u.source.Type, ToUser: u.source.To, MessageID: u.source.MessageID, File: f},
+	)
 	if err != nil {
 		return "", err
 	}
@@ -210,5 +224,7 @@ func badIV(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &rest.Error{Status: http.StatusInternalServerError, Message: "Media can not be encrypted or decrypted", Err: err}
+	return &rest.Error{
+		Status: http.StatusInternalServerError, Message: "Media can not be encrypted or decrypted", Err: err,
+	}
 }

@@ -11,8 +11,10 @@ import (
 )
 
 const (
-	logoDetail = 128 // pixels a side that are kept of a logo at least, for SVG
-	maxSamples = 8   // per side of the box that makes one pixel of a shrunk logo
+	// pixels a side that are kept of a logo at least, for SVG
+	logoDetail = 128
+	// per side of the box that makes one pixel of a shrunk logo
+	maxSamples = 8
 )
 
 // Image draws the code, Size x Size pixels, black on white. All modules have the
@@ -39,7 +41,8 @@ func (c *Code) PNG() ([]byte, error) {
 	if full, ok := img.(*image.RGBA); ok {
 		img = indexed(full)
 	}
-	encoder := png.Encoder{CompressionLevel: png.BestSpeed, BufferPool: &pngBuffers} // a code is looked at once
+	// a code is looked at once
+	encoder := png.Encoder{CompressionLevel: png.BestSpeed, BufferPool: &pngBuffers}
 	var buf bytes.Buffer
 	if err := encoder.Encode(&buf, img); err != nil {
 		return nil, fmt.Errorf("qr: PNG: %w", err)
@@ -59,11 +62,13 @@ func (p *pool) Get() *png.EncoderBuffer {
 
 func (p *pool) Put(buf *png.EncoderBuffer) { p.Pool.Put(buf) }
 
-// indexed is img with a palette, which makes a smaller PNG in less time, unless it has more colours than fit one.
+// indexed is img with a palette, which makes a smaller PNG in less time, unless it has more colours
+// than fit one.
 func indexed(img *image.RGBA) image.Image {
 	out := image.NewPaletted(img.Rect, nil)
 	known := make(map[color.RGBA]uint8)
-	var last color.RGBA // most pixels are like the one before; none is transparent
+	// most pixels are like the one before; none is transparent
+	var last color.RGBA
 	var n uint8
 	for i := range out.Pix {
 		p := color.RGBA{R: img.Pix[4*i], G: img.Pix[4*i+1], B: img.Pix[4*i+2], A: img.Pix[4*i+3]}
@@ -88,7 +93,10 @@ func (c *Code) drawModules(img draw.Image) {
 		for x, black := range row {
 			if black {
 				at := image.Pt(offset+x*side, offset+y*side)
-				draw.Draw(img, image.Rectangle{Min: at, Max: at.Add(image.Pt(side, side))}, image.Black, image.Point{}, draw.Src)
+				draw.Draw(
+					img, image.Rectangle{Min: at, Max: at.Add(image.Pt(side, side))}, image.Black, image.Point{},
+					draw.Src,
+				)
 			}
 		}
 	}
@@ -138,7 +146,8 @@ func resize(src image.Image, w, h int) *image.RGBA {
 // large boxes, so that the work is bounded by what is drawn.
 func mean(src image.RGBA64Image, box image.Rectangle) color.RGBA {
 	stepX, stepY := 1+(box.Dx()-1)/maxSamples, 1+(box.Dy()-1)/maxSamples
-	var r, g, b, a, n uint32 // 64 samples of 16 bits fit
+	// 64 samples of 16 bits fit
+	var r, g, b, a, n uint32
 	for y := box.Min.Y; y < box.Max.Y; y += stepY {
 		for x := box.Min.X; x < box.Max.X; x += stepX {
 			p := src.RGBA64At(x, y)
@@ -148,7 +157,8 @@ func mean(src image.RGBA64Image, box image.Rectangle) color.RGBA {
 	return color.RGBA{R: uint8(r / n >> 8), G: uint8(g / n >> 8), B: uint8(b / n >> 8), A: uint8(a / n >> 8)}
 }
 
-// rgba64 reads src without an allocation for each pixel, as all pictures of the standard library can.
+// rgba64 reads src without an allocation for each pixel, as all pictures of the standard library
+// can.
 func rgba64(src image.Image) image.RGBA64Image {
 	if fast, ok := src.(image.RGBA64Image); ok {
 		return fast

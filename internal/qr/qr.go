@@ -15,10 +15,14 @@ const (
 	DefaultSize     = 240
 	DefaultLogoSize = 50
 
-	maxSize    = 4096 // a side of the picture, and of the logo handed in
-	minModule  = 2    // pixels of a module's side; with fewer, cameras fail
-	quiet      = 1    // modules of white around the code
-	maxVersion = 40   // 177 modules, ISO/IEC 18004
+	// a side of the picture, and of the logo handed in
+	maxSize = 4096
+	// pixels of a module's side; with fewer, cameras fail
+	minModule = 2
+	// modules of white around the code
+	quiet = 1
+	// 177 modules, ISO/IEC 18004
+	maxVersion = 40
 
 	// The logo covers at most a quarter of the picture's width, and of the code's
 	// own a little more: where level H was seen to begin to fail is at 30 %.
@@ -47,12 +51,17 @@ type Options struct {
 // Code is a QR code, ready to be drawn. It never changes, so any number of
 // goroutines may use it.
 type Code struct {
-	content  string
-	modules  [][]bool    // rows without the quiet zone; true is black
-	size     int         // side of the picture in pixels
-	side     int         // side of a module in pixels
-	logo     image.Image // our own copy; nil: none
-	logoSize int         // side of the logo's square in pixels
+	content string
+	// rows without the quiet zone; true is black
+	modules [][]bool
+	// side of the picture in pixels
+	size int
+	// side of a module in pixels
+	side int
+	// our own copy; nil: none
+	logo image.Image
+	// side of the logo's square in pixels
+	logoSize int
 	noColor  bool
 }
 

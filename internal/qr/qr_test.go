@@ -24,7 +24,8 @@ import (
 // That a scanner reads the picture is held by interop/qr, with a decoder that we did not write.
 func TestEveryRenderingShowsTheSame(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	for n := 300; n <= 450; n += 25 { // as long as sealed contents are, and every size of a code among them
+	// as long as sealed contents are, and every size of a code among them
+	for n := 300; n <= 450; n += 25 {
 		text := qrfixture.Content(r, n)
 		pictures := map[string]Options{"plain": {}, "logo": {Logo: qrfixture.Logo(300, 200)}}
 		if n%50 == 0 {
@@ -52,7 +53,8 @@ func TestEveryRenderingShowsTheSame(t *testing.T) {
 	}
 }
 
-// requireModules checks that a picture in the code's own size shows every module that the logo leaves free.
+// requireModules checks that a picture in the code's own size shows every module that the logo
+// leaves free.
 func requireModules(t *testing.T, c *Code, picture image.Image) {
 	t.Helper()
 	corner := (c.size - c.logoSize) / 2
@@ -130,9 +132,11 @@ func TestLargestLogo(t *testing.T) {
 // A quarter of the default picture is never refused.
 func TestQuarterOfTheDefault(t *testing.T) {
 	t.Parallel()
-	// How many bytes a code of each version holds, with the most correction (ISO/IEC 18004, table 7).
+	// How many bytes a code of each version holds, with the most correction (ISO/IEC 18004, table
+	// 7).
 	versions := []int{
-		7, 14, 24, 34, 44, 58, 64, 84, 98, 119, 137, 155, 177, 194, 220, 250, 280, 310, 338, 382, 403, 439, 461, 511, 535,
+		7, 14, 24, 34, 44, 58, 64, 84, 98, 119, 137, 155, 177, 194, 220, 250, 280, 310, 338, 382, 403, 439, 461, 511,
+		535,
 	}
 	r := rand.New(rand.NewPCG(13, 14))
 	for version, n := range versions {
@@ -325,7 +329,10 @@ func rasterise(t *testing.T, doc string, zoom int) image.Image {
 				if n[2] != -n[4] {
 					t.Fatalf("%q does not close", part)
 				}
-				draw.Draw(img, image.Rect(px(n[0]), px(n[1]), px(n[0]+n[2]), px(n[1]+n[3])), image.Black, image.Point{}, draw.Src)
+				draw.Draw(
+					img, image.Rect(px(n[0]), px(n[1]), px(n[0]+n[2]), px(n[1]+n[3])), image.Black, image.Point{},
+					draw.Src,
+				)
 			}
 		case "image":
 			x, y := px(numbers(t, attr["x"])[0]), px(numbers(t, attr["y"])[0])
@@ -374,7 +381,9 @@ func screen(t *testing.T, text string, light bool) image.Image {
 			for half, block := range []bool{cell == '█' || cell == '▀', cell == '█' || cell == '▄'} {
 				if block == light {
 					corner := image.Pt(4*x, 8*y+4*half)
-					draw.Draw(img, image.Rectangle{corner, corner.Add(image.Pt(4, 4))}, image.White, image.Point{}, draw.Src)
+					draw.Draw(
+						img, image.Rectangle{corner, corner.Add(image.Pt(4, 4))}, image.White, image.Point{}, draw.Src,
+					)
 				}
 			}
 		}

@@ -16,7 +16,8 @@ func (c *Code) SVG() string {
 	// The view is the picture's square, so that modules meet whole pixels.
 	unit := float64(c.side)
 	start, width := -float64(c.offset())/unit, float64(c.size)/unit
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="%g %g %g %g" role="img" aria-label="QR code">`,
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="%g %g %g %g" `+
+		`role="img" aria-label="QR code">`,
 		c.size, c.size, start, start, width, width)
 	fmt.Fprintf(&b, `<rect x="%g" y="%g" width="%g" height="%g" fill="#fff"/>`, start, start, width, width)
 	b.WriteString(`<path fill="#000" shape-rendering="crispEdges" d="`)
@@ -50,7 +51,8 @@ func (c *Code) writePath(b *strings.Builder) {
 func (c *Code) writeLogo(b *strings.Builder, at, side float64) {
 	var file bytes.Buffer
 	if err := png.Encode(&file, c.logo); err != nil {
-		return // cannot be: a buffer takes every byte, and shrink gave a proper size
+		// cannot be: a buffer takes every byte, and shrink gave a proper size
+		return
 	}
 	fmt.Fprintf(b, `<image x="%g" y="%g" width="%g" height="%g" href="data:image/png;base64,%s"/>`,
 		at, at, side, side, base64.StdEncoding.EncodeToString(file.Bytes()))

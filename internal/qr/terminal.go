@@ -3,7 +3,8 @@ package qr
 import "strings"
 
 const (
-	terminalQuiet = 2 // modules: the terminal around may be black
+	// modules: the terminal around may be black
+	terminalQuiet = 2
 
 	// Black on white from the fixed part of the 256 colour palette: the first 16
 	// colours are what the user's theme makes of them.

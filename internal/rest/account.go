@@ -92,7 +92,8 @@ func (c *Client) BlockedBy(ctx context.Context) ([]string, error) {
 				ids = append(ids, id)
 			}
 		}
-		// A page that brings nobody new is the end too: one that knows no pages always gives the first.
+		// A page that brings nobody new is the end too: one that knows no pages always gives the
+		// first.
 		if len(ids) == before || page == int(data.value.TotalPages) {
 			return ids, nil
 		}
@@ -103,7 +104,9 @@ func (c *Client) BlockedBy(ctx context.Context) ([]string, error) {
 // NotServed reports whether err is that the service does not know the call.
 func NotServed(err error) bool {
 	e := asError(err)
-	return e != nil && (e.Status == http.StatusNotFound || e.Status == http.StatusMethodNotAllowed || e.Status == http.StatusNotImplemented)
+	return e != nil &&
+		(e.Status == http.StatusNotFound || e.Status == http.StatusMethodNotAllowed ||
+			e.Status == http.StatusNotImplemented)
 }
 
 // Feedback sends feedback about the service (protocol.md 5.8).

@@ -17,7 +17,8 @@ const (
 	profileAnswer = `{"status":200,"message":"Success","data":{"userId":"bob","userJid":"bob@xmpp.example.com",` +
 		`"nickName":"q1Kb0Xz1v5H5pIuHf3M5iA==","email":"Hs3CFSY1oSd2uYb9IuYxqK3pIhzWZ1mYg7kB0r0hX0E=",` +
 		`"mobileNumber":"Xn2uQ7pKz1mH5p3M5iAq1g==","status":"I am in Mirror Fly",` +
-		`"image":"5f2b1c7a9d3e4f60-1700000000000.png","thumbImage":"5f2b1c7a9d3e4f60-1700000000000-thumb.png","isAdminBlocked":0}}`
+		`"image":"5f2b1c7a9d3e4f60-1700000000000.png","thumbImage":"5f2b1c7a9d3e4f60-1700000000000-thumb.png",` +
+		`"isAdminBlocked":0}}`
 	benchToken = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbGljZSIsImV4cCI6MTcwMDAwMDAwMH0.c2lnbmF0dXJlLW9mLXRoZS10b2tlbg"
 	benchAgent = "mirrorfly-go/0.1.0 (linux; amd64)"
 )
@@ -38,15 +39,21 @@ func benchService() http.Handler {
 	return mux
 }
 
-// BenchmarkCall holds a call against bare net/http with encoding/json that makes the same exchange. The goal is a cpu-ratio of at most 1.15.
+// BenchmarkCall holds a call against bare net/http with encoding/json that makes the same exchange.
+// The goal is a cpu-ratio of at most 1.15.
 func BenchmarkCall(b *testing.B) {
 	url := versus.Server(b)
 	transport := &http.Transport{}
 	b.Cleanup(transport.CloseIdleConnections)
 	hc := &http.Client{Transport: transport}
-	c := New(Config{LicenseKey: license, BaseURL: url, Trial: true, AllowInsecure: true, UserAgent: benchAgent, HTTPClient: hc})
+	c := New(
+		Config{
+			LicenseKey: license, BaseURL: url, Trial: true, AllowInsecure: true, UserAgent: benchAgent, HTTPClient: hc,
+		},
+	)
 	b.Cleanup(c.Close)
-	ctx, cancel := context.WithTimeout(b.Context(), time.Hour) // a method of package sdk hands on one that ends
+	// a method of package sdk hands on one that ends
+	ctx, cancel := context.WithTimeout(b.Context(), time.Hour)
 	b.Cleanup(cancel)
 	if err := c.logIn(ctx, "alice", "secret", "secret"); err != nil {
 		b.Fatal(err)

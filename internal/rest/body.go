@@ -13,10 +13,13 @@ import (
 // be done with a body while a Read of its source is still under way; until that
 // returns the source can not be used for the next body.
 type lent struct {
-	mu   sync.Mutex
-	out  int           // bodies whose source is in use
-	home chan struct{} // made by settle, closed when out gets to 0
-	err  error         // of the source of the last body
+	mu sync.Mutex
+	// bodies whose source is in use
+	out int
+	// made by settle, closed when out gets to 0
+	home chan struct{}
+	// of the source of the last body
+	err error
 }
 
 // lend returns a body that reads r. It ends with ctx even when a Read of r is
@@ -128,12 +131,16 @@ func (e *exactReader) Read(p []byte) (int, error) {
 	case e.left > 0:
 		return n, sourceFailed(fmt.Errorf("%d bytes shorter than its size", e.left))
 	}
-	return n, nil // the next Read looks for what is too much
+	// the next Read looks for what is too much
+	return n, nil
 }
 
 func sourceFailed(err error) *Error {
 	if e := asError(err); e != nil {
 		return e
 	}
-	return &Error{Status: http.StatusBadRequest, Message: "File could not be read", Err: fmt.Errorf("%w: %w", ErrSource, err), kind: KindSource}
+	return &Error{
+		Status: http.StatusBadRequest, Message: "File could not be read", Err: fmt.Errorf("%w: %w", ErrSource, err),
+		kind: KindSource,
+	}
 }

@@ -27,30 +27,44 @@ const (
 
 // request is one call, independent of how often it is sent.
 type request struct {
-	op         string // for the log
-	method     string
-	path       string // below the base URL
-	url        string // absolute, with query; set from path when empty
-	header     http.Header
-	span       *span   // what is asked for of a file; nil: all of it
-	body       payload // nil: none
-	auth       bool    // with the token, and with a re-login when it has expired
-	idempotent bool    // may be repeated after the server may have seen it
-	storage    bool    // goes to an object store, where a 500 means "try again"
-	bare       bool    // its data may come without the envelope
-	transfer   bool    // moves a file: bounded by standing still, not by duration
-	attempt    int
-	asked      atomic.Bool // the attempt under way: its transport has asked for a connection
-	given      atomic.Bool // some attempt had a connection to write on: the service may have seen it
-	redirected atomic.Bool // the attempt under way was answered with a redirect
-	reused     atomic.Bool // the attempt under way has a connection that was used before
+	// for the log
+	op     string
+	method string
+	// below the base URL
+	path string
+	// absolute, with query; set from path when empty
+	url    string
+	header http.Header
+	// what is asked for of a file; nil: all of it
+	span *span
+	// nil: none
+	body payload
+	// with the token, and with a re-login when it has expired
+	auth bool
+	// may be repeated after the server may have seen it
+	idempotent bool
+	// goes to an object store, where a 500 means "try again"
+	storage bool
+	// its data may come without the envelope
+	bare bool
+	// moves a file: bounded by standing still, not by duration
+	transfer bool
+	attempt  int
+	// the attempt under way: its transport has asked for a connection
+	asked atomic.Bool
+	// some attempt had a connection to write on: the service may have seen it
+	given atomic.Bool
+	// the attempt under way was answered with a redirect
+	redirected atomic.Bool
+	// the attempt under way has a connection that was used before
+	reused atomic.Bool
 }
 
 // requestKey is what a redirect finds its request by.
 type requestKey struct{}
 
-// unreached reports whether err proves that the attempt had no connection: the transport has asked for one and got none, or
-// says so. One that knows no traces proves nothing else.
+// unreached reports whether err proves that the attempt had no connection: the transport has asked
+// for one and got none, or says so. One that knows no traces proves nothing else.
 func (r *request) unreached(err error) bool {
 	return err != nil && !r.redirected.Load() && (r.asked.Load() || reach(err) == failedUnreached)
 }
@@ -150,7 +164,8 @@ func (c *Client) attempt(ctx context.Context, r *request, once func(ctx context.
 	}
 	fresh, ok := c.renew(ctx, used)
 	switch {
-	case !r.repeatable(): // the next call has the new token
+	// the next call has the new token
+	case !r.repeatable():
 		return err
 	case ctx.Err() != nil:
 		return contextError(ctx)
@@ -197,11 +212,13 @@ func (c *Client) send(ctx context.Context, r *request, token string, watch *watc
 		code = resp.StatusCode
 	}
 	c.cfg.Logger.LogAttrs(ctx, slog.LevelDebug, "rest: request",
-		slog.String("op", r.op), slog.Int("attempt", r.attempt), slog.Int("code", code), slog.Duration("dur", time.Since(start)))
+		slog.String("op", r.op), slog.Int("attempt", r.attempt), slog.Int("code", code),
+		slog.Duration("dur", time.Since(start)))
 	if r.body != nil && ctx.Err() == nil {
 		if source := r.body.sourceError(); source != nil {
 			if err == nil {
-				resp.Body.Close() // the answer to a request that was not complete
+				// the answer to a request that was not complete
+				resp.Body.Close()
 			}
 			return nil, source
 		}
@@ -215,8 +232,8 @@ func (c *Client) send(ctx context.Context, r *request, token string, watch *watc
 func (c *Client) newRequest(ctx context.Context, r *request, token string, watch *watch) (*http.Request, error) {
 	r.asked.Store(false)
 	r.redirected.Store(false)
-	// GotConn and not WroteHeaders: over HTTP/2 the latter comes when the write is over, and a request that is given up
-	// in the middle of it may still arrive.
+	// GotConn and not WroteHeaders: over HTTP/2 the latter comes when the write is over, and a
+	// request that is given up in the middle of it may still arrive.
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GetConn: func(string) { r.asked.Store(true) },
 		GotConn: func(info httptrace.GotConnInfo) { r.given.Store(true); r.reused.Store(info.Reused) },
@@ -224,7 +241,8 @@ func (c *Client) newRequest(ctx context.Context, r *request, token string, watch
 	ctx = context.WithValue(ctx, requestKey{}, r)
 	req, err := http.NewRequestWithContext(ctx, r.method, r.url, nil)
 	if err != nil {
-		return nil, &Error{Status: http.StatusBadRequest, Message: "Invalid URL"} // err holds the URL
+		// err holds the URL
+		return nil, &Error{Status: http.StatusBadRequest, Message: "Invalid URL"}
 	}
 	for name, values := range r.header {
 		req.Header[name] = values
@@ -233,7 +251,8 @@ func (c *Client) newRequest(ctx context.Context, r *request, token string, watch
 		req.Header.Set("User-Agent", c.cfg.UserAgent)
 	}
 	if token != "" {
-		req.Header.Set("Authorization", token) // raw: no "Bearer "
+		// raw: no "Bearer "
+		req.Header.Set("Authorization", token)
 	}
 	if r.body == nil {
 		return req, nil
@@ -247,7 +266,8 @@ func (c *Client) newRequest(ctx context.Context, r *request, token string, watch
 	}
 	req.Header.Set("Content-Type", contentType)
 	req.ContentLength, req.Body = size, watch.request(body)
-	if b, ok := r.body.(jsonBody); ok { // lets the transport repeat on a connection that proves stale
+	// lets the transport repeat on a connection that proves stale
+	if b, ok := r.body.(jsonBody); ok {
 		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b)), nil }
 	}
 	return req, nil
@@ -259,7 +279,8 @@ type envelope struct {
 	Message words           `json:"message"`
 	Data    json.RawMessage `json:"data"`
 
-	whole json.RawMessage // with the frame
+	// with the frame
+	whole json.RawMessage
 }
 
 // readEnvelope reads a bounded answer. The status in the body decides; without one the HTTP status
@@ -293,7 +314,8 @@ func (c *Client) readAnswer(resp *http.Response, raw []byte, tooLong bool) (*env
 	case tooLong && good:
 		e.Status, e.Message = http.StatusInternalServerError, "Unexpected answer: larger than 4 MiB"
 		return nil, e
-	case len(bytes.TrimSpace(raw)) == 0: // nothing but the HTTP status
+	// nothing but the HTTP status
+	case len(bytes.TrimSpace(raw)) == 0:
 	case tooLong, bytes.TrimSpace(raw)[0] != '{', json.Unmarshal(raw, &answer) != nil:
 		return nil, notEnvelope(resp, e)
 	}

@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	// farOff is how far our clock may be off before a refused login says nothing about the password.
-	// Which time stamps the service takes is not known (protocol.md 12.2).
+	// farOff is how far our clock may be off before a refused login says nothing about the
+	// password. Which time stamps the service takes is not known (protocol.md 12.2).
 	farOff = time.Minute
 
 	clockPatience = 5 * time.Second

@@ -26,7 +26,9 @@ func TestClockOff(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			refuse := withHeader("Date", tc.date, answer(400, `{"status":400,"message":"Invalid Credentials"}`))
-			s := serve(t, handlers{"POST /api/login": refuse, "HEAD /api": withHeader("Date", tc.date, answer(404, ""))})
+			s := serve(t,
+				handlers{"POST /api/login": refuse, "HEAD /api": withHeader("Date", tc.date, answer(404, ""))},
+			)
 			c := connect(t, s.URL+"/api", func(cfg *Config) {
 				cfg.Trial, cfg.Now = tc.trial, func() time.Time { return real.Add(tc.off) }
 			})

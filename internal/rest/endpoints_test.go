@@ -50,22 +50,33 @@ func TestBodies(t *testing.T) {
 	for _, path := range []string{"/sandbox/register", "/register", "/login"} {
 		h["POST "+path] = answer(200, `{"status":200,"data":{"username":"u","password":"p","token":"t"}}`)
 	}
-	for _, path := range []string{"/moderation/feedback", "/moderation/report", "/users/deleteMyAccount", "/media/upload/commit"} {
+	for _, path := range []string{
+		"/moderation/feedback", "/moderation/report", "/users/deleteMyAccount", "/media/upload/commit",
+	} {
 		h["POST "+path] = answer(200, plainOK)
 	}
-	h["POST /media/upload"] = answer(200, `{"status":200,"data":{"uploadUrls":["http://a/1","http://a/2"],"fileToken":"tok","storage":"AWS","uploadId":"u1"}}`)
+	h["POST /media/upload"] = answer(
+		200,
+		`{"status":200,"data":{"uploadUrls":["http://a/1","http://a/2"],"fileToken":"tok","storage":"AWS",`+
+			`"uploadId":"u1"}}`,
+	)
 	s := serve(t, h)
 	ctx := t.Context()
 
 	trial := connect(t, s.URL)
 	meta := map[string]any{"s": "<é>", "n": 1}
-	_, err := trial.Register(ctx, Registration{UserIdentifier: "alice_1", DeviceID: uuid.New(), Force: true, Metadata: meta})
+	_, err := trial.Register(
+		ctx, Registration{UserIdentifier: "alice_1", DeviceID: uuid.New(), Force: true, Metadata: meta},
+	)
 	require.NoError(t, err)
 	trial.login(t)
 	require.NoError(t, trial.Feedback(ctx, "Great <app>", `with "quotes" & more`))
 	require.NoError(t, trial.Report(ctx, "alice_1", "bob@xmpp.example.com", "chat", `[{"msgId":"1"}]`))
 	require.NoError(t, trial.DeleteAccount(ctx, "moving", ""))
-	up, err := trial.StartUpload(ctx, UploadStart{ContentType: "image/png", Extension: "png", Parts: 2, MessageID: "m1", ToUser: "bob", Type: "chat"})
+	up, err := trial.StartUpload(
+		ctx,
+		UploadStart{ContentType: "image/png", Extension: "png", Parts: 2, MessageID: "m1", ToUser: "bob", Type: "chat"},
+	)
 	require.NoError(t, err)
 	require.NoError(t, trial.CommitUpload(ctx, up, []string{`"e1"`, `"e2"`}))
 	compareBodies(t, s, "trial")
@@ -121,7 +132,8 @@ func TestHeaders(t *testing.T) {
 }
 
 func TestRegisterReplies(t *testing.T) {
-	account := `{"username":"u1","password":"p1","isProfileUpdated":1,"config":{"xmppHost":"h","xmppPortWeb":443,"xmppPort":"5222","ivProfile":"iv","block":"0","report":false,"groupChat":null,"starMessage":true}}`
+	account := `{"username":"u1","password":"p1","isProfileUpdated":1,"config":{"xmppHost":"h","xmppPortWeb":443,` +
+		`"xmppPort":"5222","ivProfile":"iv","block":"0","report":false,"groupChat":null,"starMessage":true}}`
 	sealed := seal.Seal(account, seal.Triple(license), seal.ConstIV)
 	features := AllFeatures()
 	features.Block, features.Report = false, false
@@ -139,8 +151,14 @@ func TestRegisterReplies(t *testing.T) {
 		{"object", account, want},
 		{"no config", `{"username":"u1","password":"p1","isProfileUpdated":"0"}`, bare},
 		{"config of the wrong type", `{"username":"u1","password":"p1","config":[1]}`, bare},
-		{"config fields of the wrong type", `{"username":"u1","password":"p1","config":{"xmppHost":{},"iv":null,"xmppPort":true}}`, bare},
-		{"numeric user name", `{"username":17,"password":"p1"}`, &Account{Username: "17", Password: "p1", Trial: true, Service: Service{Features: AllFeatures()}}},
+		{
+			"config fields of the wrong type",
+			`{"username":"u1","password":"p1","config":{"xmppHost":{},"iv":null,"xmppPort":true}}`, bare,
+		},
+		{
+			"numeric user name", `{"username":17,"password":"p1"}`,
+			&Account{Username: "17", Password: "p1", Trial: true, Service: Service{Features: AllFeatures()}},
+		},
 		{"no password", `{"username":"u1"}`, nil},
 		{"sealed with another key", toJSON(t, seal.Seal(account, "other", seal.ConstIV)), nil},
 		{"text", `"nonsense"`, nil},
@@ -291,10 +309,14 @@ func TestNothingLeavesUnsealed(t *testing.T) {
 }
 
 func TestServiceConfig(t *testing.T) {
-	config := `{"xmppHost":"h","xmppPortWeb":"443","iv":"0123456789abcdef","ivProfile":"fedcba9876543210","signalServerDomain":"s","translation":0}`
+	config := `{"xmppHost":"h","xmppPortWeb":"443","iv":"0123456789abcdef","ivProfile":"fedcba9876543210",` +
+		`"signalServerDomain":"s","translation":0}`
 	features := AllFeatures()
 	features.Translation = false
-	want := &Service{XMPPHost: "h", XMPPPortWeb: "443", IV: "0123456789abcdef", IVProfile: "fedcba9876543210", SignalServer: "s", Features: features}
+	want := &Service{
+		XMPPHost: "h", XMPPPortWeb: "443", IV: "0123456789abcdef", IVProfile: "fedcba9876543210", SignalServer: "s",
+		Features: features,
+	}
 	cases := []struct {
 		name, data string
 		want       *Service
@@ -308,7 +330,12 @@ func TestServiceConfig(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			s := serve(t, handlers{"POST /login": answer(200, loginOK), "GET /users/config": answer(200, `{"status":200,"data":`+c.data+`}`)})
+			s := serve(t,
+				handlers{
+					"POST /login":       answer(200, loginOK),
+					"GET /users/config": answer(200, `{"status":200,"data":`+c.data+`}`),
+				},
+			)
 			client := connect(t, s.URL)
 			client.login(t)
 			got, err := client.ServiceConfig(t.Context(), "alice_1")
@@ -330,8 +357,22 @@ func TestProfile(t *testing.T) {
 		want       *Profile
 		status     int
 	}{
-		{"full", `{"status":200,"data":{"userId":"b","userJid":"b@h","nickName":"sealed=","email":"e","mobileNumber":15551,"status":"hi","image":"i","thumbImage":"t","fromUser":"b","isAdminBlocked":1}}`, 200, &Profile{UserID: "b", UserJID: "b@h", NickName: "sealed=", Email: "e", MobileNumber: "15551", Status: "hi", Image: "i", ThumbImage: "t", IsAdminBlocked: true}, 0},
-		{"wrong types", `{"status":200,"data":{"nickName":null,"email":[1],"image":{"a":1},"isAdminBlocked":"yes","status":false}}`, 200, &Profile{}, 0},
+		{
+			"full",
+			`{"status":200,"data":{"userId":"b","userJid":"b@h","nickName":"sealed=","email":"e",` +
+				`"mobileNumber":15551,"status":"hi","image":"i","thumbImage":"t","fromUser":"b","isAdminBlocked":1}}`,
+			200,
+			&Profile{
+				UserID: "b", UserJID: "b@h", NickName: "sealed=", Email: "e", MobileNumber: "15551", Status: "hi",
+				Image: "i", ThumbImage: "t", IsAdminBlocked: true,
+			},
+			0,
+		},
+		{
+			"wrong types",
+			`{"status":200,"data":{"nickName":null,"email":[1],"image":{"a":1},"isAdminBlocked":"yes","status":false}}`,
+			200, &Profile{}, 0,
+		},
 		{"flag as text", `{"status":"200","data":{"isAdminBlocked":"1"}}`, 200, &Profile{IsAdminBlocked: true}, 0},
 		{"flag as bool", `{"status":200.0,"data":{"isAdminBlocked":true}}`, 200, &Profile{IsAdminBlocked: true}, 0},
 		{"flag as text zero", `{"status":200,"data":{"isAdminBlocked":"0"}}`, 200, &Profile{}, 0},

@@ -20,17 +20,21 @@ const (
 	statusNetwork   = 599
 )
 
-// Error is the failure of a call as the JavaScript SDK would tell it. Message is one printable line. Status is
-// that of the body, whatever the HTTP status was; without one it is the HTTP
+// Error is the failure of a call as the JavaScript SDK would tell it. Message is one printable
+// line. Status is that of the body, whatever the HTTP status was; without one it is the HTTP
 // status; 599 when there was no answer and 499 when the caller gave up.
 type Error struct {
-	Status     int
-	Message    string
-	RetryAfter time.Duration // when the service asked to wait
-	Err        error         // cause, without URL query; may be nil
+	Status  int
+	Message string
+	// when the service asked to wait
+	RetryAfter time.Duration
+	// cause, without URL query; may be nil
+	Err error
 
-	answered int     // HTTP status of the answer, 0: none
-	failure  failure // how far the request got when there was none
+	// HTTP status of the answer, 0: none
+	answered int
+	// how far the request got when there was none
+	failure failure
 	// enveloped: the body had a status.
 	enveloped bool
 	// told: it had a text, too, as the service's own envelope has, and no gateway's.
@@ -44,9 +48,12 @@ type Error struct {
 type failure int
 
 const (
-	failedHere      failure = iota // refused on this side, or beyond repair
-	failedUnreached                // no connection: the server saw nothing
-	failedBroken                   // the connection broke: the server may have acted
+	// refused on this side, or beyond repair
+	failedHere failure = iota
+	// no connection: the server saw nothing
+	failedUnreached
+	// the connection broke: the server may have acted
+	failedBroken
 )
 
 // Error reads "Message (Status): cause".
@@ -74,8 +81,8 @@ func (e *Error) Told() bool { return e.told }
 // the moment (502, 503, 504; RFC 9110 15.6.3 to 15.6.5).
 func (e *Error) Away() bool { return e.Kind() == KindAway }
 
-// Refused reports whether the answer says that the request has had no effect. A 408 leaves that open,
-// and so does a 5xx.
+// Refused reports whether the answer says that the request has had no effect. A 408 leaves that
+// open, and so does a 5xx.
 func (e *Error) Refused() bool {
 	return e.Answered() && e.Status/100 == 4 && e.Status != http.StatusRequestTimeout
 }
@@ -127,7 +134,9 @@ func contextError(ctx context.Context) *Error {
 	case errors.Is(cause, ErrClosed):
 		return &Error{Status: http.StatusInternalServerError, Message: "Client is closed", Err: err, kind: KindClosed}
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(cause, errStalled):
-		return &Error{Status: statusNetwork, Message: "Request timed out", Err: err, failure: failedBroken, kind: KindTimeout}
+		return &Error{
+			Status: statusNetwork, Message: "Request timed out", Err: err, failure: failedBroken, kind: KindTimeout,
+		}
 	}
 	return &Error{Status: statusCancelled, Message: "API cancelled by user", Err: err, kind: KindCancelled}
 }
@@ -173,7 +182,8 @@ func reach(err error) failure {
 	case errors.As(err, &dns) && dns.IsNotFound,
 		errors.As(err, &cert), errors.As(err, &name), errors.As(err, &invalid), errors.As(err, &unknown),
 		errors.As(err, &alert), errors.As(err, &record):
-		return failedHere // asking again gives the same
+		// asking again gives the same
+		return failedHere
 	case errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect"):
 		return failedUnreached
 	}

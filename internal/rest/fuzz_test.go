@@ -27,7 +27,8 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-// answering is a client that is logged in and whose every further request gets the same answer, without a network.
+// answering is a client that is logged in and whose every further request gets the same answer,
+// without a network.
 func answering(t *testing.T, status int, header http.Header, body []byte) testClient {
 	loggedIn := false
 	return connect(t, "http://service.example/api", func(c *Config) {
@@ -36,7 +37,10 @@ func answering(t *testing.T, status int, header http.Header, body []byte) testCl
 				_, _ = io.Copy(io.Discard, req.Body)
 				req.Body.Close()
 			}
-			resp := &http.Response{StatusCode: status, Header: header, Body: io.NopCloser(bytes.NewReader(body)), ContentLength: -1, Request: req}
+			resp := &http.Response{
+				StatusCode: status, Header: header, Body: io.NopCloser(bytes.NewReader(body)), ContentLength: -1,
+				Request: req,
+			}
 			if !loggedIn {
 				loggedIn = true
 				resp.StatusCode, resp.Header, resp.Body = 200, http.Header{}, io.NopCloser(strings.NewReader(loginOK))
@@ -75,7 +79,9 @@ func calls(t *testing.T, c testClient, op byte) called {
 		}
 		return called{err: err}
 	case 4:
-		done, err := c.PostMedia(ctx, Form{Type: "chat", File: File{Name: "x", Reader: strings.NewReader("x"), Size: 1}})
+		done, err := c.PostMedia(
+			ctx, Form{Type: "chat", File: File{Name: "x", Reader: strings.NewReader("x"), Size: 1}},
+		)
 		_ = done // a token may be missing: its user looks
 		return called{err: err}
 	case 5:
@@ -103,7 +109,12 @@ func calls(t *testing.T, c testClient, op byte) called {
 		}
 		return called{err: err}
 	default:
-		lookup := New(Config{LicenseKey: license, LookupURL: "http://lookup.example", AllowInsecure: true, HTTPClient: &http.Client{Transport: c.http.Transport}})
+		lookup := New(
+			Config{
+				LicenseKey: license, LookupURL: "http://lookup.example", AllowInsecure: true,
+				HTTPClient: &http.Client{Transport: c.http.Transport},
+			},
+		)
 		defer lookup.Close()
 		s, err := lookup.locate(ctx)
 		if err != nil {
@@ -113,21 +124,25 @@ func calls(t *testing.T, c testClient, op byte) called {
 	}
 }
 
-// Whatever the service answers, to whatever call: an error that fits one line, or what the call promises; success only when the
-// body says so or, silent, HTTP does.
+// Whatever the service answers, to whatever call: an error that fits one line, or what the call
+// promises; success only when the body says so or, silent, HTTP does.
 func FuzzEnvelope(f *testing.F) {
 	for op, body := range []string{
 		loginOK, `{"status":200,"data":{"username":"u","password":"p","config":{"xmppHost":"h","block":0}}}`,
-		`{"status":"200","data":{"userId":5,"nickName":null,"isAdminBlocked":"1"}}`, `{"status":200,"data":{"xmppHost":"h","iv":[]}}`,
-		`{"status":200,"data":{"fileToken":"t"}}`, `{"status":200,"data":{"uploadUrls":["a","b"],"fileToken":"t","storage":"S3"}}`,
+		`{"status":"200","data":{"userId":5,"nickName":null,` +
+			`"isAdminBlocked":"1"}}`, `{"status":200,"data":{"xmppHost":"h","iv":[]}}`,
+		`{"status":200,"data":{"fileToken":"t"}` +
+			`}`, `{"status":200,"data":{"uploadUrls":["a","b"],"fileToken":"t","storage":"S3"}}`,
 		`{"status":200,"data":"https://storage.example/x?sig"}`, plainOK, `{"status":404,"message":"no such file"}`,
 		`{"status":200,"data":{"apiBaseUrl":"https://api.example.com/","trialMode":false}}`,
 	} {
 		f.Add(200, "application/json", body, byte(op))
 	}
 	for i, body := range []string{
-		"", "null", "[]", `{"status":1e2,"message":"a\nb\u001b[2J\u202e"}`, `{"STATUS":400,"status":200}`, `{"status":"NaN"}`, `{"status":-1}`, `{"status":200.5}`,
-		`{"status":999999999999999999999}`, `{"status":"0x1p7"}`, `{"data":{}}`, `{"status":{}}`, "<html>", `{"status":401}`, "\ufeff{}", `{"status":200}{`,
+		"", "null", "[]", `{"status":1e2,"message":"a\nb\u001b[2J\u202e"` +
+			`}`, `{"STATUS":400,"status":200}`, `{"status":"NaN"}`, `{"status":-1}`, `{"status":200.5}`,
+		`{"status":999999999999999999999}`, `{"status":"0x1p7"}`, `{"data":{}}`, `{"status":{}}`, "<html>",
+		`{"status":401}`, "\ufeff{}", `{"status":200}{`,
 		`{"status":200,"data":` + strings.Repeat("[", 200) + strings.Repeat("]", 200) + `}`,
 	} {
 		f.Add(200+i*29, "text/html; charset=\"x\"", body, byte(i))
@@ -178,7 +193,8 @@ func requireSuccess(t *testing.T, status int, body string) {
 		if isText {
 			number, isNumber = json.Number(text), true
 		}
-		if n, ok := new(big.Float).SetString(number.String()); strings.EqualFold(name, "status") && isNumber && ok && n.Cmp(big.NewFloat(200)) == 0 {
+		if n, ok := new(big.Float).SetString(number.String()); strings.EqualFold(name, "status") && isNumber && ok &&
+			n.Cmp(big.NewFloat(200)) == 0 {
 			return
 		} else if strings.EqualFold(name, "status") && isNumber && ok {
 			told = true
@@ -191,9 +207,11 @@ func requireSuccess(t *testing.T, status int, body string) {
 // Whatever is sealed in the answers to register and users/config.
 func FuzzSealedData(f *testing.F) {
 	for _, s := range []string{
-		`{"username":"u","password":"p","isProfileUpdated":1,"config":{"xmppHost":"h","xmppPortWeb":443,"block":false,"report":"0","groupChat":null}}`,
+		`{"username":"u","password":"p","isProfileUpdated":1,"config":{"xmppHost":"h","xmppPortWeb":443,` +
+			`"block":false,"report":"0","groupChat":null}}`,
 		`{"xmppHost":"h","xmppPortWeb":"443","signalServerDomain":"wss://s","iv":"é","ivProfile":7,"block":"1"}`,
-		`{}`, `[]`, `null`, `"x"`, `{"config":{"block":{}}}`, `{"config":{"xmppHost":"a"},"config":{}}`, `{"username":1e400,"password":"p"}`,
+		`{}`, `[]`, `null`, `"x"`, `{"config":{"block":{}}}`, `{"config":{"xmppHost":"a"},` +
+			`"config":{}}`, `{"username":1e400,"password":"p"}`,
 	} {
 		f.Add(s, true)
 		f.Add(s, false)
@@ -245,7 +263,8 @@ func requireFeatures(t *testing.T, data string, nested bool, got Features) {
 		said := nested && strings.Contains(strings.ToLower(strings.ToUpper(data)), strings.ToLower(flags.Field(i).Name))
 		for name, value := range fields {
 			yes := slices.Contains([]string{"true", "1", `"1"`, `"true"`, "null"}, string(value))
-			said = said || !yes && strings.EqualFold(name, flags.Field(i).Name) // as encoding/json compares
+			// as encoding/json compares
+			said = said || !yes && strings.EqualFold(name, flags.Field(i).Name)
 		}
 		require.True(t, said, "%s was not told", flags.Field(i).Name)
 	}
@@ -254,8 +273,10 @@ func requireFeatures(t *testing.T, data string, nested bool, got Features) {
 // A wait is never negative nor overflows, and says what the header says (RFC 9110 10.2.3).
 func FuzzRetryAfter(f *testing.F) {
 	for _, s := range []string{
-		"", "0", "120", "-1", "+5", " 7", "1.5", "9223372036854775807", "9223372037", "99999999999999999999999", "0x10", "1_0",
-		"Fri, 31 Dec 9999 23:59:59 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994", "Wed, 15 Nov 2023 00:00:00 GMT",
+		"", "0", "120", "-1", "+5", " 7", "1.5", "9223372036854775807", "9223372037", "99999999999999999999999", "0x10",
+		"1_0",
+		"Fri, 31 Dec 9999 23:59:59 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994",
+		"Wed, 15 Nov 2023 00:00:00 GMT",
 	} {
 		f.Add(s, int64(1_700_000_000))
 	}
@@ -282,12 +303,17 @@ func FuzzRetryAfter(f *testing.F) {
 	})
 }
 
-// Whatever somebody calls a picture: the request stays below /media/ of the service, or goes elsewhere without the token.
+// Whatever somebody calls a picture: the request stays below /media/ of the service, or goes
+// elsewhere without the token.
 func FuzzMediaToken(f *testing.F) {
 	for _, s := range []string{
-		"abc", "a/b.png", "../logout", "%2e%2e/logout", "a/..\\..", "x?mf=1#y", "//evil.example/x", "@evil.example", "%zz", "%252e%252e/x", "", ".", "a%2f..%2f..",
-		"http://service.example/api/media/x?mf1", "http://service.example/api/media/../logout", "HTTP://service.example/api/media/x", "https://evil.example/x",
-		"http://service.example@evil.example/", "http://", "https:/x", "ftp://x", "a\nb", "a\x00", "é", "http://service.example/api/media//evil",
+		"abc", "a/b.png", "../logout", "%2e%2e/logout", "a/..\\..", "x?mf=1#y", "//evil.example/x", "@evil.example",
+		"%zz", "%252e%252e/x", "", ".", "a%2f..%2f..",
+		"http://service.example/api/media/x?mf" +
+			"1", "http://service.example/api/media/../logou" +
+			"t", "HTTP://service.example/api/media/x", "https://evil.example/x",
+		"http://service.example@evil.example/", "http://", "https:/x", "ftp://x", "a\nb", "a\x00", "é",
+		"http://service.example/api/media//evil",
 	} {
 		f.Add(s)
 	}
@@ -329,7 +355,10 @@ func FuzzMediaToken(f *testing.F) {
 
 // What a part of a file says about itself is a place in a file, or refused.
 func FuzzContentRange(f *testing.F) {
-	for _, s := range []string{"bytes 0-99/1234", "bytes 5-9/*", "bytes */5", "", "bytes -1-2/3", "bytes 9223372036854775808-/1", "bytes 0-1/-5", "0", "bytes bytes 1-2/3", "bytes 5-4/9", "bytes 0-9/9", "bytes 0-9223372036854775807/*"} {
+	for _, s := range []string{
+		"bytes 0-99/1234", "bytes 5-9/*", "bytes */5", "", "bytes -1-2/3", "bytes 9223372036854775808-/1",
+		"bytes 0-1/-5", "0", "bytes bytes 1-2/3", "bytes 5-4/9", "bytes 0-9/9", "bytes 0-9223372036854775807/*",
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, value string) {
@@ -344,9 +373,13 @@ func FuzzContentRange(f *testing.F) {
 	})
 }
 
-// A base URL, also one that a lookup has answered, is https without user, query and fragment, and paths can be put behind it.
+// A base URL, also one that a lookup has answered, is https without user, query and fragment, and
+// paths can be put behind it.
 func FuzzBaseURL(f *testing.F) {
-	for _, s := range []string{"https://api.example.com/api/v1/", "http://h", "https://u:p@h", "https://h?x", "https://h#", "https://[::1]:1/%2f", "HTTPS://H//", "https://", "//h", "https://h/\n"} {
+	for _, s := range []string{
+		"https://api.example.com/api/v1/", "http://h", "https://u:p@h", "https://h?x", "https://h#",
+		"https://[::1]:1/%2f", "HTTPS://H//", "https://", "//h", "https://h/\n",
+	} {
 		f.Add(s, false)
 	}
 	f.Fuzz(func(t *testing.T, raw string, allowInsecure bool) {

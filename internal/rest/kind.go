@@ -21,15 +21,15 @@ const (
 	KindTimeout
 	// KindNetwork: the service could not be reached, or the connection broke.
 	KindNetwork
-	// KindAway: the answer is not the service's, or says that the service is not there at the moment
-	// (502, 503, 504; RFC 9110 15.6.3 to 15.6.5).
+	// KindAway: the answer is not the service's, or says that the service is not there at the
+	// moment (502, 503, 504; RFC 9110 15.6.3 to 15.6.5).
 	KindAway
 	// KindRateLimited: the service asks to wait, see RetryAfter.
 	KindRateLimited
 	// KindMaxSessions: [Client.Register] would be one session too many.
 	KindMaxSessions
-	// KindBlocked: [Client.Register] or [Client.Token] is refused because the administrator has blocked
-	// the account.
+	// KindBlocked: [Client.Register] or [Client.Token] is refused because the administrator has
+	// blocked the account.
 	KindBlocked
 	// KindInvalidCredentials: [Client.Token] is refused because of user name or password.
 	KindInvalidCredentials

@@ -31,23 +31,43 @@ func TestKindOfAnAnswer(t *testing.T) {
 			"sessions", answer(400, `{"status":400,"message":"You have reached maximum sessions allowed."}`),
 			KindMaxSessions, KindOther, KindOther,
 		},
-		{"sessions, without a status", answer(400, `{"message":"You have reached maximum sessions allowed."}`), KindMaxSessions, KindAway, KindAway},
-		{"sessions, by their code", answer(405, `{"status":405,"message":"no"}`), KindMaxSessions, KindOther, KindOther},
-		{"sessions, forbidden", answer(403, `{"status":403,"message":"Too many Sessions"}`), KindMaxSessions, KindBlocked, KindOther},
-		{"credentials", answer(400, `{"status":400,"message":"Invalid Credentials"}`), KindOther, KindInvalidCredentials, KindOther},
+		{
+			"sessions, without a status", answer(400, `{"message":"You have reached maximum sessions allowed."}`),
+			KindMaxSessions, KindAway, KindAway,
+		},
+		{
+			"sessions, by their code", answer(405, `{"status":405,"message":"no"}`), KindMaxSessions, KindOther,
+			KindOther,
+		},
+		{
+			"sessions, forbidden", answer(403, `{"status":403,"message":"Too many Sessions"}`), KindMaxSessions,
+			KindBlocked, KindOther,
+		},
+		{
+			"credentials", answer(400, `{"status":400,"message":"Invalid Credentials"}`), KindOther,
+			KindInvalidCredentials, KindOther,
+		},
 		{"unauthorized", answer(401, `{"status":401,"message":"no"}`), KindOther, KindInvalidCredentials, KindOther},
 		{"clock", minute(answer(401, `{"status":401,"message":"no"}`)), KindOther, KindClock, KindOther},
 		{"clock, any text", minute(answer(400, `{"status":400,"message":"no"}`)), KindOther, KindClock, KindOther},
-		{"blocked, and the clock is off", minute(answer(403, `{"status":403,"message":"no"}`)), KindBlocked, KindBlocked, KindOther},
+		{
+			"blocked, and the clock is off", minute(answer(403, `{"status":403,"message":"no"}`)), KindBlocked,
+			KindBlocked, KindOther,
+		},
 		{"invalid", answer(400, `{"status":400,"message":"no"}`), KindOther, KindOther, KindOther},
 		{"a firewall", answer(403, "<html>"), KindAway, KindAway, KindAway},
 		{"away", answer(503, `{"status":503,"message":"busy"}`), KindAway, KindAway, KindAway},
 		{"redirect", redirect(303, &to), KindAway, KindAway, KindAway},
-		{"too often", answer(429, `{"status":429,"message":"slow down"}`), KindRateLimited, KindRateLimited, KindRateLimited},
+		{
+			"too often", answer(429, `{"status":429,"message":"slow down"}`), KindRateLimited, KindRateLimited,
+			KindRateLimited,
+		},
 		{"broken", answer(500, `{"status":500,"message":"boom"}`), KindOther, KindOther, KindOther},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := serve(t, handlers{"POST /register": c.answer, "POST /login": c.answer, "POST /moderation/feedback": c.answer})
+			s := serve(t,
+				handlers{"POST /register": c.answer, "POST /login": c.answer, "POST /moderation/feedback": c.answer},
+			)
 			client := New(Config{LicenseKey: license, BaseURL: s.URL, AllowInsecure: true})
 			defer client.Close()
 			client.wait = func(context.Context, time.Duration) error { return nil }
@@ -79,7 +99,9 @@ func TestKindWithoutAnAnswer(t *testing.T) {
 	defer refused.Close()
 	require.Equal(t, KindInsecure, feedback(t.Context(), refused))
 
-	failing := &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) { return nil, errors.New("no route") })}
+	failing := &http.Client{
+		Transport: roundTrip(func(*http.Request) (*http.Response, error) { return nil, errors.New("no route") }),
+	}
 	offline := New(Config{LicenseKey: license, BaseURL: "https://service.example", HTTPClient: failing})
 	defer offline.Close()
 	require.Equal(t, KindNetwork, feedback(t.Context(), offline))
@@ -88,7 +110,9 @@ func TestKindWithoutAnAnswer(t *testing.T) {
 	closed.Close()
 	require.Equal(t, KindClosed, feedback(t.Context(), closed))
 
-	_, err := client.PostMedia(t.Context(), Form{File: File{Name: "a", Reader: iotest.ErrReader(errors.New("torn")), Size: 1}})
+	_, err := client.PostMedia(
+		t.Context(), Form{File: File{Name: "a", Reader: iotest.ErrReader(errors.New("torn")), Size: 1}},
+	)
 	require.Equal(t, KindSource, fail(t, err).Kind())
 	require.Equal(t, KindSource, (&Error{Err: ErrSource}).Kind())
 }

@@ -20,20 +20,23 @@ const errNoToken = "File Token is not valid or required"
 // UploadStart announces an upload in parts (protocol.md 8).
 type UploadStart struct {
 	ContentType string `json:"contentType"`
-	Extension   string `json:"extension"` // of the file's name, without the dot
-	Parts       int    `json:"parts"`
-	MessageID   string `json:"messageId"`
-	ToUser      string `json:"toUser"`
-	Type        string `json:"type"`
+	// of the file's name, without the dot
+	Extension string `json:"extension"`
+	Parts     int    `json:"parts"`
+	MessageID string `json:"messageId"`
+	ToUser    string `json:"toUser"`
+	Type      string `json:"type"`
 }
 
 // Upload is where the parts go.
 type Upload struct {
-	URLs      []string // pre-signed, one for each part
+	// pre-signed, one for each part
+	URLs      []string
 	CommitURL string
 	FileToken string
-	Storage   string // "oracle", "aws" or "minio"
-	UploadID  string
+	// "oracle", "aws" or "minio"
+	Storage  string
+	UploadID string
 }
 
 // StartUpload asks where to put the parts of a file (POST /media/upload).
@@ -82,7 +85,9 @@ func (c *Client) PutPart(ctx context.Context, url string, data []byte, contentTy
 		return "", err
 	}
 	body := &partBody{data: data, contentType: contentType}
-	r := &request{op: "put part", method: http.MethodPut, url: url, body: body, idempotent: true, storage: true, transfer: true}
+	r := &request{
+		op: "put part", method: http.MethodPut, url: url, body: body, idempotent: true, storage: true, transfer: true,
+	}
 	m, err := c.fetch(ctx, r)
 	if err != nil {
 		return "", err
@@ -102,7 +107,9 @@ func (c *Client) CommitUpload(ctx context.Context, up *Upload, etags []string) e
 		if err := c.checkForeign(up.CommitURL); err != nil {
 			return err
 		}
-		m, err := c.fetch(ctx, &request{op: "commit upload", method: http.MethodPost, url: up.CommitURL, transfer: true})
+		m, err := c.fetch(
+			ctx, &request{op: "commit upload", method: http.MethodPost, url: up.CommitURL, transfer: true},
+		)
 		if err != nil {
 			return err
 		}
@@ -160,7 +167,8 @@ func (c *Client) GetMedia(ctx context.Context, token string) (*Media, error) {
 		return nil, err
 	}
 	if own, ok := strings.CutPrefix(token, s.base+"/media/"); ok {
-		token, _, _ = strings.Cut(own, "?") // what follows is "?mf...", of unknown meaning
+		// what follows is "?mf...", of unknown meaning
+		token, _, _ = strings.Cut(own, "?")
 	}
 	if isURL(token) {
 		if err := c.checkForeign(token); err != nil {
@@ -241,13 +249,19 @@ func mediaPath(token string) (string, error) {
 // Media is the open answer to a fetch. Close it.
 type Media struct {
 	ContentType string
-	ETag        string // as the server wrote it; empty: none
-	Offset      int64  // where the body begins in the file
-	End         int64  // where the range ends in the file; only of a part
-	Total       int64  // length of the whole file; -1: not told
-	Partial     bool   // the body is a range of the file
+	// as the server wrote it; empty: none
+	ETag string
+	// where the body begins in the file
+	Offset int64
+	// where the range ends in the file; only of a part
+	End int64
+	// length of the whole file; -1: not told
+	Total int64
+	// the body is a range of the file
+	Partial bool
 
-	ctx   context.Context // of the attempt; it ends when nothing moves
+	// of the attempt; it ends when nothing moves
+	ctx   context.Context
 	watch *watch
 	close io.Closer
 	body  io.Reader
@@ -277,7 +291,8 @@ func (m *Media) discard() {
 
 // fetch makes a call whose answer is not JSON.
 func (c *Client) fetch(ctx context.Context, r *request) (*Media, error) {
-	r.header = http.Header{"Accept-Encoding": {"identity"}} // the file as it is; nothing that unpacks itself
+	// the file as it is; nothing that unpacks itself
+	r.header = http.Header{"Accept-Encoding": {"identity"}}
 	if r.span != nil {
 		r.header.Set("Range", r.span.header())
 	}
@@ -315,7 +330,8 @@ func (c *Client) open(ctx context.Context, r *request, token string) (*Media, er
 // place, must not be told as the file.
 func (c *Client) accept(r *request, resp *http.Response, m *Media) error {
 	switch code := resp.StatusCode; {
-	case r.method != http.MethodGet && (code == http.StatusOK || code == http.StatusCreated || code == http.StatusNoContent):
+	case r.method != http.MethodGet &&
+		(code == http.StatusOK || code == http.StatusCreated || code == http.StatusNoContent):
 		return nil
 	case r.span != nil && code == http.StatusRequestedRangeNotSatisfiable:
 		m.nothingFrom(r.span.from, resp)
@@ -326,7 +342,8 @@ func (c *Client) accept(r *request, resp *http.Response, m *Media) error {
 		}
 	case code/100 != 2:
 		return c.refused(resp, m)
-	case code != http.StatusOK: // no content, a part that nobody asked for, a promise of later
+	// no content, a part that nobody asked for, a promise of later
+	case code != http.StatusOK:
 		return unexpected("HTTP status %d instead of a file", code)
 	}
 	if coding := packed(resp.Header); coding != "" {
@@ -425,7 +442,8 @@ func contentRange(value string) (from, end, total int64, err error) {
 	ends, length, _ := strings.Cut(strings.TrimPrefix(value, "bytes "), "/")
 	first, last, _ := strings.Cut(ends, "-")
 	if total, err = strconv.ParseInt(length, 10, 64); err != nil || total < 0 {
-		total = -1 // "*": not known
+		// "*": not known
+		total = -1
 	}
 	from, err = strconv.ParseInt(first, 10, 64)
 	to, bad := strconv.ParseInt(last, 10, 64)

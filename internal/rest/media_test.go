@@ -26,7 +26,9 @@ func TestMediaPath(t *testing.T) {
 		require.NoError(t, err, token)
 		require.Equal(t, want, got)
 	}
-	for _, bad := range []string{"", ".", "..", "../logout", "a/../../logout", "a/..", "%2e%2e/logout", "a/%2E%2E%2flogout", `..\logout`, "./x"} {
+	for _, bad := range []string{
+		"", ".", "..", "../logout", "a/../../logout", "a/..", "%2e%2e/logout", "a/%2E%2E%2flogout", `..\logout`, "./x",
+	} {
 		_, err := mediaPath(bad)
 		require.Equal(t, "File Token is not valid or required (400)", fail(t, err).Error(), bad)
 	}
@@ -35,7 +37,9 @@ func TestMediaPath(t *testing.T) {
 func TestGetMedia(t *testing.T) {
 	picture := typed("image/png", 200, png)
 	stranger := serve(t, handlers{"GET /pic": picture, "GET /api/media/tok": picture})
-	s := serve(t, handlers{"POST /api/login": answer(200, loginOK), "GET /api/media/tok": picture, "GET /other": picture})
+	s := serve(t,
+		handlers{"POST /api/login": answer(200, loginOK), "GET /api/media/tok": picture, "GET /other": picture},
+	)
 	c := connect(t, s.URL+"/api")
 	c.login(t)
 	cases := []struct {
@@ -96,7 +100,10 @@ func TestGetMediaRefused(t *testing.T) {
 		{"envelope as text", typed("text/plain", 200, refusal), 404, ""},
 		{"envelope of no type", typed("", 200, " \n"+refusal), 404, ""},
 		{"envelope as a picture", typed("image/png", 200, refusal), 404, ""},
-		{"envelope with data and more", answer(200, `{"status":404,"message":"x","data":null,"path":"/media"}`), 404, ""},
+		{
+			"envelope with data and more", answer(200, `{"status":404,"message":"x","data":null,"path":"/media"}`), 404,
+			"",
+		},
 		{"envelope with digits", answer(200, `{"status":"404","message":"x"}`), 404, ""},
 		{"envelope that comes in drops", drops(refusal), 404, ""},
 		{"error page", typed("text/html", 500, "<p>"), 500, ""},
@@ -104,14 +111,20 @@ func TestGetMediaRefused(t *testing.T) {
 		{"later", typed("image/png", 202, ""), 500, ""},
 		{"changed by a proxy", typed("image/png", 203, png), 500, ""},
 		{"an unasked part", withHeader("Content-Range", "bytes 0-4/10", typed("image/png", 206, "01234")), 500, ""},
-		{"an unasked part that is all", withHeader("Content-Range", "bytes 0-4/5", typed("image/png", 206, "01234")), 500, ""},
+		{
+			"an unasked part that is all", withHeader("Content-Range", "bytes 0-4/5", typed("image/png", 206, "01234")),
+			500, "",
+		},
 		{"packed", packed("gzip"), 500, ""},
 		{"packed otherwise", packed("br"), 500, ""},
 		{"packed in nothing", packed("Identity"), 0, "<svg/>"},
 		{"JSON file", answer(200, `{"a":1}`), 0, `{"a":1}`},
 		{"JSON file with a status", answer(200, `{"status":404,"more":1}`), 0, `{"status":404,"more":1}`},
 		{"JSON file with status 200", answer(200, `{"status":200,"message":"x"}`), 0, `{"status":200,"message":"x"}`},
-		{"JSON file with another message", answer(200, `{"status":404,"message":{}}`), 0, `{"status":404,"message":{}}`},
+		{
+			"JSON file with another message", answer(200, `{"status":404,"message":{}}`), 0,
+			`{"status":404,"message":{}}`,
+		},
 		{"long JSON file", answer(200, long), 0, long},
 		{"broken JSON file", answer(200, `{"a`), 0, `{"a`},
 		{"page that somebody uploaded", typed("text/html", 200, "<p>"), 0, "<p>"},
@@ -218,7 +231,9 @@ func TestPutPart(t *testing.T) {
 		}
 	}
 	s := serve(t, handlers{"POST /login": answer(200, loginOK), "PUT /p": sequence(
-		put(typed("application/xml", 500, "<Error/>")), put(answer(503, "")), put(withHeader("ETag", `"e1"`, typed("", 200, ""))),
+		put(typed("application/xml", 500, "<Error/>")), put(answer(503, "")), put(
+			withHeader("ETag", `"e1"`, typed("", 200, "")),
+		),
 	)})
 	c := connect(t, s.URL)
 	c.login(t)
@@ -298,10 +313,17 @@ func TestStartUpload(t *testing.T) {
 }
 
 func TestCommitUpload(t *testing.T) {
-	s := serve(t, handlers{"POST /login": answer(200, loginOK), "POST /commit": answer(200, ""), "POST /media/upload/commit": answer(200, plainOK)})
+	s := serve(t,
+		handlers{
+			"POST /login": answer(200, loginOK), "POST /commit": answer(200, ""),
+			"POST /media/upload/commit": answer(200, plainOK),
+		},
+	)
 	c := connect(t, s.URL)
 	c.login(t)
-	require.NoError(t, c.CommitUpload(t.Context(), &Upload{Storage: "oracle", CommitURL: s.URL + "/commit"}, []string{"a", "b"}))
+	require.NoError(t,
+		c.CommitUpload(t.Context(), &Upload{Storage: "oracle", CommitURL: s.URL + "/commit"}, []string{"a", "b"}),
+	)
 	require.NotContains(t, s.header("POST /commit"), "Authorization")
 	require.Zero(t, s.count("POST /media/upload/commit"))
 	require.NoError(t, c.CommitUpload(t.Context(), &Upload{Storage: "minio"}, []string{"a", "b"}))
@@ -311,7 +333,9 @@ func TestCommitUpload(t *testing.T) {
 }
 
 func TestDownloadURL(t *testing.T) {
-	s := serve(t, handlers{"GET /media/generatePreAuthenticationUrlDownload": func(w http.ResponseWriter, r *http.Request) {
+	s := serve(t, handlers{"GET /media/generatePreAuthenticationUrlDownload": func(
+		w http.ResponseWriter, r *http.Request,
+	) {
 		require.Equal(t, "fileToken=a%2Fb%26c", r.URL.RawQuery)
 		answer(200, `{"status":200,"data":"https://store/x?sig=1"}`)(w, r)
 	}})

@@ -8,13 +8,14 @@ import (
 
 // onceTransport keeps net/http from sending a GET again by itself that changes something, which is
 // Logout: it does so with every GET whose connection breaks before the answer, if that was used
-// before, and the second answer is then told as if it were the first. It does not with a request that
-// has a body. This one's is empty, so that over HTTP/1.1
-// nothing else changes; over HTTP/2 an empty frame ends it.
+// before, and the second answer is then told as if it were the first. It does not with a request
+// that has a body. This one's is empty, so that over HTTP/1.1 nothing else changes; over HTTP/2 an
+// empty frame ends it.
 //
 // It stands below the client, whose redirects need a request without a body.
 type onceTransport struct {
-	next http.RoundTripper // nil: http.DefaultTransport
+	// nil: http.DefaultTransport
+	next http.RoundTripper
 }
 
 func (o onceTransport) RoundTrip(req *http.Request) (*http.Response, error) {

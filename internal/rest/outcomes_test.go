@@ -60,16 +60,43 @@ func TestOutcomes(t *testing.T) {
 		{"byte order mark", answer(200, "\uFEFF"+plainOK), 200, "", ""},
 		{"byte order mark, error", answer(400, "\uFEFF"+`{"status":403,"message":"no"}`), 403, "no", ""},
 		{"nothing but a byte order mark", answer(200, "\uFEFF"), 200, "", ""},
-		{"page instead of JSON", typed("text/html; charset=utf-8", 200, "<html>hi</html>"), 500, "Unexpected answer: text/html instead of a JSON object, HTTP status 200", ""},
-		{"error page", typed("text/html", 404, "<html>hi</html>"), 404, "Request failed with status code 404", "text/html instead of a JSON object"},
+		{
+			"page instead of JSON", typed("text/html; charset=utf-8", 200, "<html>hi</html>"), 500,
+			"Unexpected answer: text/html instead of a JSON object, HTTP status 200", "",
+		},
+		{
+			"error page", typed("text/html", 404, "<html>hi</html>"), 404, "Request failed with status code 404",
+			"text/html instead of a JSON object",
+		},
 		{"long error page", typed("text/html", 404, long+"x"), 404, "Request failed with status code 404", "text/html"},
-		{"long JSON error", answer(400, `{"status":403,"message":"`+long+`"}`), 400, "Request failed with status code 400", "application/json"},
-		{"list", answer(200, `[1]`), 500, "Unexpected answer: application/json instead of a JSON object, HTTP status 200", ""},
-		{"JSON text", answer(200, `"hi"`), 500, "Unexpected answer: application/json instead of a JSON object, HTTP status 200", ""},
-		{"cut JSON", answer(200, `{"status":200,"da`), 500, "Unexpected answer: application/json instead of a JSON object, HTTP status 200", ""},
-		{"two objects", answer(200, `{"status":200}{"status":400}`), 500, "Unexpected answer: application/json instead of a JSON object, HTTP status 200", ""},
-		{"deep JSON", answer(200, `{"data":`+strings.Repeat("[", 200000)), 500, "Unexpected answer: application/json instead of a JSON object, HTTP status 200", ""},
-		{"bad content type", typed(";;", 200, "x"), 500, "Unexpected answer: no content type instead of a JSON object, HTTP status 200", ""},
+		{
+			"long JSON error", answer(400, `{"status":403,"message":"`+long+`"}`), 400,
+			"Request failed with status code 400", "application/json",
+		},
+		{
+			"list", answer(200, `[1]`), 500,
+			"Unexpected answer: application/json instead of a JSON object, HTTP status 200", "",
+		},
+		{
+			"JSON text", answer(200, `"hi"`), 500,
+			"Unexpected answer: application/json instead of a JSON object, HTTP status 200", "",
+		},
+		{
+			"cut JSON", answer(200, `{"status":200,"da`), 500,
+			"Unexpected answer: application/json instead of a JSON object, HTTP status 200", "",
+		},
+		{
+			"two objects", answer(200, `{"status":200}{"status":400}`), 500,
+			"Unexpected answer: application/json instead of a JSON object, HTTP status 200", "",
+		},
+		{
+			"deep JSON", answer(200, `{"data":`+strings.Repeat("[", 200000)), 500,
+			"Unexpected answer: application/json instead of a JSON object, HTTP status 200", "",
+		},
+		{
+			"bad content type", typed(";;", 200, "x"), 500,
+			"Unexpected answer: no content type instead of a JSON object, HTTP status 200", "",
+		},
 		{"not modified", answer(304, ""), 304, "Request failed with status code 304", ""},
 	}
 	for _, c := range cases {
@@ -149,7 +176,9 @@ func TestCancelledAndLate(t *testing.T) {
 	go func() { <-entered; cancel() }() // ends with the request
 	err := c.Feedback(ctx, "a", "b")
 	e := fail(t, err)
-	require.Equal(t, Error{Status: 499, Message: "API cancelled by user", Err: context.Canceled, kind: KindCancelled}, *e)
+	require.Equal(t,
+		Error{Status: 499, Message: "API cancelled by user", Err: context.Canceled, kind: KindCancelled}, *e,
+	)
 	require.ErrorIs(t, err, context.Canceled)
 
 	ctx, cancel = context.WithTimeout(t.Context(), 20*time.Millisecond)
@@ -205,9 +234,10 @@ func TestBrokenConnections(t *testing.T) {
 		"closed without an answer": "",
 		"not HTTP":                 "SSH-2.0-OpenSSH\r\n",
 		"cut in the header":        "HTTP/1.1 200 OK\r\nContent-",
-		"cut in the body":          "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{\"status\":200,",
-		"cut chunked body":         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n{\"status\":200}",
-		"broken gzip":              "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nabcd",
+		"cut in the body": "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: " +
+			"500\r\n\r\n{\"status\":200,",
+		"cut chunked body": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n{\"status\":200}",
+		"broken gzip":      "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nabcd",
 	}
 	for name, reply := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -361,13 +391,17 @@ func TestDelays(t *testing.T) {
 		require.Less(t, (*c.waits)[1], time.Second)
 	}
 
-	s = serve(t, handlers{"GET /contacts/vcard": withHeader("Retry-After", "3600", answer(429, `{"message":"slow down"}`))})
+	s = serve(t,
+		handlers{"GET /contacts/vcard": withHeader("Retry-After", "3600", answer(429, `{"message":"slow down"}`))},
+	)
 	_, err = connect(t, s.URL).Profile(t.Context(), "bob")
 	require.Equal(t, time.Hour, fail(t, err).RetryAfter)
 	require.Equal(t, "slow down", fail(t, err).Message)
 
 	require.Zero(t, retryAfter(http.Header{"Retry-After": {"-5"}}, time.Now()))
-	require.Zero(t, retryAfter(http.Header{"Retry-After": {"Tue, 14 Nov 2023 22:13:45 GMT"}}, time.Now()), "in the past")
+	require.Zero(t,
+		retryAfter(http.Header{"Retry-After": {"Tue, 14 Nov 2023 22:13:45 GMT"}}, time.Now()), "in the past",
+	)
 }
 
 func TestWaitEndsWithTheContext(t *testing.T) {
@@ -403,10 +437,15 @@ func TestUnreached(t *testing.T) {
 }
 
 func TestBaseURL(t *testing.T) {
-	for _, good := range []string{"https://api.example.com/api/v1", "https://localhost:8443", "https://[::1]:1/x/", "HTTPS://10.0.0.1"} {
+	for _, good := range []string{
+		"https://api.example.com/api/v1", "https://localhost:8443", "https://[::1]:1/x/", "HTTPS://10.0.0.1",
+	} {
 		require.NoError(t, CheckBaseURL(good, false), good)
 	}
-	for _, bad := range []string{"", "api.example.com", "/x", "https://", "https:///x", "ftp://h", "https://u:secret@h", "https://h?a=b", "https://h#x", "https://h?", "https://h:port", "http s://h", "https://%zz", "https://:443"} {
+	for _, bad := range []string{
+		"", "api.example.com", "/x", "https://", "https:///x", "ftp://h", "https://u:secret@h", "https://h?a=b",
+		"https://h#x", "https://h?", "https://h:port", "http s://h", "https://%zz", "https://:443",
+	} {
 		e := fail(t, CheckBaseURL(bad, true))
 		require.Equal(t, 400, e.Status, bad)
 		require.Equal(t, "Invalid api base url (400)", e.Error())

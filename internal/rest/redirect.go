@@ -32,7 +32,8 @@ func guardedClient(hc *http.Client) http.Client {
 // keepSecrets refuses a redirect that would take a secret, a body or a write to somebody else, and
 // takes out of the others what only the first host may see.
 func keepSecrets(next *http.Request, via []*http.Request) error {
-	next.Header.Del("Referer") // it would repeat the query
+	// it would repeat the query
+	next.Header.Del("Referer")
 	if httpguard.LeavesTLS(next, via) {
 		return ErrInsecure
 	}

@@ -183,7 +183,9 @@ func TestRedirectThatKeepsTheMethod(t *testing.T) {
 		})
 		c := connect(t, home.URL)
 		c.login(t)
-		require.NoError(t, c.CommitUpload(t.Context(), &Upload{Storage: "oracle", CommitURL: home.URL + "/commit"}, nil))
+		require.NoError(t,
+			c.CommitUpload(t.Context(), &Upload{Storage: "oracle", CommitURL: home.URL + "/commit"}, nil),
+		)
 		require.NoError(t, c.DeleteAccount(t.Context(), "moving", ""))
 		require.Equal(t, 2, home.count("POST /moved"))
 		require.JSONEq(t, `{"reason":"moving","feedback":""}`, string(home.body("POST /moved")))

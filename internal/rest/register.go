@@ -18,8 +18,10 @@ const maxSessions = "You have reached maximum sessions allowed."
 type Registration struct {
 	UserIdentifier string
 	DeviceID       string
-	Force          bool           // end an old session when the limit is reached
-	Metadata       map[string]any // nil is sent as {}
+	// end an old session when the limit is reached
+	Force bool
+	// nil is sent as {}
+	Metadata map[string]any
 }
 
 // Account is what registering returns: the credentials for Connect.
@@ -80,9 +82,9 @@ func (c *Client) Register(ctx context.Context, reg Registration) (*Account, erro
 	return account, nil
 }
 
-// explainRegistration gives the service's refusal its kind, and the status of the JavaScript SDK. A 403
-// is for an account that the administrator has blocked, and to one of the service's clients for too
-// many sessions: then its text says so.
+// explainRegistration gives the service's refusal its kind, and the status of the JavaScript SDK. A
+// 403 is for an account that the administrator has blocked, and to one of the service's clients for
+// too many sessions: then its text says so.
 func explainRegistration(e *Error) {
 	if e.Message == maxSessions {
 		e.Status, e.told = http.StatusMethodNotAllowed, true
@@ -140,7 +142,8 @@ func (c *Client) openAccount(data json.RawMessage) (*Account, error) {
 	}, nil
 }
 
-// maxData is how large data that may be sealed can be, in bytes of JSON: many times what the service sends.
+// maxData is how large data that may be sealed can be, in bytes of JSON: many times what the
+// service sends.
 const maxData = 256 << 10
 
 // openData decodes data that may be sealed.

@@ -21,16 +21,27 @@ const lookupURL = "https://api-config.mirrorfly.com/license/details"
 
 // Config says which service to talk to and how.
 type Config struct {
-	LicenseKey     string           // key material, and part of the register body
-	BaseURL        string           // prefix of every path; empty: looked up from the licence key at the first call
-	LookupURL      string           // full URL of the lookup without its query; empty: the service's own
-	Trial          bool             // trial (sandbox) mode; when BaseURL is looked up, the lookup's trialMode decides
-	AllowInsecure  bool             // permit http://, also in what the service hands out
-	HTTPClient     *http.Client     // copied, see [New]; nil: a plain http.Client
-	UserAgent      string           // empty: the default of net/http
-	RequestTimeout time.Duration    // bounds shared work that no caller's context owns, and how long a transfer may stand still; 0: 30s
-	Logger         *slog.Logger     // nil: silent
-	Now            func() time.Time // clock of the time stamp in licensed passwords; nil: time.Now
+	// key material, and part of the register body
+	LicenseKey string
+	// prefix of every path; empty: looked up from the licence key at the first call
+	BaseURL string
+	// full URL of the lookup without its query; empty: the service's own
+	LookupURL string
+	// trial (sandbox) mode; when BaseURL is looked up, the lookup's trialMode decides
+	Trial bool
+	// permit http://, also in what the service hands out
+	AllowInsecure bool
+	// copied, see [New]; nil: a plain http.Client
+	HTTPClient *http.Client
+	// empty: the default of net/http
+	UserAgent string
+	// bounds shared work that no caller's context owns, and how long a transfer may stand still; 0:
+	// 30s
+	RequestTimeout time.Duration
+	// nil: silent
+	Logger *slog.Logger
+	// clock of the time stamp in licensed passwords; nil: time.Now
+	Now func() time.Time
 }
 
 // Client talks to one service for one account at a time. It is safe for
@@ -40,17 +51,23 @@ type Client struct {
 	http http.Client
 	// timeout bounds a JSON call: the Timeout of the caller's client, 0: none.
 	timeout time.Duration
-	wait    func(context.Context, time.Duration) error // sleeps; replaced in tests
+	// sleeps; replaced in tests
+	wait func(context.Context, time.Duration) error
 
-	shared sync.WaitGroup // shared work that is under way
+	// shared work that is under way
+	shared sync.WaitGroup
 
-	mu      sync.Mutex
-	closed  bool
-	logins  uint32  // grows when a login begins and when it ends
-	site    site    // without a base: not known yet
-	lookup  *flight // nil: none under way
+	mu     sync.Mutex
+	closed bool
+	// grows when a login begins and when it ends
+	logins uint32
+	// without a base: not known yet
+	site site
+	// nil: none under way
+	lookup  *flight
 	session session
-	relogin *flight // nil: none under way
+	// nil: none under way
+	relogin *flight
 }
 
 // New returns a Client; it does no I/O and starts no goroutine.
@@ -66,7 +83,8 @@ func New(cfg Config) *Client {
 	return c
 }
 
-// Init is New for a Client that is a part of something else. It comes before everything else, and once.
+// Init is New for a Client that is a part of something else. It comes before everything else, and
+// once.
 func (c *Client) Init(cfg Config) {
 	if cfg.LookupURL == "" {
 		cfg.LookupURL = lookupURL
@@ -102,7 +120,8 @@ func (c *Client) Close() {
 
 // flight is a piece of work that several callers wait for and none of them owns.
 type flight struct {
-	done   chan struct{} // closed when err is set
+	// closed when err is set
+	done   chan struct{}
 	err    error
 	cancel context.CancelCauseFunc
 }
@@ -156,9 +175,12 @@ func sleep(ctx context.Context, d time.Duration) error {
 
 // Errors that callers tell apart with errors.Is.
 var (
-	ErrInsecure = errors.New("unencrypted connection")              // http:// without AllowInsecure, or a redirect from https to it
-	ErrClosed   = errors.New("client is closed")                    // after Close
-	ErrSource   = errors.New("file could not be read as announced") // the caller's reader failed, or its length is not Size
+	// http:// without AllowInsecure, or a redirect from https to it
+	ErrInsecure = errors.New("unencrypted connection")
+	// after Close
+	ErrClosed = errors.New("client is closed")
+	// the caller's reader failed, or its length is not Size
+	ErrSource = errors.New("file could not be read as announced")
 	// ErrLoginOver fails a request of a login that is over, see [ForLogin].
 	ErrLoginOver = errors.New("the login that began this has ended")
 )

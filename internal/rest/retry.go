@@ -14,8 +14,10 @@ import (
 
 const (
 	maxAttempts = 3
-	firstDelay  = 500 * time.Millisecond // upper bound of the first delay; it doubles
-	maxDelay    = 30 * time.Second       // longest wait that is sat out for the caller
+	// upper bound of the first delay; it doubles
+	firstDelay = 500 * time.Millisecond
+	// longest wait that is sat out for the caller
+	maxDelay = 30 * time.Second
 )
 
 func failedWith(status int) string {
@@ -37,7 +39,8 @@ func (c *Client) repeat(ctx context.Context, r *request, once func() error) erro
 			delay = backoff.Delay(firstDelay, maxDelay, n-1)
 		}
 		if deadline, ok := ctx.Deadline(); delay > maxDelay || ok && time.Until(deadline) < delay {
-			return err // the caller learns more from it than from a timeout
+			// the caller learns more from it than from a timeout
+			return err
 		}
 		if c.wait(ctx, delay) != nil {
 			return contextError(ctx)
@@ -52,7 +55,8 @@ func (r *request) mayRepeat(e *Error) bool {
 	switch {
 	case !r.repeatable():
 		return false
-	case e.answered == 0 && e.failure == failedUnreached && !r.redirected.Load(), e.answered != 0 && e.Status == http.StatusTooManyRequests:
+	case e.answered == 0 && e.failure == failedUnreached && !r.redirected.Load(), e.answered != 0 &&
+		e.Status == http.StatusTooManyRequests:
 		return true
 	case !r.idempotent:
 		return false
@@ -71,7 +75,8 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 	if value == "" {
 		return 0
 	}
-	if seconds, err := strconv.ParseInt(value, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) { // then seconds is the largest
+	// then seconds is the largest
+	if seconds, err := strconv.ParseInt(value, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
 		return time.Duration(min(max(seconds, 0), math.MaxInt64/int64(time.Second))) * time.Second
 	}
 	at, err := http.ParseTime(value)

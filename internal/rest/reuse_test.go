@@ -84,7 +84,8 @@ func TestConnectionsAreReused(t *testing.T) {
 	}
 }
 
-// Calls at the same time need about as many connections as there are calls at a time, and over HTTP/2 one for all.
+// Calls at the same time need about as many connections as there are calls at a time, and over
+// HTTP/2 one for all.
 func TestConcurrentCallsReuseConnections(t *testing.T) {
 	const callers, rounds = 16, 25
 	for _, c := range []struct {
@@ -92,7 +93,8 @@ func TestConcurrentCallsReuseConnections(t *testing.T) {
 		http2  bool
 		most   int32
 	}{
-		// net/http dials for a call that finds no free connection, and the call then takes the one that is free first.
+		// net/http dials for a call that finds no free connection, and the call then takes the one
+		// that is free first.
 		{200, false, 6 * callers},
 		{500, false, 6 * callers},
 		{200, true, 1},
@@ -102,7 +104,8 @@ func TestConcurrentCallsReuseConnections(t *testing.T) {
 		transport := s.Client().Transport.(*http.Transport)
 		transport.MaxIdleConnsPerHost = callers
 		client := connect(t, s.URL, func(cfg *Config) { cfg.HTTPClient = &http.Client{Transport: transport} })
-		_, _ = client.Profile(t.Context(), "bob") // before that nobody knows that the server speaks HTTP/2
+		// before that nobody knows that the server speaks HTTP/2
+		_, _ = client.Profile(t.Context(), "bob")
 		var all sync.WaitGroup
 		for range callers {
 			all.Go(func() {

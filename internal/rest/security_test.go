@@ -25,7 +25,8 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/testing/fuzz"
 )
 
-// SECURITY.md: an answer costs no more than its share of 256 MiB, whatever is in it. These are an eighth of the largest.
+// SECURITY.md: an answer costs no more than its share of 256 MiB, whatever is in it. These are an
+// eighth of the largest.
 func TestLargeAnswersStayWithinMemory(t *testing.T) {
 	const size = maxJSON / 8
 	fill := func(open, unit, end string) string {
@@ -44,17 +45,30 @@ func TestLargeAnswersStayWithinMemory(t *testing.T) {
 		op   byte
 		body string
 	}{
-		"members of the envelope":      {login, members(`{`, `"x":0}`)},
-		"members of a profile":         {profile, members(`{"status":200,"data":{`, `"x":0}}`)},
-		"members of a configuration":   {config, members(`{"status":200,"data":{`, `"x":0}}`)},
-		"members of an account":        {register, members(`{"status":200,"data":{"username":"u","password":"p","config":{`, `"x":0}}}`)},
-		"configurations of an account": {register, fill(`{"status":200,"data":{"username":"u","password":"p",`, `"config":{},`, `"x":0}}`)},
-		"data":                         {login, fill(`{"status":200,`, `"data":{},`, `"x":0}`)},
-		"upload URLs":                  {upload, fill(`{"status":200,"data":{"fileToken":"x","uploadUrls":[`, `"",`, `""]}}`)},
-		"message":                      {login, fill(`{"status":400,"message":"`, `\u001b`, `"}`)},
-		"sealed":                       {config, fill(`{"status":200,"data":"`, `A`, `"}`)},
-		"sealed members":               {config, `{"status":200,"data":"` + seal.Seal(members(`{`, `"x":0}`)[:size/3], seal.Triple("alice"), seal.ConstIV) + `"}`},
-		"lists in lists":               {profile, `{"status":200,"data":` + strings.Repeat("[", size/2-20) + strings.Repeat("]", size/2-20) + `}`},
+		"members of the envelope":    {login, members(`{`, `"x":0}`)},
+		"members of a profile":       {profile, members(`{"status":200,"data":{`, `"x":0}}`)},
+		"members of a configuration": {config, members(`{"status":200,"data":{`, `"x":0}}`)},
+		"members of an account": {
+			register, members(`{"status":200,"data":{"username":"u","password":"p","config":{`, `"x":0}}}`),
+		},
+		"configurations of an account": {
+			register, fill(`{"status":200,"data":{"username":"u","password":"p",`, `"config":{},`, `"x":0}}`),
+		},
+		"data": {login, fill(`{"status":200,`, `"data":{},`, `"x":0}`)},
+		"upload URLs": {
+			upload, fill(`{"status":200,"data":{"fileToken":"x","uploadUrls":[`, `"",`, `""]}}`),
+		},
+		"message": {login, fill(`{"status":400,"message":"`, `\u001b`, `"}`)},
+		"sealed":  {config, fill(`{"status":200,"data":"`, `A`, `"}`)},
+		"sealed members": {
+			config,
+			`{"status":200,"data":"` + seal.Seal(
+				members(`{`, `"x":0}`)[:size/3], seal.Triple("alice"), seal.ConstIV,
+			) + `"}`,
+		},
+		"lists in lists": {
+			profile, `{"status":200,"data":` + strings.Repeat("[", size/2-20) + strings.Repeat("]", size/2-20) + `}`,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.LessOrEqual(t, len(c.body), size)
@@ -81,7 +95,9 @@ func gzipped(t *testing.T, text string, times int) []byte {
 func TestDecompressionBomb(t *testing.T) {
 	bomb := gzipped(t, strings.Repeat("x", 1<<20), 16)
 	require.Less(t, len(bomb), 1<<17)
-	packed := withHeader("Content-Encoding", "gzip", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(bomb) })
+	packed := withHeader(
+		"Content-Encoding", "gzip", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(bomb) },
+	)
 	for _, code := range []int{200, 500} {
 		s := serve(t, handlers{"GET /contacts/vcard": func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Encoding", "gzip")
@@ -89,7 +105,8 @@ func TestDecompressionBomb(t *testing.T) {
 			packed(w, r)
 		}})
 		c := connect(t, s.URL)
-		fuzz.Bounded(t, maxJSON, 10*maxJSON, func() { // 16 MiB: reading all of it would cost several times that
+		// 16 MiB: reading all of it would cost several times that
+		fuzz.Bounded(t, maxJSON, 10*maxJSON, func() {
 			_, err := c.Profile(t.Context(), "bob")
 			e := fail(t, err)
 			require.Equal(t, 500, e.Status)
@@ -98,7 +115,9 @@ func TestDecompressionBomb(t *testing.T) {
 	}
 
 	// An honest one is unpacked.
-	s := serve(t, handlers{"GET /contacts/vcard": withHeader("Content-Encoding", "gzip", func(w http.ResponseWriter, _ *http.Request) {
+	s := serve(t, handlers{"GET /contacts/vcard": withHeader("Content-Encoding", "gzip", func(
+		w http.ResponseWriter, _ *http.Request,
+	) {
 		_, _ = w.Write(gzipped(t, `{"status":200,"data":{"userId":"bob"}}`, 1))
 	})})
 	p, err := connect(t, s.URL).Profile(t.Context(), "bob")
@@ -111,10 +130,12 @@ func TestDecompressionBomb(t *testing.T) {
 	require.ErrorContains(t, err, "packed")
 }
 
-// forged is text that would begin a line of its own, hide what came before it and turn what follows.
+// forged is text that would begin a line of its own, hide what came before it and turn what
+// follows.
 const forged = "no\nlevel=INFO msg=\"all is well\"\r\x1b[2J\x1b]0;title\a\u2028\u202e\x00"
 
-// SECURITY.md: what a server, or whoever pretends to be one, has written fits one line of an error, and no line has no end.
+// SECURITY.md: what a server, or whoever pretends to be one, has written fits one line of an error,
+// and no line has no end.
 func TestServerTextCannotForge(t *testing.T) {
 	text := toJSON(t, forged)
 	long := toJSON(t, strings.Repeat("x", 1<<20))
@@ -158,7 +179,9 @@ func certificateFor(t *testing.T, name string) tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
-	leaf := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{name}, NotAfter: time.Now().Add(time.Hour)}
+	leaf := &x509.Certificate{
+		SerialNumber: big.NewInt(1), DNSNames: []string{name}, NotAfter: time.Now().Add(time.Hour),
+	}
 	der, err := x509.CreateCertificate(rand.Reader, leaf, leaf, &key.PublicKey, key)
 	require.NoError(t, err)
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}

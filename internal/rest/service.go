@@ -14,14 +14,20 @@ import (
 // (protocol.md 3). A field the service did not send, or sent in the wrong type, is
 // empty: apply only what is not.
 type Service struct {
-	XMPPHost     string // domain of the JIDs
-	XMPPPortWeb  string // port of the WebSocket
-	XMPPDomain   string
-	XMPPPort     string // port of XMPP over TCP
-	SignalServer string // signalServerDomain
-	IV           string // chat IV
-	IVProfile    string // profile IV
-	Features     Features
+	// domain of the JIDs
+	XMPPHost string
+	// port of the WebSocket
+	XMPPPortWeb string
+	XMPPDomain  string
+	// port of XMPP over TCP
+	XMPPPort string
+	// signalServerDomain
+	SignalServer string
+	// chat IV
+	IV string
+	// profile IV
+	IVProfile string
+	Features  Features
 }
 
 type serviceWire struct {
@@ -54,8 +60,8 @@ func (s *Service) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// Features are the plan's flags. Each is true unless the service said otherwise. On the wire each has
-// the name of its field, in camel case.
+// Features are the plan's flags. Each is true unless the service said otherwise. On the wire each
+// has the name of its field, in camel case.
 type Features struct {
 	GroupChat, Attachment, ImageAttachment, VideoAttachment, AudioAttachment, DocumentAttachment,
 	ContactAttachment, LocationAttachment, One2OneCall, GroupCall, RecentChatSearch, StarMessage,
@@ -93,7 +99,8 @@ func (c *Client) ServiceConfig(ctx context.Context, username string) (*Service, 
 	}
 	var s object[Service]
 	err := c.openData(data, seal.Triple(username), &s)
-	if id := strings.ToLower(username); err != nil && id != username { // the service seals under the name that it knows
+	// the service seals under the name that it knows
+	if id := strings.ToLower(username); err != nil && id != username {
 		err = c.openData(data, seal.Triple(id), &s)
 	}
 	if err != nil {

@@ -14,17 +14,23 @@ import (
 type session struct {
 	token    string
 	username string
-	password string // raw: every login needs a fresh wire password. Empty: no re-login
-	serial   uint32 // grows with every change, so that an old outcome is recognized
-	restsFor int32  // no re-login before, in seconds since began: the service has refused one. 0: there is nothing against it
+	// raw: every login needs a fresh wire password. Empty: no re-login
+	password string
+	// grows with every change, so that an old outcome is recognized
+	serial uint32
+	// no re-login before, in seconds since began: the service has refused one. 0: there is nothing
+	// against it
+	restsFor int32
 }
 
 var began = time.Now()
 
-// A password that the service has refused is not tried again: that would lock the account. Whoever is blocked may be free again later.
+// A password that the service has refused is not tried again: that would lock the account. Whoever
+// is blocked may be free again later.
 const (
-	forGood      = math.MaxInt32
-	blockedPause = 60 // seconds
+	forGood = math.MaxInt32
+	// seconds
+	blockedPause = 60
 )
 
 func sinceBegan() int32 { return int32(time.Since(began) / time.Second) }
@@ -36,7 +42,8 @@ func (s *session) rests() bool { return s.restsFor != 0 && sinceBegan() < s.rest
 func restAfter(err error) int32 {
 	e := asError(err)
 	if e == nil || e.ClockOff() != 0 {
-		return 0 // nothing was refused, or only a time stamp
+		// nothing was refused, or only a time stamp
+		return 0
 	}
 	switch e.Kind() {
 	case KindBlocked:
@@ -47,8 +54,8 @@ func restAfter(err error) int32 {
 	return 0
 }
 
-// loginKind is the kind of the service's refusal of a login (protocol.md 4.1). A proxy or a firewall
-// before the service answers with codes of the same numbers and knows nothing of accounts.
+// loginKind is the kind of the service's refusal of a login (protocol.md 4.1). A proxy or a
+// firewall before the service answers with codes of the same numbers and knows nothing of accounts.
 func loginKind(e *Error) Kind {
 	switch {
 	case !e.Told():
@@ -95,7 +102,9 @@ func (c *Client) current(ctx context.Context, auth bool) (session, error) {
 	defer c.mu.Unlock()
 	switch {
 	case bound && login != c.logins:
-		return session{}, &Error{Status: http.StatusBadRequest, Message: "Login has ended", Err: ErrLoginOver, kind: KindLoginOver}
+		return session{}, &Error{
+			Status: http.StatusBadRequest, Message: "Login has ended", Err: ErrLoginOver, kind: KindLoginOver,
+		}
 	case !auth:
 		return session{}, nil
 	}
@@ -132,8 +141,8 @@ func (c *Client) sealed(body string) (string, error) {
 	return sealed, nil
 }
 
-// Remember takes the token that [Client.Token] has brought for what follows, and username and the raw password for the re-login when
-// it expires.
+// Remember takes the token that [Client.Token] has brought for what follows, and username and the
+// raw password for the re-login when it expires.
 func (c *Client) Remember(username, password, token string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -143,7 +152,8 @@ func (c *Client) Remember(username, password, token string) {
 	c.change(session{token: token, username: username, password: password})
 }
 
-// Token asks for a token (POST /login, protocol.md 4.1) with wirePassword, which [Client.WirePassword] has made. It remembers nothing.
+// Token asks for a token (POST /login, protocol.md 4.1) with wirePassword, which
+// [Client.WirePassword] has made. It remembers nothing.
 func (c *Client) Token(ctx context.Context, username, wirePassword string) (token string, err error) {
 	body := struct {
 		Username string `json:"username"`
@@ -197,7 +207,8 @@ func (c *Client) Unblocked() {
 	}
 }
 
-// ForgetPassword drops the credentials if they are these: the token serves as long as it lasts, and no other is asked for.
+// ForgetPassword drops the credentials if they are these: the token serves as long as it lasts, and
+// no other is asked for.
 func (c *Client) ForgetPassword(username, password string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -206,7 +217,8 @@ func (c *Client) ForgetPassword(username, password string) {
 	}
 }
 
-// sameUser compares user names as XMPP servers do: they fold the case of the local part (RFC 7622 3.3).
+// sameUser compares user names as XMPP servers do: they fold the case of the local part (RFC 7622
+// 3.3).
 func sameUser(a, b string) bool { return strings.EqualFold(a, b) }
 
 // change puts another session in the place of the present one, whose re-login is
@@ -220,9 +232,9 @@ func (c *Client) change(s session) {
 	}
 }
 
-// renew returns a newer token of the account that used belongs to: what was asked
-// for one account is never repeated as another. One login serves everybody who asks
-// while it is under way; one that has failed with a password that is outdated meanwhile is made again.
+// renew returns a newer token of the account that used belongs to: what was asked for one account
+// is never repeated as another. One login serves everybody who asks while it is under way; one that
+// has failed with a password that is outdated meanwhile is made again.
 func (c *Client) renew(ctx context.Context, used session) (string, bool) {
 	for {
 		c.mu.Lock()

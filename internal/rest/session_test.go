@@ -78,7 +78,10 @@ func TestReloginSealsAnew(t *testing.T) {
 	k.expire()
 	now = time.UnixMilli(2000).UTC()
 	require.NoError(t, c.Logout(t.Context()))
-	require.JSONEq(t, `{"username":"alice_1","password":{"password":"raw secret","currentTimestamp":2000},"type":"web"}`, comparable(t, s.body("POST /login")))
+	require.JSONEq(t,
+		`{"username":"alice_1","password":{"password":"raw secret","currentTimestamp":2000},"type":"web"}`,
+		comparable(t, s.body("POST /login")),
+	)
 }
 
 func TestReloginIsShared(t *testing.T) {
@@ -156,7 +159,9 @@ func TestRefusedAgain(t *testing.T) {
 }
 
 func TestNoReloginWithoutLogin(t *testing.T) {
-	s := serve(t, handlers{"POST /login": answer(401, expiredJSON), "POST /moderation/feedback": answer(401, expiredJSON)})
+	s := serve(t,
+		handlers{"POST /login": answer(401, expiredJSON), "POST /moderation/feedback": answer(401, expiredJSON)},
+	)
 	c := connect(t, s.URL)
 	require.Equal(t, 401, fail(t, c.Feedback(t.Context(), "a", "b")).Status)
 	require.Zero(t, s.count("POST /login"))
@@ -278,10 +283,13 @@ func TestLateTokenOfAnAccountThatWasLeft(t *testing.T) {
 				<-release
 				return reply(`{"status":200,"data":{"token":"late"}}`), nil
 			})
-			c := connect(t, "http://service.example", func(cfg *Config) { cfg.HTTPClient = &http.Client{Transport: service} })
+			c := connect(t,
+				"http://service.example", func(cfg *Config) { cfg.HTTPClient = &http.Client{Transport: service} },
+			)
 			c.login(t)
 			first := make(chan error, 1)
-			go func() { first <- c.Feedback(t.Context(), "a", "b") }() // ends when the account is left
+			// ends when the account is left
+			go func() { first <- c.Feedback(t.Context(), "a", "b") }()
 			<-entered
 			require.NoError(t, leave(c))
 			want := tokenOf(t, c)
@@ -312,7 +320,9 @@ func reply(body string) *http.Response {
 // while the refusal was on its way: it could be the deletion.
 func TestNeverRepeatedAsAnother(t *testing.T) {
 	var c testClient
-	s := serve(t, handlers{"POST /login": answer(200, loginOK), "POST /users/deleteMyAccount": func(w http.ResponseWriter, r *http.Request) {
+	s := serve(t, handlers{"POST /login": answer(200, loginOK), "POST /users/deleteMyAccount": func(
+		w http.ResponseWriter, r *http.Request,
+	) {
 		_ = c.Login(r.Context(), "bob", "p", "p")
 		answer(401, expiredJSON)(w, r)
 	}})
@@ -349,7 +359,8 @@ func TestCloseEndsRelogin(t *testing.T) {
 	require.Equal(t, 401, fail(t, <-first).Status)
 }
 
-// A login lasts while its tokens are renewed and its user logs in again. What is bound to it ends with it.
+// A login lasts while its tokens are renewed and its user logs in again. What is bound to it ends
+// with it.
 func TestForLogin(t *testing.T) {
 	for name, end := range map[string]func(c testClient){
 		"forgotten":      func(c testClient) { c.Forget() },
@@ -359,7 +370,8 @@ func TestForLogin(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			k := &tokens{http: 401}
 			s := serve(t, handlers{
-				"POST /login": k.login, "POST /moderation/feedback": k.guard(answer(200, plainOK)), "PUT /part": answer(200, ""),
+				"POST /login": k.login, "POST /moderation/feedback": k.guard(answer(200, plainOK)),
+				"PUT /part": answer(200, ""),
 			})
 			c := connect(t, s.URL)
 			c.login(t)

@@ -12,7 +12,8 @@ import (
 
 // site is where the service is.
 type site struct {
-	base  string // without a slash at its end
+	// without a slash at its end
+	base  string
 	trial bool
 }
 
@@ -36,7 +37,8 @@ func parseBase(raw string, allowInsecure bool) (string, error) {
 	}
 	base := strings.TrimRight(u.String(), "/")
 	if strings.HasPrefix(raw, base) {
-		base = raw[:len(base)] // which is held already
+		// which is held already
+		base = raw[:len(base)]
 	}
 	return base, nil
 }
@@ -109,7 +111,9 @@ func (c *Client) askLicense(ctx context.Context) (found site, err error) {
 	}
 	// LP's output is percent-encoded already.
 	query := "?licenseKey=" + seal.LP(c.cfg.LicenseKey, seal.LicenseKeyString)
-	err = c.json(ctx, &request{op: "license", method: http.MethodGet, url: c.cfg.LookupURL + query, idempotent: true}, &data)
+	err = c.json(
+		ctx, &request{op: "license", method: http.MethodGet, url: c.cfg.LookupURL + query, idempotent: true}, &data,
+	)
 	if err != nil {
 		return site{}, err
 	}

@@ -9,7 +9,9 @@ import (
 )
 
 func lookedUp(t *testing.T, s *service, change ...func(*Config)) testClient {
-	return connect(t, "", append([]func(*Config){func(c *Config) { c.LookupURL = s.URL + "/license/details" }}, change...)...)
+	return connect(t,
+		"", append([]func(*Config){func(c *Config) { c.LookupURL = s.URL + "/license/details" }}, change...)...,
+	)
 }
 
 func TestLookup(t *testing.T) {

@@ -15,7 +15,8 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/unsent"
 )
 
-// stalling is a connection whose writes stand still while gate is locked, as on a link that is down for a while.
+// stalling is a connection whose writes stand still while gate is locked, as on a link that is down
+// for a while.
 type stalling struct {
 	net.Conn
 	gate *sync.RWMutex
@@ -27,7 +28,8 @@ func (s *stalling) Write(p []byte) (int, error) {
 	return s.Conn.Write(p)
 }
 
-// Over HTTP/2 a request that is given up while it is being written may still arrive: it does not count as unsent.
+// Over HTTP/2 a request that is given up while it is being written may still arrive: it does not
+// count as unsent.
 func TestHTTP2StalledWrite(t *testing.T) {
 	var logouts atomic.Int32
 	came := make(chan struct{}, 8)
@@ -69,7 +71,8 @@ func TestHTTP2StalledWrite(t *testing.T) {
 	require.False(t, told && logouts.Load() == 2, "said to be not sent, and arrived")
 }
 
-// A write that was answered with a redirect is not repeated when the place that it leads to is not there.
+// A write that was answered with a redirect is not repeated when the place that it leads to is not
+// there.
 func TestRedirectRepeatsAWrite(t *testing.T) {
 	dead, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -98,7 +101,12 @@ func TestRedirectUntraced(t *testing.T) {
 		http.Redirect(w, r, "http://"+dead.Addr().String()+"/done", http.StatusSeeOther)
 	}))
 	defer srv.Close()
-	c := New(Config{LicenseKey: "k", BaseURL: srv.URL, AllowInsecure: true, HTTPClient: &http.Client{Transport: wrapped{srv.Client().Transport}}})
+	c := New(
+		Config{
+			LicenseKey: "k", BaseURL: srv.URL, AllowInsecure: true,
+			HTTPClient: &http.Client{Transport: wrapped{srv.Client().Transport}},
+		},
+	)
 	defer c.Close()
 	err = c.Feedback(t.Context(), "title", "text")
 	require.Error(t, err)

@@ -22,10 +22,12 @@ import (
 // token, or when the service asks to wait); it starts where the reader stood.
 // After an error the reader may still be inside one last Read.
 type File struct {
-	Name        string
-	ContentType string // empty or malformed: taken from the first 512 bytes
+	Name string
+	// empty or malformed: taken from the first 512 bytes
+	ContentType string
 	Reader      io.Reader
-	Size        int64 // bytes that Reader delivers, no more and no less; negative: not known
+	// bytes that Reader delivers, no more and no less; negative: not known
+	Size int64
 	// Rewind, when set, is called for the content from its start, each time.
 	// Reader is not used then.
 	Rewind func() (io.Reader, error)
@@ -33,7 +35,8 @@ type File struct {
 
 // Form is what POST /media/ takes.
 type Form struct {
-	Type      string // "profile", "chat", "groupchat"
+	// "profile", "chat", "groupchat"
+	Type      string
 	ToUser    string
 	MessageID string
 	File      File
@@ -42,7 +45,8 @@ type Form struct {
 // Uploaded are the tokens of an uploaded file.
 type Uploaded struct {
 	Token string
-	Thumb string // of a picture's thumbnail; may be empty
+	// of a picture's thumbnail; may be empty
+	Thumb string
 }
 
 // UploadProfileImage uploads a profile picture as the user toUser. It is never
@@ -91,11 +95,13 @@ type formBody struct {
 	contentType string
 	before      []byte
 	after       []byte
-	size        int64 // of the file; negative: not known
-	first       io.Reader
-	rewind      func() (io.Reader, error) // nil: the file can be read once only
-	opened      bool
-	lent        lent
+	// of the file; negative: not known
+	size  int64
+	first io.Reader
+	// nil: the file can be read once only
+	rewind func() (io.Reader, error)
+	opened bool
+	lent   lent
 }
 
 func newFormBody(form Form) (*formBody, error) {
@@ -131,7 +137,8 @@ func newFormBody(form Form) (*formBody, error) {
 // first 512 bytes of r look like, with a reader of all of r.
 func Sniff(contentType string, r io.Reader) (string, io.Reader, error) {
 	_, _, err := mime.ParseMediaType(contentType)
-	if err == nil && !strings.ContainsFunc(contentType, unicode.IsControl) { // a line break would end the header
+	// a line break would end the header
+	if err == nil && !strings.ContainsFunc(contentType, unicode.IsControl) {
 		return contentType, r, nil
 	}
 	head := make([]byte, 512)
@@ -147,7 +154,8 @@ func Sniff(contentType string, r io.Reader) (string, io.Reader, error) {
 // outcome.
 func Within(ctx context.Context, read func() error) error {
 	done := make(chan error, 1)
-	go func() { done <- guarded(read) }() // ends with the Read that is under way
+	// ends with the Read that is under way
+	go func() { done <- guarded(read) }()
 	select {
 	case err := <-done:
 		return err
@@ -167,7 +175,8 @@ func guarded(read func() error) (err error) {
 	return read()
 }
 
-// rewound rewinds a file at its first Read: that may get stuck as any Read may, so it is done where the file is read.
+// rewound rewinds a file at its first Read: that may get stuck as any Read may, so it is done where
+// the file is read.
 type rewound struct {
 	rewind func() (io.Reader, error)
 	r      io.Reader

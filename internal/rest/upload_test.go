@@ -50,7 +50,9 @@ const uploadOK = `{"status":200,"data":{"fileToken":"f1","fileTokenThumb":"t1"}}
 // uploads is a service that keeps the parts of each complete upload.
 func uploads(t *testing.T, then http.HandlerFunc) (*service, *[][]part) {
 	var got [][]part
-	return serve(t, handlers{"POST /login": answer(200, loginOK), "POST /media/": func(w http.ResponseWriter, r *http.Request) {
+	return serve(t, handlers{"POST /login": answer(200, loginOK), "POST /media/": func(
+		w http.ResponseWriter, r *http.Request,
+	) {
 		if all, err := parts(r); err == nil {
 			got = append(got, all)
 		}
@@ -64,10 +66,21 @@ func TestUploadProfileImage(t *testing.T) {
 	s, got := uploads(t, answer(200, uploadOK))
 	c := connect(t, s.URL)
 	c.login(t)
-	done, err := c.UploadProfileImage(t.Context(), "alice_1", File{Name: "me.png", ContentType: "image/png", Reader: strings.NewReader(png), Size: int64(len(png))})
+	done, err := c.UploadProfileImage(
+		t.Context(), "alice_1",
+		File{Name: "me.png", ContentType: "image/png", Reader: strings.NewReader(png), Size: int64(len(png))},
+	)
 	require.NoError(t, err)
 	require.Equal(t, Uploaded{Token: "f1", Thumb: "t1"}, done)
-	require.Equal(t, []part{{"file", "me.png", "image/png", png}, {"type", "", "", "profile"}, {"toUser", "", "", "alice_1"}, {"messageId", "", "", ""}}, (*got)[0])
+	require.Equal(t,
+		[]part{
+			{"file", "me.png", "image/png", png},
+			{"type", "", "", "profile"},
+			{"toUser", "", "", "alice_1"},
+			{"messageId", "", "", ""},
+		},
+		(*got)[0],
+	)
 	h := s.header("POST /media/")
 	require.Equal(t, "tok-1", h.Get("Authorization"))
 	require.True(t, strings.HasPrefix(h.Get("Content-Type"), "multipart/form-data; boundary="))
@@ -82,22 +95,66 @@ func TestUploadForms(t *testing.T) {
 		kind     string
 		content  string
 	}{
-		{"sniffed", File{Name: "a", Reader: strings.NewReader(png + tail), Size: int64(len(png + tail))}, "a", "image/png", png + tail},
-		{"sniffed, once only", File{Name: "a", Reader: iotest.OneByteReader(strings.NewReader(png)), Size: int64(len(png))}, "a", "image/png", png},
-		{"size not known", File{Name: "a", Reader: iotest.HalfReader(strings.NewReader(png + tail)), Size: -1}, "a", "image/png", png + tail},
+		{
+			"sniffed",
+			File{Name: "a", Reader: strings.NewReader(png + tail), Size: int64(len(png + tail))},
+			"a",
+			"image/png", png + tail,
+		},
+		{
+			"sniffed, once only",
+			File{Name: "a", Reader: iotest.OneByteReader(strings.NewReader(png)), Size: int64(len(png))},
+			"a",
+			"image/png", png,
+		},
+		{
+			"size not known",
+			File{Name: "a", Reader: iotest.HalfReader(strings.NewReader(png + tail)), Size: -1},
+			"a",
+			"image/png", png + tail,
+		},
 		{"empty", File{Name: "a", Reader: strings.NewReader(""), Size: 0}, "a", "text/plain; charset=utf-8", ""},
-		{"from the middle", File{Name: "a", ContentType: "x/y", Reader: skipped("12345", 2), Size: 3}, "a", "x/y", "345"},
-		{"hostile name", File{Name: "a\"\r\nX: y\\é.png", ContentType: "x/y", Reader: strings.NewReader("1"), Size: 1}, "a\"%0D%0AX: y\\é.png", "x/y", "1"},
-		{"type with a line break", File{Name: "a", ContentType: "x/y;\r\n a=b\r\n", Reader: strings.NewReader("abc"), Size: 3}, "a", "text/plain; charset=utf-8", "abc"},
-		{"hostile type", File{Name: "a", ContentType: "x/y\r\nX: y", Reader: strings.NewReader("abc"), Size: 3}, "a", "text/plain; charset=utf-8", "abc"},
+		{
+			"from the middle",
+			File{Name: "a", ContentType: "x/y", Reader: skipped("12345", 2), Size: 3},
+			"a", "x/y",
+			"345",
+		},
+		{
+			"hostile name",
+			File{Name: "a\"\r\nX: y\\é.png", ContentType: "x/y", Reader: strings.NewReader("1"), Size: 1},
+			"a\"%0D%0AX: y\\é.png", "x/y", "1",
+		},
+		{
+			"type with a line break",
+			File{Name: "a", ContentType: "x/y;\r\n a=b\r\n", Reader: strings.NewReader("abc"), Size: 3},
+			"a",
+			"text/plain; charset=utf-8", "abc",
+		},
+		{
+			"hostile type",
+			File{Name: "a", ContentType: "x/y\r\nX: y", Reader: strings.NewReader("abc"), Size: 3},
+			"a",
+			"text/plain; charset=utf-8", "abc",
+		},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			s, got := uploads(t, answer(200, `{"status":200,"data":{"fileToken":"f1"}}`))
-			done, err := connect(t, s.URL).PostMedia(t.Context(), Form{Type: "chat", ToUser: "bob", MessageID: "m1", File: c.file})
+			done, err := connect(t, s.URL).PostMedia(
+				t.Context(), Form{Type: "chat", ToUser: "bob", MessageID: "m1", File: c.file},
+			)
 			require.NoError(t, err)
 			require.Equal(t, Uploaded{Token: "f1"}, done)
-			require.Equal(t, []part{{"file", c.filename, c.kind, c.content}, {"type", "", "", "chat"}, {"toUser", "", "", "bob"}, {"messageId", "", "", "m1"}}, (*got)[0])
+			require.Equal(t,
+				[]part{
+					{"file", c.filename, c.kind, c.content},
+					{"type", "", "", "chat"},
+					{"toUser", "", "", "bob"},
+					{"messageId", "", "", "m1"},
+				},
+				(*got)[0],
+			)
 		})
 	}
 }
@@ -120,7 +177,10 @@ func TestUploadOfAnotherSize(t *testing.T) {
 		{"empty", strings.NewReader(""), "100000 bytes shorter than its size"},
 		{"longer", strings.NewReader(strings.Repeat("x", 100_001)), "longer than its size"},
 		{"endless", iotest.DataErrReader(endlessReader{}), "longer than its size"},
-		{"fails", io.MultiReader(strings.NewReader(strings.Repeat("x", 70_000)), iotest.ErrReader(broken)), "disk on fire"},
+		{
+			"fails", io.MultiReader(strings.NewReader(strings.Repeat("x", 70_000)), iotest.ErrReader(broken)),
+			"disk on fire",
+		},
 		{"fails at once", iotest.ErrReader(broken), "disk on fire"},
 	}
 	for _, c := range cases {
@@ -165,7 +225,11 @@ func TestUploadRepeated(t *testing.T) {
 	}{
 		{"seeker", File{Reader: strings.NewReader(content)}, true},
 		{"file", File{Reader: file}, true},
-		{"rewind", File{Rewind: func() (io.Reader, error) { return iotest.HalfReader(strings.NewReader(content)), nil }}, true},
+		{
+			"rewind",
+			File{Rewind: func() (io.Reader, error) { return iotest.HalfReader(strings.NewReader(content)), nil }},
+			true,
+		},
 		{"plain reader", File{Reader: iotest.HalfReader(strings.NewReader(content))}, false},
 		{"pipe, a file that can not seek", File{Reader: pipe}, false},
 	}
@@ -198,7 +262,9 @@ func TestUploadRepeated(t *testing.T) {
 func TestUploadRefusedEarly(t *testing.T) {
 	content := bytes.Repeat([]byte("x"), 8<<20)
 	var got int
-	s := serve(t, handlers{"POST /login": answer(200, loginOK), "POST /media/": sequence(answer(401, expiredJSON), func(w http.ResponseWriter, r *http.Request) {
+	s := serve(t, handlers{"POST /login": answer(200, loginOK), "POST /media/": sequence(answer(401, expiredJSON), func(
+		w http.ResponseWriter, r *http.Request,
+	) {
 		if all, err := parts(r); err == nil {
 			got = len(all[0].content)
 		}
@@ -206,7 +272,9 @@ func TestUploadRefusedEarly(t *testing.T) {
 	})})
 	c := connect(t, s.URL)
 	c.login(t)
-	_, err := c.PostMedia(t.Context(), Form{File: File{Reader: bytes.NewReader(content), Size: int64(len(content)), ContentType: "x/y"}})
+	_, err := c.PostMedia(
+		t.Context(), Form{File: File{Reader: bytes.NewReader(content), Size: int64(len(content)), ContentType: "x/y"}},
+	)
 	// A server that closes with unread data resets the connection, and the refusal
 	// can be lost with it; then the write is not repeated.
 	if err == nil {
@@ -229,7 +297,9 @@ func TestUploadRefused(t *testing.T) {
 	}
 	for _, c := range cases {
 		s, _ := uploads(t, c.answer)
-		_, err := connect(t, s.URL).UploadProfileImage(t.Context(), "alice", File{Reader: strings.NewReader("x"), Size: 1})
+		_, err := connect(t, s.URL).UploadProfileImage(
+			t.Context(), "alice", File{Reader: strings.NewReader("x"), Size: 1},
+		)
 		require.Equal(t, c.status, fail(t, err).Status)
 		require.Equal(t, "Media Upload Failed", fail(t, err).Message)
 	}
@@ -287,7 +357,8 @@ func TestStalledTransfer(t *testing.T) {
 	require.Equal(t, "Request timed out", fail(t, err).Message)
 
 	var m *Media
-	for limit := 50 * time.Millisecond; m == nil; limit *= 2 { // more, if a busy machine cannot even begin in that time
+	// more, if a busy machine cannot even begin in that time
+	for limit := 50 * time.Millisecond; m == nil; limit *= 2 {
 		require.Less(t, limit, time.Minute)
 		c = connect(t, s.URL, func(cfg *Config) { cfg.RequestTimeout = limit })
 		begun, err := c.GetMedia(context.Background(), "tok")
@@ -305,7 +376,8 @@ func TestStalledTransfer(t *testing.T) {
 	require.Equal(t, "Request timed out", fail(t, err).Message)
 }
 
-// To rewind may take as long as to read, as on a mount that hangs: the call ends with its context all the same.
+// To rewind may take as long as to read, as on a mount that hangs: the call ends with its context
+// all the same.
 func TestRewindThatHangs(t *testing.T) {
 	s, _ := uploads(t, answer(401, expiredJSON))
 	c := connect(t, s.URL)

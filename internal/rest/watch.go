@@ -13,8 +13,9 @@ var errStalled = errors.New("no data moved")
 // client; a transfer ends when nothing has moved for RequestTimeout.
 type watch struct {
 	cancel context.CancelFunc
-	timer  *time.Timer // nil: not a transfer
-	idle   time.Duration
+	// nil: not a transfer
+	timer *time.Timer
+	idle  time.Duration
 }
 
 func (c *Client) watch(ctx context.Context, r *request) (context.Context, *watch) {
@@ -26,7 +27,8 @@ func (c *Client) watch(ctx context.Context, r *request) (context.Context, *watch
 	}
 	timeout := c.timeout
 	if _, bounded := ctx.Deadline(); !bounded && timeout == 0 {
-		timeout = c.cfg.RequestTimeout // what surrounds a transfer has no deadline of its own
+		// what surrounds a transfer has no deadline of its own
+		timeout = c.cfg.RequestTimeout
 	}
 	if timeout > 0 {
 		ctx, cancel := context.WithTimeout(ctx, timeout)

@@ -37,7 +37,8 @@ type text string
 func (t *text) UnmarshalJSON(b []byte) error {
 	*t = ""
 	if b[0] == '"' {
-		if inner := b[1 : len(b)-1]; bytes.IndexByte(inner, '\\') < 0 && utf8.Valid(inner) { // nearly always
+		// nearly always
+		if inner := b[1 : len(b)-1]; bytes.IndexByte(inner, '\\') < 0 && utf8.Valid(inner) {
 			*t = text(inner)
 			return nil
 		}

@@ -76,7 +76,8 @@ func encrypt(text string, literal *byteSet, keyString, iv string) (string, error
 
 	var out strings.Builder
 	out.Grow(base64.StdEncoding.EncodedLen(size))
-	plain := make([]byte, 0, chunk+2) // an escape of 3 bytes may begin on the last byte of a chunk
+	// an escape of 3 bytes may begin on the last byte of a chunk
+	plain := make([]byte, 0, chunk+2)
 	coded := make([]byte, base64.StdEncoding.EncodedLen(chunk))
 	flush := func(n int) {
 		mode.CryptBlocks(plain[:n], plain[:n])
@@ -100,7 +101,8 @@ func encrypt(text string, literal *byteSet, keyString, iv string) (string, error
 
 // decrypt undoes AES and the padding of whole blocks, in place.
 func decrypt(data []byte, keyString, iv string) ([]byte, error) {
-	if len(data) == 0 || len(data)%aes.BlockSize != 0 { // first: most texts that are not sealed end here
+	// first: most texts that are not sealed end here
+	if len(data) == 0 || len(data)%aes.BlockSize != 0 {
 		return nil, errCiphertext
 	}
 	block, vector, err := keyAndIV(keyString, iv)

@@ -9,7 +9,10 @@ package seal
 
 // Constants of the service (protocol.md 2.2 and 2.5).
 const (
-	ConstIV          = "ddc0f15cc2c90fca"                 // IV of SEAL and OPEN where the service's configuration names none
-	LicenseIV        = "pVkZxWf0OM73viRr"                 // IV of LP and LO
-	LicenseKeyString = "OP~9o4i=DD19NBSfWi)=MRX0E]!m9Z)=" // key string of the licence lookup's parameter
+	// IV of SEAL and OPEN where the service's configuration names none
+	ConstIV = "ddc0f15cc2c90fca"
+	// IV of LP and LO
+	LicenseIV = "pVkZxWf0OM73viRr"
+	// key string of the licence lookup's parameter
+	LicenseKeyString = "OP~9o4i=DD19NBSfWi)=MRX0E]!m9Z)="
 )

@@ -17,10 +17,13 @@ import (
 
 const most = 4 << 20 // what callers hand over at most: an answer of the service
 
-// OPEN gives its input back or what is sealed in it, and what SEAL has made it opens. Where the standard library can read the input,
-// it reads the same.
+// OPEN gives its input back or what is sealed in it, and what SEAL has made it opens. Where the
+// standard library can read the input, it reads the same.
 func FuzzOpen(f *testing.F) {
-	for _, s := range []string{"Aql8BBVJ0gCyh8KFRRfuaA==", "Aql8BBVJ0gCyh8KFRRfuaA", "Aql8\nBBVJ0gCyh8KFRRfuaA==x", "%zz", "", "plain", "é\xff", strings.Repeat("A", 64), "-_-_"} {
+	for _, s := range []string{
+		"Aql8BBVJ0gCyh8KFRRfuaA==", "Aql8BBVJ0gCyh8KFRRfuaA", "Aql8\nBBVJ0gCyh8KFRRfuaA==x", "%zz", "", "plain",
+		"é\xff", strings.Repeat("A", 64), "-_-_",
+	} {
 		f.Add(s, "alice", ConstIV)
 	}
 	f.Add("x", "", "é")
@@ -49,12 +52,14 @@ func FuzzOpen(f *testing.F) {
 	})
 }
 
-// openByTheBook opens what is padded base64 of whole blocks that hold padded, percent-encoded UTF-8.
+// openByTheBook opens what is padded base64 of whole blocks that hold padded, percent-encoded
+// UTF-8.
 func openByTheBook(text, key, iv string) (string, bool) {
 	data, err := base64.StdEncoding.Strict().DecodeString(text)
 	k, keyErr := Key(key)
 	v, ivErr := IV(iv)
-	if err != nil || keyErr != nil || ivErr != nil || len(data) == 0 || len(data)%aes.BlockSize != 0 || strings.ContainsAny(text, "\r\n") {
+	if err != nil || keyErr != nil || ivErr != nil || len(data) == 0 || len(data)%aes.BlockSize != 0 ||
+		strings.ContainsAny(text, "\r\n") {
 		return "", false
 	}
 	block, err := aes.NewCipher(k)
@@ -87,9 +92,13 @@ func FuzzLO(f *testing.F) {
 	})
 }
 
-// Percent-encoding is that of the standard library but for the five characters that only ECMAScript leaves alone.
+// Percent-encoding is that of the standard library but for the five characters that only ECMAScript
+// leaves alone.
 func FuzzPercent(f *testing.F) {
-	for _, s := range []string{"", "a b+c", "%", "%4", "%41%zz", "%c3%a9", "%c3", "%ff", "!'()*~", "é😀", "\x00\xff", "%ed%a0%80", "%F0%9F%98%80"} {
+	for _, s := range []string{
+		"", "a b+c", "%", "%4", "%41%zz", "%c3%a9", "%c3", "%ff", "!'()*~", "é😀", "\x00\xff", "%ed%a0%80",
+		"%F0%9F%98%80",
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -99,7 +108,9 @@ func FuzzPercent(f *testing.F) {
 			encoded = EncodeURIComponent(s)
 			decoded, err = DecodeURIComponent(s)
 		})
-		theirs := strings.NewReplacer("+", "%20", "%21", "!", "%27", "'", "%28", "(", "%29", ")", "%2A", "*").Replace(url.QueryEscape(s))
+		theirs := strings.NewReplacer(
+			"+", "%20", "%21", "!", "%27", "'", "%28", "(", "%29", ")", "%2A", "*",
+		).Replace(url.QueryEscape(s))
 		require.Equal(t, theirs, encoded)
 		want, wrong := url.PathUnescape(s)
 		if err == nil {

@@ -43,7 +43,8 @@ func unescape(s string) string {
 		case strings.HasPrefix(s, `\ufffd`):
 			out.WriteRune('\ufffd')
 			s = s[6:]
-		default: // an escape of two characters at least: its second is no start of another
+		// an escape of two characters at least: its second is no start of another
+		default:
 			out.WriteString(s[:2])
 			s = s[2:]
 		}

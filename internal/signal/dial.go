@@ -16,7 +16,8 @@ import (
 )
 
 const (
-	maxBody      = 1 << 20 // bytes of a WebSocket message or a polling body
+	// bytes of a WebSocket message or a polling body
+	maxBody      = 1 << 20
 	maxErrorBody = 4 << 10
 	maxCookies   = 16
 	path         = "/socket.io/"
@@ -29,7 +30,8 @@ type dialer struct {
 	endpoint  *url.URL
 	client    *http.Client
 	userAgent string
-	own       *http.Transport // ours alone; nil: the caller's is used
+	// ours alone; nil: the caller's is used
+	own *http.Transport
 }
 
 func newDialer(cfg Config) (*dialer, error) {
@@ -48,7 +50,8 @@ func newDialer(cfg Config) (*dialer, error) {
 		d.own = &http.Transport{Proxy: http.ProxyFromEnvironment}
 		client.Transport = d.own
 	}
-	client.Timeout = 0 // it would end a long poll, and does not know of ours
+	// it would end a long poll, and does not know of ours
+	client.Timeout = 0
 	client.CheckRedirect = httpguard.Redirects(client.CheckRedirect, stayEncrypted(cfg.AllowInsecure))
 	d.client = &client
 	return d, nil
@@ -135,8 +138,10 @@ func (d *dialer) url(protocol int, transport, sid string) string {
 	q.Set("EIO", strconv.Itoa(protocol))
 	q.Set("transport", transport)
 	if transport == "polling" {
-		q.Set("b64", "1")                                 // binary packets as text, so that all payloads are
-		q.Set("t", strconv.FormatUint(rand.Uint64(), 36)) // keeps caches out
+		// binary packets as text, so that all payloads are
+		q.Set("b64", "1")
+		// keeps caches out
+		q.Set("t", strconv.FormatUint(rand.Uint64(), 36))
 	}
 	if sid != "" {
 		q.Set("sid", sid)
@@ -152,7 +157,8 @@ func (d *dialer) header(cookies []*http.Cookie) http.Header {
 	if d.userAgent != "" {
 		req.Header.Set("User-Agent", d.userAgent)
 	}
-	if d.client.Jar == nil { // else it does that
+	// else it does that
+	if d.client.Jar == nil {
 		for _, c := range cookies[:min(len(cookies), maxCookies)] {
 			req.AddCookie(c)
 		}

@@ -20,7 +20,8 @@ func TestFIPS140Only(t *testing.T) {
 				polls.ServeHTTP(w, r)
 				return
 			}
-			// A server that agrees to the upgrade has the client compute the answer that it expects.
+			// A server that agrees to the upgrade has the client compute the answer that it
+			// expects.
 			w.Header().Set("Upgrade", "websocket")
 			w.Header().Set("Connection", "Upgrade")
 			w.Header().Set("Sec-WebSocket-Accept", "x")

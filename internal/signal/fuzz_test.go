@@ -19,7 +19,10 @@ import (
 
 // A polling body is cut as another reader cuts it, and what is cut can be put together again.
 func FuzzPayload(f *testing.F) {
-	for _, seed := range []string{"", "2:401:2", "0:", "10:42[\"id\",1]", "1:\U0001F600", "9:4", "40\x1e2", "\x00\x05\xff40", "999999999:4", "1:\u00e92:\U0001F600", strings.Repeat("0:", 500), strings.Repeat("\x1e", 500)} {
+	for _, seed := range []string{
+		"", "2:401:2", "0:", "10:42[\"id\",1]", "1:\U0001F600", "9:4", "40\x1e2", "\x00\x05\xff40", "999999999:4",
+		"1:\u00e92:\U0001F600", strings.Repeat("0:", 500), strings.Repeat("\x1e", 500),
+	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, body string) {
@@ -48,12 +51,16 @@ func FuzzPayload(f *testing.F) {
 	})
 }
 
-// An open packet has a session and intervals that make sense. An event is what encoding/json reads as a list that begins with a name.
+// An open packet has a session and intervals that make sense. An event is what encoding/json reads
+// as a list that begins with a name.
 func FuzzPacket(f *testing.F) {
 	for _, seed := range []string{
-		"0", `0{"sid":"a","pingInterval":25000}`, "40", "40/admin,", `42["id","x"]`, `4217["id",{"a":[1]}]`, `42/,["id"]`, `42/admin?x,1["id"]`, "41", `44"no"`,
-		`44{"message":"no"}`, `451-["id",{"_placeholder":true,"num":0}]`, "2probe", "3", "6", "b4AA==", `42["id",` + strings.Repeat("[", 100), `42["\ud800"]`, `42[null,1]`,
-		`0{"sid":"a","pingInterval":1e400}`, `0{"SID":"a"}`, `42["id"` + strings.Repeat(",1", 16) + "]", `42["id"` + strings.Repeat(",1", 17) + "]", `42["id" ,]`, `42["id"]]`,
+		"0", `0{"sid":"a","pingInterval":25000}`, "40", "40/admin,", `42["id","x"]`, `4217["id",{"a":[1]}]`,
+		`42/,["id"]`, `42/admin?x,1["id"]`, "41", `44"no"`,
+		`44{"message":"no"}`, `451-["id",{"_placeholder":true,"num":0}]`, "2probe", "3", "6", "b4AA==", `42["id",` +
+			strings.Repeat("[", 100), `42["\ud800"]`, `42[null,1]`,
+		`0{"sid":"a","pingInterval":1e400}`, `0{"SID":"a"}`, `42["id"` + strings.Repeat(",1", 16) + "]", `42["id"` +
+			strings.Repeat(",1", 17) + "]", `42["id" ,]`, `42["id"]]`,
 	} {
 		f.Add(seed)
 	}
@@ -66,7 +73,10 @@ func FuzzPacket(f *testing.F) {
 			if hs, err := parseOpen(packet); err == nil {
 				require.NotEmpty(t, hs.sid)
 				require.LessOrEqual(t, len(hs.sid), 256)
-				require.True(t, hs.pingInterval >= minPing && hs.pingInterval <= maxPing && hs.pingTimeout >= minPing && hs.pingTimeout <= maxPing)
+				require.True(t,
+					hs.pingInterval >= minPing && hs.pingInterval <= maxPing && hs.pingTimeout >= minPing &&
+						hs.pingTimeout <= maxPing,
+				)
 			}
 			if packet == "" {
 				return
@@ -133,11 +143,13 @@ func (p *playback) write(_ context.Context, packets ...string) error {
 
 func (p *playback) close() {}
 
-// Whatever a server says, packet after packet: the session ends at the latest when the server hangs up, what waits for the reader is bounded, and we
-// say nothing but what the protocol asks for.
+// Whatever a server says, packet after packet: the session ends at the latest when the server hangs
+// up, what waits for the reader is bounded, and we say nothing but what the protocol asks for.
 func FuzzSession(f *testing.F) {
 	for _, seed := range []string{
-		"40\x1e42[\"id\",\"x\"]\x1e42[\"logoutweb\"]", "2\x1e40\x1e2probe", "44\"no\\u001b[2J\"", "41", "1", "40\x1e44{}\x1e45", strings.Repeat("42[\"id\",1]\x1e", 200) + "40",
+		"40\x1e42[\"id\",\"x\"]\x1e42[\"logoutweb" +
+			"\"]", "2\x1e40\x1e2probe", "44\"no\\u001b[2J\"", "41", "1", "40\x1e44{}\x1e45",
+		strings.Repeat("42[\"id\",1]\x1e", 200) + "40",
 	} {
 		f.Add(seed, 3)
 		f.Add(seed, 4)
@@ -175,9 +187,13 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-// Whatever an HTTP server answers to a polling request: packets, or an error of one line. The answers follow one another until they end.
+// Whatever an HTTP server answers to a polling request: packets, or an error of one line. The
+// answers follow one another until they end.
 func FuzzPolling(f *testing.F) {
-	f.Add(`96:0{"sid":"a","upgrades":[],"pingInterval":25000,"pingTimeout":5000,"x":"aaaaaaaaaaaaaaaaaaaaaaaaaa"}2:40`, `11:42["id","x"]`, 200)
+	f.Add(
+		`96:0{"sid":"a","upgrades":[],"pingInterval":25000,"pingTimeout":5000,"x":"aaaaaaaaaaaaaaaaaaaaaaaaaa"}2:40`,
+		`11:42["id","x"]`, 200,
+	)
 	f.Add(`0{"sid":"a"}`+separator+"40", "2", 200)
 	f.Add(`{"code":5,"message":"Unsupported protocol version"}`, "", 400)
 	f.Add(`<html>`, "", 502)
@@ -185,16 +201,22 @@ func FuzzPolling(f *testing.F) {
 		status = 200 + (status&0x7fffffff)%400
 		var answers []string
 		var cancel context.CancelFunc
-		d, err := newDialer(Config{URL: "https://signal.example", HTTPClient: &http.Client{Transport: roundTrip(func(req *http.Request) (*http.Response, error) {
-			if len(answers) == 0 {
-				return nil, net.ErrClosed
-			}
-			body := answers[0]
-			if answers = answers[1:]; len(answers) == 0 {
-				cancel() // no pause before the next request
-			}
-			return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: req}, nil
-		})}})
+		d, err := newDialer(Config{
+			URL: "https://signal.example",
+			HTTPClient: &http.Client{Transport: roundTrip(func(req *http.Request) (*http.Response, error) {
+				if len(answers) == 0 {
+					return nil, net.ErrClosed
+				}
+				body := answers[0]
+				if answers = answers[1:]; len(answers) == 0 {
+					cancel() // no pause before the next request
+				}
+				return &http.Response{
+					StatusCode: status, Header: http.Header{},
+					Body: io.NopCloser(strings.NewReader(body)), Request: req,
+				}, nil
+			})},
+		})
 		require.NoError(t, err)
 		for _, protocol := range []int{3, 4} {
 			var ctx context.Context

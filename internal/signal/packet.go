@@ -21,7 +21,8 @@ const (
 	eioPong    = '3'
 	eioMessage = '4'
 	eioUpgrade = '5'
-	eioBinary  = 'b' // base64 of a binary packet
+	// base64 of a binary packet
+	eioBinary = 'b'
 )
 
 // Socket.IO packet types: the first character of an Engine.IO message.
@@ -46,11 +47,13 @@ var errPacket = errors.New("malformed packet")
 
 // handshake is the open packet, and the protocol that it was asked with.
 type handshake struct {
-	sid          string
-	upgrade      bool // to WebSocket is possible
+	sid string
+	// to WebSocket is possible
+	upgrade      bool
 	pingInterval time.Duration
 	pingTimeout  time.Duration
-	protocol     int // Engine.IO 3 or 4
+	// Engine.IO 3 or 4
+	protocol int
 }
 
 // parseOpen reads the first packet of a connection. Intervals that make no sense
@@ -61,10 +64,11 @@ func parseOpen(packet string) (handshake, error) {
 		return handshake{}, fmt.Errorf("%w: not an open packet", errPacket)
 	}
 	var open struct {
-		SID          string   `json:"sid"`
-		Upgrades     []string `json:"upgrades"`
-		PingInterval float64  `json:"pingInterval"` // milliseconds
-		PingTimeout  float64  `json:"pingTimeout"`
+		SID      string   `json:"sid"`
+		Upgrades []string `json:"upgrades"`
+		// milliseconds
+		PingInterval float64 `json:"pingInterval"`
+		PingTimeout  float64 `json:"pingTimeout"`
 	}
 	if err := json.Unmarshal([]byte(body), &open); err != nil || open.SID == "" || len(open.SID) > 256 {
 		return handshake{}, fmt.Errorf("%w: open packet without a session", errPacket)
@@ -84,14 +88,16 @@ func milliseconds(ms float64, missing time.Duration) time.Duration {
 	if ms <= 0 {
 		return missing
 	}
-	ms = min(ms, float64(maxPing/time.Millisecond)) // before it can overflow
+	// before it can overflow
+	ms = min(ms, float64(maxPing/time.Millisecond))
 	return max(minPing, time.Duration(ms*float64(time.Millisecond)))
 }
 
 // message is a Socket.IO packet of the namespace "/".
 type message struct {
 	kind byte
-	data string // JSON, or nothing
+	// JSON, or nothing
+	data string
 }
 
 // parseMessage reads the part of an Engine.IO message packet after its type:
@@ -110,7 +116,8 @@ func parseMessage(s string) (m message, ok bool) {
 		s = rest
 	}
 	if m.kind == sioEvent {
-		s = strings.TrimLeft(s, "0123456789") // the id of an acknowledgement that we do not send
+		// the id of an acknowledgement that we do not send
+		s = strings.TrimLeft(s, "0123456789")
 	}
 	m.data = s
 	return m, true
@@ -158,7 +165,8 @@ func encodeEvent(name string, args []any) (string, error) {
 	return string(eioMessage) + string(sioEvent) + strings.TrimSuffix(buf.String(), "\n"), nil
 }
 
-const separator = "\x1e" // between the packets of a payload, Engine.IO 4
+// between the packets of a payload, Engine.IO 4
+const separator = "\x1e"
 
 // encodePayload is the body of a polling request: in Engine.IO 3 each packet
 // after its length in UTF-16 code units and a colon.

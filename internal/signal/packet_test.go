@@ -14,16 +14,24 @@ func TestParseOpen(t *testing.T) {
 		upgrade           bool
 		interval, timeout time.Duration
 	}{
-		{`0{"sid":"a","upgrades":["x","websocket"],"pingInterval":25000,"pingTimeout":5000}`, true, 25 * time.Second, 5 * time.Second},
+		{
+			`0{"sid":"a","upgrades":["x","websocket"],"pingInterval":25000,"pingTimeout":5000}`, true, 25 * time.Second,
+			5 * time.Second,
+		},
 		{`0{"sid":"a"}`, false, defaultPingInterval, defaultPingTimeout},
 		{`0{"sid":"a","pingInterval":0,"pingTimeout":-1}`, false, defaultPingInterval, defaultPingTimeout},
 		{`0{"sid":"a","pingInterval":1e300,"pingTimeout":0.001}`, false, maxPing, minPing},
 	} {
 		hs, err := parseOpen(tc.packet)
 		require.NoError(t, err, tc.packet)
-		require.Equal(t, handshake{sid: "a", upgrade: tc.upgrade, pingInterval: tc.interval, pingTimeout: tc.timeout}, hs)
+		require.Equal(t,
+			handshake{sid: "a", upgrade: tc.upgrade, pingInterval: tc.interval, pingTimeout: tc.timeout}, hs,
+		)
 	}
-	for _, bad := range []string{"", "0", "1", "0{}", `0{"sid":""}`, `0{"sid":1}`, `0{"sid":"a"`, `{"sid":"a"}`, `0{"sid":"` + strings.Repeat("a", 257) + `"}`} {
+	for _, bad := range []string{
+		"", "0", "1", "0{}", `0{"sid":""}`, `0{"sid":1}`, `0{"sid":"a"`, `{"sid":"a"}`,
+		`0{"sid":"` + strings.Repeat("a", 257) + `"}`,
+	} {
 		_, err := parseOpen(bad)
 		require.ErrorIs(t, err, errPacket, bad)
 	}
@@ -39,7 +47,10 @@ func TestPayload(t *testing.T) {
 		require.Equal(t, packets, got)
 		require.Equal(t, packets, split(protocol, encodePayload(protocol, packets)), "as a server reads it")
 	}
-	for _, bad := range []string{"", ":", "1", "1:", "x:a", "+1:a", "2:a", "1:ab", "1:a1", "-0:", "0x1:a", "1:\U0001F600", "4294967297:a", "\xff"} {
+	for _, bad := range []string{
+		"", ":", "1", "1:", "x:a", "+1:a", "2:a", "1:ab", "1:a1", "-0:", "0x1:a", "1:\U0001F600", "4294967297:a",
+		"\xff",
+	} {
 		_, err := decodePayload(3, bad)
 		require.ErrorIs(t, err, errPacket, "%q", bad)
 	}

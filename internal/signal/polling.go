@@ -22,11 +22,15 @@ type polling struct {
 	d       *dialer
 	hs      handshake
 	cookies []*http.Cookie
-	pending []string        // packets of the last answer; for read
-	idle    bool            // the last answer had no messages; for read
-	posting chan struct{}   // has an element during a POST: the server takes one at a time
-	ctx     context.Context // ends with close
-	cancel  context.CancelFunc
+	// packets of the last answer; for read
+	pending []string
+	// the last answer had no messages; for read
+	idle bool
+	// has an element during a POST: the server takes one at a time
+	posting chan struct{}
+	// ends with close
+	ctx    context.Context
+	cancel context.CancelFunc
 }
 
 // dialPolling connects and reads the open packet.
@@ -61,7 +65,8 @@ func (p *polling) read(ctx context.Context, heard func()) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		p.idle = p.hs.sid != "" // the handshake may be alone
+		// the handshake may be alone
+		p.idle = p.hs.sid != ""
 		for _, packet := range packets {
 			if packet == "" || packet[0] == eioBinary {
 				continue
@@ -110,13 +115,16 @@ func (p *polling) request(ctx context.Context, method, body string, heard func()
 	defer context.AfterFunc(p.ctx, cancel)()
 	answer, err := p.do(within, method, body, heard)
 	if err != nil && p.ctx.Err() != nil && ctx.Err() == nil {
-		return "", net.ErrClosed // not the end of the caller's context
+		// not the end of the caller's context
+		return "", net.ErrClosed
 	}
 	return answer, err
 }
 
 func (p *polling) do(ctx context.Context, method, body string, heard func()) (string, error) {
-	req, err := http.NewRequestWithContext(ctx, method, p.d.url(p.hs.protocol, "polling", p.hs.sid), strings.NewReader(body))
+	req, err := http.NewRequestWithContext(
+		ctx, method, p.d.url(p.hs.protocol, "polling", p.hs.sid), strings.NewReader(body),
+	)
 	if err != nil {
 		return "", httpguard.WithoutURL(err)
 	}
@@ -144,9 +152,11 @@ func statusError(resp *http.Response) error {
 	var answer struct {
 		Code int `json:"code"`
 	}
-	const unsupported = 5 // Engine.IO 4: "Unsupported protocol version"; other servers say so in words
+	// Engine.IO 4: "Unsupported protocol version"; other servers say so in words
+	const unsupported = 5
 	known := json.Unmarshal(body, &answer) == nil && answer.Code == unsupported
-	if resp.StatusCode == http.StatusBadRequest && (known || strings.Contains(strings.ToLower(string(body)), "unsupported")) {
+	if resp.StatusCode == http.StatusBadRequest &&
+		(known || strings.Contains(strings.ToLower(string(body)), "unsupported")) {
 		return errProtocol
 	}
 	return fmt.Errorf("server answered %d", resp.StatusCode)

@@ -7,18 +7,23 @@ import (
 )
 
 const (
-	maxWaiting      = 64      // events that wait for the reader
-	maxWaitingBytes = 4 << 20 // of arguments that wait for the reader
+	// events that wait for the reader
+	maxWaiting = 64
+	// of arguments that wait for the reader
+	maxWaitingBytes = 4 << 20
 )
 
 // queue holds events between the connection, which must not wait, and the reader.
 type queue struct {
-	wake chan struct{} // immutable; has an element after each change
+	// immutable; has an element after each change
+	wake chan struct{}
 
-	mu     sync.Mutex
-	events []Event // oldest first
-	bytes  int     // of all events
-	ended  bool
+	mu sync.Mutex
+	// oldest first
+	events []Event
+	// of all events
+	bytes int
+	ended bool
 }
 
 func newQueue() *queue { return &queue{wake: make(chan struct{}, 1)} }

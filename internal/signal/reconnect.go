@@ -67,7 +67,9 @@ func (c *Conn) reconnect(attempt *int) (*session, error) {
 		if c.ctx.Err() != nil || final(err) {
 			return nil, err
 		}
-		c.cfg.Logger.WarnContext(c.ctx, "signalling reconnect failed", "op", "signal", "attempt", *attempt, "cause", err)
+		c.cfg.Logger.WarnContext(
+			c.ctx, "signalling reconnect failed", "op", "signal", "attempt", *attempt, "cause", err,
+		)
 	}
 }
 

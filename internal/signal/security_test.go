@@ -24,7 +24,8 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/testing/fuzz"
 )
 
-// SECURITY.md: a small polling answer that unpacks to a huge one is read up to the bound of the unpacked.
+// SECURITY.md: a small polling answer that unpacks to a huge one is read up to the bound of the
+// unpacked.
 func TestDecompressionBomb(t *testing.T) {
 	var bomb bytes.Buffer
 	w := gzip.NewWriter(&bomb)
@@ -42,7 +43,8 @@ func TestDecompressionBomb(t *testing.T) {
 		_, _ = w.Write(bomb.Bytes())
 	}))
 	defer hs.Close()
-	fuzz.Bounded(t, maxBody, 16*maxBody, func() { // 16 MiB: reading all of it would cost several times that
+	// 16 MiB: reading all of it would cost several times that
+	fuzz.Bounded(t, maxBody, 16*maxBody, func() {
 		_, err := Dial(t.Context(), client(t, hs))
 		require.ErrorContains(t, err, "more than 1048576 bytes")
 	})
@@ -56,7 +58,8 @@ func TestNoCompression(t *testing.T) {
 	require.NotContains(t, take(t, srv.peers).headers, "Sec-Websocket-Extensions")
 }
 
-// SECURITY.md: what a signalling server, or whoever pretends to be one, has written fits one line of an error and of a log.
+// SECURITY.md: what a signalling server, or whoever pretends to be one, has written fits one line
+// of an error and of a log.
 func TestServerTextCannotForge(t *testing.T) {
 	forged, err := json.Marshal("no\nlevel=INFO msg=fine\r\x1b[2J\u2028\u202e" + strings.Repeat("x", 1000))
 	require.NoError(t, err)
@@ -86,7 +89,9 @@ func TestServerTextCannotForge(t *testing.T) {
 	t.Run("certificate", func(t *testing.T) { // anybody on the way can make one
 		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 		require.NoError(t, err)
-		leaf := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"a\n\x1b[2J.example"}, NotAfter: time.Now().Add(time.Hour)}
+		leaf := &x509.Certificate{
+			SerialNumber: big.NewInt(1), DNSNames: []string{"a\n\x1b[2J.example"}, NotAfter: time.Now().Add(time.Hour),
+		}
 		der, err := x509.CreateCertificate(rand.Reader, leaf, leaf, &key.PublicKey, key)
 		require.NoError(t, err)
 		hs := httptest.NewUnstartedServer(http.NotFoundHandler())

@@ -91,7 +91,8 @@ func (s *server) open(transport string, h http.Header) *peer {
 	defer s.mu.Unlock()
 	p := &peer{
 		srv: s, sid: fmt.Sprintf("session/%d+", len(s.sessions)), headers: h,
-		out: make(chan string, 20000), got: make(chan string, 1000), pings: make(chan time.Time, 1000), ended: make(chan struct{}),
+		out: make(chan string, 20000), got: make(chan string, 1000), pings: make(chan time.Time, 1000),
+		ended: make(chan struct{}),
 	}
 	p.end = sync.OnceFunc(func() { close(p.ended) })
 	s.sessions[p.sid] = p
@@ -360,5 +361,7 @@ func (s *server) startPipes(t *testing.T) Config {
 		require.NoError(t, hs.Close())
 		<-served
 	})
-	return Config{URL: "http://signal.test", AllowInsecure: true, HTTPClient: &http.Client{Transport: tr, Timeout: time.Second}}
+	return Config{
+		URL: "http://signal.test", AllowInsecure: true, HTTPClient: &http.Client{Transport: tr, Timeout: time.Second},
+	}
 }

@@ -14,7 +14,8 @@ import (
 const (
 	writeTimeout = 10 * time.Second
 	byeTimeout   = time.Second
-	maxReason    = 200 // bytes of a server's error text
+	// bytes of a server's error text
+	maxReason = 200
 )
 
 var (
@@ -30,8 +31,10 @@ type session struct {
 	queue *queue
 	log   *slog.Logger
 
-	joined bool // only for the goroutine in join, then run
-	lossy  bool // likewise; events were dropped, and that has been logged
+	// only for the goroutine in join, then run
+	joined bool
+	// likewise; events were dropped, and that has been logged
+	lossy bool
 }
 
 // transport carries Engine.IO packets in their text form, over one connection or
@@ -40,7 +43,8 @@ type session struct {
 type transport interface {
 	read(ctx context.Context, heard func()) (string, error)
 	write(ctx context.Context, packets ...string) error
-	close() // at once; ends read and write
+	// at once; ends read and write
+	close()
 }
 
 // join waits until the server has let us into the namespace. Engine.IO 3 servers
@@ -75,7 +79,8 @@ func (s *session) run(ctx context.Context) error {
 	watchdog := time.AfterFunc(silence, func() { cancel(errPingTimeout) })
 	defer watchdog.Stop()
 	if s.hs.protocol < 4 {
-		wg.Go(func() { s.ping(ctx, cancel) }) // owner: run; ends with ctx
+		// owner: run; ends with ctx
+		wg.Go(func() { s.ping(ctx, cancel) })
 	}
 	for {
 		packet, err := s.t.read(ctx, func() { watchdog.Reset(silence) })
@@ -83,7 +88,8 @@ func (s *session) run(ctx context.Context) error {
 			err = s.handle(ctx, packet)
 		}
 		if cause := context.Cause(ctx); cause != nil {
-			return cause // the error is its consequence
+			// the error is its consequence
+			return cause
 		}
 		if err != nil {
 			return err

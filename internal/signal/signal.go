@@ -45,42 +45,58 @@ const (
 type Config struct {
 	// URL is https, wss, http or ws, with an empty path, or with one that ends in
 	// /socket.io/. Its query is kept.
-	URL           string
-	AllowInsecure bool // permit http and ws
+	URL string
+	// permit http and ws
+	AllowInsecure bool
 	// HTTPClient carries everything. Its Timeout is not used, as a connection has
 	// no end; polling needs a Transport whose ResponseHeaderTimeout, if any, is
 	// longer than the server's ping interval (usually 25 s). nil: one of our own.
-	HTTPClient  *http.Client
-	UserAgent   string
-	DialTimeout time.Duration // for each attempt to connect; default 20 s
-	MinDelay    time.Duration // upper bound of the first pause before a reconnect; default 500 ms
-	MaxDelay    time.Duration // upper bound of every pause; default 30 s
-	Logger      *slog.Logger  // nil: silent
+	HTTPClient *http.Client
+	UserAgent  string
+	// for each attempt to connect; default 20 s
+	DialTimeout time.Duration
+	// upper bound of the first pause before a reconnect; default 500 ms
+	MinDelay time.Duration
+	// upper bound of every pause; default 30 s
+	MaxDelay time.Duration
+	// nil: silent
+	Logger *slog.Logger
 }
 
 // Event is what the server has emitted: a name and the arguments as they came.
 type Event struct {
 	Name string
-	Args []json.RawMessage // 16 at most
+	// 16 at most
+	Args []json.RawMessage
 }
 
 // Conn is a client that stays connected to one server until Close, which must be
 // called. Any number of goroutines may use it.
 type Conn struct {
-	dialer *dialer         // immutable
-	cfg    Config          // immutable, defaults filled in
-	queue  *queue          // immutable
-	events chan Event      // immutable; closed by deliver
-	done   chan struct{}   // immutable; closed by run
-	ctx    context.Context // immutable; ends with Close
+	// immutable
+	dialer *dialer
+	// immutable, defaults filled in
+	cfg Config
+	// immutable
+	queue *queue
+	// immutable; closed by deliver
+	events chan Event
+	// immutable; closed by run
+	done chan struct{}
+	// immutable; ends with Close
+	ctx    context.Context
 	cancel context.CancelFunc
-	wg     sync.WaitGroup // run and deliver
-	bye    sync.Once
+	// run and deliver
+	wg  sync.WaitGroup
+	bye sync.Once
 
-	mu      sync.Mutex
-	session *session      // nil while there is no connection
-	up      chan struct{} // closed when there is one
-	err     error         // why it has ended; nil before
+	mu sync.Mutex
+	// nil while there is no connection
+	session *session
+	// closed when there is one
+	up chan struct{}
+	// why it has ended; nil before
+	err error
 }
 
 // Dial connects to the server and joins its namespace. ctx bounds that, and
@@ -104,8 +120,10 @@ func Dial(ctx context.Context, cfg Config) (*Conn, error) {
 	}
 	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	c.setSession(s)
-	c.wg.Go(func() { c.run(s) })                         // owner: Close; ends with c.ctx or for good
-	c.wg.Go(func() { c.queue.deliver(c.ctx, c.events) }) // owner: Close; ends with c.ctx, or after run when read to the end
+	// owner: Close; ends with c.ctx or for good
+	c.wg.Go(func() { c.run(s) })
+	// owner: Close; ends with c.ctx, or after run when read to the end
+	c.wg.Go(func() { c.queue.deliver(c.ctx, c.events) })
 	return c, nil
 }
 
@@ -132,9 +150,9 @@ func withDefaults(cfg Config) Config {
 // after what came before unless Close was called. All calls return the same channel.
 func (c *Conn) Events() <-chan Event { return c.events }
 
-// Err is why the Conn has ended: ErrClosed, because of Close, or ErrRefused or ErrDisconnected, because
-// the server does not want us any more. A lost connection does not end the Conn. Err is nil while
-// there is no end.
+// Err is why the Conn has ended: ErrClosed, because of Close, or ErrRefused or ErrDisconnected,
+// because the server does not want us any more. A lost connection does not end the Conn. Err is nil
+// while there is no end.
 func (c *Conn) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -44,7 +44,10 @@ func client(t *testing.T, hs *httptest.Server) Config {
 	t.Helper()
 	tr := &http.Transport{}
 	t.Cleanup(tr.CloseIdleConnections)
-	return Config{URL: hs.URL, AllowInsecure: true, HTTPClient: &http.Client{Transport: tr}, UserAgent: "test/1", MinDelay: time.Millisecond, MaxDelay: 5 * time.Millisecond}
+	return Config{
+		URL: hs.URL, AllowInsecure: true, HTTPClient: &http.Client{Transport: tr}, UserAgent: "test/1",
+		MinDelay: time.Millisecond, MaxDelay: 5 * time.Millisecond,
+	}
 }
 
 func dial(t *testing.T, cfg Config) *Conn {
@@ -57,7 +60,8 @@ func dial(t *testing.T, cfg Config) *Conn {
 	return c
 }
 
-// patience is how long a test waits for what must come: for one that would hang. Nothing takes so long, however busy the machine.
+// patience is how long a test waits for what must come: for one that would hang. Nothing takes so
+// long, however busy the machine.
 const patience = 2 * time.Minute
 
 // take is the next element of ch, soon.
@@ -94,7 +98,9 @@ func TestTransports(t *testing.T) {
 			p.out <- "42[\"smile\",\"\U0001F600 \u00e9 \u2028\"]"
 			p.out <- `42["response",{"id":"abc="}]`
 			p.out <- `4217["logoutweb"]` // asks for an acknowledgement
-			for _, want := range []string{`id "token-1"`, "smile \"\U0001F600 \u00e9 \u2028\"", `response {"id":"abc="}`, "logoutweb"} {
+			for _, want := range []string{
+				`id "token-1"`, "smile \"\U0001F600 \u00e9 \u2028\"", `response {"id":"abc="}`, "logoutweb",
+			} {
 				require.Equal(t, want, take(t, c.Events()).String())
 			}
 
@@ -351,13 +357,16 @@ func TestDialFails(t *testing.T) {
 		"redirect for ever": {http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, r.URL.String(), http.StatusFound)
 		}), "redirects"},
-		"refused":          {(&server{first: `44"Invalid namespace"`}).prepare(), "Invalid namespace"},
-		"refused 4":        {(&server{protocol: 4, first: `44{"message":"not you"}`}).prepare(), "not you"},
-		"disconnected":     {(&server{first: "41"}).prepare(), "disconnected"},
-		"closed":           {(&server{first: "1", noDirect: true, noUpgrade: true}).prepare(), "closed by the server"},
-		"100 MiB frame":    {(&server{first: "4" + strings.Repeat("x", 100<<20)}).prepare(), "read limited"},
-		"2 MiB by polls":   {(&server{first: "4" + long, noDirect: true, noUpgrade: true}).prepare(), "more than 1048576"},
-		"nothing but open": {polled(`12:0{"sid":"a"}`), "deadline"}, // and nothing but that in later answers
+		"refused":       {(&server{first: `44"Invalid namespace"`}).prepare(), "Invalid namespace"},
+		"refused 4":     {(&server{protocol: 4, first: `44{"message":"not you"}`}).prepare(), "not you"},
+		"disconnected":  {(&server{first: "41"}).prepare(), "disconnected"},
+		"closed":        {(&server{first: "1", noDirect: true, noUpgrade: true}).prepare(), "closed by the server"},
+		"100 MiB frame": {(&server{first: "4" + strings.Repeat("x", 100<<20)}).prepare(), "read limited"},
+		"2 MiB by polls": {
+			(&server{first: "4" + long, noDirect: true, noUpgrade: true}).prepare(), "more than 1048576",
+		},
+		// and nothing but that in later answers
+		"nothing but open": {polled(`12:0{"sid":"a"}`), "deadline"},
 		"other namespace":  {(&server{first: "40/admin,"}).prepare(), "deadline"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -413,10 +422,15 @@ func TestSilentServer(t *testing.T) {
 func TestGarbageIsIgnored(t *testing.T) {
 	deep := strings.Repeat("[", 200_000)
 	garbage := []string{
-		"", "7", "9x", "x", "\x00\x01", "b4AAEC", "0{}", "3", "3x", "5", "6", "4", "40", "45", "49", "4x", "4/", "4/,", "42/", "42/admin",
-		`42/admin,["id","other"]`, `42`, `42{}`, `42[]`, `42[1,2]`, `42[null]`, `42[""]`, `42["id"`, `42["id",]`, `42["id"] ` + "x", `42["id"]]`,
-		`42["id" "x"]`, `42["id",`, `42[["id"]]`, `42"id"`, `42nonsense`, "42" + deep, `42["id",` + deep, `42["id"` + strings.Repeat(",1", 17) + "]",
-		`451-["id",{"_placeholder":true,"num":0}]`, "binary:\x04abc", `43[1]`, `431[]`, `461-1[{}]`, `41/admin`, `41/admin,`, `44/admin,"no"`, "2", "2x",
+		"", "7", "9x", "x", "\x00\x01", "b4AAEC", "0{}", "3", "3x", "5", "6", "4", "40", "45", "49", "4x", "4/", "4/,",
+		"42/", "42/admin",
+		`42/admin,["id","other"]`, `42`, `42{}`, `42[]`, `42[1,2]`, `42[null]`, `42[""]`, `42["id"`, `42["id",]`,
+		`42["id"] ` + "x", `42["id"]]`,
+		`42["id" "x"]`, `42["id",`, `42[["id"]]`, `42"id"`, `42nonsense`, "42" + deep, `42["id",` + deep, `42["id"` +
+			strings.Repeat(",1", 17) + "]",
+		`451-["id",{"_placeholder":true,` +
+			`"num":0}]`, "binary:\x04abc", `43[1]`, `431[]`, `461-1[{}]`, `41/admin`, `41/admin,`, `44/admin,"no"`, "2",
+		"2x",
 		"42" + strings.Repeat("[\"id\",", 1000), `4299999999999999999999`,
 	}
 	for name, tc := range transports {
@@ -516,7 +530,9 @@ func TestIdlePolls(t *testing.T) {
 		served := make(chan struct{})
 		go func() { defer close(served); hs.Serve(network) }() // ends with hs.Close
 		tr := &http.Transport{DialContext: network.dial}
-		_, err := Dial(t.Context(), Config{URL: "http://h.test", AllowInsecure: true, HTTPClient: &http.Client{Transport: tr}})
+		_, err := Dial(
+			t.Context(), Config{URL: "http://h.test", AllowInsecure: true, HTTPClient: &http.Client{Transport: tr}},
+		)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		tr.CloseIdleConnections()
 		require.NoError(t, hs.Close())
@@ -589,7 +605,10 @@ func TestRedirectToPlainIsRefused(t *testing.T) {
 	require.ErrorIs(t, err, ErrInsecure)
 
 	asked := false
-	hs.Client().CheckRedirect = func(*http.Request, []*http.Request) error { asked = true; return errors.New("not there") }
+	hs.Client().CheckRedirect = func(*http.Request, []*http.Request) error {
+		asked = true
+		return errors.New("not there")
+	}
 	_, err = Dial(t.Context(), Config{URL: hs.URL, HTTPClient: hs.Client(), AllowInsecure: true})
 	require.ErrorContains(t, err, "not there", "the caller's rule counts too")
 	require.True(t, asked)
@@ -618,7 +637,8 @@ func TestTLS(t *testing.T) {
 			srv := tc.srv.prepare()
 			hs := httptest.NewUnstartedServer(srv)
 			hs.EnableHTTP2 = true
-			hs.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // of the refused handshake
+			// of the refused handshake
+			hs.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 			hs.StartTLS()
 			defer hs.Close()
 			defer srv.stop()

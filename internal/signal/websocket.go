@@ -14,13 +14,15 @@ import (
 
 // webSocket is the transport with one packet in each message.
 type webSocket struct {
-	conn    *websocket.Conn
-	pending []string // packets that came by polling before the upgrade; for read
+	conn *websocket.Conn
+	// packets that came by polling before the upgrade; for read
+	pending []string
 }
 
 // dialWebSocket connects without polling first and reads the open packet.
 func (d *dialer) dialWebSocket(ctx context.Context, protocol int) (*webSocket, handshake, error) {
-	ctx, cancel := half(ctx) // a proxy that swallows upgrades leaves time for polling
+	// a proxy that swallows upgrades leaves time for polling
+	ctx, cancel := half(ctx)
 	defer cancel()
 	ws, err := d.openWebSocket(ctx, d.url(protocol, "websocket", ""), nil)
 	if err != nil {
@@ -47,9 +49,12 @@ func (ws *webSocket) handshake(ctx context.Context) (handshake, error) {
 
 func (d *dialer) openWebSocket(ctx context.Context, url string, cookies []*http.Cookie) (*webSocket, error) {
 	if err := fips.SHA1(); err != nil {
-		return nil, fmt.Errorf("upgrade needs SHA-1 (RFC 6455 4.1): %w", err) // polling does not
+		// polling does not
+		return nil, fmt.Errorf("upgrade needs SHA-1 (RFC 6455 4.1): %w", err)
 	}
-	conn, resp, err := websocket.Dial(ctx, url, &websocket.DialOptions{HTTPClient: d.client, HTTPHeader: d.header(cookies)})
+	conn, resp, err := websocket.Dial(
+		ctx, url, &websocket.DialOptions{HTTPClient: d.client, HTTPHeader: d.header(cookies)},
+	)
 	if err != nil {
 		if resp != nil && resp.StatusCode != http.StatusSwitchingProtocols {
 			return nil, fmt.Errorf("server answered %d", resp.StatusCode)

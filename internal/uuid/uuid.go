@@ -9,7 +9,8 @@ import (
 // New returns a random UUID of version 4 (RFC 9562 5.4), in lowercase.
 func New() string {
 	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails, says its documentation
+	// never fails, says its documentation
+	_, _ = rand.Read(b[:])
 	b[6] = b[6]&0x0f | 0x40
 	b[8] = b[8]&0x3f | 0x80
 	var s [36]byte

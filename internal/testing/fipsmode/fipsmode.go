@@ -1,5 +1,5 @@
-// Package fipsmode runs a test in FIPS 140-only mode (GODEBUG=fips140=only), in which Go refuses SHA-1
-// and other algorithms.
+// Package fipsmode runs a test in FIPS 140-only mode (GODEBUG=fips140=only), in which Go refuses
+// SHA-1 and other algorithms.
 package fipsmode
 
 import (

@@ -11,17 +11,23 @@ import (
 )
 
 const (
-	maxMemory = 256 << 20   // bytes that the largest permitted input may cost
-	slack     = 2 << 20     // bytes that any input may cost: buffers, and what the runtime has not counted yet
-	maxTime   = time.Minute // for any input, on a slow and busy machine
+	// bytes that the largest permitted input may cost
+	maxMemory = 256 << 20
+	// bytes that any input may cost: buffers, and what the runtime has not counted yet
+	slack = 2 << 20
+	// for any input, on a slow and busy machine
+	maxTime = time.Minute
 )
 
-// Bounded runs decode, which gets an input of size bytes where most are permitted. The test fails when decode allocates more
-// than its share of 256 MiB, all of it counted, also what is garbage at once: an input of most bytes can then not take more. When
-// decode does not end the process is ended, which is how the fuzzing engine learns of it and keeps the input.
+// Bounded runs decode, which gets an input of size bytes where most are permitted. The test fails
+// when decode allocates more than its share of 256 MiB, all of it counted, also what is garbage at
+// once: an input of most bytes can then not take more. When decode does not end the process is
+// ended, which is how the fuzzing engine learns of it and keeps the input.
 func Bounded(t testing.TB, size, most int, decode func()) {
 	t.Helper()
-	hang := time.AfterFunc(maxTime, func() { panic(fmt.Sprintf("an input of %d bytes takes more than %v", size, maxTime)) })
+	hang := time.AfterFunc(
+		maxTime, func() { panic(fmt.Sprintf("an input of %d bytes takes more than %v", size, maxTime)) },
+	)
 	before := allocated()
 	decode()
 	used := allocated() - before

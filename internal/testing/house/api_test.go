@@ -19,9 +19,11 @@ import (
 
 var update = flag.Bool("update", false, "write testdata/api from the code")
 
-const howToChangeTheAPI = "If that is meant: `go test ./internal/testing/house -run TestAPI -update`, and say it in CHANGELOG.md under Unreleased."
+const howToChangeTheAPI = "If that is meant: `go test ./internal/testing/house -run TestAPI -update`, and say it " +
+	"in CHANGELOG.md under Unreleased."
 
-// The exported API is what testdata/api says, and what it gained or lost since the last release is in the changelog.
+// The exported API is what testdata/api says, and what it gained or lost since the last release is
+// in the changelog.
 func TestAPI(t *testing.T) {
 	log := parseChangelog(read(t, "CHANGELOG.md"))
 	for name, path := range published {
@@ -32,20 +34,30 @@ func TestAPI(t *testing.T) {
 			require.NotEmpty(t, now)
 			golden := "testdata/api/" + name + ".txt"
 			if *update {
-				require.NoError(t, os.WriteFile(filepath.Join(root, golden), []byte(strings.Join(now, "\n")+"\n"), 0o644))
+				require.NoError(t,
+					os.WriteFile(filepath.Join(root, golden), []byte(strings.Join(now, "\n")+"\n"), 0o644),
+				)
 			}
 			gone, added := changes(lines(read(t, golden)), now)
 			if len(gone)+len(added) > 0 {
-				t.Errorf("the exported API of package %s is not what %s says:\n%s%s", name, golden, marked("-", gone)+marked("+", added), howToChangeTheAPI)
+				t.Errorf(
+					"the exported API of package %s is not what %s says:\n%s%s", name, golden,
+					marked("-", gone)+marked("+", added), howToChangeTheAPI,
+				)
 			}
 			var released []string
 			if log.release != "" {
 				file := "testdata/api/" + name + "-" + log.release + ".txt"
-				require.True(t, exists(file), "CHANGELOG.md says that %s was released: %s is to be made, see CONTRIBUTING.md under Release", log.release, file)
+				require.True(t,
+					exists(file),
+					"CHANGELOG.md says that %s was released: %s is to be made, see CONTRIBUTING.md under Release",
+					log.release, file,
+				)
 				released = lines(read(t, file))
 			}
 			if silent := unmentioned(released, now, log.unreleased); len(silent) > 0 {
-				t.Errorf("CHANGELOG.md says nothing under Unreleased about what package %s gained (+) or lost (-) since the last release. Name these in `code`:\n%s",
+				t.Errorf("CHANGELOG.md says nothing under Unreleased about what package %s gained (+) or lost (-) "+
+					"since the last release. Name these in `code`:\n%s",
 					name, strings.Join(silent, "\n"))
 			}
 		})
@@ -99,7 +111,8 @@ func api(p *types.Package) []string {
 	return out
 }
 
-// apiOfType is the type's own line, one for each exported field, and one for each method that it or its pointer has.
+// apiOfType is the type's own line, one for each exported field, and one for each method that it or
+// its pointer has.
 func apiOfType(o *types.TypeName, text func(types.Type) string) []string {
 	if o.IsAlias() {
 		return []string{fmt.Sprintf("type %s = %s", o.Name(), text(types.Unalias(o.Type())))}
@@ -125,7 +138,10 @@ func apiOfType(o *types.TypeName, text func(types.Type) string) []string {
 	}
 	for i := range methods.Len() {
 		if m := methods.At(i).Obj().(*types.Func); m.Exported() {
-			add("method (%s) %s%s", text(m.Signature().Recv().Type()), m.Name(), strings.TrimPrefix(text(m.Type()), "func"))
+			add(
+				"method (%s) %s%s", text(m.Signature().Recv().Type()), m.Name(),
+				strings.TrimPrefix(text(m.Type()), "func"),
+			)
 		}
 	}
 	return out
@@ -164,8 +180,9 @@ func parseChangelog(text string) changelog {
 	return log
 }
 
-// unmentioned lists the changes since a release that the changelog does not name. A field, a constant of a type, and a method of
-// an interface need no mention when the type itself came or went.
+// unmentioned lists the changes since a release that the changelog does not name. A field, a
+// constant of a type, and a method of an interface need no mention when the type itself came or
+// went.
 func unmentioned(released, now []string, mentioned map[string]bool) []string {
 	gone, added := changes(released, now)
 	all := slices.Concat(gone, added)
@@ -190,7 +207,9 @@ func unmentioned(released, now []string, mentioned map[string]bool) []string {
 		}
 		return mentioned[goName.FindString(parts[1])]
 	}
-	return slices.DeleteFunc(lines(marked("-", gone)+marked("+", added)), func(line string) bool { return line == "" || covered(line[2:]) })
+	return slices.DeleteFunc(
+		lines(marked("-", gone)+marked("+", added)), func(line string) bool { return line == "" || covered(line[2:]) },
+	)
 }
 
 // The guard must see every kind of change, and the changelog must be able to excuse it.
@@ -238,7 +257,9 @@ var ErrX error
 		{`func (Client) close`, `func (Client) Close`, "Close"},
 	} {
 		second := apiOf(t, strings.Replace(before, c.from, c.to, 1))
-		require.NotEmpty(t, unmentioned(first, second, parseChangelog("## Unreleased\n- Nothing of it.").unreleased), c.to)
+		require.NotEmpty(t,
+			unmentioned(first, second, parseChangelog("## Unreleased\n- Nothing of it.").unreleased), c.to,
+		)
 		note := "## [Unreleased]\n- About `" + c.mention + "`.\n"
 		require.Empty(t, unmentioned(first, second, parseChangelog(note).unreleased), c.to)
 		old := parseChangelog("## Unreleased\n## [0.1.0] - 2026-01-01\n- About `" + c.mention + "`.\n")
@@ -252,7 +273,8 @@ func apiOf(t *testing.T, source string) []string {
 	fset := token.NewFileSet()
 	file, err := parser.ParseFile(fset, "p.go", source, 0)
 	require.NoError(t, err)
-	p, err := (&types.Config{Importer: compiled(t, fset, "context", "net/http")}).Check("p", fset, []*ast.File{file}, nil)
+	config := types.Config{Importer: compiled(t, fset, "context", "net/http")}
+	p, err := config.Check("p", fset, []*ast.File{file}, nil)
 	require.NoError(t, err)
 	return api(p)
 }

@@ -14,7 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Everything exported says what it is: in the public packages down to the fields, in the internal ones down to the methods.
+// Everything exported says what it is: in the public packages down to the fields, in the internal
+// ones down to the methods.
 func TestExportsAreDocumented(t *testing.T) {
 	var missing []string
 	documented := make(map[string]bool) // packages with a package comment
@@ -25,7 +26,9 @@ func TestExportsAreDocumented(t *testing.T) {
 			continue
 		}
 		fset := token.NewFileSet()
-		file, err := parser.ParseFile(fset, filepath.Join(root, name), nil, parser.ParseComments|parser.SkipObjectResolution)
+		file, err := parser.ParseFile(
+			fset, filepath.Join(root, name), nil, parser.ParseComments|parser.SkipObjectResolution,
+		)
 		require.NoError(t, err)
 		documented[dir] = documented[dir] || says(file.Doc)
 		for _, u := range undocumented(file, isPublic) {
@@ -94,7 +97,8 @@ type export struct {
 	at   token.Pos
 }
 
-// undocumented lists the exports of a file without a comment; with members also fields and the methods of interfaces.
+// undocumented lists the exports of a file without a comment; with members also fields and the
+// methods of interfaces.
 func undocumented(file *ast.File, members bool) (missing []export) {
 	miss := func(name string, at token.Pos) { missing = append(missing, export{name, at}) }
 	for _, decl := range file.Decls {
@@ -134,7 +138,8 @@ func undocumentedSpec(d *ast.GenDecl, spec ast.Spec, members bool, miss func(str
 	}
 }
 
-// undocumentedMembers looks at the fields of a struct and the methods of an interface. Each needs a comment of its own.
+// undocumentedMembers looks at the fields of a struct and the methods of an interface. Each needs a
+// comment of its own.
 func undocumentedMembers(owner string, typ ast.Expr, miss func(string, token.Pos)) {
 	var list *ast.FieldList
 	switch t := typ.(type) {

@@ -1,5 +1,6 @@
-// Package house holds the tests that watch over the repository itself: that everything exported is documented, that
-// the public API changes only on purpose, and that what the documents say compiles, runs and exists.
+// Package house holds the tests that watch over the repository itself: that everything exported is
+// documented, that the public API changes only on purpose, and that what the documents say
+// compiles, runs and exists.
 package house
 
 import (
@@ -18,7 +19,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	// Read through the go command, which the test cache does not see: so that a change there runs these tests again.
+	// Read through the go command, which the test cache does not see: so that a change there runs
+	// these tests again.
 	_ "github.com/mirrorfly-go/sdk"
 	_ "github.com/mirrorfly-go/sdk/sdktest"
 )
@@ -31,8 +33,8 @@ const (
 // published are the packages that other people's code compiles against.
 var published = map[string]string{"sdk": module, "sdktest": module + "/sdktest"}
 
-// files lists what below dir has a name that ends in suffix, with slashes and relative to the module's root.
-// Folders that hold no source of ours are left out.
+// files lists what below dir has a name that ends in suffix, with slashes and relative to the
+// module's root. Folders that hold no source of ours are left out.
 func files(t *testing.T, dir, suffix string) []string {
 	t.Helper()
 	var found []string
@@ -42,7 +44,8 @@ func files(t *testing.T, dir, suffix string) []string {
 		}
 		name := entry.Name()
 		if entry.IsDir() {
-			if name == "node_modules" || name == "testdata" || strings.HasPrefix(name, ".") && name != ".github" && name != ".." {
+			if name == "node_modules" || name == "testdata" || strings.HasPrefix(name, ".") && name != ".github" &&
+				name != ".." {
 				return fs.SkipDir
 			}
 			return nil
@@ -76,12 +79,14 @@ func goCommand(t *testing.T, args ...string) string {
 	return stdout.String()
 }
 
-// compiled makes an importer of what the go command has compiled of the named packages and all that they
-// need. It builds what is missing and asks no network.
+// compiled makes an importer of what the go command has compiled of the named packages and all that
+// they need. It builds what is missing and asks no network.
 func compiled(t *testing.T, fset *token.FileSet, paths ...string) types.Importer {
 	t.Helper()
 	archives := make(map[string]string)
-	list := goCommand(t, append([]string{"list", "-export", "-deps", "-f", "{{.ImportPath}}\t{{.Export}}"}, paths...)...)
+	list := goCommand(t,
+		append([]string{"list", "-export", "-deps", "-f", "{{.ImportPath}}\t{{.Export}}"}, paths...)...,
+	)
 	for line := range strings.Lines(list) {
 		path, archive, _ := strings.Cut(strings.TrimSpace(line), "\t")
 		archives[path] = archive

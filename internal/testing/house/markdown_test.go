@@ -13,7 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// block is one fenced block of a document. A comment right above the fence says what it has to agree with:
+// block is one fenced block of a document. A comment right above the fence says what it has to
+// agree with:
 //
 //	<!-- file: PATH -->         the file, word for word
 //	<!-- file: PATH NAME -->    the function NAME of that Go file, with its comment
@@ -78,7 +79,9 @@ func documents(t *testing.T) []document {
 var (
 	link    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	heading = regexp.MustCompile(`(?m)^#+ +(.*)$`)
-	ourPath = regexp.MustCompile(`^(?:\.github|\.ci|bench|docs|examples|internal|interop|sdktest|testdata)/[\w./-]*$|^[\w-]+\.(?:go|md|sh)$`)
+	ourPath = regexp.MustCompile(
+		`^(?:\.github|\.ci|bench|docs|examples|internal|interop|sdktest|testdata)/[\w./-]*$|^[\w-]+\.(?:go|md|sh)$`,
+	)
 )
 
 // Every link inside the repository has an end, and every path that is written as code is there.
@@ -131,7 +134,8 @@ var (
 	scriptCall = regexp.MustCompile(`(?m)^\.?/?([\w/-]+\.sh)\b`)
 )
 
-// Every command that a document names can be given: its make target, its packages and its flags are there.
+// Every command that a document names can be given: its make target, its packages and its flags are
+// there.
 func TestCommandsOfDocuments(t *testing.T) {
 	targets := make(map[string]bool)
 	for _, found := range makeTarget.FindAllStringSubmatch(read(t, "Makefile"), -1) {
@@ -165,7 +169,8 @@ func TestCommandsOfDocuments(t *testing.T) {
 	}
 }
 
-// checkGoCall looks at what follows go run, go test, ...: folders, and behind the folder of an example the flags that it defines.
+// checkGoCall looks at what follows go run, go test, ...: folders, and behind the folder of an
+// example the flags that it defines.
 func checkGoCall(t *testing.T, doc string, args []string) {
 	t.Helper()
 	source := ""
@@ -178,7 +183,9 @@ func checkGoCall(t *testing.T, doc string, args []string) {
 			for _, file := range files(t, dir, ".go") {
 				source += read(t, file)
 			}
-		case source != "" && strings.HasPrefix(arg, "-") && !strings.Contains(source, `"`+strings.TrimLeft(arg, "-")+`"`):
+		case source != "" && strings.HasPrefix(arg, "-") && !strings.Contains(
+			source, `"`+strings.TrimLeft(arg, "-")+`"`,
+		):
 			t.Errorf("%s: go %s: the program has no flag %s", doc, strings.Join(args, " "), arg)
 		}
 	}
@@ -186,7 +193,11 @@ func checkGoCall(t *testing.T, doc string, args []string) {
 
 // The tests above must be able to fail.
 func TestParseMarkdown(t *testing.T) {
-	d := parseMarkdown("x.md", "# One `two`: three\n\ntext [a](b.md#c)\n<!-- file: f.go F -->\n```go\na\n\nb\n```\n<!-- lost -->\nwords\n\n```\nplain\n```\n")
+	d := parseMarkdown(
+		"x.md",
+		"# One `two`: three\n\ntext [a](b.md#c)\n<!-- file: f.go F -->\n```go\na\n\nb\n```\n<!-- lost "+
+			"-->\nwords\n\n```\nplain\n```\n",
+	)
 	require.Equal(t, []block{
 		{doc: "x.md", lang: "go", text: "a\n\nb\n", line: 6, mark: "file: f.go F"},
 		{doc: "x.md", text: "plain\n", line: 14},

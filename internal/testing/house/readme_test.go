@@ -11,7 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The README names every method of Client and everything that callers branch on: it is where newcomers look.
+// The README names every method of Client and everything that callers branch on: it is where
+// newcomers look.
 func TestReadmeNamesEveryCall(t *testing.T) {
 	sdk, err := compiled(t, token.NewFileSet(), module).Import(module)
 	require.NoError(t, err)
@@ -75,7 +76,10 @@ func TestDependenciesAreExplained(t *testing.T) {
 			case strings.Count(line, "|") != 5:
 				t.Errorf("README.md: the line about %s has not four cells", r.Path)
 			case !strings.Contains(r.Version, "-") && !strings.Contains(line, r.Version):
-				t.Errorf("README.md: %s has %s at %s, the line under Dependencies says otherwise", path.Dir(file), r.Path, r.Version)
+				t.Errorf(
+					"README.md: %s has %s at %s, the line under Dependencies says otherwise", path.Dir(file), r.Path,
+					r.Version,
+				)
 			}
 		}
 	}

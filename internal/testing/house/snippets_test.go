@@ -22,11 +22,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What a block of Go need not import and declare itself. A block with a package clause is a whole file and brings everything.
-// One without is declarations, if it can be read as such, and else the inside of a function that has these parameters.
+// What a block of Go need not import and declare itself. A block with a package clause is a whole
+// file and brings everything. One without is declarations, if it can be read as such, and else the
+// inside of a function that has these parameters.
 const (
-	freeImports    = `bytes context errors fmt io log log/slog net net/http os os/signal sync testing time ` + module + ` ` + module + `/sdktest github.com/stretchr/testify/require`
-	freeParameters = `ctx context.Context, t *testing.T, srv *sdktest.Server, cfg sdk.Config, client *sdk.Client, err error`
+	freeImports = `bytes context errors fmt io log log/slog net net/http os os/signal sync testing time ` +
+		module + ` ` + module + `/sdktest github.com/stretchr/testify/require`
+	freeParameters = `ctx context.Context, t *testing.T, srv *sdktest.Server, cfg sdk.Config, client *sdk.Client, ` +
+		`err error`
 )
 
 // Every block of Go in a document compiles against the library as it is.
@@ -155,7 +158,9 @@ func excerpt(t *testing.T, name string, decls []string) string {
 	require.GreaterOrEqual(t, decl, 0, "%s has no function %s", name, decls[0])
 	var out bytes.Buffer
 	config := printer.Config{Mode: printer.UseSpaces | printer.TabIndent, Tabwidth: 8}
-	require.NoError(t, config.Fprint(&out, fset, &printer.CommentedNode{Node: file.Decls[decl], Comments: file.Comments}))
+	require.NoError(t,
+		config.Fprint(&out, fset, &printer.CommentedNode{Node: file.Decls[decl], Comments: file.Comments}),
+	)
 	return out.String() + "\n"
 }
 
@@ -169,7 +174,9 @@ func runAlone(t *testing.T, program string) (printed string) {
 	clone, err := filepath.Abs(root)
 	require.NoError(t, err)
 	readme := parseMarkdown("README.md", read(t, "README.md")).blocks
-	way := slices.IndexFunc(readme, func(b block) bool { return b.lang == "sh" && strings.Contains(b.text, "go mod init") })
+	way := slices.IndexFunc(
+		readme, func(b block) bool { return b.lang == "sh" && strings.Contains(b.text, "go mod init") },
+	)
 	require.GreaterOrEqual(t, way, 0, "README.md does not say how to make a module")
 	for line := range strings.Lines(readme[way].text) {
 		line, _, _ = strings.Cut(line, "#")
@@ -214,8 +221,9 @@ func run(t *testing.T, program string, args ...string) string {
 // changing is what differs from run to run: numbers and tokens.
 var changing = regexp.MustCompile(`[\w-]*\d[\w.-]*`)
 
-// agrees compares what a document shows with what a program prints: each line is there, in this order. Left open are
-// numbers, anything with a digit in it, blanks, and lines in between. It returns the first line that is missing.
+// agrees compares what a document shows with what a program prints: each line is there, in this
+// order. Left open are numbers, anything with a digit in it, blanks, and lines in between. It
+// returns the first line that is missing.
 func agrees(printed, shown string) (missing string) {
 	plain := func(s string) string { return changing.ReplaceAllString(strings.Join(strings.Fields(s), " "), "#") }
 	rest := strings.Split(printed, "\n")
@@ -258,5 +266,8 @@ func TestSnippetChecks(t *testing.T) {
 	require.Empty(t, agrees(printed, "a.Get(x) 200 9.5ms token 99\n...\nb.Get(x) 200 7ms ok\n"))
 	require.NotEmpty(t, agrees(printed, "b.Get(x) 200 7ms ok\na.Get(x) 200 9.5ms token 99\n"))
 	require.NotEmpty(t, agrees(printed, "c.Get(x) 200 7ms ok\n"))
-	require.Equal(t, "func read(t *testing.T, name string) string {", strings.SplitN(excerpt(t, "internal/testing/house/house_test.go", []string{"read"}), "\n", 2)[0])
+	require.Equal(t,
+		"func read(t *testing.T, name string) string {",
+		strings.SplitN(excerpt(t, "internal/testing/house/house_test.go", []string{"read"}), "\n", 2)[0],
+	)
 }

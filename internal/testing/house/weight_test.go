@@ -14,8 +14,10 @@ import (
 )
 
 const (
-	maxModules = 4          // compiled into a program that imports sdk, besides sdk and the standard library
-	maxAdded   = 2200 << 10 // bytes that a program which speaks HTTP grows by when it uses all of sdk
+	// compiled into a program that imports sdk, besides sdk and the standard library
+	maxModules = 4
+	// bytes that a program which speaks HTTP grows by when it uses all of sdk
+	maxAdded = 2200 << 10
 )
 
 // A program that imports sdk compiles few modules of others.
@@ -90,11 +92,13 @@ func everyCall(t *testing.T) string {
 	return "\nvar calls = []any{\n" + calls.String() + "}\n\nfunc init() { fmt.Println(calls...) }\n"
 }
 
-// binarySize builds a program as one would ship it, as a package of this module that is nowhere but in an overlay.
+// binarySize builds a program as one would ship it, as a package of this module that is nowhere but
+// in an overlay.
 func binarySize(t *testing.T, name, source string) int64 {
 	t.Helper()
 	dir := t.TempDir()
-	file, overlay, binary := filepath.Join(dir, "main.go"), filepath.Join(dir, "overlay.json"), filepath.Join(dir, "program.exe")
+	file, overlay, binary := filepath.Join(dir, "main.go"), filepath.Join(dir, "overlay.json"),
+		filepath.Join(dir, "program.exe")
 	require.NoError(t, os.WriteFile(file, []byte(source), 0o644))
 	at, err := filepath.Abs(filepath.Join(root, "internal", "testing", "house", "weighed", name, "main.go"))
 	require.NoError(t, err)
@@ -103,7 +107,10 @@ func binarySize(t *testing.T, name, source string) int64 {
 	require.NoError(t, os.WriteFile(overlay, raw, 0o644))
 	t.Setenv("CGO_ENABLED", "0")
 	t.Setenv("GOFLAGS", strings.ReplaceAll(os.Getenv("GOFLAGS"), "-race", "")) // that needs cgo
-	goCommand(t, "build", "-overlay", overlay, "-trimpath", "-ldflags", "-s -w", "-o", binary, "./internal/testing/house/weighed/"+name)
+	goCommand(t,
+		"build", "-overlay", overlay, "-trimpath", "-ldflags", "-s -w", "-o", binary,
+		"./internal/testing/house/weighed/"+name,
+	)
 	info, err := os.Stat(binary)
 	require.NoError(t, err)
 	return info.Size()

@@ -1,5 +1,6 @@
-// Package versus measures two ways to do the same against each other, for benchmarks: both in one run, in turn, in CPU
-// time of this process, so that neither the machine nor the server decides. The server of both is a process of its own.
+// Package versus measures two ways to do the same against each other, for benchmarks: both in one
+// run, in turn, in CPU time of this process, so that neither the machine nor the server decides.
+// The server of both is a process of its own.
 package versus
 
 import (
@@ -18,7 +19,8 @@ import (
 // serveVariable says to a test binary that it is the server.
 const serveVariable = "VERSUS_SERVE"
 
-// Main belongs at the beginning of TestMain of a package that uses [Server]: in the server's process it serves h and does not return.
+// Main belongs at the beginning of TestMain of a package that uses [Server]: in the server's
+// process it serves h and does not return.
 func Main(h http.Handler) {
 	if os.Getenv(serveVariable) == "" {
 		return
@@ -29,7 +31,8 @@ func Main(h http.Handler) {
 		os.Exit(1)
 	}
 	fmt.Println("http://" + l.Addr().String())
-	go func() { // ends the process with the benchmark's
+	// ends the process with the benchmark's
+	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		os.Exit(0)
 	}()
@@ -65,19 +68,21 @@ func Server(b *testing.B) string {
 	return strings.TrimSpace(url)
 }
 
-// Compare runs ours and theirs in turn, calls times each, as often as the benchmark loops. It reports the CPU time of a call of
-// ours, and how many times that of theirs it is.
+// Compare runs ours and theirs in turn, calls times each, as often as the benchmark loops. It
+// reports the CPU time of a call of ours, and how many times that of theirs it is.
 func Compare(b *testing.B, calls int, ours, theirs func()) {
 	b.Helper()
 	sides := [2]func(){ours, theirs}
-	for _, side := range sides { // what is done once, such as connecting, is not of the call
+	// what is done once, such as connecting, is not of the call
+	for _, side := range sides {
 		side()
 	}
 	var spent [2]time.Duration
 	rounds := 0
 	for b.Loop() {
 		for i := range sides {
-			side := (i + rounds) % 2 // who goes first changes
+			// who goes first changes
+			side := (i + rounds) % 2
 			before := Used(b)
 			for range calls {
 				sides[side]()
@@ -88,5 +93,6 @@ func Compare(b *testing.B, calls int, ours, theirs func()) {
 	}
 	b.ReportMetric(float64(spent[0].Nanoseconds())/float64(rounds*calls), "cpu-ns/call")
 	b.ReportMetric(float64(spent[0])/float64(spent[1]), "cpu-ratio")
-	b.ReportMetric(0, "ns/op") // of both together: it says nothing
+	// of both together: it says nothing
+	b.ReportMetric(0, "ns/op")
 }

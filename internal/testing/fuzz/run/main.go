@@ -1,8 +1,8 @@
 //go:build unix
 
-// Command run fuzzes all targets of the module, as many at a time as there are cores, and prints what each has cost. A target
-// fails when the fuzzing engine finds an input that fails it (which it then writes to testdata/fuzz), and when a process of it
-// has ever held more than 256 MiB.
+// Command run fuzzes all targets of the module, as many at a time as there are cores, and prints
+// what each has cost. A target fails when the fuzzing engine finds an input that fails it (which it
+// then writes to testdata/fuzz), and when a process of it has ever held more than 256 MiB.
 //
 //	go run ./internal/testing/fuzz/run [-t 10s] [-list] [target ...]
 package main
@@ -31,8 +31,9 @@ import (
 )
 
 const (
-	module      = "github.com/mirrorfly-go/sdk"
-	maxResident = 256 << 20 // bytes
+	module = "github.com/mirrorfly-go/sdk"
+	// bytes
+	maxResident = 256 << 20
 )
 
 // target is one fuzz function.
@@ -81,7 +82,8 @@ func goTool(args ...string) (string, error) {
 
 // findTargets reads the test files of all packages, so that no target is forgotten.
 func findTargets() ([]target, error) {
-	const format = `{{$p := .}}{{range .TestGoFiles}}{{$p.ImportPath}} {{$p.Dir}} {{.}}{{"\n"}}{{end}}{{range .XTestGoFiles}}{{$p.ImportPath}} {{$p.Dir}} {{.}}{{"\n"}}{{end}}`
+	const format = `{{$p := .}}{{range .TestGoFiles}}{{$p.ImportPath}} {{$p.Dir}} {{.}}{{"\n"}}{{end}}{{range ` +
+		`.XTestGoFiles}}{{$p.ImportPath}} {{$p.Dir}} {{.}}{{"\n"}}{{end}}`
 	text, err := goTool("list", "-f", format, module+"/...")
 	if err != nil {
 		return nil, err
@@ -92,7 +94,9 @@ func findTargets() ([]target, error) {
 		if len(fields) != 3 {
 			continue
 		}
-		file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(fields[1], fields[2]), nil, parser.SkipObjectResolution)
+		file, err := parser.ParseFile(
+			token.NewFileSet(), filepath.Join(fields[1], fields[2]), nil, parser.SkipObjectResolution,
+		)
 		if err != nil {
 			return nil, err
 		}
@@ -116,16 +120,20 @@ func fuzzAll(out io.Writer, duration time.Duration, targets []target) error {
 	if err != nil {
 		return err
 	}
-	corpus := filepath.Join(strings.TrimSpace(cache), "fuzz") // where go test -fuzz keeps it, too
+	// where go test -fuzz keeps it, too
+	corpus := filepath.Join(strings.TrimSpace(cache), "fuzz")
 	fmt.Fprintf(out, "%-24s %-20s %12s %8s %9s\n", "PACKAGE", "TARGET", "INPUTS", "CORPUS", "MEMORY")
-	programs := map[string]string{} // by package
+	// by package
+	programs := map[string]string{}
 	cores := runtime.GOMAXPROCS(0)
 	lanes := min(len(targets), cores)
 	workers := cores / lanes
 	var running sync.WaitGroup
-	defer running.Wait() // also when a package can't be built
+	// also when a package can't be built
+	defer running.Wait()
 	slots := make(chan struct{}, lanes)
-	var mu sync.Mutex // of out and failed
+	// of out and failed
+	var mu sync.Mutex
 	failed := 0
 	for _, t := range targets {
 		program, built := programs[t.pkg]
@@ -158,17 +166,20 @@ func fuzzAll(out io.Writer, duration time.Duration, targets []target) error {
 
 var (
 	progress = regexp.MustCompile(`execs: (\d+) .*\(total: (\d+)\)`)
-	baseline = regexp.MustCompile(`baseline coverage: (\d+)/(\d+)`) // what was found in earlier runs comes first, and may take all the time
+	// what was found in earlier runs comes first, and may take all the time
+	baseline = regexp.MustCompile(`baseline coverage: (\d+)/(\d+)`)
 )
 
 // fuzzOne runs one target and prints a line about it, and all it said if it failed.
 func fuzzOne(out io.Writer, t target, program, keep string, workers int, duration time.Duration) bool {
 	var said bytes.Buffer
 	cmd := exec.Command(program, "-test.run=^$", "-test.fuzz=^"+t.name+"$", "-test.fuzztime="+duration.String(),
-		"-test.fuzzminimizetime=200x", // making an interesting input shorter would otherwise take a minute each
+		// making an interesting input shorter would otherwise take a minute each
+		"-test.fuzzminimizetime=200x",
 		"-test.fuzzcachedir="+keep, "-test.parallel="+strconv.Itoa(workers))
 	cmd.Dir, cmd.Stdout, cmd.Stderr = t.dir, &said, &said
-	cmd.Env = append(os.Environ(), "GOMEMLIMIT=128MiB") // so that what is counted is memory in use, not what is not collected yet
+	// so that what is counted is memory in use, not what is not collected yet
+	cmd.Env = append(os.Environ(), "GOMEMLIMIT=128MiB")
 	err := cmd.Run()
 	execs, corpus := "0", "0"
 	for _, form := range []*regexp.Regexp{baseline, progress} {
@@ -177,7 +188,10 @@ func fuzzOne(out io.Writer, t target, program, keep string, workers int, duratio
 		}
 	}
 	resident := residentMax(cmd.ProcessState)
-	fmt.Fprintf(out, "%-24s %-20s %12s %8s %5d MiB\n", cmp.Or(strings.TrimPrefix(strings.TrimPrefix(t.pkg, module), "/"), "sdk"), t.name, execs, corpus, resident>>20)
+	fmt.Fprintf(
+		out, "%-24s %-20s %12s %8s %5d MiB\n",
+		cmp.Or(strings.TrimPrefix(strings.TrimPrefix(t.pkg, module), "/"), "sdk"), t.name, execs, corpus, resident>>20,
+	)
 	switch {
 	case err != nil && !outOfTime(said.String()):
 		fmt.Fprintf(out, "%s%s: %v\n", said.Bytes(), t.name, err)
@@ -191,9 +205,12 @@ func fuzzOne(out io.Writer, t target, program, keep string, workers int, duratio
 	return false
 }
 
-// outOfTime reports whether the engine has failed with nothing but the end of its time, which it does now and then.
+// outOfTime reports whether the engine has failed with nothing but the end of its time, which it
+// does now and then.
 func outOfTime(said string) bool {
-	return strings.Contains(said, "context deadline exceeded") && !strings.Contains(said, "Failing input") && !strings.Contains(said, "panic:")
+	return strings.Contains(
+		said, "context deadline exceeded",
+	) && !strings.Contains(said, "Failing input") && !strings.Contains(said, "panic:")
 }
 
 // residentMax is the most memory, in bytes, that the process or one of its workers has held.
@@ -202,7 +219,8 @@ func residentMax(state *os.ProcessState) int64 {
 	if !ok {
 		return 0
 	}
-	most := int64(usage.Maxrss) // 32 bits wide on some systems
+	// 32 bits wide on some systems
+	most := int64(usage.Maxrss)
 	if runtime.GOOS == "darwin" {
 		return most
 	}

@@ -13,12 +13,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// No target is forgotten: the list has those of every package, also of tests that are in a package of their own.
+// No target is forgotten: the list has those of every package, also of tests that are in a package
+// of their own.
 func TestTargets(t *testing.T) {
 	var out bytes.Buffer
 	require.NoError(t, run(&out, time.Second, true, nil))
 	for _, want := range []string{
-		module + " FuzzUserJID", module + "/internal/xmpp FuzzReceive", module + "/internal/rest FuzzEnvelope", module + "/internal/seal FuzzLO",
+		module + " FuzzUserJID", module + "/internal/xmpp FuzzReceive", module +
+			"/internal/rest FuzzEnvelope", module + "/internal/seal FuzzLO",
 		module + "/internal/signal FuzzPacket", module + "/internal/media FuzzDecrypt", module + "/sdktest FuzzElement",
 	} {
 		require.Contains(t, out.String(), want+"\n")
@@ -46,7 +48,9 @@ func TestResidentMax(t *testing.T) {
 // A target that does not pass is told, with what it said.
 func TestFailingTarget(t *testing.T) {
 	var out bytes.Buffer
-	require.False(t, fuzzOne(&out, target{pkg: module + "/x", dir: ".", name: "FuzzX"}, "false", t.TempDir(), 1, time.Second))
+	require.False(
+		t, fuzzOne(&out, target{pkg: module + "/x", dir: ".", name: "FuzzX"}, "false", t.TempDir(), 1, time.Second),
+	)
 	require.Contains(t, out.String(), "FuzzX: exit status 1")
 	out.Reset()
 	require.False(t, fuzzOne(&out, target{pkg: module, dir: ".", name: "FuzzX"}, "true", t.TempDir(), 1, time.Second))
