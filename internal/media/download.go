@@ -73,7 +73,7 @@ func refusal(err error) error {
 		return nil
 	case !errors.As(err, &e):
 		return &rest.Error{
-			Status: http.StatusInternalServerError, Message: "Media can not be read or written", Err: err,
+			Status: http.StatusInternalServerError, Message: "Media cannot be read or written", Err: err,
 		}
 	case !e.Answered(), e.Status == http.StatusTooManyRequests:
 		return err

@@ -219,12 +219,12 @@ func atEnd(r io.Reader) error {
 	return nil
 }
 
-// badIV maps the one way in which a cipher can not be made. nil stays nil.
+// badIV maps the one way in which a cipher cannot be made. nil stays nil.
 func badIV(err error) error {
 	if err == nil {
 		return nil
 	}
 	return &rest.Error{
-		Status: http.StatusInternalServerError, Message: "Media can not be encrypted or decrypted", Err: err,
+		Status: http.StatusInternalServerError, Message: "Media cannot be encrypted or decrypted", Err: err,
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 )
 
-// Text returns s with everything that can not be printed in one line written as an
+// Text returns s with everything that cannot be printed in one line written as an
 // escape sequence of Go: \n, \x1b, \u202e. That is all but letters, marks, numbers,
 // punctuation, symbols and the ASCII space, and whatever is not UTF-8.
 func Text(s string) string {

@@ -8,8 +8,8 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/seal"
 )
 
-// Profile is a user's profile as the service sent it: NickName, Email and
-// MobileNumber still sealed (protocol.md 5.1).
+// Profile is a user's profile as the service sent it: NickName, Email and MobileNumber are still sealed
+// (protocol.md 5.1).
 type Profile struct {
 	UserID         string
 	UserJID        string
@@ -61,9 +61,9 @@ func (c *Client) Profile(ctx context.Context, id string) (*Profile, error) {
 }
 
 const (
-	// blockedByPage is how many users a page is asked to have.
+	// blockedByPage is how many users we ask for in a page.
 	blockedByPage = 50
-	// maxBlockedByPages bounds a list that would not end. Over XMPP it has at most 1 MiB.
+	// maxBlockedByPages bounds a list that would not end. Over XMPP the list has at most 1 MiB.
 	maxBlockedByPages = 1000
 )
 
@@ -92,8 +92,8 @@ func (c *Client) BlockedBy(ctx context.Context) ([]string, error) {
 				ids = append(ids, id)
 			}
 		}
-		// A page that brings nobody new is the end too: one that knows no pages always gives the
-		// first.
+		// A page without new users is the end, too: a server that knows no pages always answers with
+		// the first.
 		if len(ids) == before || page == int(data.value.TotalPages) {
 			return ids, nil
 		}
@@ -101,7 +101,7 @@ func (c *Client) BlockedBy(ctx context.Context) ([]string, error) {
 	return nil, unexpected("more than %d pages of users", maxBlockedByPages)
 }
 
-// NotServed reports whether err is that the service does not know the call.
+// NotServed reports whether err says that the service does not know the call.
 func NotServed(err error) bool {
 	e := asError(err)
 	return e != nil &&
@@ -136,9 +136,9 @@ func (c *Client) DeleteAccount(ctx context.Context, reason, feedback string) err
 	}{reason, feedback}, nil)
 }
 
-// Logout ends the session (protocol.md 5.11). Call [Client.Forget] afterwards. When a connection
-// breaks that was used before, the service may just have closed it: Logout is sent once more. A
-// refusal is then no answer, because the first may have taken effect.
+// Logout ends the session (protocol.md 5.11). Call [Client.Forget] afterwards. When a connection breaks
+// that was used before, the service may just have closed it, so Logout is sent once more. A refusal of
+// the second request does not count, because the first may have taken effect.
 func (c *Client) Logout(ctx context.Context) error {
 	r := &request{op: "logout", method: http.MethodGet, path: "/logout", auth: true}
 	err := c.json(ctx, r, nil)

@@ -9,80 +9,80 @@ import (
 	"sync"
 )
 
-// lent keeps account of request bodies that share one source. The transport may
-// be done with a body while a Read of its source is still under way; until that
-// returns the source can not be used for the next body.
-type lent struct {
+// sourceGuard keeps request bodies that share one source from reading it at the same time. The transport
+// may be done with a body while a Read of its source is still under way. The next body cannot use the
+// source until that Read returns.
+type sourceGuard struct {
 	mu sync.Mutex
-	// bodies whose source is in use
-	out int
-	// made by settle, closed when out gets to 0
-	home chan struct{}
-	// of the source of the last body
+	// inUse is how many bodies read the source.
+	inUse int
+	// idle is closed when inUse gets to 0. waitIdle makes it.
+	idle chan struct{}
+	// err is the error of the source of the last body.
 	err error
 }
 
-// lend returns a body that reads r. It ends with ctx even when a Read of r is
-// stuck: net/http would wait for that, whatever the context says.
-func (l *lent) lend(ctx context.Context, r io.Reader) io.ReadCloser {
-	l.mu.Lock()
-	l.out++
-	l.err = nil
-	l.mu.Unlock()
+// acquire returns a body that reads r. It ends with ctx even when a Read of r is stuck, for which
+// net/http would wait regardless of the context.
+func (g *sourceGuard) acquire(ctx context.Context, r io.Reader) io.ReadCloser {
+	g.mu.Lock()
+	g.inUse++
+	g.err = nil
+	g.mu.Unlock()
 	body, w := io.Pipe()
 	context.AfterFunc(ctx, func() { body.CloseWithError(context.Cause(ctx)) })
-	// Ends when r is exhausted, or with the first Read of r that returns after the
-	// body is closed, which the transport does at the latest when ctx ends.
+	// The transfer owns it. It ends when r is exhausted, or with the first Read of r that returns after
+	// the body is closed, which the transport does at the latest when ctx ends.
 	go func() {
 		_, err := io.Copy(w, r)
 		w.CloseWithError(err)
-		l.giveBack()
+		g.release()
 	}()
 	return body
 }
 
-// settle waits until no body is out.
-func (l *lent) settle(ctx context.Context) error {
-	l.mu.Lock()
-	if l.out == 0 {
-		l.mu.Unlock()
+// waitIdle waits until no body reads the source.
+func (g *sourceGuard) waitIdle(ctx context.Context) error {
+	g.mu.Lock()
+	if g.inUse == 0 {
+		g.mu.Unlock()
 		return nil
 	}
-	if l.home == nil {
-		l.home = make(chan struct{})
+	if g.idle == nil {
+		g.idle = make(chan struct{})
 	}
-	home := l.home
-	l.mu.Unlock()
+	idle := g.idle
+	g.mu.Unlock()
 	select {
-	case <-home:
+	case <-idle:
 		return nil
 	case <-ctx.Done():
 		return contextError(ctx)
 	}
 }
 
-func (l *lent) giveBack() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.out--; l.out == 0 && l.home != nil {
-		close(l.home)
-		l.home = nil
+func (g *sourceGuard) release() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.inUse--; g.inUse == 0 && g.idle != nil {
+		close(g.idle)
+		g.idle = nil
 	}
 }
 
-func (l *lent) sourceError() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.err
+func (g *sourceGuard) sourceError() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.err
 }
 
-// source returns a reader of r that remembers the error that ends it: the HTTP
-// client may report the broken connection that comes of it instead.
-func (l *lent) source(r io.Reader) io.Reader { return &source{lent: l, r: r} }
+// source returns a reader of r that remembers the error that ends it. The HTTP client may report the
+// broken connection that follows from it instead.
+func (g *sourceGuard) source(r io.Reader) io.Reader { return &source{guard: g, r: r} }
 
 type source struct {
-	lent *lent
-	r    io.Reader
+	guard *sourceGuard
+	r     io.Reader
 }
 
 func (s *source) Read(p []byte) (n int, err error) {
@@ -92,16 +92,15 @@ func (s *source) Read(p []byte) (n int, err error) {
 	})
 	if err != nil && err != io.EOF {
 		err = sourceFailed(err)
-		s.lent.mu.Lock()
-		s.lent.err = err
-		s.lent.mu.Unlock()
+		s.guard.mu.Lock()
+		s.guard.err = err
+		s.guard.mu.Unlock()
 	}
 	return n, err
 }
 
-// Exactly returns a reader that passes on size bytes of r and fails with ErrSource
-// when there are fewer or more, before its end: what the service never got whole it
-// does not store.
+// Exactly returns a reader of size bytes of r. It fails with ErrSource when r has fewer or more, and it
+// does so before its end: the service does not store a file that it has not got whole.
 func Exactly(r io.Reader, size int64) io.Reader { return &exactReader{r: r, left: size} }
 
 type exactReader struct {
@@ -131,7 +130,7 @@ func (e *exactReader) Read(p []byte) (int, error) {
 	case e.left > 0:
 		return n, sourceFailed(fmt.Errorf("%d bytes shorter than its size", e.left))
 	}
-	// the next Read looks for what is too much
+	// The next Read finds out whether r has more.
 	return n, nil
 }
 

@@ -27,68 +27,69 @@ const (
 
 // request is one call, independent of how often it is sent.
 type request struct {
-	// for the log
+	// op is the name of the call in the log.
 	op     string
 	method string
-	// below the base URL
+	// path is below the base URL.
 	path string
-	// absolute, with query; set from path when empty
+	// url is absolute and has the query. It is made of path when it is empty.
 	url    string
 	header http.Header
-	// what is asked for of a file; nil: all of it
+	// span is the part of a file to fetch; nil: all of it.
 	span *span
-	// nil: none
+	// body may be nil.
 	body payload
-	// with the token, and with a re-login when it has expired
+	// auth: the request carries the token, and is repeated after a re-login when that has expired.
 	auth bool
-	// may be repeated after the server may have seen it
+	// idempotent: it may be sent again even though the server may have acted on it.
 	idempotent bool
-	// goes to an object store, where a 500 means "try again"
+	// storage: it goes to an object store, where a 500 means "try again".
 	storage bool
-	// its data may come without the envelope
+	// bare: its data may come without the envelope.
 	bare bool
-	// moves a file: bounded by standing still, not by duration
+	// transfer: it moves a file. It ends when nothing moves any more, however long it takes.
 	transfer bool
-	attempt  int
-	// the attempt under way: its transport has asked for a connection
-	asked atomic.Bool
-	// some attempt had a connection to write on: the service may have seen it
-	given atomic.Bool
-	// the attempt under way was answered with a redirect
+	// attempt counts how often it was sent.
+	attempt int
+	// connRequested: in this attempt the transport has asked for a connection.
+	connRequested atomic.Bool
+	// maybeSent: an attempt had a connection to write on, so the service may have seen the request.
+	maybeSent atomic.Bool
+	// redirected: this attempt was answered with a redirect.
 	redirected atomic.Bool
-	// the attempt under way has a connection that was used before
+	// reused: this attempt has a connection that was used before.
 	reused atomic.Bool
 }
 
-// requestKey is what a redirect finds its request by.
+// requestKey is the key of a request in the context of its attempts. Redirects find it there.
 type requestKey struct{}
 
-// unreached reports whether err proves that the attempt had no connection: the transport has asked
-// for one and got none, or says so. One that knows no traces proves nothing else.
+// unreached reports whether err proves that the attempt had no connection: either the transport asked
+// for a connection and got none, or err says that it could not dial. A transport that does not
+// support httptrace can prove it by err only.
 func (r *request) unreached(err error) bool {
-	return err != nil && !r.redirected.Load() && (r.asked.Load() || reach(err) == failedUnreached)
+	return err != nil && !r.redirected.Load() && (r.connRequested.Load() || reach(err) == failedUnreached)
 }
 
-// payload is a request body that can be sent more than once, unless its source
-// can not be rewound.
+// payload is a request body that can be sent more than once, unless its source cannot be rewound.
 type payload interface {
 	// open returns the body from its start, its length (-1: unknown) and its type.
 	// The body ends with ctx.
 	open(ctx context.Context) (body io.ReadCloser, size int64, contentType string, err error)
 	repeatable() bool
-	// settle waits until nothing reads the source of an earlier body any more.
-	settle(ctx context.Context) error
-	// sourceError is why the source of the body last opened failed; nil: it did not.
+	// waitIdle waits until nothing reads the source of an earlier body any more.
+	waitIdle(ctx context.Context) error
+	// sourceError is why the source of the last body failed; nil: it did not.
 	sourceError() error
 }
 
-// jsonBody is a body in memory that is never changed.
+// jsonBody is a body in memory. It is immutable.
 type jsonBody []byte
 
 func newJSONBody(v any) (jsonBody, error) {
 	text, err := seal.JSON(v)
 	if err != nil {
-		return nil, &Error{Status: http.StatusBadRequest, Message: "Request can not be written as JSON", Err: err}
+		return nil, &Error{Status: http.StatusBadRequest, Message: "Request cannot be written as JSON", Err: err}
 	}
 	return jsonBody(text), nil
 }
@@ -97,11 +98,10 @@ func (b jsonBody) open(context.Context) (io.ReadCloser, int64, string, error) {
 	return io.NopCloser(bytes.NewReader(b)), int64(len(b)), "application/json", nil
 }
 func (jsonBody) repeatable() bool             { return true }
-func (jsonBody) settle(context.Context) error { return nil }
+func (jsonBody) waitIdle(context.Context) error { return nil }
 func (jsonBody) sourceError() error           { return nil }
 
-// json makes the call and decodes the data of its answer into out (nil: there is
-// nothing to decode).
+// json makes the call and decodes the data of its answer into out, unless that is nil.
 func (c *Client) json(ctx context.Context, r *request, out any) error {
 	var answer *envelope
 	err := c.call(ctx, r, func(ctx context.Context, token string) (err error) {
@@ -113,7 +113,7 @@ func (c *Client) json(ctx context.Context, r *request, out any) error {
 	}
 	data := answer.Data
 	switch {
-	case data == nil && !answer.Status.told && r.bare:
+	case data == nil && !answer.Status.present && r.bare:
 		data = answer.whole
 	case isEmptyList(data):
 		data = json.RawMessage("null")
@@ -134,13 +134,13 @@ func (c *Client) post(ctx context.Context, r *request, body, out any) error {
 	return c.json(ctx, r, out)
 }
 
-// call resolves the address, runs once with the repetitions that r allows and,
-// when the token has expired, once more after a re-login (protocol.md 1.4). If the
-// re-login or the repetition fails on that too, the first error is the answer. The error
-// of a request of which the service has seen nothing is marked as unsent.
+// call finds the service's address and runs once, with the repetitions that r allows. When the token
+// has expired it logs in again and repeats all that (protocol.md 1.4). It returns the first error when
+// the re-login fails, or when the new token counts as expired, too. The error of a request that the
+// service cannot have seen is marked as unsent.
 func (c *Client) call(ctx context.Context, r *request, once func(ctx context.Context, token string) error) error {
 	err := c.attempt(ctx, r, once)
-	if !r.given.Load() && err != nil {
+	if !r.maybeSent.Load() && err != nil {
 		return unsent.Mark(err)
 	}
 	return err
@@ -164,8 +164,8 @@ func (c *Client) attempt(ctx context.Context, r *request, once func(ctx context.
 	}
 	fresh, ok := c.renew(ctx, used)
 	switch {
-	// the next call has the new token
 	case !r.repeatable():
+		// The next call has the new token.
 		return err
 	case ctx.Err() != nil:
 		return contextError(ctx)
@@ -193,7 +193,7 @@ func (c *Client) exchange(ctx context.Context, r *request, token string) (*envel
 	return c.readEnvelope(ctx, resp, watch)
 }
 
-// send sends r once. Any answer, whatever its status, is no error here.
+// send sends r once. An answer is no error here, whatever its status is.
 func (c *Client) send(ctx context.Context, r *request, token string, watch *watch) (*http.Response, error) {
 	req, err := c.newRequest(ctx, r, token, watch)
 	if err != nil {
@@ -205,7 +205,7 @@ func (c *Client) send(ctx context.Context, r *request, token string, watch *watc
 	}
 	resp, err := c.http.Do(req)
 	if !r.unreached(err) {
-		r.given.Store(true)
+		r.maybeSent.Store(true)
 	}
 	code := 0
 	if resp != nil {
@@ -217,7 +217,7 @@ func (c *Client) send(ctx context.Context, r *request, token string, watch *watc
 	if r.body != nil && ctx.Err() == nil {
 		if source := r.body.sourceError(); source != nil {
 			if err == nil {
-				// the answer to a request that was not complete
+				// It answers a request that was not complete.
 				resp.Body.Close()
 			}
 			return nil, source
@@ -230,18 +230,18 @@ func (c *Client) send(ctx context.Context, r *request, token string, watch *watc
 }
 
 func (c *Client) newRequest(ctx context.Context, r *request, token string, watch *watch) (*http.Request, error) {
-	r.asked.Store(false)
+	r.connRequested.Store(false)
 	r.redirected.Store(false)
-	// GotConn and not WroteHeaders: over HTTP/2 the latter comes when the write is over, and a
-	// request that is given up in the middle of it may still arrive.
+	// GotConn instead of WroteHeaders: over HTTP/2 the latter is called when the write is over, but a
+	// request that is given up during the write may still arrive.
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GetConn: func(string) { r.asked.Store(true) },
-		GotConn: func(info httptrace.GotConnInfo) { r.given.Store(true); r.reused.Store(info.Reused) },
+		GetConn: func(string) { r.connRequested.Store(true) },
+		GotConn: func(info httptrace.GotConnInfo) { r.maybeSent.Store(true); r.reused.Store(info.Reused) },
 	})
 	ctx = context.WithValue(ctx, requestKey{}, r)
 	req, err := http.NewRequestWithContext(ctx, r.method, r.url, nil)
 	if err != nil {
-		// err holds the URL
+		// Without err, which shows the URL.
 		return nil, &Error{Status: http.StatusBadRequest, Message: "Invalid URL"}
 	}
 	for name, values := range r.header {
@@ -251,13 +251,13 @@ func (c *Client) newRequest(ctx context.Context, r *request, token string, watch
 		req.Header.Set("User-Agent", c.cfg.UserAgent)
 	}
 	if token != "" {
-		// raw: no "Bearer "
+		// The service wants the token alone, without "Bearer ".
 		req.Header.Set("Authorization", token)
 	}
 	if r.body == nil {
 		return req, nil
 	}
-	if err := r.body.settle(ctx); err != nil {
+	if err := r.body.waitIdle(ctx); err != nil {
 		return nil, err
 	}
 	body, size, contentType, err := r.body.open(ctx)
@@ -266,8 +266,8 @@ func (c *Client) newRequest(ctx context.Context, r *request, token string, watch
 	}
 	req.Header.Set("Content-Type", contentType)
 	req.ContentLength, req.Body = size, watch.request(body)
-	// lets the transport repeat on a connection that proves stale
 	if b, ok := r.body.(jsonBody); ok {
+		// With GetBody the transport repeats the request when an idle connection turns out to be closed.
 		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b)), nil }
 	}
 	return req, nil
@@ -279,12 +279,12 @@ type envelope struct {
 	Message words           `json:"message"`
 	Data    json.RawMessage `json:"data"`
 
-	// with the frame
+	// whole is the answer with its frame.
 	whole json.RawMessage
 }
 
-// readEnvelope reads a bounded answer. The status in the body decides; without one the HTTP status
-// does. An error that is not in an envelope is none of the service, unless it asks to wait.
+// readEnvelope reads an answer of bounded length. Its status is the one in the body, or else the HTTP
+// status. An error without an envelope does not come from the service, except for a 429.
 func (c *Client) readEnvelope(ctx context.Context, resp *http.Response, watch *watch) (*envelope, error) {
 	limit := int64(maxJSON)
 	good := resp.StatusCode/100 == 2
@@ -314,18 +314,18 @@ func (c *Client) readAnswer(resp *http.Response, raw []byte, tooLong bool) (*env
 	case tooLong && good:
 		e.Status, e.Message = http.StatusInternalServerError, "Unexpected answer: larger than 4 MiB"
 		return nil, e
-	// nothing but the HTTP status
 	case len(bytes.TrimSpace(raw)) == 0:
+		// There is nothing but the HTTP status.
 	case tooLong, bytes.TrimSpace(raw)[0] != '{', json.Unmarshal(raw, &answer) != nil:
 		return nil, notEnvelope(resp, e)
 	}
-	if e.enveloped = answer.Status.told; e.enveloped {
+	if e.enveloped = answer.Status.present; e.enveloped {
 		e.Status = answer.Status.code
 	}
 	if e.Status == http.StatusOK {
 		return &answer, nil
 	}
-	e.told = e.enveloped && (answer.Message.told || good)
+	e.told = e.enveloped && (answer.Message.present || good)
 	e.kind = kindOf(e.Status)
 	e.Message = plain.Clip(string(answer.Message.text), httpguard.MaxText)
 	switch {
@@ -338,7 +338,7 @@ func (c *Client) readAnswer(resp *http.Response, raw []byte, tooLong bool) (*env
 	return nil, e
 }
 
-// kindOf is the kind of what was answered with this status.
+// kindOf is the kind of an answer with this status.
 func kindOf(status int) Kind {
 	switch {
 	case status == http.StatusTooManyRequests:
@@ -358,7 +358,7 @@ func isAway(status int) bool {
 	return false
 }
 
-// notEnvelope says what came instead of the service's JSON: often the page of a proxy.
+// notEnvelope adds to e what came instead of the service's JSON. Often that is the page of a proxy.
 func notEnvelope(resp *http.Response, e *Error) *Error {
 	kind, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	if err != nil {

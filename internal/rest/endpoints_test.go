@@ -297,7 +297,7 @@ func TestWirePassword(t *testing.T) {
 	}
 }
 
-// What can not be sealed must not leave in the clear.
+// What cannot be sealed must not leave in the clear.
 func TestNothingLeavesUnsealed(t *testing.T) {
 	s := serve(t, handlers{})
 	c := connect(t, s.URL, func(cfg *Config) { cfg.Trial, cfg.LicenseKey = false, "" })

@@ -14,33 +14,33 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/plain"
 )
 
-// Statuses of what never got an answer (protocol.md 1.4).
+// Statuses of requests that never got an answer (protocol.md 1.4).
 const (
 	statusCancelled = 499
 	statusNetwork   = 599
 )
 
-// Error is the failure of a call as the JavaScript SDK would tell it. Message is one printable
-// line. Status is that of the body, whatever the HTTP status was; without one it is the HTTP
-// status; 599 when there was no answer and 499 when the caller gave up.
+// Error is the failure of a call as the JavaScript SDK would return it. Message is one printable line.
+// Status is the one in the body, whatever the HTTP status was, or else the HTTP status. It is 599 when
+// there was no answer, and 499 when the caller gave up.
 type Error struct {
 	Status  int
 	Message string
-	// when the service asked to wait
+	// RetryAfter is how long the service asked to wait; 0: it did not.
 	RetryAfter time.Duration
-	// cause, without URL query; may be nil
+	// Err is the cause, without the query of a URL. It may be nil.
 	Err error
 
-	// HTTP status of the answer, 0: none
+	// answered is the HTTP status of the answer; 0: there was none.
 	answered int
-	// how far the request got when there was none
+	// failure is how far the request got when there was no answer.
 	failure failure
 	// enveloped: the body had a status.
 	enveloped bool
-	// told: it had a text, too, as the service's own envelope has, and no gateway's.
+	// told: it had a text, too, as the service's envelope has and a gateway's answer has not.
 	told bool
 	kind Kind
-	// clock is how far our clock is ahead of that of who answered, see ClockOff.
+	// clock is what ClockOff returns.
 	clock time.Duration
 }
 
@@ -48,11 +48,11 @@ type Error struct {
 type failure int
 
 const (
-	// refused on this side, or beyond repair
+	// failedHere: it was refused on this side, or to send it again would fail in the same way.
 	failedHere failure = iota
-	// no connection: the server saw nothing
+	// failedUnreached: there was no connection, so the server has seen nothing.
 	failedUnreached
-	// the connection broke: the server may have acted
+	// failedBroken: the connection broke. The server may have acted on the request.
 	failedBroken
 )
 
@@ -68,31 +68,28 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Answered reports whether the error is what the service, or the storage behind it,
-// answered.
+// Answered reports whether the error is an answer of the service, or of the storage behind it.
 func (e *Error) Answered() bool { return e.answered != 0 }
 
-// Told reports whether the service itself said so, in its envelope (protocol.md 1.4). Who stands
-// before it, such as a proxy or a firewall, answers with codes of the same numbers and knows
-// nothing of accounts.
+// Told reports whether the service itself has answered this, in its envelope (protocol.md 1.4). A proxy
+// or a firewall before the service answers with codes of the same numbers and knows nothing of
+// accounts.
 func (e *Error) Told() bool { return e.told }
 
-// Away reports whether this is no answer of the service, or one that says that it is not there at
-// the moment (502, 503, 504; RFC 9110 15.6.3 to 15.6.5).
+// Away reports whether e is of [KindAway].
 func (e *Error) Away() bool { return e.Kind() == KindAway }
 
-// Refused reports whether the answer says that the request has had no effect. A 408 leaves that
-// open, and so does a 5xx.
+// Refused reports whether the answer says that the request had no effect. A 408 and a 5xx leave that
+// open.
 func (e *Error) Refused() bool {
 	return e.Answered() && e.Status/100 == 4 && e.Status != http.StatusRequestTimeout
 }
 
-// ContextError is the error of a call that ends because ctx has ended.
+// ContextError is the error of a call that ends because ctx has ended. Call it only when it has.
 func ContextError(ctx context.Context) error { return contextError(ctx) }
 
-// expired reports whether err is the service's way to say that the token has run
-// out. Whether that is the HTTP status alone is not known (protocol.md 12.3), so a
-// 401 in the body counts as well.
+// expired reports whether err says that the token has expired. Whether the service says so by the HTTP
+// status alone is not known (protocol.md 12.3), so a 401 in the body counts as well.
 func expired(err error) bool {
 	e := asError(err)
 	return e != nil && (e.answered == http.StatusUnauthorized || e.answered != 0 && e.Status == http.StatusUnauthorized)
@@ -109,14 +106,14 @@ func asError(err error) *Error {
 	return nil
 }
 
-// unexpected is an answer that is not what the protocol says. Its text tells what
-// came, never what was in it.
+// unexpected is the error for an answer that the protocol does not permit. Its text says what kind of
+// thing came, never what was in it.
 func unexpected(format string, args ...any) *Error {
 	what := plain.Clip(fmt.Sprintf(format, args...), httpguard.MaxText)
 	return &Error{Status: http.StatusInternalServerError, Message: "Unexpected answer: " + what}
 }
 
-// insecure refuses what would not be encrypted; where says what that is.
+// insecure is the error for something that would not be encrypted; where says what that is.
 func insecure(where string) *Error {
 	return &Error{
 		Status: http.StatusBadRequest, Message: "Unencrypted connection refused",
@@ -124,7 +121,7 @@ func insecure(where string) *Error {
 	}
 }
 
-// contextError tells why ctx ended. Call it only when it has.
+// contextError says why ctx has ended. Call it only when it has.
 func contextError(ctx context.Context) *Error {
 	err, cause := ctx.Err(), context.Cause(ctx)
 	if !errors.Is(cause, err) {
@@ -141,7 +138,7 @@ func contextError(ctx context.Context) *Error {
 	return &Error{Status: statusCancelled, Message: "API cancelled by user", Err: err, kind: KindCancelled}
 }
 
-// networkError maps what http.Client or reading a body returned.
+// networkError maps an error of http.Client, or of reading a body.
 func networkError(ctx context.Context, err error) *Error {
 	if e := asError(err); e != nil {
 		return e
@@ -166,7 +163,7 @@ func networkError(ctx context.Context, err error) *Error {
 	}
 }
 
-// reach tells how far a request got that ended with err.
+// reach says how far a request got that failed with err.
 func reach(err error) failure {
 	var (
 		dns     *net.DNSError
@@ -182,7 +179,7 @@ func reach(err error) failure {
 	case errors.As(err, &dns) && dns.IsNotFound,
 		errors.As(err, &cert), errors.As(err, &name), errors.As(err, &invalid), errors.As(err, &unknown),
 		errors.As(err, &alert), errors.As(err, &record):
-		// asking again gives the same
+		// To ask again would give the same.
 		return failedHere
 	case errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect"):
 		return failedUnreached

@@ -20,7 +20,7 @@ const errNoToken = "File Token is not valid or required"
 // UploadStart announces an upload in parts (protocol.md 8).
 type UploadStart struct {
 	ContentType string `json:"contentType"`
-	// of the file's name, without the dot
+	// Extension is that of the file's name, without the dot.
 	Extension string `json:"extension"`
 	Parts     int    `json:"parts"`
 	MessageID string `json:"messageId"`
@@ -28,13 +28,13 @@ type UploadStart struct {
 	Type      string `json:"type"`
 }
 
-// Upload is where the parts go.
+// Upload says where to put the parts of a file.
 type Upload struct {
-	// pre-signed, one for each part
+	// URLs are pre-signed, one for each part.
 	URLs      []string
 	CommitURL string
 	FileToken string
-	// "oracle", "aws" or "minio"
+	// Storage is "oracle", "aws" or "minio".
 	Storage  string
 	UploadID string
 }
@@ -67,19 +67,19 @@ func (c *Client) StartUpload(ctx context.Context, start UploadStart) (*Upload, e
 type partBody struct {
 	data        []byte
 	contentType string
-	lent        lent
+	guard        sourceGuard
 }
 
 func (b *partBody) open(ctx context.Context) (io.ReadCloser, int64, string, error) {
-	return b.lent.lend(ctx, bytes.NewReader(b.data)), int64(len(b.data)), b.contentType, nil
+	return b.guard.acquire(ctx, bytes.NewReader(b.data)), int64(len(b.data)), b.contentType, nil
 }
 func (b *partBody) repeatable() bool                 { return true }
-func (b *partBody) settle(ctx context.Context) error { return b.lent.settle(ctx) }
+func (b *partBody) waitIdle(ctx context.Context) error { return b.guard.waitIdle(ctx) }
 func (b *partBody) sourceError() error               { return nil }
 
-// PutPart sends one part to its pre-signed URL, without the token, and returns
-// its ETag as the storage wrote it. A part that fails is sent again, up to three
-// times. After an error data may still be in use; after success it is not.
+// PutPart sends one part to its pre-signed URL, without the token, and returns its ETag as the storage
+// wrote it. It makes up to three attempts. After an error data may still be in use; after success it is
+// not.
 func (c *Client) PutPart(ctx context.Context, url string, data []byte, contentType string) (string, error) {
 	if err := c.checkForeign(url); err != nil {
 		return "", err
@@ -93,7 +93,7 @@ func (c *Client) PutPart(ctx context.Context, url string, data []byte, contentTy
 		return "", err
 	}
 	m.discard()
-	return m.ETag, body.settle(ctx)
+	return m.ETag, body.waitIdle(ctx)
 }
 
 // CommitUpload completes an upload of more than one part: at the storage itself
@@ -156,10 +156,9 @@ func (c *Client) DownloadURL(ctx context.Context, fileToken string) (string, err
 	return string(data), c.checkForeign(string(data))
 }
 
-// GetMedia fetches the bytes behind a token (protocol.md 9). A token that is a URL
-// below this service's /media/ counts as the token in it; any other absolute URL is
-// fetched without the authorization header. Whoever set a profile picture chose
-// that URL.
+// GetMedia fetches the bytes behind a token (protocol.md 9). A token that is a URL below this service's
+// /media/ counts as the token in it. Any other absolute URL is fetched without the authorization header,
+// because anybody can choose one as a profile picture.
 func (c *Client) GetMedia(ctx context.Context, token string) (*Media, error) {
 	r := &request{op: "media", method: http.MethodGet, idempotent: true, transfer: true}
 	s, err := c.locate(ctx)
@@ -167,7 +166,7 @@ func (c *Client) GetMedia(ctx context.Context, token string) (*Media, error) {
 		return nil, err
 	}
 	if own, ok := strings.CutPrefix(token, s.base+"/media/"); ok {
-		// what follows is "?mf...", of unknown meaning
+		// What may follow is "?mf...", of unknown meaning.
 		token, _, _ = strings.Cut(own, "?")
 	}
 	if isURL(token) {
@@ -184,10 +183,9 @@ func (c *Client) GetMedia(ctx context.Context, token string) (*Media, error) {
 	return c.fetch(ctx, r)
 }
 
-// GetRange fetches bytes from through to, inclusive, of a pre-signed URL. A server
-// that does not know ranges sends everything, one that does may send less than was
-// asked for: see [Media.Offset] and [Media.End]. Behind the end of the file it is an
-// empty range there.
+// GetRange fetches a range of a pre-signed URL, both ends included. A server that does not know ranges
+// sends everything, and one that does may send less than was asked for: see [Media.Offset] and
+// [Media.End]. A range behind the end of the file is empty.
 func (c *Client) GetRange(ctx context.Context, url string, from, to int64) (*Media, error) {
 	if err := c.checkForeign(url); err != nil {
 		return nil, err
@@ -249,25 +247,25 @@ func mediaPath(token string) (string, error) {
 // Media is the open answer to a fetch. Close it.
 type Media struct {
 	ContentType string
-	// as the server wrote it; empty: none
+	// ETag is as the server wrote it; empty: there is none.
 	ETag string
-	// where the body begins in the file
+	// Offset is where the body begins in the file.
 	Offset int64
-	// where the range ends in the file; only of a part
+	// End is where the range ends in the file. Only a part has one.
 	End int64
-	// length of the whole file; -1: not told
+	// Total is the length of the whole file; -1: the server did not say.
 	Total int64
-	// the body is a range of the file
+	// Partial: the body is a range of the file.
 	Partial bool
 
-	// of the attempt; it ends when nothing moves
+	// ctx is the context of the attempt. It ends when nothing moves.
 	ctx   context.Context
 	watch *watch
 	close io.Closer
 	body  io.Reader
 }
 
-// Read reads the body. What breaks it is an error as of a call; io.EOF ends it.
+// Read reads the body. It fails with an [*Error], as a call does, or with io.EOF at the end.
 func (m *Media) Read(p []byte) (int, error) {
 	n, err := m.body.Read(p)
 	if err != nil && err != io.EOF {
@@ -282,8 +280,8 @@ func (m *Media) Close() error {
 	return m.close.Close()
 }
 
-// discard closes an answer whose body does not matter. A short one is read, so that
-// the connection can be used again.
+// discard closes an answer whose body does not matter. It reads a short body to its end, so that the
+// connection can be used again.
 func (m *Media) discard() {
 	_, _ = io.CopyN(io.Discard, m.body, maxError)
 	m.Close()
@@ -291,7 +289,7 @@ func (m *Media) discard() {
 
 // fetch makes a call whose answer is not JSON.
 func (c *Client) fetch(ctx context.Context, r *request) (*Media, error) {
-	// the file as it is; nothing that unpacks itself
+	// We want the file as it is stored, not packed on its way.
 	r.header = http.Header{"Accept-Encoding": {"identity"}}
 	if r.span != nil {
 		r.header.Set("Range", r.span.header())
@@ -307,7 +305,7 @@ func (c *Client) fetch(ctx context.Context, r *request) (*Media, error) {
 	return m, nil
 }
 
-// open sends r once. It succeeds when what was asked for comes, or when a write is done.
+// open sends r once. It succeeds when the file comes that r asks for, or when a write is done.
 func (c *Client) open(ctx context.Context, r *request, token string) (*Media, error) {
 	ctx, watch := c.watch(ctx, r)
 	resp, err := c.send(ctx, r, token, watch)
@@ -326,8 +324,8 @@ func (c *Client) open(ctx context.Context, r *request, token string) (*Media, er
 	return m, nil
 }
 
-// accept looks whether resp is what r asked for. Less than that, or something in its
-// place, must not be told as the file.
+// accept reports whether resp is what r asked for. Less than that, or something else, must not be taken
+// for the file.
 func (c *Client) accept(r *request, resp *http.Response, m *Media) error {
 	switch code := resp.StatusCode; {
 	case r.method != http.MethodGet &&
@@ -342,8 +340,8 @@ func (c *Client) accept(r *request, resp *http.Response, m *Media) error {
 		}
 	case code/100 != 2:
 		return c.refused(resp, m)
-	// no content, a part that nobody asked for, a promise of later
 	case code != http.StatusOK:
+		// It has no content, is a part that we did not ask for, or says that the file comes later.
 		return unexpected("HTTP status %d instead of a file", code)
 	}
 	if coding := packed(resp.Header); coding != "" {
@@ -355,7 +353,7 @@ func (c *Client) accept(r *request, resp *http.Response, m *Media) error {
 	return nil
 }
 
-// refused returns the error that an answer other than 2xx stands for.
+// refused returns the error for an answer other than 2xx.
 func (c *Client) refused(resp *http.Response, m *Media) error {
 	raw, err := io.ReadAll(io.LimitReader(m.body, maxError+1))
 	if err != nil && m.ctx.Err() != nil {
@@ -365,9 +363,9 @@ func (c *Client) refused(resp *http.Response, m *Media) error {
 	return err
 }
 
-// acceptOwn tells a file of the service's own from its refusal, which may come with
-// HTTP status 200 and any Content-Type: an envelope with another status and a message.
-// A file that somebody has uploaded and that looks like one cannot be told from it.
+// acceptOwn tells a file on the service itself from a refusal, which may come with HTTP status 200 and
+// any Content-Type: it is an envelope with another status and a message. A file that looks like one is
+// taken for a refusal.
 func (c *Client) acceptOwn(resp *http.Response, m *Media) error {
 	raw := make([]byte, 512)
 	n, err := io.ReadAtLeast(m.body, raw, 1)
@@ -400,10 +398,10 @@ func isRefusal(raw []byte) bool {
 		Message *string `json:"message"`
 	}
 	return len(raw) <= maxError && json.Unmarshal(bytes.TrimPrefix(raw, byteOrderMark), &told) == nil &&
-		told.Status.told && told.Status.code != http.StatusOK && told.Message != nil
+		told.Status.present && told.Status.code != http.StatusOK && told.Message != nil
 }
 
-// packed is how the content has been packed on its way (RFC 9110 8.4); empty: it has not.
+// packed returns the content coding of an answer (RFC 9110 8.4); empty: there is none.
 func packed(h http.Header) string {
 	for _, coding := range h.Values("Content-Encoding") {
 		if coding != "" && !strings.EqualFold(coding, "identity") {
@@ -420,15 +418,15 @@ func (s *span) header() string {
 	return "bytes=" + strconv.FormatInt(s.from, 10) + "-" + strconv.FormatInt(s.to, 10)
 }
 
-// part reads which part of the file has come.
+// part sets m to the part of the file that resp has.
 func (m *Media) part(resp *http.Response) (err error) {
 	m.Partial = true
 	m.Offset, m.End, m.Total, err = contentRange(resp.Header.Get("Content-Range"))
 	return err
 }
 
-// nothingFrom makes m the empty range behind the end of the file: from, unless the
-// server says that the file ends elsewhere.
+// nothingFrom makes m the empty range at from, behind the end of the file. The length of the file is
+// from, unless the server says otherwise.
 func (m *Media) nothingFrom(from int64, resp *http.Response) {
 	m.Partial, m.Offset, m.End, m.Total, m.body = true, from, from, from, http.NoBody
 	_, length, _ := strings.Cut(resp.Header.Get("Content-Range"), "/")
@@ -442,7 +440,7 @@ func contentRange(value string) (from, end, total int64, err error) {
 	ends, length, _ := strings.Cut(strings.TrimPrefix(value, "bytes "), "/")
 	first, last, _ := strings.Cut(ends, "-")
 	if total, err = strconv.ParseInt(length, 10, 64); err != nil || total < 0 {
-		// "*": not known
+		// "*" means that the length is not known.
 		total = -1
 	}
 	from, err = strconv.ParseInt(first, 10, 64)

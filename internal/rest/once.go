@@ -6,15 +6,14 @@ import (
 	"strings"
 )
 
-// onceTransport keeps net/http from sending a GET again by itself that changes something, which is
-// Logout: it does so with every GET whose connection breaks before the answer, if that was used
-// before, and the second answer is then told as if it were the first. It does not with a request
-// that has a body. This one's is empty, so that over HTTP/1.1 nothing else changes; over HTTP/2 an
-// empty frame ends it.
+// onceTransport keeps net/http from sending Logout twice. When a connection that was used before
+// breaks, net/http sends a GET once more by itself. Logout is a GET that changes something, so the second
+// answer could then be a refusal. net/http does not do that to a request with a body, so this one gets
+// an empty one. Nothing else changes over HTTP/1.1; over HTTP/2 an empty frame ends the request.
 //
-// It stands below the client, whose redirects need a request without a body.
+// It stands below the client, because redirects need a request without a body.
 type onceTransport struct {
-	// nil: http.DefaultTransport
+	// next is http.DefaultTransport when it is nil.
 	next http.RoundTripper
 }
 
@@ -25,14 +24,14 @@ func (o onceTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	r, ok := requestOf(req)
 	if ok && !r.idempotent && req.Method == http.MethodGet && req.Body == nil {
-		// A copy: the request that was given stays as it is.
+		// A transport must not change the request that it gets.
 		req = req.WithContext(req.Context())
 		req.Body = io.NopCloser(strings.NewReader(""))
 	}
 	return next.RoundTrip(req)
 }
 
-// CloseIdleConnections is what http.Client.CloseIdleConnections calls.
+// CloseIdleConnections does what http.Client.CloseIdleConnections asks of its transport.
 func (o onceTransport) CloseIdleConnections() {
 	if next, ok := o.next.(interface{ CloseIdleConnections() }); ok {
 		next.CloseIdleConnections()

@@ -412,7 +412,7 @@ func TestWaitEndsWithTheContext(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
 	defer cancel()
 	_, err := c.Profile(ctx, "bob")
-	require.Equal(t, 503, fail(t, err).Status, "no wait that can not be sat out")
+	require.Equal(t, 503, fail(t, err).Status, "no wait that cannot be sat out")
 	require.Equal(t, 20*time.Second, fail(t, err).RetryAfter)
 
 	cancelled, stop := context.WithCancel(t.Context())

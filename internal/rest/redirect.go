@@ -7,9 +7,9 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/httpguard"
 )
 
-// guardedClient returns a copy of hc (nil: an empty client) that keeps redirects
-// from carrying the token or a body away, sends no write twice, and has no overall
-// timeout: exchange applies it, so that transfers are not cut.
+// guardedClient returns a copy of hc (nil: of an empty client). Its redirects do not carry the token or
+// a body to another host, and it sends no write twice. It has no timeout of its own: watch applies that
+// of hc, so that it does not cut transfers.
 func guardedClient(hc *http.Client) http.Client {
 	var own http.Client
 	if hc != nil {
@@ -20,19 +20,19 @@ func guardedClient(hc *http.Client) http.Client {
 	follow := httpguard.Redirects(own.CheckRedirect, keepSecrets)
 	own.CheckRedirect = func(next *http.Request, via []*http.Request) error {
 		if r, ok := requestOf(next); ok {
-			// It has been answered, wherever the redirect leads.
+			// The request has been answered, wherever the redirect leads.
 			r.redirected.Store(true)
-			r.given.Store(true)
+			r.maybeSent.Store(true)
 		}
 		return follow(next, via)
 	}
 	return own
 }
 
-// keepSecrets refuses a redirect that would take a secret, a body or a write to somebody else, and
-// takes out of the others what only the first host may see.
+// keepSecrets refuses a redirect that would take a body or a write to another host, or would leave
+// encryption. From other redirects it removes what only the first host may see.
 func keepSecrets(next *http.Request, via []*http.Request) error {
-	// it would repeat the query
+	// The header would repeat the query.
 	next.Header.Del("Referer")
 	if httpguard.LeavesTLS(next, via) {
 		return ErrInsecure
@@ -52,7 +52,7 @@ func keepSecrets(next *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// requestOf returns the request that req was made for, also when a redirect made it.
+// requestOf returns the call that req belongs to, also when a redirect has made req.
 func requestOf(req *http.Request) (*request, bool) {
 	r, ok := req.Context().Value(requestKey{}).(*request)
 	return r, ok

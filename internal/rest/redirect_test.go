@@ -155,7 +155,7 @@ func TestRedirectThatChangesTheMethod(t *testing.T) {
 				moved[name] = redirect(code, &to)
 				home := serve(t, moved)
 				c := connect(t, home.URL)
-				c.change(session{token: "tok-1", username: "u", password: "p"})
+				c.changeLocked(session{token: "tok-1", username: "u", password: "p"})
 				for _, place := range []*service{home, stranger} {
 					to = place.URL + "/moved"
 					err := writes(home.URL)[name](t.Context(), c)

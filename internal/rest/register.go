@@ -10,17 +10,16 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/seal"
 )
 
-// maxSessions is the text by which the service says that the user has too many
-// sessions (protocol.md 3).
+// maxSessions is the service's text for a user who has too many sessions (protocol.md 3).
 const maxSessions = "You have reached maximum sessions allowed."
 
 // Registration says whom to register.
 type Registration struct {
 	UserIdentifier string
 	DeviceID       string
-	// end an old session when the limit is reached
+	// Force ends an old session when the limit is reached.
 	Force bool
-	// nil is sent as {}
+	// Metadata is sent as {} when it is nil.
 	Metadata map[string]any
 }
 
@@ -52,9 +51,9 @@ type licensedRegistration struct {
 	MetaData       map[string]any `json:"metaData"`
 }
 
-// Register makes an account, or a new session of an existing one (protocol.md 3).
-// Too many sessions, in the JavaScript SDK's words, is status 405. The account is not
-// remembered: Login does that.
+// Register makes an account, or a new session of an existing one (protocol.md 3). As in the JavaScript
+// SDK, too many sessions is status 405. The Client does not keep the account: [Client.Remember] does
+// that.
 func (c *Client) Register(ctx context.Context, reg Registration) (*Account, error) {
 	s, err := c.locate(ctx)
 	if err != nil {
@@ -82,9 +81,9 @@ func (c *Client) Register(ctx context.Context, reg Registration) (*Account, erro
 	return account, nil
 }
 
-// explainRegistration gives the service's refusal its kind, and the status of the JavaScript SDK. A
-// 403 is for an account that the administrator has blocked, and to one of the service's clients for
-// too many sessions: then its text says so.
+// explainRegistration gives the service's refusal its kind, and the status of the JavaScript SDK. A 403
+// is for an account that the administrator has blocked. By the code of one of the service's clients it
+// can also be for too many sessions: then its text says so.
 func explainRegistration(e *Error) {
 	if e.Message == maxSessions {
 		e.Status, e.told = http.StatusMethodNotAllowed, true
@@ -112,7 +111,7 @@ func (c *Client) registration(trial bool, reg Registration) (*request, any, erro
 		LicenseKey: c.cfg.LicenseKey, ForceRegister: reg.Force, MetaData: reg.Metadata,
 	})
 	if err != nil {
-		return nil, nil, &Error{Status: http.StatusBadRequest, Message: "metaData can not be written as JSON", Err: err}
+		return nil, nil, &Error{Status: http.StatusBadRequest, Message: "metaData cannot be written as JSON", Err: err}
 	}
 	sealed, err := c.sealed(text)
 	return &request{op: "register", path: "/register"}, struct {
@@ -120,8 +119,8 @@ func (c *Client) registration(trial bool, reg Registration) (*request, any, erro
 	}{sealed}, err
 }
 
-// openAccount reads the three forms in which the account comes: a sealed string, a
-// plain JSON string and a JSON object.
+// openAccount reads an account, which comes in three forms: a sealed string, a plain JSON string, and a
+// JSON object.
 func (c *Client) openAccount(data json.RawMessage) (*Account, error) {
 	var account struct {
 		Username         text            `json:"username"`
@@ -142,8 +141,8 @@ func (c *Client) openAccount(data json.RawMessage) (*Account, error) {
 	}, nil
 }
 
-// maxData is how large data that may be sealed can be, in bytes of JSON: many times what the
-// service sends.
+// maxData is how many bytes of JSON data that may be sealed can have. It is many times what the service
+// sends.
 const maxData = 256 << 10
 
 // openData decodes data that may be sealed.
@@ -156,7 +155,7 @@ func (c *Client) openData(data json.RawMessage, keyString string, out any) error
 		return unexpected("data of %d bytes", len(data))
 	}
 	if len(data) == 0 || json.Unmarshal(data, out) != nil {
-		return unexpected("data that can not be opened")
+		return unexpected("data that cannot be opened")
 	}
 	return nil
 }

@@ -1,10 +1,9 @@
-// Package rest speaks the service's HTTP API: the envelope, the raw
-// authorization header, the licence lookup, the re-login after an expired token,
-// repetition of what may be repeated, and uploads that stream (protocol.md 1, 3,
+// Package rest speaks the service's HTTP API: the envelope, the raw authorization header, the licence
+// lookup, the re-login after an expired token, repetitions, and uploads that stream (protocol.md 1, 3,
 // 4.1, 4.2, 5, 8 and 9).
 //
-// Every method fails with an [*Error] that carries the status and the text the
-// JavaScript SDK would hand to its caller.
+// Every method fails with an [*Error] that carries the status and the text that the JavaScript SDK
+// would return to its caller.
 package rest
 
 import (
@@ -21,70 +20,70 @@ const lookupURL = "https://api-config.mirrorfly.com/license/details"
 
 // Config says which service to talk to and how.
 type Config struct {
-	// key material, and part of the register body
+	// LicenseKey is key material, and a part of the register body.
 	LicenseKey string
-	// prefix of every path; empty: looked up from the licence key at the first call
+	// BaseURL is the prefix of every path. When it is empty, the first call looks it up by the licence
+	// key.
 	BaseURL string
-	// full URL of the lookup without its query; empty: the service's own
+	// LookupURL is the full URL of the lookup without its query; empty: the service's own.
 	LookupURL string
-	// trial (sandbox) mode; when BaseURL is looked up, the lookup's trialMode decides
+	// Trial is trial (sandbox) mode. When BaseURL is looked up, the lookup's trialMode decides.
 	Trial bool
-	// permit http://, also in what the service hands out
+	// AllowInsecure permits http://, also in URLs that the service returns.
 	AllowInsecure bool
-	// copied, see [New]; nil: a plain http.Client
+	// HTTPClient is copied, see [New]; nil: a plain http.Client.
 	HTTPClient *http.Client
-	// empty: the default of net/http
+	// UserAgent is empty for the default of net/http.
 	UserAgent string
-	// bounds shared work that no caller's context owns, and how long a transfer may stand still; 0:
-	// 30s
+	// RequestTimeout bounds shared work that no caller's context owns, and how long a transfer may
+	// stand still; 0: 30s.
 	RequestTimeout time.Duration
-	// nil: silent
+	// Logger may be nil: nothing is logged then.
 	Logger *slog.Logger
-	// clock of the time stamp in licensed passwords; nil: time.Now
+	// Now is the clock of the time stamp in licensed passwords; nil: time.Now.
 	Now func() time.Time
 }
 
-// Client talks to one service for one account at a time. It is safe for
-// concurrent use.
+// Client talks to one service for one account at a time. It is safe for concurrent use.
 type Client struct {
 	cfg  Config
 	http http.Client
 	// timeout bounds a JSON call: the Timeout of the caller's client, 0: none.
 	timeout time.Duration
-	// sleeps; replaced in tests
+	// wait sleeps. Tests replace it.
 	wait func(context.Context, time.Duration) error
 
-	// shared work that is under way
+	// shared counts the shared work that is under way.
 	shared sync.WaitGroup
 
 	mu     sync.Mutex
 	closed bool
-	// grows when a login begins and when it ends
+	// logins grows when a login begins and when it ends.
 	logins uint32
-	// without a base: not known yet
+	// site has no base until it is known.
 	site site
-	// nil: none under way
+	// lookup is the licence lookup under way, or nil.
 	lookup  *flight
 	session session
-	// nil: none under way
+	// relogin is the re-login under way, or nil.
 	relogin *flight
 }
 
 // New returns a Client; it does no I/O and starts no goroutine.
 //
-// The HTTP client is copied. The copy follows at most 10 redirects and asks the
-// original's CheckRedirect too, never takes the authorization header, a request
-// body or a write to another host, never goes from https to http, and follows none
-// that changes the method: the answer to a GET is no answer to a POST. Its Timeout bounds each
-// JSON call as usual, but no transfer of a file: that may take as long as it moves.
+// The HTTP client is copied. The copy follows at most 10 redirects, and asks the original's
+// CheckRedirect, too. It never takes the authorization header, a request body or a write to another
+// host, never goes from https to http, and follows no redirect that changes the method: the answer to a
+// GET is no answer to a POST. Its Timeout bounds each JSON call as usual, but not the transfer of a
+// file, which may take as long as it moves.
 func New(cfg Config) *Client {
 	c := new(Client)
 	c.Init(cfg)
 	return c
 }
 
-// Init is New for a Client that is a part of something else. It comes before everything else, and
-// once.
+// Init makes a Client of the zero value, as New does. It must be called once, before every other
+// method.
 func (c *Client) Init(cfg Config) {
 	if cfg.LookupURL == "" {
 		cfg.LookupURL = lookupURL
@@ -104,8 +103,8 @@ func (c *Client) Init(cfg Config) {
 	}
 }
 
-// Close ends the shared work (licence lookup, re-login) and waits for it. Calls
-// that are under way are ended by their own context. It is idempotent.
+// Close ends the shared work (licence lookup, re-login) and waits for it. It does not end calls that
+// are under way: their own contexts do. It is idempotent.
 func (c *Client) Close() {
 	c.mu.Lock()
 	c.closed = true
@@ -120,15 +119,15 @@ func (c *Client) Close() {
 
 // flight is a piece of work that several callers wait for and none of them owns.
 type flight struct {
-	// closed when err is set
+	// done is closed when err is set.
 	done   chan struct{}
 	err    error
 	cancel context.CancelCauseFunc
 }
 
-// launch starts work under a context of its own, bounded by RequestTimeout and
-// Close. land stores the outcome; it runs with c.mu held. The caller holds c.mu.
-func (c *Client) launch(work func(context.Context) error, land func(f *flight, err error)) *flight {
+// launchLocked starts work under a context of its own, which RequestTimeout and Close end. land stores
+// the outcome; it is called with c.mu held.
+func (c *Client) launchLocked(work func(context.Context) error, land func(f *flight, err error)) *flight {
 	ctx, end := context.WithCancelCause(context.Background())
 	f := &flight{done: make(chan struct{}), cancel: end}
 	if c.closed {
@@ -138,7 +137,7 @@ func (c *Client) launch(work func(context.Context) error, land func(f *flight, e
 		return f
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.RequestTimeout)
-	// Ends with work, at the latest when its context does. Close waits for it.
+	// Close owns it and waits for it. It ends with work, at the latest when its context does.
 	c.shared.Go(func() {
 		defer end(nil)
 		defer cancel()
@@ -152,7 +151,7 @@ func (c *Client) launch(work func(context.Context) error, land func(f *flight, e
 	return f
 }
 
-// join waits for f. A caller whose context ends leaves; the flight goes on.
+// join waits for the end of f, or of ctx. The end of ctx does not end f.
 func (f *flight) join(ctx context.Context) error {
 	select {
 	case <-f.done:
@@ -173,13 +172,13 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Errors that callers tell apart with errors.Is.
+// Errors that callers match with errors.Is.
 var (
-	// http:// without AllowInsecure, or a redirect from https to it
+	// ErrInsecure is for http:// without AllowInsecure, and for a redirect from https to http.
 	ErrInsecure = errors.New("unencrypted connection")
-	// after Close
+	// ErrClosed is for a call after Close.
 	ErrClosed = errors.New("client is closed")
-	// the caller's reader failed, or its length is not Size
+	// ErrSource means that the caller's reader failed, or does not have Size bytes.
 	ErrSource = errors.New("file could not be read as announced")
 	// ErrLoginOver fails a request of a login that is over, see [ForLogin].
 	ErrLoginOver = errors.New("the login that began this has ended")

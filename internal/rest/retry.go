@@ -14,9 +14,9 @@ import (
 
 const (
 	maxAttempts = 3
-	// upper bound of the first delay; it doubles
+	// firstDelay is the upper bound of the first delay. The bound doubles with each attempt.
 	firstDelay = 500 * time.Millisecond
-	// longest wait that is sat out for the caller
+	// maxDelay is the longest wait that a call does for its caller. To wait longer is up to the caller.
 	maxDelay = 30 * time.Second
 )
 
@@ -24,8 +24,8 @@ func failedWith(status int) string {
 	return fmt.Sprintf("Request failed with status code %d", status)
 }
 
-// repeat runs once up to three times, as long as r may be repeated after its
-// error. It waits as the service asked, or a random time.
+// repeat calls once up to three times, as long as r may be repeated after its error. In between it waits
+// as long as the service asked, or a random time.
 func (c *Client) repeat(ctx context.Context, r *request, once func() error) error {
 	for n := 1; ; n++ {
 		r.attempt++
@@ -39,7 +39,7 @@ func (c *Client) repeat(ctx context.Context, r *request, once func() error) erro
 			delay = backoff.Delay(firstDelay, maxDelay, n-1)
 		}
 		if deadline, ok := ctx.Deadline(); delay > maxDelay || ok && time.Until(deadline) < delay {
-			// the caller learns more from it than from a timeout
+			// This error tells the caller more than a timeout would.
 			return err
 		}
 		if c.wait(ctx, delay) != nil {
@@ -48,9 +48,8 @@ func (c *Client) repeat(ctx context.Context, r *request, once func() error) erro
 	}
 }
 
-// mayRepeat reports whether r can be sent again after e without doing something
-// twice: always when the server never saw it or refused to look (429), otherwise
-// only when it is idempotent.
+// mayRepeat reports whether r can be sent again after e without doing something twice. It can when the
+// server has never seen it or has refused it unread (429), and otherwise only when it is idempotent.
 func (r *request) mayRepeat(e *Error) bool {
 	switch {
 	case !r.repeatable():
@@ -67,15 +66,14 @@ func (r *request) mayRepeat(e *Error) bool {
 		r.storage && e.Status == http.StatusInternalServerError && e.answered == http.StatusInternalServerError
 }
 
-// retryAfter reads the header of that name, in seconds or as a date (RFC 9110
-// 10.2.3); 0: none. A date goes by the clock of who wrote it, which is told in the
-// same answer; now counts where it is not.
+// retryAfter reads the header of that name, in seconds or as a date (RFC 9110 10.2.3); 0: there is none.
+// A date is by the server's clock, which the same answer has in its Date. Without that, now is used.
 func retryAfter(h http.Header, now time.Time) time.Duration {
 	value := h.Get("Retry-After")
 	if value == "" {
 		return 0
 	}
-	// then seconds is the largest
+	// Out of range, seconds is the largest or the smallest number there is.
 	if seconds, err := strconv.ParseInt(value, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
 		return time.Duration(min(max(seconds, 0), math.MaxInt64/int64(time.Second))) * time.Second
 	}

@@ -10,22 +10,21 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/seal"
 )
 
-// Service is the part of the service's configuration that the profile API needs
-// (protocol.md 3). A field the service did not send, or sent in the wrong type, is
-// empty: apply only what is not.
+// Service is the part of the service's configuration that the library needs (protocol.md 3). A field
+// that the service did not send, or sent in the wrong type, is empty: use only fields that are not.
 type Service struct {
-	// domain of the JIDs
+	// XMPPHost is the domain of the JIDs.
 	XMPPHost string
-	// port of the WebSocket
+	// XMPPPortWeb is the port of the WebSocket.
 	XMPPPortWeb string
 	XMPPDomain  string
-	// port of XMPP over TCP
+	// XMPPPort is the port of XMPP over TCP.
 	XMPPPort string
-	// signalServerDomain
+	// SignalServer is signalServerDomain on the wire.
 	SignalServer string
-	// chat IV
+	// IV seals chats, and files in them.
 	IV string
-	// profile IV
+	// IVProfile seals profiles.
 	IVProfile string
 	Features  Features
 }
@@ -71,9 +70,9 @@ type Features struct {
 // AllFeatures is what holds until the service has told its flags.
 func AllFeatures() Features { return features(nil) }
 
-// features starts with every flag true and overlays what the service told. told may hold more than
-// flags; an entry that is nil was null on the wire, which says nothing. Names are compared without
-// regard to case, as encoding/json does.
+// features starts with every flag true and overlays what the service told. told may have other entries
+// than flags, and an entry that was null on the wire is nil and changes nothing. Names are compared
+// without regard to case, as encoding/json does.
 func features(told map[string]*flag) Features {
 	var all Features
 	v := reflect.ValueOf(&all).Elem()
@@ -99,7 +98,7 @@ func (c *Client) ServiceConfig(ctx context.Context, username string) (*Service, 
 	}
 	var s object[Service]
 	err := c.openData(data, seal.Triple(username), &s)
-	// the service seals under the name that it knows
+	// The service seals under the name that it knows, which is in lower case.
 	if id := strings.ToLower(username); err != nil && id != username {
 		err = c.openData(data, seal.Triple(id), &s)
 	}

@@ -10,26 +10,27 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/seal"
 )
 
-// session is what a login left behind.
+// session is what the Client keeps of a login.
 type session struct {
 	token    string
 	username string
-	// raw: every login needs a fresh wire password. Empty: no re-login
+	// password is raw, since every login needs a fresh wire password. When it is empty there is no
+	// re-login.
 	password string
-	// grows with every change, so that an old outcome is recognized
+	// serial grows with every change, so that a re-login can see that it comes too late.
 	serial uint32
-	// no re-login before, in seconds since began: the service has refused one. 0: there is nothing
-	// against it
+	// restsFor is until when there is no re-login, in seconds since began, because the service has
+	// refused one. 0: nothing speaks against a re-login.
 	restsFor int32
 }
 
 var began = time.Now()
 
-// A password that the service has refused is not tried again: that would lock the account. Whoever
-// is blocked may be free again later.
+// A password that the service has refused is not tried again, because that would lock the account. An
+// account that is blocked may be free again later.
 const (
 	forGood = math.MaxInt32
-	// seconds
+	// blockedPause is in seconds.
 	blockedPause = 60
 )
 
@@ -42,7 +43,7 @@ func (s *session) rests() bool { return s.restsFor != 0 && sinceBegan() < s.rest
 func restAfter(err error) int32 {
 	e := asError(err)
 	if e == nil || e.ClockOff() != 0 {
-		// nothing was refused, or only a time stamp
+		// Nothing was refused, or only a time stamp.
 		return 0
 	}
 	switch e.Kind() {
@@ -70,29 +71,29 @@ func loginKind(e *Error) Kind {
 	return e.kind
 }
 
-// invalidCredentials is how the service says it (protocol.md 4.1).
+// invalidCredentials is the service's text for a wrong user name or password (protocol.md 4.1).
 const invalidCredentials = "Invalid Credentials"
 
-// CurrentLogin is the number of the present login. It stays the same while tokens are
-// renewed and when the same user logs in again; [Client.Forget] and another user's
-// [Client.Login] end it.
+// CurrentLogin is the number of the present login. It stays the same when the token is renewed and when
+// the same user logs in again. [Client.Forget] ends the login, and so does [Client.Remember] of another
+// user.
 func (c *Client) CurrentLogin() uint32 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.logins
 }
 
-// loginKey finds the login that a context is bound to.
+// loginKey is the key of the number of a login in a context.
 type loginKey struct{}
 
-// ForLogin returns a context for what takes several requests. They belong to one login,
-// a number from [Client.CurrentLogin]: once it is over they fail with [ErrLoginOver], and
-// are not sent with the token of whoever has logged in since.
+// ForLogin returns a context for requests that belong to one login, which is a number from
+// [Client.CurrentLogin]. Once that login is over they fail with [ErrLoginOver]: they are not sent with
+// the token of another user who has logged in since.
 func ForLogin(ctx context.Context, login uint32) context.Context {
 	return context.WithValue(ctx, loginKey{}, login)
 }
 
-// current returns the session whose token a request under ctx is to carry.
+// current returns the session whose token a request with this context carries.
 func (c *Client) current(ctx context.Context, auth bool) (session, error) {
 	login, bound := ctx.Value(loginKey{}).(uint32)
 	if !auth && !bound {
@@ -111,9 +112,9 @@ func (c *Client) current(ctx context.Context, auth bool) (session, error) {
 	return c.session, nil
 }
 
-// WirePassword is the password as login and SASL send it: raw in trial mode,
-// otherwise sealed together with the time (protocol.md 4.2). One connect uses the
-// same string for both; the next one builds a new string.
+// WirePassword is the password as login and SASL send it: raw in trial mode, and otherwise sealed
+// together with the time (protocol.md 4.2). One connect uses the same string for both, and the next one
+// makes a new string.
 func (c *Client) WirePassword(ctx context.Context, password string) (string, error) {
 	s, err := c.locate(ctx)
 	if err != nil || s.trial {
@@ -126,34 +127,34 @@ func (c *Client) WirePassword(ctx context.Context, password string) (string, err
 		CurrentTimestamp int64  `json:"currentTimestamp"`
 	}{password, now.UnixMilli() - int64(east)*1000})
 	if err != nil {
-		return "", &Error{Status: http.StatusInternalServerError, Message: "Password can not be sealed", Err: err}
+		return "", &Error{Status: http.StatusInternalServerError, Message: "Password cannot be sealed", Err: err}
 	}
 	return c.sealed(body)
 }
 
-// sealed seals what goes to the service under the licence key. There is no
-// fall-back: what must be sealed never leaves in the clear.
+// sealed seals body for the service under the licence key. When that fails there is no fall-back: what
+// must be sealed is never sent in the clear.
 func (c *Client) sealed(body string) (string, error) {
 	sealed, err := seal.SealStrict(body, seal.Triple(c.cfg.LicenseKey), seal.ConstIV)
 	if err != nil {
-		return "", &Error{Status: http.StatusInternalServerError, Message: "Request can not be sealed", Err: err}
+		return "", &Error{Status: http.StatusInternalServerError, Message: "Request cannot be sealed", Err: err}
 	}
 	return sealed, nil
 }
 
-// Remember takes the token that [Client.Token] has brought for what follows, and username and the
-// raw password for the re-login when it expires.
+// Remember keeps a token from [Client.Token] for the requests that follow, and username and the raw
+// password for the re-login when the token expires.
 func (c *Client) Remember(username, password, token string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !sameUser(c.session.username, username) {
 		c.logins++
 	}
-	c.change(session{token: token, username: username, password: password})
+	c.changeLocked(session{token: token, username: username, password: password})
 }
 
-// Token asks for a token (POST /login, protocol.md 4.1) with wirePassword, which
-// [Client.WirePassword] has made. It remembers nothing.
+// Token asks for a token (POST /login, protocol.md 4.1). wirePassword is from [Client.WirePassword]. The
+// Client keeps nothing of it: [Client.Remember] does that.
 func (c *Client) Token(ctx context.Context, username, wirePassword string) (token string, err error) {
 	body := struct {
 		Username string `json:"username"`
@@ -163,8 +164,8 @@ func (c *Client) Token(ctx context.Context, username, wirePassword string) (toke
 	var data struct {
 		Token text `json:"token"`
 	}
-	// Asking twice for a token does no harm, and the first connection after a restart
-	// of the service is often a dead one.
+	// It is idempotent: to ask twice for a token does no harm, and the first connection after a
+	// restart of the service is often a dead one.
 	if err := c.post(ctx, &request{op: "login", path: "/login", idempotent: true}, body, &data); err != nil {
 		if e := asError(err); e != nil {
 			e.kind = loginKind(e)
@@ -178,17 +179,17 @@ func (c *Client) Token(ctx context.Context, username, wirePassword string) (toke
 	return token, nil
 }
 
-// Forget drops token and credentials. A re-login that is under way does not bring
-// them back, and none starts until the next [Client.Remember].
+// Forget drops token and credentials. A re-login that is under way does not restore them, and none
+// starts until the next [Client.Remember].
 func (c *Client) Forget() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.logins++
-	c.change(session{})
+	c.changeLocked(session{})
 }
 
-// ChangePassword is told when the service has given username another password: the
-// next re-login needs it.
+// ChangePassword replaces the password of username for the next re-login. Call it when the service has
+// made another password.
 func (c *Client) ChangePassword(username, password string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -197,8 +198,8 @@ func (c *Client) ChangePassword(username, password string) {
 	}
 }
 
-// Unblocked is told when the administrator has unblocked the account: a re-login that was refused
-// for that is tried again at once.
+// Unblocked permits a re-login that was refused because the administrator had blocked the account. Call
+// it when the administrator has unblocked it.
 func (c *Client) Unblocked() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -207,23 +208,22 @@ func (c *Client) Unblocked() {
 	}
 }
 
-// ForgetPassword drops the credentials if they are these: the token serves as long as it lasts, and
-// no other is asked for.
+// ForgetPassword drops the password if it is this one, of this user. The token is used as long as it
+// lasts, and there is no re-login.
 func (c *Client) ForgetPassword(username, password string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if sameUser(c.session.username, username) && c.session.password == password {
-		c.change(session{token: c.session.token, username: c.session.username})
+		c.changeLocked(session{token: c.session.token, username: c.session.username})
 	}
 }
 
-// sameUser compares user names as XMPP servers do: they fold the case of the local part (RFC 7622
-// 3.3).
+// sameUser compares user names without regard to case, as XMPP servers do with the local part of a JID
+// (RFC 7622 3.3).
 func sameUser(a, b string) bool { return strings.EqualFold(a, b) }
 
-// change puts another session in the place of the present one, whose re-login is
-// then of no more use. It is called with c.mu held.
-func (c *Client) change(s session) {
+// changeLocked replaces the session, and ends the re-login of the old one.
+func (c *Client) changeLocked(s session) {
 	s.serial = c.session.serial + 1
 	c.session = s
 	if c.relogin != nil {
@@ -232,21 +232,21 @@ func (c *Client) change(s session) {
 	}
 }
 
-// renew returns a newer token of the account that used belongs to: what was asked for one account
-// is never repeated as another. One login serves everybody who asks while it is under way; one that
-// has failed with a password that is outdated meanwhile is made again.
+// renew returns a newer token for the account of used, so that a request of one account is never
+// repeated as another. All calls that ask while a re-login is under way wait for that one. When it has
+// failed, and the password has been replaced meanwhile, it is tried again.
 func (c *Client) renew(ctx context.Context, used session) (string, bool) {
 	for {
 		c.mu.Lock()
 		s, f := c.session, c.relogin
 		if s.serial != used.serial || s.password == "" || s.rests() {
 			c.mu.Unlock()
-			// A password that was forgotten meanwhile has brought no other token.
+			// When the password was dropped meanwhile, there is no newer token.
 			newer := s.token != used.token || s.serial != used.serial && s.password != ""
 			return s.token, newer && sameUser(s.username, used.username) && s.token != ""
 		}
 		if f == nil {
-			f = c.startRelogin(s)
+			f = c.startReloginLocked(s)
 		}
 		c.mu.Unlock()
 		err := f.join(ctx)
@@ -266,10 +266,10 @@ func (c *Client) hasPassword(password string) bool {
 	return c.session.password == password
 }
 
-// startRelogin is called with c.mu held.
-func (c *Client) startRelogin(old session) *flight {
+// startReloginLocked starts a login with the password of old.
+func (c *Client) startReloginLocked(old session) *flight {
 	var token string
-	f := c.launch(func(ctx context.Context) error {
+	f := c.launchLocked(func(ctx context.Context) error {
 		wire, err := c.WirePassword(ctx, old.password)
 		if err != nil {
 			return err

@@ -12,15 +12,14 @@ import (
 
 // site is where the service is.
 type site struct {
-	// without a slash at its end
+	// base is the base URL without a slash at its end; empty: not known yet.
 	base  string
 	trial bool
 }
 
-// CheckBaseURL reports whether raw can be a base URL: an absolute http(s) URL
-// without user, query and fragment. http:// without allowInsecure is ErrInsecure.
-// Unlike the JavaScript SDK it takes ports, localhost and IP addresses
-// (protocol.md 11).
+// CheckBaseURL reports whether raw can be a base URL: an absolute http(s) URL without user, query and
+// fragment. http:// without allowInsecure is ErrInsecure. Unlike the JavaScript SDK it permits ports,
+// localhost and IP addresses (protocol.md 11).
 func CheckBaseURL(raw string, allowInsecure bool) error {
 	_, err := parseBase(raw, allowInsecure)
 	return err
@@ -35,16 +34,10 @@ func parseBase(raw string, allowInsecure bool) (string, error) {
 	if u.Scheme == "http" && !allowInsecure {
 		return "", insecure("the base URL begins with http://")
 	}
-	base := strings.TrimRight(u.String(), "/")
-	if strings.HasPrefix(raw, base) {
-		// which is held already
-		base = raw[:len(base)]
-	}
-	return base, nil
+	return strings.TrimRight(u.String(), "/"), nil
 }
 
-// Trial reports whether the service is used in trial (sandbox) mode. It may have
-// to look that up.
+// Trial reports whether the service is used in trial (sandbox) mode. It may look that up first.
 func (c *Client) Trial(ctx context.Context) (bool, error) {
 	s, err := c.locate(ctx)
 	if err != nil {
@@ -53,9 +46,9 @@ func (c *Client) Trial(ctx context.Context) (bool, error) {
 	return s.trial, nil
 }
 
-// locate returns the service's address; the first call without a configured one
-// looks it up, at the same time for everybody who asks (protocol.md 1.3). A failed
-// lookup is not remembered. What needed the address was not sent then.
+// locate returns the service's address. Without a configured one, the first call looks it up, and
+// other calls wait for the same lookup (protocol.md 1.3). The outcome of a failed lookup is not kept.
+// Its error is marked as unsent, since the request that needed the address was not sent.
 func (c *Client) locate(ctx context.Context) (site, error) {
 	c.mu.Lock()
 	if c.site == (site{}) && c.cfg.BaseURL != "" {
@@ -72,7 +65,7 @@ func (c *Client) locate(ctx context.Context) (site, error) {
 	}
 	f := c.lookup
 	if f == nil {
-		f = c.startLookup()
+		f = c.startLookupLocked()
 	}
 	c.mu.Unlock()
 	if err := f.join(ctx); err != nil {
@@ -83,10 +76,10 @@ func (c *Client) locate(ctx context.Context) (site, error) {
 	return c.site, nil
 }
 
-// startLookup is called with c.mu held.
-func (c *Client) startLookup() *flight {
+// startLookupLocked starts the licence lookup.
+func (c *Client) startLookupLocked() *flight {
 	var found site
-	f := c.launch(func(ctx context.Context) (err error) {
+	f := c.launchLocked(func(ctx context.Context) (err error) {
 		found, err = c.askLicense(ctx)
 		return err
 	}, func(_ *flight, err error) {

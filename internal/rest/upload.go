@@ -16,26 +16,25 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/unsent"
 )
 
-// File is a file to upload. It is sent as it is read, never held in memory.
+// File is a file to upload. It is sent as it is read, and is never whole in memory.
 //
-// When Reader is an io.Seeker too, the upload can be repeated (after an expired
-// token, or when the service asks to wait); it starts where the reader stood.
-// After an error the reader may still be inside one last Read.
+// When Reader is also an io.Seeker, the upload can be repeated (after an expired token, or when the
+// service asks to wait). It then starts again where the reader stood. After an error, one last Read may
+// still be under way.
 type File struct {
 	Name string
-	// empty or malformed: taken from the first 512 bytes
+	// ContentType is taken from the first 512 bytes when it is empty or malformed.
 	ContentType string
 	Reader      io.Reader
-	// bytes that Reader delivers, no more and no less; negative: not known
+	// Size is how many bytes Reader delivers, no more and no less; negative: not known.
 	Size int64
-	// Rewind, when set, is called for the content from its start, each time.
-	// Reader is not used then.
+	// Rewind returns the content from its start. When it is set, Reader is not used.
 	Rewind func() (io.Reader, error)
 }
 
-// Form is what POST /media/ takes.
+// Form is the body of POST /media/.
 type Form struct {
-	// "profile", "chat", "groupchat"
+	// Type is "profile", "chat" or "groupchat".
 	Type      string
 	ToUser    string
 	MessageID string
@@ -45,12 +44,12 @@ type Form struct {
 // Uploaded are the tokens of an uploaded file.
 type Uploaded struct {
 	Token string
-	// of a picture's thumbnail; may be empty
+	// Thumb is the token of a picture's thumbnail. It may be empty.
 	Thumb string
 }
 
 // UploadProfileImage uploads a profile picture as the user toUser. It is never
-// encrypted (protocol.md 5.2). What the service refuses reads "Media Upload Failed".
+// encrypted (protocol.md 5.2). When the service refuses it, the text is "Media Upload Failed".
 func (c *Client) UploadProfileImage(ctx context.Context, toUser string, f File) (Uploaded, error) {
 	done, err := c.PostMedia(ctx, Form{Type: "profile", ToUser: toUser, File: f})
 	if e := asError(err); e != nil && (e.answered != 0 || e.Status == statusNetwork && ctx.Err() == nil) {
@@ -95,13 +94,13 @@ type formBody struct {
 	contentType string
 	before      []byte
 	after       []byte
-	// of the file; negative: not known
+	// size is that of the file; negative: not known.
 	size  int64
 	first io.Reader
-	// nil: the file can be read once only
+	// rewind is nil when the file can be read only once.
 	rewind func() (io.Reader, error)
 	opened bool
-	lent   lent
+	guard   sourceGuard
 }
 
 func newFormBody(form Form) (*formBody, error) {
@@ -118,7 +117,7 @@ func newFormBody(form Form) (*formBody, error) {
 	b.first = first
 	var out bytes.Buffer
 	w := multipart.NewWriter(&out)
-	// The order of the parts is that of the JavaScript SDK. A bytes.Buffer takes every write.
+	// The order of the parts is that of the JavaScript SDK. A write to a bytes.Buffer never fails.
 	_, _ = w.CreatePart(textproto.MIMEHeader{
 		"Content-Disposition": {multipart.FileContentDisposition("file", form.File.Name)},
 		"Content-Type":        {contentType},
@@ -133,11 +132,11 @@ func newFormBody(form Form) (*formBody, error) {
 	return b, nil
 }
 
-// Sniff returns contentType when it is well formed and otherwise the type that the
-// first 512 bytes of r look like, with a reader of all of r.
+// Sniff returns contentType when it is well formed, and otherwise the type that the first 512 bytes of r
+// suggest. The reader that it returns has all of r.
 func Sniff(contentType string, r io.Reader) (string, io.Reader, error) {
 	_, _, err := mime.ParseMediaType(contentType)
-	// a line break would end the header
+	// A line break would end the header.
 	if err == nil && !strings.ContainsFunc(contentType, unicode.IsControl) {
 		return contentType, r, nil
 	}
@@ -149,12 +148,11 @@ func Sniff(contentType string, r io.Reader) (string, io.Reader, error) {
 	return http.DetectContentType(head[:n]), io.MultiReader(bytes.NewReader(head[:n]), r), nil
 }
 
-// Within runs read, which may be stuck in the caller's reader, and leaves it alone
-// when ctx ends first: what read sets may be used only when Within returned its
-// outcome.
+// Within calls read and returns its outcome. read may be stuck in the caller's reader: when ctx ends
+// first, Within returns while read goes on. What read sets may then not be used.
 func Within(ctx context.Context, read func() error) error {
 	done := make(chan error, 1)
-	// ends with the Read that is under way
+	// The transfer owns it. It ends with the Read that is under way.
 	go func() { done <- guarded(read) }()
 	select {
 	case err := <-done:
@@ -164,8 +162,8 @@ func Within(ctx context.Context, read func() error) error {
 	}
 }
 
-// guarded makes an error of a panic of the caller's reader: in a goroutine of ours
-// nobody else could recover it.
+// guarded makes an error of a panic of the caller's reader, which the caller could not recover from in a
+// goroutine of ours.
 func guarded(read func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -175,7 +173,7 @@ func guarded(read func() error) (err error) {
 	return read()
 }
 
-// rewound rewinds a file at its first Read: that may get stuck as any Read may, so it is done where
+// rewound rewinds a file at its first Read. Rewinding can get stuck, as any Read can, so it is done where
 // the file is read.
 type rewound struct {
 	rewind func() (io.Reader, error)
@@ -193,8 +191,8 @@ func (f *rewound) Read(p []byte) (int, error) {
 	return f.r.Read(p)
 }
 
-// Rewinder returns how to get back to where r stands, or nil if r can not do it:
-// a pipe is an *os.File as well.
+// Rewinder returns a function that goes back to where r stands now. It is nil when r cannot do that: an
+// *os.File is an io.Seeker, but may be a pipe.
 func Rewinder(r io.Reader) func() (io.Reader, error) {
 	s, ok := r.(io.ReadSeeker)
 	if !ok {
@@ -211,7 +209,7 @@ func Rewinder(r io.Reader) func() (io.Reader, error) {
 }
 
 func (b *formBody) repeatable() bool                 { return b.rewind != nil }
-func (b *formBody) settle(ctx context.Context) error { return b.lent.settle(ctx) }
+func (b *formBody) waitIdle(ctx context.Context) error { return b.guard.waitIdle(ctx) }
 
 func (b *formBody) open(ctx context.Context) (io.ReadCloser, int64, string, error) {
 	size, file := b.size, b.first
@@ -223,8 +221,8 @@ func (b *formBody) open(ctx context.Context) (io.ReadCloser, int64, string, erro
 		file = Exactly(file, size)
 		size += int64(len(b.before) + len(b.after))
 	}
-	body := io.MultiReader(bytes.NewReader(b.before), b.lent.source(file), bytes.NewReader(b.after))
-	return b.lent.lend(ctx, body), size, b.contentType, nil
+	body := io.MultiReader(bytes.NewReader(b.before), b.guard.source(file), bytes.NewReader(b.after))
+	return b.guard.acquire(ctx, body), size, b.contentType, nil
 }
 
-func (b *formBody) sourceError() error { return b.lent.sourceError() }
+func (b *formBody) sourceError() error { return b.guard.sourceError() }

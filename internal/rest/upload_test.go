@@ -231,7 +231,7 @@ func TestUploadRepeated(t *testing.T) {
 			true,
 		},
 		{"plain reader", File{Reader: iotest.HalfReader(strings.NewReader(content))}, false},
-		{"pipe, a file that can not seek", File{Reader: pipe}, false},
+		{"pipe, a file that cannot seek", File{Reader: pipe}, false},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

@@ -9,11 +9,11 @@ import (
 
 var errStalled = errors.New("no data moved")
 
-// watch bounds one attempt. A JSON call gets the Timeout of the caller's HTTP
-// client; a transfer ends when nothing has moved for RequestTimeout.
+// watch bounds one attempt. A JSON call gets the Timeout of the caller's HTTP client. A transfer ends
+// when nothing has moved for RequestTimeout.
 type watch struct {
 	cancel context.CancelFunc
-	// nil: not a transfer
+	// timer is nil when the request is not a transfer.
 	timer *time.Timer
 	idle  time.Duration
 }
@@ -27,7 +27,7 @@ func (c *Client) watch(ctx context.Context, r *request) (context.Context, *watch
 	}
 	timeout := c.timeout
 	if _, bounded := ctx.Deadline(); !bounded && timeout == 0 {
-		// what surrounds a transfer has no deadline of its own
+		// A call that belongs to a transfer has no deadline of its own.
 		timeout = c.cfg.RequestTimeout
 	}
 	if timeout > 0 {
@@ -44,8 +44,8 @@ func (w *watch) stop() {
 	w.cancel()
 }
 
-// request returns the body of a request: whatever the transport reads shows that
-// the transfer moves.
+// request returns the body of a request. Each byte that the transport reads of it shows that the
+// transfer moves.
 func (w *watch) request(rc io.ReadCloser) io.ReadCloser {
 	if w.timer == nil {
 		return rc
@@ -66,8 +66,8 @@ func (b *watchedRequest) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// answer returns the body of an answer. Only a Read that waits counts as standing
-// still: a caller may take its time with what it has read.
+// answer returns the body of an answer. A transfer stands still only while a Read waits: the caller may
+// take any time between two of them.
 func (w *watch) answer(rc io.ReadCloser) io.ReadCloser {
 	if w.timer == nil {
 		return rc

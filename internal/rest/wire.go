@@ -7,27 +7,26 @@ import (
 	"unicode/utf8"
 )
 
-// The types here read what a field may hold on the wire, and never fail: a field
-// of the wrong type is an absent one, so that one odd value does not cost the rest.
+// The types here read a field of an answer, and never fail: a field of the wrong type counts as absent,
+// so that one odd value does not spoil the others.
 
-// byteOrderMark is what some servers begin every text with.
+// byteOrderMark is the beginning of every text of some servers.
 var byteOrderMark = []byte("\uFEFF")
 
-// isEmptyList reports whether data is [], which is what servers in PHP write for an object without
-// fields.
+// isEmptyList reports whether data is []. Servers in PHP write that for an object without fields.
 func isEmptyList(data []byte) bool {
 	inner, isList := bytes.CutPrefix(data, []byte("["))
 	return isList && string(bytes.TrimSpace(inner)) == "]"
 }
 
-// words is a text that may not be there.
+// words is a text that may be absent.
 type words struct {
-	told bool
+	present bool
 	text text
 }
 
 func (w *words) UnmarshalJSON(b []byte) error {
-	w.told = b[0] == '"'
+	w.present = b[0] == '"'
 	return w.text.UnmarshalJSON(b)
 }
 
@@ -37,7 +36,7 @@ type text string
 func (t *text) UnmarshalJSON(b []byte) error {
 	*t = ""
 	if b[0] == '"' {
-		// nearly always
+		// This is nearly always so.
 		if inner := b[1 : len(b)-1]; bytes.IndexByte(inner, '\\') < 0 && utf8.Valid(inner) {
 			*t = text(inner)
 			return nil
@@ -50,8 +49,7 @@ func (t *text) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// flag is true, 1 or "1"; everything else is false (protocol.md 13: bool, 0/1 and "0"/"1"
-// are alike).
+// flag is true for true, 1, "1" and "true", and false for everything else (protocol.md 13).
 type flag bool
 
 func (f *flag) UnmarshalJSON(b []byte) error {
@@ -76,10 +74,10 @@ func (n *number) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// status is the code of an envelope: a number, or its digits as a string. A number
-// that is no code counts as 500, so that it can not pass for success.
+// status is the code of an envelope: a number, or its digits as a string. A number that is no HTTP
+// status counts as 500, so that it is never taken for success.
 type status struct {
-	told bool
+	present bool
 	code int
 }
 
@@ -89,15 +87,14 @@ func (s *status) UnmarshalJSON(b []byte) error {
 	if err != nil {
 		return nil
 	}
-	*s = status{told: true, code: 500}
+	*s = status{present: true, code: 500}
 	if n >= 100 && n <= 999 && n == float64(int(n)) {
 		s.code = int(n)
 	}
 	return nil
 }
 
-// object decodes into its value when the field holds an object and leaves it alone
-// when it does not.
+// object decodes into its value when the field holds an object, and otherwise leaves it as it is.
 type object[T any] struct{ value T }
 
 func (o *object[T]) UnmarshalJSON(b []byte) error {
