@@ -186,7 +186,7 @@ func exchange(t *testing.T, n *node, c *signal.Conn) {
 	require.NotEqual(t, first.Args[0], again.Args[0])
 
 	_ = c.Emit(t.Context(), "kick") // likewise
-	for range c.Events() { // until the end of c closes the channel
+	for range c.Events() {          // until the end of c closes the channel
 	}
 	require.ErrorIs(t, c.Err(), signal.ErrDisconnected)
 }
