@@ -24,7 +24,8 @@ func TestGetJID(t *testing.T) {
 	}
 	_, err = client.BlockUser(t.Context(), "bob@"+srv.Domain())
 	require.NoError(t, err)
-	for _, user := range []string{"", "a b", "a/b", "@" + srv.Domain(), "bob@", "bob@" + srv.Domain() + "/x", "bob@mix." + srv.Domain(), "a\n", "a@b@c", "\xff"} {
+	for _, user := range []string{"", "a b", "a/b", "@" + srv.Domain(), "bob@", "bob@" + srv.Domain() +
+		"/x", "bob@mix." + srv.Domain(), "a\n", "a@b@c", "\xff"} {
 		res, err := client.GetJID(user)
 		require.Equal(t, 400, failed(t, res, err).StatusCode, "%q", user)
 		require.ErrorIs(t, err, sdk.ErrInvalidArgument)
@@ -87,5 +88,6 @@ func TestFeedbackAndReport(t *testing.T) {
 	report := srv.Reports()[0]
 	require.Equal(t, "alice", report.From)
 	require.Equal(t, "groupchat", report.ChatType)
-	require.Equal(t, `[{"msgId":"1","message":"m","msgType":"text","filename":"","timestamp":1,"publisherId":"bob"}]`, report.Data)
+	require.Equal(t, `[{"msgId":"1","message":"m","msgType":"text","filename":"","timestamp":1,"publisherId":"bob"}]`,
+		report.Data)
 }

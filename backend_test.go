@@ -77,7 +77,10 @@ type visitor struct {
 
 func newBackEnd(t testing.TB) *backEnd {
 	t.Helper()
-	b := &backEnd{t: t, password: "pw", rest: map[string]http.HandlerFunc{}, tokens: map[string]string{}, visitors: map[*visitor]bool{}}
+	b := &backEnd{
+		t: t, password: "pw", rest: map[string]http.HandlerFunc{}, tokens: map[string]string{},
+		visitors: map[*visitor]bool{},
+	}
 	var err error
 	if b.tcp, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 		t.Fatal(err)
@@ -103,7 +106,8 @@ func newBackEnd(t testing.TB) *backEnd {
 // config reaches the back end.
 func (b *backEnd) config(transport sdk.Transport) sdk.Config {
 	cfg := sdk.Config{
-		LicenseKey: "license-key", APIBaseURL: b.http.URL + "/api/v1", TrialLicense: true, AllowInsecure: true, Transport: transport,
+		LicenseKey: "license-key", APIBaseURL: b.http.URL + "/api/v1", TrialLicense: true, AllowInsecure: true,
+		Transport:   transport,
 		XMPPAddress: "ws" + strings.TrimPrefix(b.http.URL, "http") + "/websocket", RequestTimeout: 5 * time.Second,
 		Reconnect: sdk.ReconnectPolicy{MinDelay: 10 * time.Millisecond, MaxDelay: 100 * time.Millisecond},
 	}
@@ -224,7 +228,8 @@ func (b *backEnd) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		b.mu.Lock()
 		password := b.password
 		b.mu.Unlock()
-		answerJSON(w, `{"status":200,"message":"ok","data":{"username":"`+jsonField(body, "userIdentifier")+`","password":"`+password+`","isProfileUpdated":0,"config":`+config+`}}`)
+		answerJSON(w, `{"status":200,"message":"ok","data":{"username":"`+jsonField(body, "userIdentifier")+
+			`","password":"`+password+`","isProfileUpdated":0,"config":`+config+`}}`)
 	case !known:
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(401)
@@ -232,7 +237,8 @@ func (b *backEnd) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	case call == "GET /users/config":
 		answerJSON(w, `{"status":200,"message":"ok","data":`+config+`}`)
 	case call == "GET /contacts/vcard":
-		answerJSON(w, `{"status":200,"message":"ok","data":{"userId":"`+r.URL.Query().Get("userId")+`","nickName":"somebody"}}`)
+		answerJSON(w, `{"status":200,"message":"ok","data":{"userId":"`+r.URL.Query().Get("userId")+
+			`","nickName":"somebody"}}`)
 	case call == "POST /media/":
 		answerJSON(w, `{"status":200,"message":"ok","data":{"fileToken":"media-1","fileTokenThumb":"media-1-thumb"}}`)
 	case strings.HasPrefix(call, "POST /moderation/"), call == "POST /users/deleteMyAccount", call == "GET /logout":
@@ -357,7 +363,8 @@ func (b *backEnd) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return
 	}
-	io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Protocol: xmpp\r\nSec-WebSocket-Accept: "+
+	io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: "+
+		"Upgrade\r\nSec-WebSocket-Protocol: xmpp\r\nSec-WebSocket-Accept: "+
 		base64.StdEncoding.EncodeToString(sum[:])+"\r\n\r\n")
 	v := b.enter(c, rw.Reader, true)
 	defer b.leave(v)
@@ -489,13 +496,15 @@ func (v *visitor) take(frame string) bool {
 		if b.onBind != nil && b.onBind(v, attributeOf("id", frame)) {
 			return true
 		}
-		v.send(`<iq ` + nsOfClient + ` type="result" id="` + attributeOf("id", frame) + `"><bind ` + nsOfBind + `><jid>` + v.bare() + `/Web-1</jid></bind></iq>`)
+		v.send(`<iq ` + nsOfClient + ` type="result" id="` + attributeOf("id", frame) + `"><bind ` + nsOfBind +
+			`><jid>` + v.bare() + `/Web-1</jid></bind></iq>`)
 	case strings.HasPrefix(frame, "<presence") && !strings.Contains(frame, "unavailable"):
 		if !v.present && b.onUp != nil {
 			go b.onUp(v)
 		}
 		v.present = true
-	case strings.HasPrefix(frame, "<iq") && (attributeOf("type", frame) == "get" || attributeOf("type", frame) == "set"):
+	case strings.HasPrefix(frame, "<iq") &&
+		(attributeOf("type", frame) == "get" || attributeOf("type", frame) == "set"):
 		id, to := attributeOf("id", frame), attributeOf("to", frame)
 		if b.onIQ == nil || !b.onIQ(v, id, to, frame) {
 			v.result(id, to, "")
@@ -520,7 +529,8 @@ func (v *visitor) answerStream() {
 func (v *visitor) header() {
 	head := `<open ` + nsOfFraming + ` from="` + chatDomain + `" id="s` + fmt.Sprint(v.streams) + `x" version="1.0"/>`
 	if !v.ws {
-		head = `<?xml version="1.0"?><stream:stream ` + nsOfClient + ` ` + nsOfStream + ` from="` + chatDomain + `" id="s` + fmt.Sprint(v.streams) + `x" version="1.0">`
+		head = `<?xml version="1.0"?><stream:stream ` + nsOfClient + ` ` + nsOfStream + ` from="` + chatDomain +
+			`" id="s` + fmt.Sprint(v.streams) + `x" version="1.0">`
 	}
 	v.send(head)
 }

@@ -19,7 +19,8 @@ func TestWhoBlockedMeOverREST(t *testing.T) {
 		for _, paged := range []bool{true, false} {
 			b := newBackEnd(t)
 			b.onIQ = func(v *visitor, id, to, frame string) bool {
-				v.send(`<iq ` + nsOfClient + ` type="error" id="` + id + `"><error type="cancel"><` + condition + ` ` + nsOfStanzas + `/></error></iq>`)
+				v.send(`<iq ` + nsOfClient + ` type="error" id="` + id + `"><error type="cancel"><` + condition + ` ` +
+					nsOfStanzas + `/></error></iq>`)
 				return true
 			}
 			const users = 120
@@ -49,7 +50,9 @@ func TestWhoBlockedMeOverREST(t *testing.T) {
 			// Without the number of pages, one that brings nobody new is the end.
 			require.Len(t, b.calls("GET /users/blockedby"), map[bool]int{true: 3, false: 4}[paged])
 
-			b.on("GET /users/blockedby", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) })
+			b.on("GET /users/blockedby", func(w http.ResponseWriter, _ *http.Request) {
+				w.WriteHeader(http.StatusNotFound)
+			})
 			res, err = client.GetUsersWhoBlockedMe(t.Context())
 			require.Equal(t, condition, failed(t, res, err).Condition, "nobody knows: the server's word")
 			b.on("GET /users/blockedby", func(w http.ResponseWriter, _ *http.Request) {
@@ -76,7 +79,8 @@ func TestWhoBlockedMeInTheBox(t *testing.T) {
 func TestWhoBlockedMeEndsWithItsLogin(t *testing.T) {
 	b := newBackEnd(t)
 	b.onIQ = func(v *visitor, id, to, frame string) bool {
-		v.send(`<iq ` + nsOfClient + ` type="error" id="` + id + `"><error type="cancel"><service-unavailable ` + nsOfStanzas + `/></error></iq>`)
+		v.send(`<iq ` + nsOfClient + ` type="error" id="` + id + `"><error type="cancel"><service-unavailable ` +
+			nsOfStanzas + `/></error></iq>`)
 		return true
 	}
 	client := b.connected(b.config(sdk.TransportWebSocket), "alice")
@@ -87,7 +91,8 @@ func TestWhoBlockedMeEndsWithItsLogin(t *testing.T) {
 			_, again := client.Connect(r.Context(), "bob", b.password)
 			left <- errors.Join(err, again)
 		}
-		answerJSON(w, `{"status":200,"message":"ok","data":{"totalPages":2,"users":[{"userId":"user`+r.URL.Query().Get("page")+`"}]}}`)
+		answerJSON(w, `{"status":200,"message":"ok","data":{"totalPages":2,"users":[{"userId":"user`+
+			r.URL.Query().Get("page")+`"}]}}`)
 	})
 	res, err := client.GetUsersWhoBlockedMe(t.Context())
 	require.NoError(t, <-left)
@@ -123,7 +128,8 @@ func TestBlocking(t *testing.T) {
 		all := order.list()
 		for i, e := range all {
 			if e == any(byAlice) {
-				require.Contains(t, all[:i], any(sdk.PresenceEvent{FromUserJID: "alice@" + host, Status: "unavailable"}), "presence goes first")
+				require.Contains(t, all[:i],
+					any(sdk.PresenceEvent{FromUserJID: "alice@" + host, Status: "unavailable"}), "presence goes first")
 			}
 		}
 
@@ -146,7 +152,9 @@ func TestBlocking(t *testing.T) {
 		require.NoError(t, err, "twice is no error")
 		_, err = alice.UnblockUser(t.Context(), "bob@"+host)
 		require.NoError(t, err)
-		bobBlocks.until(t, func(e sdk.BlockEvent) bool { return e == sdk.BlockEvent{UserID: "alice", UserJID: "alice@" + host} })
+		bobBlocks.until(t, func(e sdk.BlockEvent) bool {
+			return e == sdk.BlockEvent{UserID: "alice", UserJID: "alice@" + host}
+		})
 		phoneBlocks.until(t, func(e sdk.BlockEvent) bool { return e.ByMe && !e.Blocked })
 		online, err := bob.GetLastSeen(t.Context(), "alice@"+host)
 		require.NoError(t, err)

@@ -90,7 +90,10 @@ type blocking struct{}
 
 func (blocking) RoundTrip(r *http.Request) (*http.Response, error) {
 	text := `{"status":403,"message":"blocked"}`
-	return &http.Response{StatusCode: 403, Request: r, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(text))}, nil
+	return &http.Response{
+		StatusCode: 403, Request: r, Header: http.Header{},
+		Body: io.NopCloser(strings.NewReader(text)),
+	}, nil
 }
 
 // Waiting for a turn is not what RequestTimeout bounds; a deadline of the caller is kept.

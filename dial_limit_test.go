@@ -47,7 +47,8 @@ func TestFinal(t *testing.T) {
 		client, credentials := register(t, quick(srv.Config()), "alice")
 		connection := collect(client.OnConnection)
 		connect(t, client, credentials)
-		srv.Push("alice", `<stream:error xmlns:stream="http://etherx.jabber.org/streams"><conflict xmlns="urn:ietf:params:xml:ns:xmpp-streams"/></stream:error>`)
+		srv.Push("alice", `<stream:error xmlns:stream="http://etherx.jabber.org/streams">`+
+			`<conflict xmlns="urn:ietf:params:xml:ns:xmpp-streams"/></stream:error>`)
 		require.Equal(t, sdk.StatusDisconnected, connection.until(t, final).Status)
 	})
 	t.Run("refused", func(t *testing.T) {

@@ -34,17 +34,20 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 	_, err = c.GetUserProfile(ctx, "nobody")
 	require.ErrorContains(t, err, "User not available (400); give the user id or JID")
 	_, err = c.BlockUser(ctx, "bob")
-	require.ErrorContains(t, err, "toUserJid format is invalid (400); a bare JID is wanted, such as alice@xmpp.example.com")
+	require.ErrorContains(t, err,
+		"toUserJid format is invalid (400); a bare JID is wanted, such as alice@xmpp.example.com")
 	require.NoError(t, c.Close())
 	_, err = c.GetUserProfile(ctx, "alice")
 	require.ErrorContains(t, err, "Client is closed (500); make another one with New")
 
 	_, err = open(func(cfg *sdk.Config) { cfg.TLSConfig = nil }).Register(ctx, "alice")
-	require.ErrorContains(t, err, "unknown authority; if you trust that server, give its authority in Config.TLSConfig.RootCAs")
+	require.ErrorContains(t, err,
+		"unknown authority; if you trust that server, give its authority in Config.TLSConfig.RootCAs")
 	_, err = open(func(cfg *sdk.Config) { cfg.APIBaseURL += "/v2" }).Register(ctx, "alice")
 	require.ErrorContains(t, err, "(404); Config.APIBaseURL must be the whole base URL")
 	srv.SetMaxSessions(1)
 	_, err = open(func(*sdk.Config) {}).Register(ctx, "alice", sdk.ForceRegister(false))
 	require.ErrorContains(t, err, "(405); log another device out")
-	require.EqualError(t, &sdk.Error{Op: "X", Message: "boom", StatusCode: 500}, "sdk: X: boom (500)", "nothing where there is nothing to do")
+	require.EqualError(t, &sdk.Error{Op: "X", Message: "boom", StatusCode: 500}, "sdk: X: boom (500)",
+		"nothing where there is nothing to do")
 }

@@ -33,7 +33,8 @@ func TestGatewaySaysNothingAboutAccounts(t *testing.T) {
 		"another JSON": func(code int) *http.Response { return told(code, `{"error":"forbidden"}`) },
 		"list":         func(code int) *http.Response { return told(code, `[]`) },
 		"problem JSON": func(code int) *http.Response {
-			return reply(code, fmt.Sprintf(`{"title":"No","status":%d}`, code), "Content-Type", "application/problem+json")
+			return reply(code, fmt.Sprintf(`{"title":"No","status":%d}`, code), "Content-Type",
+				"application/problem+json")
 		},
 	} {
 		for _, code := range []int{400, 401, 403, 405} {

@@ -43,7 +43,10 @@ func ExampleClient_UnblockUser() {
 	defer alice.Close()
 
 	ctx := context.Background()
-	for _, change := range []func(context.Context, string) (sdk.Result[sdk.None], error){alice.BlockUser, alice.UnblockUser} {
+	for _, change := range []func(context.Context, string) (sdk.Result[sdk.None], error){
+		alice.BlockUser,
+		alice.UnblockUser,
+	} {
 		if _, err := change(ctx, "bob@xmpp.mirrorfly.test"); err != nil {
 			log.Fatal(err)
 		}

@@ -62,7 +62,8 @@ func ExampleNew_manyAccounts() {
 		running.Go(func() {
 			bot := online(cfg, name) // register and connect
 			defer bot.Close()
-			if _, err := bot.SetUserProfile(context.Background(), sdk.ProfileUpdate{Name: name + " bot", Email: name + "@example.com"}); err != nil {
+			if _, err := bot.SetUserProfile(context.Background(),
+				sdk.ProfileUpdate{Name: name + " bot", Email: name + "@example.com"}); err != nil {
 				log.Print(err)
 			}
 		})

@@ -72,7 +72,8 @@ func ExampleClient_OnUserProfile() {
 		close(done)
 	})
 
-	if _, err := bob.SetUserProfile(context.Background(), sdk.ProfileUpdate{Name: "Bobby", Email: "bob@example.com"}); err != nil {
+	if _, err := bob.SetUserProfile(context.Background(),
+		sdk.ProfileUpdate{Name: "Bobby", Email: "bob@example.com"}); err != nil {
 		log.Fatal(err)
 	}
 	<-done
@@ -130,7 +131,8 @@ func ExampleClient_OnMissed() {
 
 	bob := online(srv.Config(), "bob")
 	defer bob.Close()
-	if _, err := bob.SetUserProfile(context.Background(), sdk.ProfileUpdate{Name: "Bobby", Email: "bob@example.com"}); err != nil {
+	if _, err := bob.SetUserProfile(context.Background(),
+		sdk.ProfileUpdate{Name: "Bobby", Email: "bob@example.com"}); err != nil {
 		log.Fatal(err)
 	}
 	srv.DropConnections()

@@ -21,7 +21,8 @@ import (
 // protocol.md 1.7 permits.
 func FuzzUserJID(f *testing.F) {
 	for _, s := range []string{
-		"bob@example.com", "bob@mix.example.com", "bob@x", "bob@xy", "a@b/c", "a@@b", "@", "a b@c.d", "é@ü.de", "a\ufffd@bb", "a@b..", "a@bb.", "\xff@bb",
+		"bob@example.com", "bob@mix.example.com", "bob@x", "bob@xy", "a@b/c", "a@@b", "@", "a b@c.d", "é@ü.de",
+		"a\ufffd@bb", "a@b..", "a@bb.", "\xff@bb",
 		strings.Repeat("İ", 500) + "@bb", "a@" + strings.Repeat("x", 1024), "a\u2028@bb",
 	} {
 		f.Add(s)
@@ -48,13 +49,22 @@ func FuzzUserJID(f *testing.F) {
 func FuzzPhoneAnswer(f *testing.F) {
 	const licence = "licence-key"
 	sealed := func(s string) string { return seal.Seal(s, seal.Triple(licence), seal.ConstIV) }
-	for _, s := range []string{`{"username":"u","password":"p","socketId":"s"}`, `{"username":"","password":"p"}`, `{}`, `[]`, `{"username":1}`, ""} {
+	for _, s := range []string{
+		`{"username":"u","password":"p","socketId":"s"}`, `{"username":"","password":"p"}`, `{}`,
+		`[]`, `{"username":1}`, "",
+	} {
 		f.Add(`{"id":"`+sealed(s)+`"}`, s)
 	}
-	for _, s := range []string{"", "null", `"x"`, `{"id":5}`, `{"id":"plain"}`, `{"id":"{\"username\":\"u\",\"password\":\"p\"}"}`} {
+	for _, s := range []string{
+		"", "null", `"x"`, `{"id":5}`, `{"id":"plain"}`,
+		`{"id":"{\"username\":\"u\",\"password\":\"p\"}"}`,
+	} {
 		f.Add(s, s)
 	}
-	q := &QRLogin{client: &Client{cfg: Config{LicenseKey: licence, Logger: slog.New(slog.DiscardHandler)}}, waiting: f.Context()}
+	q := &QRLogin{
+		client:  &Client{cfg: Config{LicenseKey: licence, Logger: slog.New(slog.DiscardHandler)}},
+		waiting: f.Context(),
+	}
 	f.Fuzz(func(t *testing.T, arg, plain string) {
 		var answer phoneAnswer
 		var ok bool
@@ -64,7 +74,8 @@ func FuzzPhoneAnswer(f *testing.F) {
 		require.Equal(t, ok, answer != phoneAnswer{} && answer.Username != "" && answer.Password != "")
 		opened, ok := q.open(signal.Event{Args: []json.RawMessage{json.RawMessage(`{"id":"` + sealed(plain) + `"}`)}})
 		var want phoneAnswer
-		if utf8.ValidString(plain) && json.Unmarshal([]byte(plain), &want) == nil && want.Username != "" && want.Password != "" {
+		if utf8.ValidString(plain) && json.Unmarshal([]byte(plain), &want) == nil && want.Username != "" &&
+			want.Password != "" {
 			require.True(t, ok)
 			require.Equal(t, want, opened)
 		} else {

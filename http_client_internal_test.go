@@ -90,7 +90,9 @@ func TestClientsWithSomethingOfTheirOwnShareNoHTTPConnections(t *testing.T) {
 		"TLSConfig":   func(cfg *Config) { cfg.TLSConfig = &tls.Config{} },
 		"patience":    func(cfg *Config) { cfg.RequestTimeout = time.Minute },
 		"DialContext": func(cfg *Config) { cfg.DialContext = new(net.Dialer).DialContext },
-		"HTTPClient":  func(cfg *Config) { cfg.HTTPClient = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}} },
+		"HTTPClient": func(cfg *Config) {
+			cfg.HTTPClient = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg, conns := registering(t)
@@ -144,7 +146,10 @@ func TestPromptWritesNeedTLSThatNeverRenegotiates(t *testing.T) {
 	cfg, _ := registering(t)
 	u, err := url.Parse(cfg.APIBaseURL)
 	require.NoError(t, err)
-	for renegotiation, prompted := range map[tls.RenegotiationSupport]bool{tls.RenegotiateNever: true, tls.RenegotiateFreelyAsClient: false} {
+	for renegotiation, prompted := range map[tls.RenegotiationSupport]bool{
+		tls.RenegotiateNever:          true,
+		tls.RenegotiateFreelyAsClient: false,
+	} {
 		client := newHTTPClient(t.Context(), spreading, &tls.Config{Renegotiation: renegotiation}, nil, patience)
 		conn, err := client.Transport.(*http.Transport).DialContext(t.Context(), "tcp", u.Host)
 		require.NoError(t, err)
@@ -217,7 +222,9 @@ func TestSilentHTTP2ConnectionIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dialled := make(pipes)
 		srv := &http.Server{
-			Handler:   http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.Proto) }),
+			Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				_, _ = io.WriteString(w, r.Proto)
+			}),
 			TLSConfig: &tls.Config{Certificates: spare.TLS.Certificates},
 		}
 		served := make(chan error, 1)

@@ -29,7 +29,8 @@ func burst(t *testing.T, srv *sdktest.Server, client *sdk.Client, transport sdk.
 	for n := 0; n < pushes; {
 		var b strings.Builder
 		for range atOnce {
-			fmt.Fprintf(&b, `<message xmlns="jabber:client" from="%s"><user_deleted user="%d@%[1]s"/></message>`, srv.Domain(), n)
+			fmt.Fprintf(&b, `<message xmlns="jabber:client" from="%s"><user_deleted user="%d@%[1]s"/></message>`,
+				srv.Domain(), n)
 			n++
 		}
 		require.Equal(t, 1, srv.Push("alice", b.String()))
@@ -111,7 +112,8 @@ func TestBurstAtAStuckListener(t *testing.T) {
 	got := receive(client)
 	stuck, release := make(chan struct{}), make(chan struct{})
 	client.OnAdminBlock(func(sdk.AdminBlockEvent) { close(stuck); <-release })
-	srv.Push("alice", `<message xmlns="jabber:client" from="`+srv.Domain()+`"><admin_block block_status="1" jid="bob@`+srv.Domain()+`"/></message>`)
+	srv.Push("alice", `<message xmlns="jabber:client" from="`+srv.Domain()+`"><admin_block block_status="1" jid="bob@`+
+		srv.Domain()+`"/></message>`)
 	<-stuck
 	burst(t, srv, client, cfg.Transport)
 	requireAnswer(t, srv, client)

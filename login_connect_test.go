@@ -50,7 +50,8 @@ func TestConnectChecksTexts(t *testing.T) {
 		"username": {"alice\n", credentials.Password}, "password": {"alice", credentials.Password + "\r\n"},
 	} {
 		res, err := client.Connect(t.Context(), login[0], login[1])
-		answered(t, 400, name+" has a line end, another control character, or is not UTF-8", sdk.ErrInvalidArgument, res, err)
+		answered(t, 400, name+" has a line end, another control character, or is not UTF-8", sdk.ErrInvalidArgument,
+			res, err)
 		require.NotContains(t, err.Error(), credentials.Password)
 	}
 	require.Len(t, srv.Requests(), sent)
@@ -240,10 +241,14 @@ func TestStrangersCertificate(t *testing.T) {
 
 func TestAnswersThatAreNoAnswers(t *testing.T) {
 	for name, handler := range map[string]http.HandlerFunc{
-		"HTML":          func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>It works!</html>")) },
-		"empty":         func(http.ResponseWriter, *http.Request) {},
-		"array":         func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`[1,2]`)) },
-		"wrong types":   func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"status":200,"data":17}`)) },
+		"HTML": func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = w.Write([]byte("<html>It works!</html>"))
+		},
+		"empty": func(http.ResponseWriter, *http.Request) {},
+		"array": func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`[1,2]`)) },
+		"wrong types": func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = w.Write([]byte(`{"status":200,"data":17}`))
+		},
 		"truncated":     func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"status":200,"da`)) },
 		"bad gateway":   func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotImplemented) },
 		"JSON for ever": func(w http.ResponseWriter, _ *http.Request) { endless(w) },
@@ -278,7 +283,8 @@ func TestSilentServer(t *testing.T) {
 			sdktest.StepStartTLS, sdktest.StepTLS, sdktest.StepStream, sdktest.StepAuth, sdktest.StepBind,
 		} {
 			onlyTCP := step == sdktest.StepAccept || step == sdktest.StepStartTLS || step == sdktest.StepTLS
-			if onlyTCP && transport == sdk.TransportWebSocket || step == sdktest.StepUpgrade && transport == sdk.TransportTCP {
+			if onlyTCP && transport == sdk.TransportWebSocket || step == sdktest.StepUpgrade &&
+				transport == sdk.TransportTCP {
 				continue
 			}
 			t.Run(string(transport)+"/"+string(step), func(t *testing.T) {

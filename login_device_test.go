@@ -27,7 +27,9 @@ func TestDeviceID(t *testing.T) {
 			}
 			_, err := client.Register(t.Context(), "alice")
 			require.NoError(t, err)
-			told := slices.DeleteFunc(srv.Requests(), func(r sdktest.Request) bool { return !strings.HasSuffix(r.Path, "register") })
+			told := slices.DeleteFunc(srv.Requests(), func(r sdktest.Request) bool {
+				return !strings.HasSuffix(r.Path, "register")
+			})
 			require.Contains(t, told[len(told)-1].Body, `"deviceId":"`+device+`"`)
 			require.Contains(t, told[len(told)-2].Body, `"deviceId":"`+device+`"`, "that of the login")
 			connection := collect(client.OnConnection)
@@ -40,7 +42,8 @@ func TestDeviceID(t *testing.T) {
 	})
 }
 
-const logoutPush = `<message xmlns="jabber:client" from="FROM" type="headline"><logout device_id="other, DEVICE"/></message>`
+const logoutPush = `<message xmlns="jabber:client" from="FROM" type="headline">` +
+	`<logout device_id="other, DEVICE"/></message>`
 
 // The service ends the session of a device: LOGOUT, and nothing comes back.
 func TestServiceEndsThisDevice(t *testing.T) {

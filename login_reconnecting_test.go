@@ -13,10 +13,13 @@ import (
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
-const streamReset = `<stream:error xmlns:stream="http://etherx.jabber.org/streams"><reset xmlns="urn:ietf:params:xml:ns:xmpp-streams"/></stream:error>`
+const streamReset = `<stream:error xmlns:stream="http://etherx.jabber.org/streams">` +
+	`<reset xmlns="urn:ietf:params:xml:ns:xmpp-streams"/></stream:error>`
 
 // whileReconnecting brings a client to where it has lost its server and tries to come back.
-func whileReconnecting(t *testing.T, change func(*sdk.Config)) (*sdktest.Server, *sdk.Client, sdk.Credentials, *events[sdk.ConnectionEvent]) {
+func whileReconnecting(
+	t *testing.T, change func(*sdk.Config),
+) (*sdktest.Server, *sdk.Client, sdk.Credentials, *events[sdk.ConnectionEvent]) {
 	t.Helper()
 	srv := sdktest.New(t)
 	cfg := quick(srv.Config())
@@ -74,7 +77,9 @@ func TestRegisterRenewsThePasswordOfReconnection(t *testing.T) {
 		return e.Status == sdk.StatusReconnecting && e.Attempt > told[len(told)-1].Attempt
 	})
 	srv.ClearFaults()
-	event := connection.until(t, func(e sdk.ConnectionEvent) bool { return isBack(e) || e.Status == sdk.StatusAuthFail })
+	event := connection.until(t, func(e sdk.ConnectionEvent) bool {
+		return isBack(e) || e.Status == sdk.StatusAuthFail
+	})
 	require.Equal(t, sdk.StatusConnected, event.Status)
 }
 

@@ -68,21 +68,27 @@ func TestRegisterChecksArguments(t *testing.T) {
 		{"", "User identifier is empty, Please pass valid user identifier"},
 		{"with space", "User identifier should not contain the whitespaces"},
 		{"tab\t", "User identifier should not contain the whitespaces"},
-		{"Capital", "User identifiers can only contain lowercase alphanumeric characters, hyphens (-), and underscores (_)."},
-		{"ünicode", "User identifiers can only contain lowercase alphanumeric characters, hyphens (-), and underscores (_)."},
-		{"a@b", "User identifiers can only contain lowercase alphanumeric characters, hyphens (-), and underscores (_)."},
-		{"a\x00", "User identifiers can only contain lowercase alphanumeric characters, hyphens (-), and underscores (_)."},
+		{"Capital", "User identifiers can only contain lowercase alphanumeric characters, hyphens (-), and " +
+			"underscores (_)."},
+		{"ünicode", "User identifiers can only contain lowercase alphanumeric characters, hyphens (-), and " +
+			"underscores (_)."},
+		{"a@b", "User identifiers can only contain lowercase alphanumeric characters, hyphens (-), and " +
+			"underscores (_)."},
+		{"a\x00", "User identifiers can only contain lowercase alphanumeric characters, hyphens (-), and " +
+			"underscores (_)."},
 	} {
 		res, err := client.Register(t.Context(), c.id)
 		answered(t, 400, c.message, sdk.ErrInvalidArgument, res, err)
 	}
-	res, err := client.Register(t.Context(), "alice", sdk.RegisterMetadata(map[string]any{"a": 1, "b": 2, "c": 3, "d": 4}))
+	res, err := client.Register(t.Context(), "alice",
+		sdk.RegisterMetadata(map[string]any{"a": 1, "b": 2, "c": 3, "d": 4}))
 	answered(t, 400, "metaData can have at most 3 entries, not 4", sdk.ErrInvalidArgument, res, err)
 	res, err = client.Register(t.Context(), "alice", sdk.RegisterMetadata(map[string]any{"a": []int{1}}))
 	answered(t, 400, "metaDataType should be Valid data type", sdk.ErrInvalidArgument, res, err)
 	require.Empty(t, srv.Requests(), "bad input fails before the network")
 
-	res, err = client.Register(t.Context(), "alice", sdk.RegisterMetadata(map[string]any{"plan": "gold", "age": 7, "vip": true}))
+	res, err = client.Register(t.Context(), "alice",
+		sdk.RegisterMetadata(map[string]any{"plan": "gold", "age": 7, "vip": true}))
 	require.NoError(t, err)
 	require.Equal(t, "alice", res.Data.Username)
 	require.Contains(t, srv.Requests()[0].Body, `"metaData":{"age":7,"plan":"gold","vip":true}`)

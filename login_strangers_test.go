@@ -17,8 +17,11 @@ import (
 )
 
 const (
-	streamHeader = `<?xml version="1.0"?><stream:stream xmlns="jabber:client" xmlns:stream="http://etherx.jabber.org/streams" from="x" id="1" version="1.0">`
-	bareFeatures = `<stream:features><mechanisms xmlns="urn:ietf:params:xml:ns:xmpp-sasl"><mechanism>PLAIN</mechanism></mechanisms></stream:features>`
+	streamHeader = `<?xml version="1.0"?>` +
+		`<stream:stream xmlns="jabber:client" xmlns:stream="http://etherx.jabber.org/streams" from="x" id="1" ` +
+		`version="1.0">`
+	bareFeatures = `<stream:features><mechanisms xmlns="urn:ietf:params:xml:ns:xmpp-sasl">` +
+		`<mechanism>PLAIN</mechanism></mechanisms></stream:features>`
 )
 
 // accepting serves each connection with f until the test ends.
@@ -62,9 +65,11 @@ func stranger(t *testing.T, text string) (address string, met *atomic.Int32) {
 // What was said before TLS ends no reconnection, not even what would be final from the server.
 func TestStrangerDoesNotEndReconnection(t *testing.T) {
 	for name, text := range map[string]string{
-		"conflict":       `<stream:error><conflict xmlns="urn:ietf:params:xml:ns:xmpp-streams"/></stream:error></stream:stream>`,
-		"not-authorized": `<stream:error><not-authorized xmlns="urn:ietf:params:xml:ns:xmpp-streams"/></stream:error></stream:stream>`,
-		"no STARTTLS":    bareFeatures,
+		"conflict": `<stream:error><conflict xmlns="urn:ietf:params:xml:ns:xmpp-streams"/></stream:error>` +
+			`</stream:stream>`,
+		"not-authorized": `<stream:error><not-authorized xmlns="urn:ietf:params:xml:ns:xmpp-streams"/>` +
+			`</stream:error></stream:stream>`,
+		"no STARTTLS": bareFeatures,
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv := sdktest.New(t)
@@ -87,7 +92,9 @@ func TestStrangerDoesNotEndReconnection(t *testing.T) {
 			srv.DropConnections()
 			failed := connection.until(t, hasStatus(sdk.StatusConnectionFailed))
 			require.False(t, failed.Final)
-			connection.until(t, func(e sdk.ConnectionEvent) bool { return e.Status == sdk.StatusConnected && e.Attempt > 1 })
+			connection.until(t, func(e sdk.ConnectionEvent) bool {
+				return e.Status == sdk.StatusConnected && e.Attempt > 1
+			})
 			require.EqualValues(t, 1, met.Load())
 		})
 	}
@@ -166,7 +173,12 @@ func TestConnectAgainstFaults(t *testing.T) {
 		kinds []sdktest.FaultKind
 	}
 	anyKind := []sdktest.FaultKind{sdktest.FaultClose, sdktest.FaultError, sdktest.FaultMalformed, sdktest.FaultHuge}
-	both := []step{{sdktest.StepREST, anyKind}, {sdktest.StepStream, anyKind}, {sdktest.StepAuth, anyKind}, {sdktest.StepBind, anyKind}}
+	both := []step{
+		{sdktest.StepREST, anyKind},
+		{sdktest.StepStream, anyKind},
+		{sdktest.StepAuth, anyKind},
+		{sdktest.StepBind, anyKind},
+	}
 	for transport, steps := range map[sdk.Transport][]step{
 		sdk.TransportWebSocket: append(both[:4:4], step{sdktest.StepUpgrade, anyKind}),
 		sdk.TransportTCP: append(both[:4:4], step{sdktest.StepAccept, anyKind}, step{sdktest.StepStartTLS, anyKind},

@@ -112,7 +112,9 @@ func TestConnectWhileReconnectionSucceeds(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, 2, b.connections())
 				lost := func(e sdk.ConnectionEvent) bool { return e.Status == sdk.StatusDisconnected }
-				require.Equal(t, 1, len(slices.DeleteFunc(connection.list(), func(e sdk.ConnectionEvent) bool { return !lost(e) })))
+				require.Equal(t, 1, len(slices.DeleteFunc(connection.list(), func(e sdk.ConnectionEvent) bool {
+					return !lost(e)
+				})))
 
 				_, err = client.GetUserProfile(t.Context(), "carol")
 				require.NoError(t, err)
@@ -203,7 +205,8 @@ func TestResourceHeldByTheDeadSession(t *testing.T) {
 			if v.nth != 2 {
 				return false
 			}
-			v.send(`<iq ` + nsOfClient + ` type="error" id="` + id + `"><error type="cancel"><conflict ` + nsOfStanzas + `/></error></iq>`)
+			v.send(`<iq ` + nsOfClient + ` type="error" id="` + id + `"><error type="cancel"><conflict ` + nsOfStanzas +
+				`/></error></iq>`)
 			return true
 		}
 		client, credentials := register(t, b.config(transport), "alice")

@@ -69,7 +69,8 @@ func TestDownloadIsTheWholeFile(t *testing.T) {
 		},
 		"GET media/empty": func(http.ResponseWriter, *http.Request) {},
 		"GET media/generatePreAuthenticationUrlDownload": func(w http.ResponseWriter, req *http.Request) {
-			_, _ = io.WriteString(w, `{"status":200,"data":"https://`+req.URL.Host+`/`+req.URL.Query().Get("fileToken")+`"}`)
+			_, _ = io.WriteString(w, `{"status":200,"data":"https://`+req.URL.Host+`/`+req.URL.Query().Get("fileToken")+
+				`"}`)
 		},
 		// Both send less than was asked for and do not tell the length; the first says where the
 		// file ends.
@@ -103,7 +104,11 @@ func TestDownloadIsTheWholeFile(t *testing.T) {
 		{sdk.MediaFile{FileToken: "refused"}, "", "no such file"},
 		{sdk.MediaFile{FileToken: "empty"}, "", ""},
 		{sdk.MediaFile{FileToken: "short", Large: true}, "0123456789", ""},
-		{sdk.MediaFile{FileToken: "endless", Large: true}, "01234", "Unexpected answer: another range than was asked for"},
+		{
+			sdk.MediaFile{FileToken: "endless", Large: true},
+			"01234",
+			"Unexpected answer: another range than was asked for",
+		},
 	} {
 		t.Run(tc.file.FileToken, func(t *testing.T) {
 			var got bytes.Buffer
@@ -189,7 +194,8 @@ func TestTransfersBelongToOneLogin(t *testing.T) {
 		},
 		"picture that was looked at": func(c *change) error {
 			picture := sdk.ImageReader("a.png", "", changingReader{strings.NewReader("hello"), c}, 5)
-			_, err := c.client.SetUserProfile(t.Context(), sdk.ProfileUpdate{Email: "alice@example.com", Image: picture})
+			_, err := c.client.SetUserProfile(t.Context(),
+				sdk.ProfileUpdate{Email: "alice@example.com", Image: picture})
 			return err
 		},
 		"picture that has arrived": func(c *change) error {
@@ -199,7 +205,8 @@ func TestTransfersBelongToOneLogin(t *testing.T) {
 			}
 			defer delete(answers, "POST media/")
 			picture := sdk.ImageReader("a.png", "image/png", strings.NewReader("hello"), 5)
-			_, err := c.client.SetUserProfile(t.Context(), sdk.ProfileUpdate{Email: "alice@example.com", Image: picture})
+			_, err := c.client.SetUserProfile(t.Context(),
+				sdk.ProfileUpdate{Email: "alice@example.com", Image: picture})
 			return err
 		},
 		"download in ranges": func(c *change) error {
@@ -276,7 +283,11 @@ func TestTransfersDoNotHang(t *testing.T) {
 	client := login(t, cfg, "alice")
 	srv.SetFault(sdktest.StepREST, sdktest.FaultSilent)
 	for _, size := range []int64{10, 6 << 20} {
-		up, err := client.UploadMedia(context.Background(), sdk.MediaUpload{To: "bob", MessageID: "1", Name: "a", Reader: bytes.NewReader(make([]byte, size)), Size: size})
+		up, err := client.UploadMedia(context.Background(),
+			sdk.MediaUpload{
+				To: "bob", MessageID: "1", Name: "a", Reader: bytes.NewReader(make([]byte, size)),
+				Size: size,
+			})
 		answered(t, 599, "Request timed out", sdk.ErrNetwork, up, err)
 	}
 	for _, large := range []bool{true, false} {
@@ -289,11 +300,14 @@ func TestPanickingReader(t *testing.T) {
 	srv := sdktest.New(t)
 	client := login(t, srv.Config(), "alice")
 	var none *bytes.Buffer
-	set, err := client.SetUserProfile(t.Context(), sdk.ProfileUpdate{Email: "a@example.com", Image: sdk.ImageReader("a.png", "", none, 3)})
+	set, err := client.SetUserProfile(t.Context(),
+		sdk.ProfileUpdate{Email: "a@example.com", Image: sdk.ImageReader("a.png", "", none, 3)})
 	require.Equal(t, 400, failed(t, set, err).StatusCode)
-	set, err = client.SetUserProfile(t.Context(), sdk.ProfileUpdate{Email: "a@example.com", Image: sdk.ImageReader("a.png", "image/png", none, 3)})
+	set, err = client.SetUserProfile(t.Context(),
+		sdk.ProfileUpdate{Email: "a@example.com", Image: sdk.ImageReader("a.png", "image/png", none, 3)})
 	require.Equal(t, 400, failed(t, set, err).StatusCode)
-	up, err := client.UploadMedia(t.Context(), sdk.MediaUpload{To: "bob", MessageID: "1", Name: "a", Reader: none, Size: 3})
+	up, err := client.UploadMedia(t.Context(),
+		sdk.MediaUpload{To: "bob", MessageID: "1", Name: "a", Reader: none, Size: 3})
 	require.Equal(t, 400, failed(t, up, err).StatusCode)
 }
 
@@ -307,7 +321,8 @@ func TestPipedTransfer(t *testing.T) {
 		_, err := stranger.DownloadMedia(t.Context(), sdk.MediaFile{FileToken: "x"}, w)
 		w.CloseWithError(err)
 	}()
-	res, err := client.UploadMedia(t.Context(), sdk.MediaUpload{To: "bob", MessageID: "1", Name: "a", Reader: r, Size: 5})
+	res, err := client.UploadMedia(t.Context(),
+		sdk.MediaUpload{To: "bob", MessageID: "1", Name: "a", Reader: r, Size: 5})
 	require.Equal(t, 400, failed(t, res, err).StatusCode)
 	require.ErrorIs(t, err, sdk.ErrInvalidArgument)
 }
@@ -336,7 +351,8 @@ func TestMedia(t *testing.T) {
 			require.True(t, bytes.Equal(content, got.Bytes()), "%d bytes, encrypted: %v", size, encrypt)
 		}
 	}
-	res, err := alice.UploadMedia(t.Context(), sdk.MediaUpload{To: "bob", MessageID: "1", Name: "a", Reader: strings.NewReader("four"), Size: 5})
+	res, err := alice.UploadMedia(t.Context(),
+		sdk.MediaUpload{To: "bob", MessageID: "1", Name: "a", Reader: strings.NewReader("four"), Size: 5})
 	failed(t, res, err)
 	require.ErrorIs(t, err, sdk.ErrInvalidArgument)
 	var sink bytes.Buffer

@@ -38,9 +38,18 @@ func TestOutcomes(t *testing.T) {
 		call  func(ctx context.Context, c *sdk.Client) error
 		want  sdk.Outcome
 	}{
-		{"bad argument", nil, func(ctx context.Context, c *sdk.Client) error { _, err := c.BlockUser(ctx, "?"); return err }, sdk.OutcomeNotSent},
-		{"context over", nil, func(_ context.Context, c *sdk.Client) error { _, err := c.BlockUser(ended, bobJID); return err }, sdk.OutcomeNotSent},
-		{"context over, REST", nil, func(_ context.Context, c *sdk.Client) error { _, err := c.GetUserProfile(ended, bobJID); return err }, sdk.OutcomeNotSent},
+		{"bad argument", nil, func(ctx context.Context, c *sdk.Client) error {
+			_, err := c.BlockUser(ctx, "?")
+			return err
+		}, sdk.OutcomeNotSent},
+		{"context over", nil, func(_ context.Context, c *sdk.Client) error {
+			_, err := c.BlockUser(ended, bobJID)
+			return err
+		}, sdk.OutcomeNotSent},
+		{"context over, REST", nil, func(_ context.Context, c *sdk.Client) error {
+			_, err := c.GetUserProfile(ended, bobJID)
+			return err
+		}, sdk.OutcomeNotSent},
 		{"closed", nil, func(ctx context.Context, c *sdk.Client) error {
 			require.NoError(t, c.Close())
 			_, err := c.BlockUser(ctx, bobJID)
@@ -67,7 +76,9 @@ func TestOutcomes(t *testing.T) {
 		{"REST proxy breakdown", failNext("moderation/feedback", 502), feedback, sdk.OutcomeUnknown},
 		{"REST unanswered", fault(sdktest.StepREST, sdktest.FaultSilent), feedback, sdk.OutcomeUnknown},
 		{"REST cut", fault(sdktest.StepREST, sdktest.FaultClose), feedback, sdk.OutcomeUnknown},
-		{"feature off", func(srv *sdktest.Server) { srv.SetFeature("report", false) }, func(ctx context.Context, c *sdk.Client) error {
+		{"feature off", func(srv *sdktest.Server) {
+			srv.SetFeature("report", false)
+		}, func(ctx context.Context, c *sdk.Client) error {
 			me, err := c.GetCurrentUserJID()
 			require.NoError(t, err)
 			user, _, _ := strings.Cut(me.Data, "@")
@@ -185,7 +196,8 @@ func TestOutcomeOfAProfilePicture(t *testing.T) {
 				g := behindGateway(t, &cfg)
 				client := login(t, cfg, "alice")
 				tc.fault(g)
-				_, err := client.SetUserProfile(t.Context(), sdk.ProfileUpdate{Email: "a@example.com", Image: picture()})
+				_, err := client.SetUserProfile(t.Context(),
+					sdk.ProfileUpdate{Email: "a@example.com", Image: picture()})
 				require.Equal(t, tc.want.String(), outcomeTold(t, err).String(), "%v", err)
 			})
 		}
@@ -296,7 +308,8 @@ func TestCauseOfAnotherCall(t *testing.T) {
 			cfg := quick(srv.Config())
 			var late atomic.Bool
 			cfg.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-				conn, err := new(net.Dialer).DialContext(ctx, network, cmp.Or(strings.Replace(address, srv.Domain(), "127.0.0.1", 1), address))
+				conn, err := new(net.Dialer).DialContext(ctx, network,
+					cmp.Or(strings.Replace(address, srv.Domain(), "127.0.0.1", 1), address))
 				return &lateConn{Conn: conn, late: &late}, err
 			}
 			client := login(t, cfg, "alice")
@@ -307,7 +320,9 @@ func TestCauseOfAnotherCall(t *testing.T) {
 			told := make(chan error, 1)
 			late.Store(true) // answers stay on the way
 			go func() { told <- feedback(group, client) }()
-			require.Eventually(t, func() bool { return len(srv.Feedback()) == 1 }, patience, 10*time.Millisecond, "it took effect")
+			require.Eventually(t, func() bool {
+				return len(srv.Feedback()) == 1
+			}, patience, 10*time.Millisecond, "it took effect")
 			fail(cause)
 			err := <-told
 			late.Store(false)
@@ -434,7 +449,11 @@ func TestUploadReader(t *testing.T) {
 	ended, cancel := context.WithTimeout(t.Context(), 0)
 	defer cancel()
 	other := block(ended, client)
-	_, err := client.UploadMedia(t.Context(), sdk.MediaUpload{To: bobJID, Name: "a", ContentType: "a/b", Reader: &failingReader{6 << 20, other}, Size: 11 << 20})
+	_, err := client.UploadMedia(t.Context(),
+		sdk.MediaUpload{
+			To: bobJID, Name: "a", ContentType: "a/b", Reader: &failingReader{6 << 20, other},
+			Size: 11 << 20,
+		})
 	require.True(t, seen(srv, "media/upload"), "the upload was announced")
 	require.Equal(t, sdk.OutcomeUnknown.String(), outcomeTold(t, err).String())
 }

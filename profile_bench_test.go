@@ -61,7 +61,11 @@ func BenchmarkGetUserProfile(b *testing.B) {
 	require.NoError(b, err)
 	_, err = client.Connect(b.Context(), me.Data.Username, me.Data.Password)
 	require.NoError(b, err)
-	_, err = client.SetUserProfile(b.Context(), sdk.ProfileUpdate{Name: "Alice", Email: "alice@example.com", MobileNumber: "+15550100", Status: "I am in Mirror Fly"})
+	_, err = client.SetUserProfile(b.Context(),
+		sdk.ProfileUpdate{
+			Name: "Alice", Email: "alice@example.com", MobileNumber: "+15550100",
+			Status: "I am in Mirror Fly",
+		})
 	require.NoError(b, err)
 	service := bareService{cfg: cfg}
 	service.login(b, me.Data)

@@ -26,7 +26,10 @@ func TestPictureThatOpensTooLate(t *testing.T) {
 			image := Image{open: func() (picture, error) {
 				close(opening)
 				<-answers
-				return picture{rest.File{Reader: strings.NewReader("")}, func() error { close(closed); return nil }}, nil
+				return picture{rest.File{Reader: strings.NewReader("")}, func() error {
+					close(closed)
+					return nil
+				}}, nil
 			}}
 			c := newClient(t, Config{LicenseKey: "k", APIBaseURL: "https://api.example.com"})
 			ctx, cancel := context.WithCancel(t.Context())
@@ -53,7 +56,9 @@ func TestPictureThatCannotBeOpened(t *testing.T) {
 		syscall.EMFILE: true, syscall.ENFILE: true, syscall.ENOMEM: true, syscall.EIO: true,
 		fs.ErrNotExist: false, fs.ErrPermission: false, syscall.ENOTDIR: false, io.EOF: false,
 	} {
-		image := Image{open: func() (picture, error) { return picture{}, &os.PathError{Op: "open", Path: "a.png", Err: cause} }}
+		image := Image{open: func() (picture, error) {
+			return picture{}, &os.PathError{Op: "open", Path: "a.png", Err: cause}
+		}}
 		_, err := image.opened(t.Context())
 		e := explain(t.Context(), "SetUserProfile", err)
 		require.Equal(t, OutcomeNotSent, e.Outcome)

@@ -30,7 +30,9 @@ func withPicture() sdk.ProfileUpdate {
 func TestOutcomeOfAPicture(t *testing.T) {
 	var answer http.HandlerFunc
 	cfg := sdktest.New(t).Config()
-	answering(t, &cfg, map[string]http.HandlerFunc{"POST media/": func(w http.ResponseWriter, r *http.Request) { answer(w, r) }})
+	answering(t, &cfg, map[string]http.HandlerFunc{"POST media/": func(w http.ResponseWriter, r *http.Request) {
+		answer(w, r)
+	}})
 	client := login(t, cfg, "alice")
 	for _, code := range []int{400, 403, 413, 415} {
 		for _, status := range []int{200, code} {
@@ -87,7 +89,8 @@ func TestProfileKeepsItsThumbnail(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, sdk.ProfileImage{FileToken: old.Image, FileTokenThumb: old.ThumbImage}, set.Data)
 		now := srv.Profile("alice")
-		require.Equal(t, []string{"changed", old.Image, old.ThumbImage}, []string{now.Status, now.Image, now.ThumbImage})
+		require.Equal(t, []string{"changed", old.Image, old.ThumbImage},
+			[]string{now.Status, now.Image, now.ThumbImage})
 	}
 }
 
@@ -130,7 +133,9 @@ func TestTextsThatCannotBeSent(t *testing.T) {
 		"mobileNumber is not valid UTF-8": profile(sdk.ProfileUpdate{MobileNumber: latin1}),
 		"status is not valid UTF-8":       profile(sdk.ProfileUpdate{Status: latin1}),
 		"image is not valid UTF-8":        profile(sdk.ProfileUpdate{Image: sdk.ImageURL(latin1)}),
-		"thumbImage is not valid UTF-8":   profile(sdk.ProfileUpdate{Image: sdk.ImageOf(sdk.Profile{ThumbImage: latin1})}),
+		"thumbImage is not valid UTF-8": profile(sdk.ProfileUpdate{
+			Image: sdk.ImageOf(sdk.Profile{ThumbImage: latin1}),
+		}),
 		"status has control characters":   profile(sdk.ProfileUpdate{Status: "a\x00"}),
 		"image has control characters":    profile(sdk.ProfileUpdate{Image: sdk.ImageURL("a\uFFFE")}),
 		"title is not valid UTF-8":        feedback(latin1, "x"),
@@ -155,7 +160,8 @@ func TestTextsThatCannotBeSent(t *testing.T) {
 	update := sdk.ProfileUpdate{Name: "\x01é", Status: "a\tb\r\nc é 😀", MobileNumber: "\x00"}
 	require.NoError(t, profile(update))
 	now := srv.Profile("alice")
-	require.Equal(t, []string{update.Name, update.Status, update.MobileNumber}, []string{now.NickName, now.Status, now.MobileNumber})
+	require.Equal(t, []string{update.Name, update.Status, update.MobileNumber},
+		[]string{now.NickName, now.Status, now.MobileNumber})
 }
 
 func TestProfileLargerThanAStanza(t *testing.T) {
@@ -184,7 +190,10 @@ func TestProfileOfATypedName(t *testing.T) {
 		alice, bob := newClient(t, srv.Config()), login(t, srv.Config(), "bob")
 		_, err := alice.Connect(t.Context(), "Alice", credentials.Password)
 		require.NoError(t, err)
-		told := map[string]*events[sdk.Profile]{"alice": collect(alice.OnUserProfile), "bob": collect(bob.OnUserProfile)}
+		told := map[string]*events[sdk.Profile]{
+			"alice": collect(alice.OnUserProfile),
+			"bob":   collect(bob.OnUserProfile),
+		}
 		_, err = alice.SetUserProfile(t.Context(), sdk.ProfileUpdate{Name: "Alice Smith", Email: "alice@example.com"})
 		require.NoError(t, err)
 		for _, e := range told {

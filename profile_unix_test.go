@@ -18,7 +18,8 @@ func TestPictureFromANamedPipe(t *testing.T) {
 	client := login(t, sdktest.New(t).Config(), "alice")
 	path := filepath.Join(t.TempDir(), "picture.png")
 	require.NoError(t, syscall.Mkfifo(path, 0o600))
-	_, err := client.SetUserProfile(t.Context(), sdk.ProfileUpdate{Email: "alice@example.com", Image: sdk.ImageFile(path)})
+	_, err := client.SetUserProfile(t.Context(),
+		sdk.ProfileUpdate{Email: "alice@example.com", Image: sdk.ImageFile(path)})
 	require.ErrorIs(t, err, sdk.ErrInvalidArgument)
 	require.ErrorContains(t, err, "not a regular file")
 }

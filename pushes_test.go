@@ -48,13 +48,17 @@ func TestPushedEvents(t *testing.T) {
 	profiles, admin := collect(alice.OnUserProfile), collect(alice.OnAdminBlock)
 	connect(t, alice, credentials)
 	carbon := func(inner string) string {
-		return `<message xmlns="jabber:client" from="alice@` + host + `"><received xmlns="urn:xmpp:carbons:2"><forwarded xmlns="urn:xmpp:forward:0">` + inner + `</forwarded></received></message>`
+		return `<message xmlns="jabber:client" from="alice@` + host +
+			`"><received xmlns="urn:xmpp:carbons:2"><forwarded xmlns="urn:xmpp:forward:0">` + inner +
+			`</forwarded></received></message>`
 	}
-	userBlocked := `<message xmlns="jabber:client" from="` + host + `"><userblocked blocked_user="bob" type="block_user"/></message>`
+	userBlocked := `<message xmlns="jabber:client" from="` + host +
+		`"><userblocked blocked_user="bob" type="block_user"/></message>`
 	fromBob := sdk.BlockEvent{UserID: "bob", UserJID: "bob@" + host, Blocked: true}
 	for _, xml := range []string{
 		userBlocked, carbon(userBlocked),
-		`<message xmlns="jabber:client" from="bob@` + host + `/x"><userblocked blocked_user="bob" type="block_user"/></message>`,
+		`<message xmlns="jabber:client" from="bob@` + host +
+			`/x"><userblocked blocked_user="bob" type="block_user"/></message>`,
 	} {
 		before := len(blocks.list())
 		srv.Push("alice", xml)
@@ -64,11 +68,13 @@ func TestPushedEvents(t *testing.T) {
 	}
 	srv.Push("alice", `<iq xmlns="jabber:client" type="set" id="b"><unblock xmlns="urn:xmpp:blocking"/></iq>`)
 	blocks.until(t, func(e sdk.BlockEvent) bool { return e == sdk.BlockEvent{ByMe: true} })
-	srv.Push("alice", `<message xmlns="jabber:client" from="`+host+`"><admin_block block_status="1" jid="group@mix.`+host+`" chat_type="groupchat"/></message>`)
+	srv.Push("alice", `<message xmlns="jabber:client" from="`+host+`"><admin_block block_status="1" jid="group@mix.`+
+		host+`" chat_type="groupchat"/></message>`)
 	admin.until(t, func(e sdk.AdminBlockEvent) bool {
 		return e == sdk.AdminBlockEvent{JID: "group@mix." + host, ChatType: sdk.ChatTypeGroup, Blocked: true}
 	})
-	srv.Push("alice", `<iq xmlns="jabber:client" type="result" from="bob@`+host+`" id="v"><vCard xmlns="vcard-temp"><nickName>Plain Bob</nickName></vCard></iq>`)
+	srv.Push("alice", `<iq xmlns="jabber:client" type="result" from="bob@`+host+
+		`" id="v"><vCard xmlns="vcard-temp"><nickName>Plain Bob</nickName></vCard></iq>`)
 	profiles.until(t, func(p sdk.Profile) bool {
 		return p == sdk.Profile{UserID: "bob", UserJID: "bob@" + host, FromUser: "bob", NickName: "Plain Bob"}
 	})

@@ -19,7 +19,9 @@ import (
 )
 
 // signalling is a server that says what script says after the handshake, and keeps what it hears.
-func signalling(t *testing.T, script func(ctx context.Context, say func(packet string))) (url string, heard <-chan string) {
+func signalling(
+	t *testing.T, script func(ctx context.Context, say func(packet string)),
+) (url string, heard <-chan string) {
 	t.Helper()
 	packets := make(chan string, 100)
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -74,15 +76,21 @@ func TestSignallingThatMakesNoSense(t *testing.T) {
 	}
 	huge := `42["id","` + strings.Repeat("x", 100<<20) + `"]`
 	for name, say := range map[string]func(say func(string)){
-		"silent":              func(func(string)) {},
-		"sealed with another": func(say func(string)) { say(event("response", map[string]string{"id": answer("another key")})) },
+		"silent": func(func(string)) {},
+		"sealed with another": func(say func(string)) {
+			say(event("response", map[string]string{"id": answer("another key")}))
+		},
 		"not sealed": func(say func(string)) {
 			say(event("response", map[string]string{"id": `{"username":"alice","password":"x"}`}))
 		},
 		"no arguments": func(say func(string)) { say(event("response")); say(event("id")); say(event("logoutweb")) },
-		"wrong types":  func(say func(string)) { say(event("response", 1, "x")); say(event("id", map[string]int{"a": 1})) },
+		"wrong types": func(say func(string)) {
+			say(event("response", 1, "x"))
+			say(event("id", map[string]int{"a": 1}))
+		},
 		"no credentials": func(say func(string)) {
-			say(event("response", map[string]string{"id": seal.Seal(`{"username":"","password":""}`, seal.Triple(srv.LicenseKey()), seal.ConstIV)}))
+			say(event("response", map[string]string{"id": seal.Seal(`{"username":"","password":""}`,
+				seal.Triple(srv.LicenseKey()), seal.ConstIV)}))
 		},
 		"endless id":    func(say func(string)) { say(event("id", strings.Repeat("x", 900_000))) },
 		"garbage":       func(say func(string)) { say("\x00\xff"); say("999"); say("42{"); say("42[") },
@@ -150,7 +158,8 @@ func TestTenThousandIDs(t *testing.T) {
 		select {
 		case packet := <-heard:
 			if strings.Contains(packet, "loginStatus") {
-				require.Equal(t, `42["loginStatus","{\"statusCode\":200,\"message\":\"Login Success\",\"public_key\":\"phone\"}"]`, packet)
+				require.Equal(t, `42["loginStatus","{\"statusCode\":200,\"message\":\"Login `+
+					`Success\",\"public_key\":\"phone\"}"]`, packet)
 				return
 			}
 		case <-time.After(patience):
@@ -161,7 +170,10 @@ func TestTenThousandIDs(t *testing.T) {
 
 // The server of the box misbehaves at the handshake: a clear error within the caller's time.
 func TestSignallingFaults(t *testing.T) {
-	for _, kind := range []sdktest.FaultKind{sdktest.FaultSilent, sdktest.FaultClose, sdktest.FaultError, sdktest.FaultMalformed, sdktest.FaultHuge} {
+	for _, kind := range []sdktest.FaultKind{
+		sdktest.FaultSilent, sdktest.FaultClose, sdktest.FaultError,
+		sdktest.FaultMalformed, sdktest.FaultHuge,
+	} {
 		t.Run(string(kind), func(t *testing.T) {
 			t.Parallel()
 			srv := sdktest.New(t)

@@ -30,7 +30,8 @@ func offerBriefQR(t *testing.T, srv *sdktest.Server, timeout time.Duration) *sdk
 	t.Helper()
 	for ; ; timeout *= 2 {
 		require.Less(t, timeout, patience, "no code")
-		login, err := newClient(t, srv.Config()).GenerateQRCode(t.Context(), sdk.QROptions{SignalServerURL: srv.SignalURL(), Timeout: timeout})
+		login, err := newClient(t, srv.Config()).GenerateQRCode(t.Context(),
+			sdk.QROptions{SignalServerURL: srv.SignalURL(), Timeout: timeout})
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, login.Close()) })
 		if _, shown := <-login.Codes(); shown {
@@ -85,7 +86,8 @@ func TestQRLogin(t *testing.T) {
 		require.NoError(t, srv.Phone("alice").LogoutWeb(t.Context()))
 		connection.until(t, hasStatus(sdk.StatusLoggedOut))
 		connection.until(t, hasStatus(sdk.StatusDisconnected))
-		require.Equal(t, []sdk.ConnectionStatus{sdk.StatusConnected, sdk.StatusLoggedOut, sdk.StatusDisconnected}, statuses(connection))
+		require.Equal(t, []sdk.ConnectionStatus{sdk.StatusConnected, sdk.StatusLoggedOut, sdk.StatusDisconnected},
+			statuses(connection))
 		jid, err := client.GetCurrentUserJID()
 		answered(t, 400, notRegistered, sdk.ErrNotRegistered, jid, err)
 	})

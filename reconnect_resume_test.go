@@ -15,7 +15,9 @@ import (
 )
 
 // resuming starts a server with stream management, and alice on it.
-func resuming(t *testing.T, transport sdk.Transport, change func(*sdk.Config)) (*sdktest.Server, *sdk.Client, *events[sdk.ConnectionEvent]) {
+func resuming(
+	t *testing.T, transport sdk.Transport, change func(*sdk.Config),
+) (*sdktest.Server, *sdk.Client, *events[sdk.ConnectionEvent]) {
 	t.Helper()
 	srv := sdktest.New(t, sdktest.Options{ResumeTimeout: time.Minute})
 	cfg := quick(srv.Config())
@@ -157,7 +159,10 @@ func TestWhatCannotBeResumedIsTold(t *testing.T) {
 // Whatever happens while the stream is being taken up, the client comes back, and nothing comes
 // twice.
 func TestFaultsOfResumption(t *testing.T) {
-	for _, kind := range []sdktest.FaultKind{sdktest.FaultSilent, sdktest.FaultClose, sdktest.FaultMalformed, sdktest.FaultHuge} {
+	for _, kind := range []sdktest.FaultKind{
+		sdktest.FaultSilent, sdktest.FaultClose, sdktest.FaultMalformed,
+		sdktest.FaultHuge,
+	} {
 		t.Run(string(kind), func(t *testing.T) {
 			t.Parallel()
 			failures := 2 // one more, and a fresh stream is asked for

@@ -27,13 +27,25 @@ func quick(cfg sdk.Config) sdk.Config {
 func legalOrder(t *testing.T, got []sdk.ConnectionStatus) {
 	t.Helper()
 	follows := map[sdk.ConnectionStatus][]sdk.ConnectionStatus{
-		"":                         {sdk.StatusConnected, sdk.StatusConnectionFailed, sdk.StatusAuthFail},
-		sdk.StatusConnected:        {sdk.StatusDisconnected, sdk.StatusLoggedOut},
-		sdk.StatusLoggedOut:        {sdk.StatusDisconnected},
-		sdk.StatusDisconnected:     {sdk.StatusReconnecting, sdk.StatusConnected, sdk.StatusConnectionFailed, sdk.StatusAuthFail},
-		sdk.StatusReconnecting:     {sdk.StatusConnected, sdk.StatusConnectionFailed, sdk.StatusAuthFail, sdk.StatusDisconnected},
-		sdk.StatusConnectionFailed: {sdk.StatusReconnecting, sdk.StatusConnected, sdk.StatusConnectionFailed, sdk.StatusAuthFail, sdk.StatusDisconnected},
-		sdk.StatusAuthFail:         {sdk.StatusConnected, sdk.StatusConnectionFailed, sdk.StatusAuthFail, sdk.StatusDisconnected},
+		"":                  {sdk.StatusConnected, sdk.StatusConnectionFailed, sdk.StatusAuthFail},
+		sdk.StatusConnected: {sdk.StatusDisconnected, sdk.StatusLoggedOut},
+		sdk.StatusLoggedOut: {sdk.StatusDisconnected},
+		sdk.StatusDisconnected: {
+			sdk.StatusReconnecting, sdk.StatusConnected, sdk.StatusConnectionFailed,
+			sdk.StatusAuthFail,
+		},
+		sdk.StatusReconnecting: {
+			sdk.StatusConnected, sdk.StatusConnectionFailed, sdk.StatusAuthFail,
+			sdk.StatusDisconnected,
+		},
+		sdk.StatusConnectionFailed: {
+			sdk.StatusReconnecting, sdk.StatusConnected, sdk.StatusConnectionFailed,
+			sdk.StatusAuthFail, sdk.StatusDisconnected,
+		},
+		sdk.StatusAuthFail: {
+			sdk.StatusConnected, sdk.StatusConnectionFailed, sdk.StatusAuthFail,
+			sdk.StatusDisconnected,
+		},
 	}
 	last := sdk.ConnectionStatus("")
 	for i, status := range got {
@@ -124,7 +136,9 @@ func TestReconnectLimits(t *testing.T) {
 		connect(t, client, credentials)
 		srv.SetFault(sdktest.StepUpgrade, sdktest.FaultError)
 		srv.DropConnections()
-		connection.until(t, func(e sdk.ConnectionEvent) bool { return e.Status == sdk.StatusConnectionFailed && e.Attempt == 3 })
+		connection.until(t, func(e sdk.ConnectionEvent) bool {
+			return e.Status == sdk.StatusConnectionFailed && e.Attempt == 3
+		})
 		require.Equal(t, sdk.StatusConnectionFailed, client.State())
 		srv.ClearFaults()
 		connect(t, client, credentials)
@@ -145,7 +159,8 @@ func TestNoReconnectAfter(t *testing.T) {
 			require.NoError(t, client.Close())
 		}, sdk.StatusDisconnected},
 		"conflict": {func(_ *testing.T, srv *sdktest.Server, _ *sdk.Client) {
-			srv.Push("alice", `<stream:error xmlns:stream="http://etherx.jabber.org/streams"><conflict xmlns="urn:ietf:params:xml:ns:xmpp-streams"/></stream:error>`)
+			srv.Push("alice", `<stream:error xmlns:stream="http://etherx.jabber.org/streams">`+
+				`<conflict xmlns="urn:ietf:params:xml:ns:xmpp-streams"/></stream:error>`)
 		}, sdk.StatusDisconnected},
 		"account deleted": {func(t *testing.T, _ *sdktest.Server, client *sdk.Client) {
 			_, err := client.DeleteMyAccount(t.Context(), "done", "")
@@ -233,9 +248,10 @@ func TestCloseDuringConnect(t *testing.T) {
 func TestReplaced(t *testing.T) {
 	for _, transport := range bothTransports {
 		for text, kind := range map[string]error{
-			`<conflict xmlns="urn:ietf:params:xml:ns:xmpp-streams"/>`:                                                                      sdk.ErrReplaced,
-			`<conflict xmlns="urn:ietf:params:xml:ns:xmpp-streams"/><text xmlns="urn:ietf:params:xml:ns:xmpp-streams">User removed</text>`: nil,
-			`<not-authorized xmlns="urn:ietf:params:xml:ns:xmpp-streams"/>`:                                                                nil,
+			`<conflict xmlns="urn:ietf:params:xml:ns:xmpp-streams"/>`: sdk.ErrReplaced,
+			`<conflict xmlns="urn:ietf:params:xml:ns:xmpp-streams"/>` +
+				`<text xmlns="urn:ietf:params:xml:ns:xmpp-streams">User removed</text>`: nil,
+			`<not-authorized xmlns="urn:ietf:params:xml:ns:xmpp-streams"/>`: nil,
 		} {
 			srv := sdktest.New(t)
 			cfg := quick(srv.Config())
@@ -282,10 +298,13 @@ func TestReplacedDuringACall(t *testing.T) {
 		_, err := client.GetUsersIBlocked(t.Context())
 		failed <- err
 	}()
-	for !slices.ContainsFunc(srv.Requests(), func(r sdktest.Request) bool { return strings.Contains(r.Stanza, "blocklist") }) {
+	for !slices.ContainsFunc(srv.Requests(), func(r sdktest.Request) bool {
+		return strings.Contains(r.Stanza, "blocklist")
+	}) {
 		runtime.Gosched()
 	}
-	srv.Push("alice", `<stream:error xmlns:stream="http://etherx.jabber.org/streams"><conflict xmlns="urn:ietf:params:xml:ns:xmpp-streams"/></stream:error>`)
+	srv.Push("alice", `<stream:error xmlns:stream="http://etherx.jabber.org/streams">`+
+		`<conflict xmlns="urn:ietf:params:xml:ns:xmpp-streams"/></stream:error>`)
 	err := <-failed
 	require.ErrorIs(t, err, sdk.ErrReplaced)
 	require.ErrorIs(t, err, sdk.ErrNotConnected)

@@ -107,7 +107,10 @@ func TestNoSecretIsShown(t *testing.T) {
 		watch.note("password", credentials.Password)
 		note(client.Connect(t.Context(), "alice", "MARKED-wrong-password"))
 		watch.note("wrong password", "MARKED-wrong-password")
-		for _, step := range []sdktest.Step{sdktest.StepUpgrade, sdktest.StepTLS, sdktest.StepStream, sdktest.StepAuth, sdktest.StepBind} {
+		for _, step := range []sdktest.Step{
+			sdktest.StepUpgrade, sdktest.StepTLS, sdktest.StepStream, sdktest.StepAuth,
+			sdktest.StepBind,
+		} {
 			for _, kind := range []sdktest.FaultKind{sdktest.FaultError, sdktest.FaultMalformed, sdktest.FaultClose} {
 				srv.SetFault(step, kind)
 				note(client.Connect(t.Context(), credentials.Username, credentials.Password))
@@ -130,7 +133,9 @@ func TestNoSecretIsShown(t *testing.T) {
 		note(client.SendFeedback(t.Context(), "title", "description"))
 		note(client.Logout(t.Context()))
 		srv.DropConnections()
-		connection.until(t, func(e sdk.ConnectionEvent) bool { return e.Status == sdk.StatusConnected && e.Attempt > 0 })
+		connection.until(t, func(e sdk.ConnectionEvent) bool {
+			return e.Status == sdk.StatusConnected && e.Attempt > 0
+		})
 		for _, e := range connection.list() {
 			note(nil, e.Err)
 		}

@@ -47,32 +47,54 @@ func reported() []sdk.ReportedMessage {
 func profilePage(host, fileToken string) []call {
 	bob := "bob@" + host
 	return []call{
-		{"GetUserProfile", needsREST, func(ctx context.Context, c *sdk.Client) (outcome, error) { return of(c.GetUserProfile(ctx, bob)) }},
+		{"GetUserProfile", needsREST, func(ctx context.Context, c *sdk.Client) (outcome, error) {
+			return of(c.GetUserProfile(ctx, bob))
+		}},
 		{"SetUserProfile", needsXMPP, func(ctx context.Context, c *sdk.Client) (outcome, error) {
 			return of(c.SetUserProfile(ctx, sdk.ProfileUpdate{Email: "a@example.com"}))
 		}},
-		{"GetLastSeen", needsXMPP, func(ctx context.Context, c *sdk.Client) (outcome, error) { return of(c.GetLastSeen(ctx, bob)) }},
-		{"GetCurrentUserJID", needsLocal, func(_ context.Context, c *sdk.Client) (outcome, error) { return of(c.GetCurrentUserJID()) }},
-		{"BlockUser", needsXMPP, func(ctx context.Context, c *sdk.Client) (outcome, error) { return of(c.BlockUser(ctx, bob)) }},
-		{"UnblockUser", needsXMPP, func(ctx context.Context, c *sdk.Client) (outcome, error) { return of(c.UnblockUser(ctx, bob)) }},
-		{"GetUsersIBlocked", needsXMPP, func(ctx context.Context, c *sdk.Client) (outcome, error) { return of(c.GetUsersIBlocked(ctx)) }},
-		{"GetUsersWhoBlockedMe", needsXMPP, func(ctx context.Context, c *sdk.Client) (outcome, error) { return of(c.GetUsersWhoBlockedMe(ctx)) }},
-		{"SendFeedback", needsREST, func(ctx context.Context, c *sdk.Client) (outcome, error) { return of(c.SendFeedback(ctx, "t", "d")) }},
+		{"GetLastSeen", needsXMPP, func(ctx context.Context, c *sdk.Client) (outcome, error) {
+			return of(c.GetLastSeen(ctx, bob))
+		}},
+		{"GetCurrentUserJID", needsLocal, func(_ context.Context, c *sdk.Client) (outcome, error) {
+			return of(c.GetCurrentUserJID())
+		}},
+		{"BlockUser", needsXMPP, func(ctx context.Context, c *sdk.Client) (outcome, error) {
+			return of(c.BlockUser(ctx, bob))
+		}},
+		{"UnblockUser", needsXMPP, func(ctx context.Context, c *sdk.Client) (outcome, error) {
+			return of(c.UnblockUser(ctx, bob))
+		}},
+		{"GetUsersIBlocked", needsXMPP, func(ctx context.Context, c *sdk.Client) (outcome, error) {
+			return of(c.GetUsersIBlocked(ctx))
+		}},
+		{"GetUsersWhoBlockedMe", needsXMPP, func(ctx context.Context, c *sdk.Client) (outcome, error) {
+			return of(c.GetUsersWhoBlockedMe(ctx))
+		}},
+		{"SendFeedback", needsREST, func(ctx context.Context, c *sdk.Client) (outcome, error) {
+			return of(c.SendFeedback(ctx, "t", "d"))
+		}},
 		{"ReportUserOrGroup", needsREST, func(ctx context.Context, c *sdk.Client) (outcome, error) {
 			return of(c.ReportUserOrGroup(ctx, bob, sdk.ChatTypeChat, reported()))
 		}},
-		{"SetMediaEncryption", needsLocal, func(_ context.Context, c *sdk.Client) (outcome, error) { return of(c.SetMediaEncryption(true)) }},
+		{"SetMediaEncryption", needsLocal, func(_ context.Context, c *sdk.Client) (outcome, error) {
+			return of(c.SetMediaEncryption(true))
+		}},
 		{"UploadMedia", needsREST, func(ctx context.Context, c *sdk.Client) (outcome, error) {
-			return of(c.UploadMedia(ctx, sdk.MediaUpload{To: bob, MessageID: "1", Name: "n.txt", Reader: strings.NewReader("text"), Size: 4}))
+			return of(c.UploadMedia(ctx,
+				sdk.MediaUpload{To: bob, MessageID: "1", Name: "n.txt", Reader: strings.NewReader("text"), Size: 4}))
 		}},
 		{"DownloadMedia", needsREST, func(ctx context.Context, c *sdk.Client) (outcome, error) {
 			return of(c.DownloadMedia(ctx, sdk.MediaFile{FileToken: fileToken}, io.Discard))
 		}},
-		{"DeleteMyAccount", needsREST, func(ctx context.Context, c *sdk.Client) (outcome, error) { return of(c.DeleteMyAccount(ctx, "r", "")) }},
+		{"DeleteMyAccount", needsREST, func(ctx context.Context, c *sdk.Client) (outcome, error) {
+			return of(c.DeleteMyAccount(ctx, "r", ""))
+		}},
 	}
 }
 
-const notRegistered = "Not registered with MirrorFly SDK, Please call SDK.register() or SDK.connect() method before call this function"
+const notRegistered = "Not registered with MirrorFly SDK, Please call SDK.register() or SDK.connect() method " +
+	"before call this function"
 
 // state is a moment in a client's life, and what each kind of call then answers.
 type state struct {
@@ -95,7 +117,10 @@ func states() []state {
 	notConnected := map[callKind]error{needsXMPP: sdk.ErrNotConnected}
 	connected := func(t *testing.T, _ *sdktest.Server, c *sdk.Client, alice sdk.Credentials) { connect(t, c, alice) }
 	return []state{
-		{"fresh", func(*testing.T, *sdktest.Server, *sdk.Client, sdk.Credentials) {}, unregistered, sentinel(sdk.ErrNotRegistered)},
+		{
+			"fresh", func(*testing.T, *sdktest.Server, *sdk.Client, sdk.Credentials) {}, unregistered,
+			sentinel(sdk.ErrNotRegistered),
+		},
 		{"registered", func(t *testing.T, _ *sdktest.Server, c *sdk.Client, _ sdk.Credentials) {
 			_, err := c.Register(t.Context(), "alice")
 			require.NoError(t, err)
@@ -110,11 +135,14 @@ func states() []state {
 			_, err := c.Connect(t.Context(), alice.Username, "")
 			require.ErrorIs(t, err, sdk.ErrInvalidArgument)
 		}, unregistered, sentinel(sdk.ErrNotRegistered)},
-		{"after a connection that failed", func(t *testing.T, srv *sdktest.Server, c *sdk.Client, alice sdk.Credentials) {
-			srv.SetFault(sdktest.StepBind, sdktest.FaultClose)
-			_, err := c.Connect(t.Context(), alice.Username, alice.Password)
-			require.ErrorIs(t, err, sdk.ErrNotConnected)
-		}, lost, notConnected},
+		{
+			"after a connection that failed",
+			func(t *testing.T, srv *sdktest.Server, c *sdk.Client, alice sdk.Credentials) {
+				srv.SetFault(sdktest.StepBind, sdktest.FaultClose)
+				_, err := c.Connect(t.Context(), alice.Username, alice.Password)
+				require.ErrorIs(t, err, sdk.ErrNotConnected)
+			}, lost, notConnected,
+		},
 		{"after refused credentials", func(t *testing.T, srv *sdktest.Server, c *sdk.Client, alice sdk.Credentials) {
 			srv.SetFault(sdktest.StepAuth, sdktest.FaultError)
 			_, err := c.Connect(t.Context(), alice.Username, alice.Password)
@@ -152,7 +180,8 @@ func TestEveryMethodInEveryState(t *testing.T) {
 			srv := sdktest.New(t)
 			_, alice := register(t, srv.Config(), "alice")
 			bob := login(t, srv.Config(), "bob")
-			file, err := bob.UploadMedia(t.Context(), sdk.MediaUpload{To: "alice", MessageID: "1", Name: "n.txt", Reader: strings.NewReader("text"), Size: 4})
+			file, err := bob.UploadMedia(t.Context(),
+				sdk.MediaUpload{To: "alice", MessageID: "1", Name: "n.txt", Reader: strings.NewReader("text"), Size: 4})
 			require.NoError(t, err)
 			cfg := srv.Config()
 			cfg.Reconnect.Disabled = true
@@ -199,7 +228,8 @@ func TestLogoutInEveryState(t *testing.T) {
 // account that is gone.
 func TestRegisterAndConnectInEveryState(t *testing.T) {
 	connects := map[string]outcome{
-		"connected": {409, "Already Logged In"}, "after deletion": {400, "Invalid Credentials"}, "after close": {500, "Client is closed"},
+		"connected": {409, "Already Logged In"}, "after deletion": {400, "Invalid Credentials"},
+		"after close": {500, "Client is closed"},
 	}
 	for _, s := range states() {
 		t.Run(s.name, func(t *testing.T) {
@@ -268,7 +298,10 @@ func TestBadArguments(t *testing.T) {
 		profile, err := client.GetUserProfile(ctx, jid)
 		answered(t, 400, "userId is not valid or required", sdk.ErrInvalidArgument, profile, err)
 	}
-	for _, email := range []string{"", "bob", "bob@", "bob@example", "@example.com", "bob@example.toolongtld", "b ob@example.com"} {
+	for _, email := range []string{
+		"", "bob", "bob@", "bob@example", "@example.com", "bob@example.toolongtld",
+		"b ob@example.com",
+	} {
 		set, err := client.SetUserProfile(ctx, sdk.ProfileUpdate{Email: email})
 		answered(t, 400, "email is not valid or required", sdk.ErrInvalidArgument, set, err)
 	}
@@ -367,13 +400,21 @@ func TestServiceRefuses(t *testing.T) {
 		want   int
 		do     func() (outcome, error)
 	}{
-		{"contacts/vcard", 500, 500, func() (outcome, error) { return of(client.GetUserProfile(t.Context(), "alice")) }},
-		{"contacts/vcard", 417, 500, func() (outcome, error) { return of(client.GetUserProfile(t.Context(), "alice")) }},
-		{"moderation/feedback", 417, 417, func() (outcome, error) { return of(client.SendFeedback(t.Context(), "t", "d")) }},
+		{"contacts/vcard", 500, 500, func() (outcome, error) {
+			return of(client.GetUserProfile(t.Context(), "alice"))
+		}},
+		{"contacts/vcard", 417, 500, func() (outcome, error) {
+			return of(client.GetUserProfile(t.Context(), "alice"))
+		}},
+		{"moderation/feedback", 417, 417, func() (outcome, error) {
+			return of(client.SendFeedback(t.Context(), "t", "d"))
+		}},
 		{"moderation/report", 400, 400, func() (outcome, error) {
 			return of(client.ReportUserOrGroup(t.Context(), "bob@"+srv.Domain(), sdk.ChatTypeChat, reported()))
 		}},
-		{"users/deleteMyAccount", 405, 405, func() (outcome, error) { return of(client.DeleteMyAccount(t.Context(), "r", "")) }},
+		{"users/deleteMyAccount", 405, 405, func() (outcome, error) {
+			return of(client.DeleteMyAccount(t.Context(), "r", ""))
+		}},
 		{"logout", 417, 500, func() (outcome, error) { return of(client.Logout(t.Context())) }},
 		{"login", 417, 417, func() (outcome, error) { return of(client.Connect(t.Context(), "alice", "any")) }},
 	} {
@@ -389,7 +430,8 @@ func TestServiceRefuses(t *testing.T) {
 	require.NoError(t, err)
 
 	srv.FailNext("media/", 417, "too big")
-	set, err := client.SetUserProfile(t.Context(), sdk.ProfileUpdate{Email: "a@example.com", Image: sdk.ImageReader("a.png", "", strings.NewReader("x"), 1)})
+	set, err := client.SetUserProfile(t.Context(),
+		sdk.ProfileUpdate{Email: "a@example.com", Image: sdk.ImageReader("a.png", "", strings.NewReader("x"), 1)})
 	answered(t, 417, "Media Upload Failed", nil, set, err)
 	srv.SetFault(sdktest.StepIQ, sdktest.FaultError)
 	seen, err := client.GetLastSeen(t.Context(), "bob@"+srv.Domain())

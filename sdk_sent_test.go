@@ -84,13 +84,16 @@ func (r *recorder) after(t *testing.T, call string, err error) {
 		}
 	}
 	// The three ways run beside each other: only REST keeps its order.
-	slices.SortStableFunc(r.all[first:], func(a, b sent) int { return cmp.Compare(a.Signal+a.Stanza, b.Signal+b.Stanza) })
+	slices.SortStableFunc(r.all[first:], func(a, b sent) int {
+		return cmp.Compare(a.Signal+a.Stanza, b.Signal+b.Stanza)
+	})
 	r.seen = len(requests)
 }
 
 func everyCall(t *testing.T, r *recorder, alice *sdk.Client) {
 	ctx, bob := t.Context(), "bob@"+r.srv.Domain()
-	credentials, err := alice.Register(ctx, "alice", sdk.ForceRegister(false), sdk.RegisterMetadata(map[string]any{"plan": "gold"}))
+	credentials, err := alice.Register(ctx, "alice", sdk.ForceRegister(false),
+		sdk.RegisterMetadata(map[string]any{"plan": "gold"}))
 	r.after(t, "Register", err)
 	_, err = alice.Register(ctx, "bob")
 	r.after(t, "Register", err)
@@ -103,7 +106,8 @@ func everyCall(t *testing.T, r *recorder, alice *sdk.Client) {
 	_, err = alice.GetUserProfile(ctx, bob)
 	r.after(t, "GetUserProfile", err)
 	_, err = alice.SetUserProfile(ctx, sdk.ProfileUpdate{
-		Name: "Alice", Email: "alice@example.com", MobileNumber: "123", Status: `I'm <busy> & "away"`, Image: sdk.ImageURL("https://example.com/a.png"),
+		Name: "Alice", Email: "alice@example.com", MobileNumber: "123", Status: `I'm <busy> & "away"`,
+		Image: sdk.ImageURL("https://example.com/a.png"),
 	})
 	r.after(t, "SetUserProfile", err)
 	_, err = alice.SetUserProfile(ctx, sdk.ProfileUpdate{Email: "alice@example.com"})
@@ -153,7 +157,8 @@ func sentMedia(t *testing.T, r *recorder, alice *sdk.Client, bob string) {
 			content = make([]byte, 5<<20+1)
 		}
 		file, err := alice.UploadMedia(t.Context(), sdk.MediaUpload{
-			To: bob, MessageID: "m1", Name: "a.txt", ContentType: "text/plain", Reader: bytes.NewReader(content), Size: int64(len(content)),
+			To: bob, MessageID: "m1", Name: "a.txt", ContentType: "text/plain", Reader: bytes.NewReader(content),
+			Size: int64(len(content)),
 		})
 		r.after(t, "UploadMedia "+storage, err)
 		_, err = alice.DownloadMedia(t.Context(), file.Data, io.Discard)
@@ -169,7 +174,8 @@ var varying = []struct {
 	{regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}`), "UUID"},
 	{regexp.MustCompile(`(currentTimestamp\\*":)[0-9]+`), "${1}0"},
 	{regexp.MustCompile(`licenseKey=[^&"]+`), "licenseKey=SEALED"},
-	{regexp.MustCompile(`(fileToken=|media/|storage/|socket_id="|(?i)token\\?":\\?"|uploadId":"|password":"|sig=|<image[^>]*>|<thumbImage[^>]*>| id=")[0-9A-Za-z+/=._-]{12,}`), "${1}VARYING"},
+	{regexp.MustCompile(`(fileToken=|media/|storage/|socket_id="|(?i)token\\?":\\?"|uploadId":"|password":"|sig=|` +
+		`<image[^>]*>|<thumbImage[^>]*>| id=")[0-9A-Za-z+/=._-]{12,}`), "${1}VARYING"},
 	{regexp.MustCompile(`(public_key\\*":\\*")[0-9A-Za-z]+`), "${1}VARYING"},
 	{regexp.MustCompile(`(etag":")(\\?"?)[^"\\]+`), "${1}${2}VARYING"},
 	{regexp.MustCompile(`(<(?:nickName|email|mobileNumber)[^>]*>)[0-9A-Za-z+/=]{12,}`), "${1}SEALED"},

@@ -155,13 +155,18 @@ func TestTour(t *testing.T) {
 		})
 
 		set, err := bob.SetUserProfile(t.Context(), sdk.ProfileUpdate{
-			Name: "Bob", Email: "bob@example.com", MobileNumber: "123", Status: "<busy> & \"away\"", Image: sdk.ImageURL("https://example.com/b.png"),
+			Name: "Bob", Email: "bob@example.com", MobileNumber: "123", Status: "<busy> & \"away\"",
+			Image: sdk.ImageURL("https://example.com/b.png"),
 		})
 		require.NoError(t, err)
-		require.Equal(t, sdk.ProfileImage{FileToken: "https://example.com/b.png", FileTokenThumb: "https://example.com/b.png"}, set.Data)
+		require.Equal(t, sdk.ProfileImage{
+			FileToken:      "https://example.com/b.png",
+			FileTokenThumb: "https://example.com/b.png",
+		}, set.Data)
 		want := sdk.Profile{
 			UserID: "bob", UserJID: "bob@" + srv.Domain(), FromUser: "bob", NickName: "Bob", Email: "bob@example.com",
-			MobileNumber: "123", Status: "<busy> & \"away\"", Image: "https://example.com/b.png", ThumbImage: "https://example.com/b.png",
+			MobileNumber: "123", Status: "<busy> & \"away\"", Image: "https://example.com/b.png",
+			ThumbImage: "https://example.com/b.png",
 		}
 		profiles.until(t, func(p sdk.Profile) bool { return p == want })
 

@@ -36,7 +36,8 @@ const marked = "MARKED-SECRET"
 
 // SECURITY.md: what holds a secret shows it neither to fmt nor to slog, wherever it stands.
 func TestSecretsAreRedacted(t *testing.T) {
-	cfg := sdk.Config{LicenseKey: marked, XMPPAddress: "wss://h/p?k=" + marked + ",xmpp://" + marked + "@h:5222", AppName: "shown"}
+	cfg := sdk.Config{LicenseKey: marked, XMPPAddress: "wss://h/p?k=" + marked + ",xmpp://" + marked +
+		"@h:5222", AppName: "shown"}
 	credentials := sdk.Credentials{Username: "shown", Password: marked}
 	file := sdk.MediaFile{FileToken: "shown", FileKey: marked}
 	srv := sdktest.New(t, sdktest.Options{LicenseKey: marked + "-licence"})
@@ -46,20 +47,28 @@ func TestSecretsAreRedacted(t *testing.T) {
 	require.NoError(t, err)
 	code := <-login.Codes()
 	for name, value := range map[string]any{
-		"Config": cfg, "*Config": &cfg, "Credentials": credentials, "*Credentials": &credentials, "MediaFile": file, "*MediaFile": &file,
-		"Result of Credentials": sdk.Result[sdk.Credentials]{Data: credentials}, "Result of MediaFile": sdk.Result[sdk.MediaFile]{Data: file},
+		"Config": cfg, "*Config": &cfg, "Credentials": credentials, "*Credentials": &credentials, "MediaFile": file,
+		"*MediaFile":            &file,
+		"Result of Credentials": sdk.Result[sdk.Credentials]{Data: credentials},
+		"Result of MediaFile":   sdk.Result[sdk.MediaFile]{Data: file},
 		"in a struct": struct {
 			Name string
 			C    sdk.Config
 			P    *sdk.Credentials
 		}{"shown", cfg, &credentials},
-		"in a list": []sdk.Credentials{credentials}, "in a map": map[string]sdk.MediaFile{"shown": file}, "in an error": fmt.Errorf("bad: %v", cfg),
-		"Client": client, "QRLogin": login, "QRCode": code, "Result of QRLogin": sdk.Result[*sdk.QRLogin]{Data: login},
-		"nil *Config": (*sdk.Config)(nil), "nil *Client": (*sdk.Client)(nil), "Config without a key": sdk.Config{},
+		"in a list": []sdk.Credentials{credentials}, "in a map": map[string]sdk.MediaFile{"shown": file},
+		"in an error": fmt.Errorf("bad: %v", cfg),
+		"Client":      client, "QRLogin": login, "QRCode": code,
+		"Result of QRLogin": sdk.Result[*sdk.QRLogin]{Data: login},
+		"nil *Config":       (*sdk.Config)(nil), "nil *Client": (*sdk.Client)(nil),
+		"Config without a key": sdk.Config{},
 	} {
 		t.Run(name, func(t *testing.T) {
 			shown := &lockedBuffer{}
-			for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t", "%10v", "%-10s", "% x", "%T"} {
+			for _, verb := range []string{
+				"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t", "%10v", "%-10s",
+				"% x", "%T",
+			} {
 				fmt.Fprintf(shown, verb+"\n", value)
 			}
 			fmt.Fprintln(shown, fmt.Sprint(value), fmt.Sprintln(value))
@@ -94,7 +103,10 @@ func TestSecretsAreRedacted(t *testing.T) {
 func requireHidden(t *testing.T, shown string, secrets ...string) {
 	t.Helper()
 	for _, secret := range secrets {
-		for _, form := range []string{secret, fmt.Sprintf("%x", secret), fmt.Sprintf("%X", secret), fmt.Sprintf("% x", secret)} {
+		for _, form := range []string{
+			secret, fmt.Sprintf("%x", secret), fmt.Sprintf("%X", secret),
+			fmt.Sprintf("% x", secret),
+		} {
 			require.NotContains(t, shown, form)
 		}
 	}
@@ -128,7 +140,11 @@ func TestPanicsShowNoSecret(t *testing.T) {
 		func(b *lockedBuffer) slog.Handler { return slog.NewTextHandler(b, nil) },
 		func(b *lockedBuffer) slog.Handler { return slog.NewJSONHandler(b, nil) },
 	} {
-		for _, value := range []any{cfg, &credentials, struct{ C sdk.Credentials }{credentials}, fmt.Errorf("%v", credentials)} {
+		for _, value := range []any{
+			cfg, &credentials,
+			struct{ C sdk.Credentials }{credentials},
+			fmt.Errorf("%v", credentials),
+		} {
 			out := &lockedBuffer{}
 			quiet := srv.Config()
 			quiet.Logger = slog.New(handler(out))
@@ -198,7 +214,10 @@ func TestTLS12(t *testing.T) {
 // SECURITY.md: an HTTPClient that permits less than TLS 1.2 is refused.
 func TestHTTPClientBelowTLS12(t *testing.T) {
 	with := func(version uint16) sdk.Config {
-		return sdk.Config{LicenseKey: "k", HTTPClient: &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{MinVersion: version}}}}
+		return sdk.Config{
+			LicenseKey: "k",
+			HTTPClient: &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{MinVersion: version}}},
+		}
 	}
 	_, err := sdk.New(with(tls.VersionTLS11))
 	require.ErrorIs(t, err, sdk.ErrInsecure)
@@ -236,7 +255,8 @@ func TestDownloadsAreBounded(t *testing.T) {
 	const size, room = 1 << 20, 1 << 16
 	srv := sdktest.New(t)
 	alice := login(t, srv.Config(), "alice")
-	up, err := alice.UploadMedia(t.Context(), sdk.MediaUpload{To: "bob", Name: "x", Reader: bytes.NewReader(make([]byte, size)), Size: size})
+	up, err := alice.UploadMedia(t.Context(),
+		sdk.MediaUpload{To: "bob", Name: "x", Reader: bytes.NewReader(make([]byte, size)), Size: size})
 	require.NoError(t, err)
 	cfg := srv.Config()
 	cfg.MaxDownload = room
@@ -290,7 +310,8 @@ func TestTempFilesArePrivateAndRemoved(t *testing.T) {
 	client := login(t, srv.Config(), "alice")
 	_, err = client.SetMediaEncryption(true)
 	require.NoError(t, err)
-	up, err := client.UploadMedia(t.Context(), sdk.MediaUpload{To: "bob", Name: "x", Reader: strings.NewReader("hello"), Size: 5})
+	up, err := client.UploadMedia(t.Context(),
+		sdk.MediaUpload{To: "bob", Name: "x", Reader: strings.NewReader("hello"), Size: 5})
 	require.NoError(t, err)
 	_, err = client.DownloadMedia(t.Context(), up.Data, &bytes.Buffer{})
 	require.NoError(t, err)

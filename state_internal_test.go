@@ -14,9 +14,18 @@ import (
 func TestCloseTellsTheEnd(t *testing.T) {
 	for name, c := range map[string]struct{ before, want []ConnectionStatus }{
 		"nothing was told": {nil, nil},
-		"failed":           {[]ConnectionStatus{StatusConnectionFailed}, []ConnectionStatus{StatusConnectionFailed, StatusDisconnected}},
-		"refused":          {[]ConnectionStatus{StatusAuthFail}, []ConnectionStatus{StatusAuthFail, StatusDisconnected}},
-		"logged out":       {[]ConnectionStatus{StatusConnected, StatusDisconnected}, []ConnectionStatus{StatusConnected, StatusDisconnected}},
+		"failed": {
+			[]ConnectionStatus{StatusConnectionFailed},
+			[]ConnectionStatus{StatusConnectionFailed, StatusDisconnected},
+		},
+		"refused": {
+			[]ConnectionStatus{StatusAuthFail},
+			[]ConnectionStatus{StatusAuthFail, StatusDisconnected},
+		},
+		"logged out": {
+			[]ConnectionStatus{StatusConnected, StatusDisconnected},
+			[]ConnectionStatus{StatusConnected, StatusDisconnected},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

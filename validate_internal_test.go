@@ -12,14 +12,18 @@ import (
 // all of sdk, is what these say.
 func TestPatterns(t *testing.T) {
 	var (
-		email      = regexp.MustCompile(`^([_a-zA-Z0-9\-!#$%&+]+(\.[_a-zA-Z0-9\-!#$%&+]+)*@[a-zA-Z0-9\-]+(\.[a-zA-Z]{2,6})+)$`)
+		email = regexp.MustCompile(`^([_a-zA-Z0-9\-!#$%&+]+(\.[_a-zA-Z0-9\-!#$%&+]+)*` +
+			`@[a-zA-Z0-9\-]+(\.[a-zA-Z]{2,6})+)$`)
 		identifier = regexp.MustCompile(`^[a-z0-9_-]+$`)
 		secret     = regexp.MustCompile(`\?[^,\s]*|[^/,\s]*@`)
 	)
 	r := rand.New(rand.NewPCG(1, 2))
 	matched := 0
 	for range 60_000 {
-		s := random(r, []string{"a", "Z", "9", "-", "_", ".", ".com", "@", "@a.de", "+", " ", "\n", "\xff", "é", "abcdefg", "/", "?", ",", "//"})
+		s := random(r, []string{
+			"a", "Z", "9", "-", "_", ".", ".com", "@", "@a.de", "+", " ", "\n", "\xff", "é",
+			"abcdefg", "/", "?", ",", "//",
+		})
 		require.Equal(t, email.MatchString(s), isEmail(s), "%q", s)
 		require.Equal(t, identifier.MatchString(s), consistsOf(s, lowerLetters+digits+"_-"), "%q", s)
 		require.Equal(t, secret.ReplaceAllString(s, "..."), withoutSecrets(s), "%q", s)
