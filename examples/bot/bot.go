@@ -11,19 +11,22 @@ import (
 	"github.com/mirrorfly-go/sdk"
 )
 
-// bot is one account. Its goroutine is the one that runs run; listeners only wake that.
+// bot works for one account. All its work is done in run; listeners only wake run.
 type bot struct {
 	settings
 	account
 	client *sdk.Client
 	log    *slog.Logger
-	since  time.Time // when the program started
+	// since is when the program started.
+	since time.Time
 
-	wake    chan struct{} // capacity 1: has an element when there is something to look at
-	blocked atomic.Bool   // by the service's administrator
+	// wake has an element when run has to look at the profile. Its capacity is 1.
+	wake chan struct{}
+	// blocked is true while the service's administrator blocks the account.
+	blocked atomic.Bool
 }
 
-// newBot prepares a bot: no I/O yet.
+// newBot prepares a bot, without any I/O.
 func newBot(cfg sdk.Config, a account, s settings, log *slog.Logger) (*bot, error) {
 	log = log.With("user", a.Username)
 	cfg.Logger = log // it logs every change of the connection
@@ -36,9 +39,11 @@ func newBot(cfg sdk.Config, a account, s settings, log *slog.Logger) (*bot, erro
 	return b, nil
 }
 
-// run logs in and works until ctx ends, or the account is one that can't be logged in.
+// run logs in and works until ctx ends, or until the account turns out to be one that cannot log
+// in.
 func (b *bot) run(ctx context.Context) error {
-	defer b.client.Close() // the login stays valid: the next start uses the same user name and password
+	// No Logout: the next start uses the same user name and password.
+	defer b.client.Close()
 	for {
 		if err := b.stayConnected(ctx); err != nil {
 			return err
@@ -57,8 +62,9 @@ func (b *bot) run(ctx context.Context) error {
 	}
 }
 
-// stayConnected logs in unless that is done, or the client is coming back by itself. The client gives up on a lost connection when the
-// server has refused the password, or has replaced this session by another; a new login tells what is the matter.
+// stayConnected logs in, unless the client is connected or is reconnecting by itself. The client
+// stops reconnecting when the server has refused the password or has replaced this session by
+// another one; a new login tells the reason.
 func (b *bot) stayConnected(ctx context.Context) error {
 	if state := b.client.State(); state == sdk.StatusConnected || state == sdk.StatusReconnecting {
 		return nil
@@ -69,7 +75,8 @@ func (b *bot) stayConnected(ctx context.Context) error {
 		case err == nil, errors.Is(err, sdk.ErrAlreadyLoggedIn), ctx.Err() != nil:
 			return nil
 		case isHopeless(err):
-			b.log.ErrorContext(ctx, "account given up: register it again, or mend its user name and password", "err", err)
+			b.log.ErrorContext(ctx, "account given up: register it again, or correct its user name and password",
+				"err", err)
 			return err
 		}
 		delay := b.delay(attempt, err)
@@ -79,12 +86,15 @@ func (b *bot) stayConnected(ctx context.Context) error {
 	return nil
 }
 
-// isHopeless tells what will not get better by waiting. A block by the administrator may be lifted, a network comes back.
+// isHopeless reports whether waiting will not help. A block by the administrator may end, and a
+// network may come back.
 func isHopeless(err error) bool {
-	return errors.Is(err, sdk.ErrInvalidCredentials) || errors.Is(err, sdk.ErrInvalidArgument) || errors.Is(err, sdk.ErrInsecure)
+	return errors.Is(err, sdk.ErrInvalidCredentials) || errors.Is(err, sdk.ErrInvalidArgument) ||
+		errors.Is(err, sdk.ErrInsecure)
 }
 
-// delay doubles with every attempt up to a bound. Half of it is random, so that many bots do not come at once.
+// delay is the time before the next attempt. It doubles with every attempt up to maxRetry. Half of
+// it is random, so that many bots do not try at the same moment.
 func (b *bot) delay(attempt int, err error) time.Duration {
 	delay := b.pace.minRetry
 	for ; attempt > 1 && delay < b.pace.maxRetry; attempt-- {
@@ -106,11 +116,11 @@ func (b *bot) ready() bool { return b.client.State() == sdk.StatusConnected && !
 func (b *bot) look() {
 	select {
 	case b.wake <- struct{}{}:
-	default: // it will anyway
+	default: // run will look anyway
 	}
 }
 
-// sleep waits, or until ctx ends.
+// sleep waits for d, or until ctx ends.
 func sleep(ctx context.Context, d time.Duration) {
 	select {
 	case <-time.After(d):

@@ -4,8 +4,9 @@ import (
 	"github.com/mirrorfly-go/sdk"
 )
 
-// listen says what the bot reacts to. An event only tells that something has changed: what counts is then read from the service, so
-// that nothing goes wrong when one was missed. Listeners must not wait, later events wait for them; the work is done in run.
+// listen registers the listeners. An event is only a sign that something has changed: run then
+// reads the present state from the service, so that a missed event does no harm. A listener must
+// not wait, because later events wait for it.
 func (b *bot) listen() {
 	b.client.OnConnection(b.onConnection)
 	b.client.OnPresence(b.onPresence)
@@ -16,7 +17,7 @@ func (b *bot) listen() {
 }
 
 func (b *bot) onConnection(e sdk.ConnectionEvent) {
-	if e.Status == sdk.StatusAuthFail { // the client does not try again by itself
+	if e.Status == sdk.StatusAuthFail { // the client does not reconnect by itself
 		b.look()
 	}
 }
@@ -36,7 +37,7 @@ func (b *bot) onBlock(e sdk.BlockEvent) {
 
 func (b *bot) onUserDeleted(e sdk.UserDeletedEvent) {
 	b.log.Info("a user is gone", "jid", e.UserJID)
-	b.look() // who is gone blocks nobody any more
+	b.look() // a deleted user blocks nobody
 }
 
 func (b *bot) onAdminBlock(e sdk.AdminBlockEvent) {
@@ -50,7 +51,7 @@ func (b *bot) onAdminBlock(e sdk.AdminBlockEvent) {
 	b.look()
 }
 
-// onMissed is also told after a loss of the connection, when others may have done what nobody told.
+// onMissed is also called after the connection was lost: events of that time are lost too.
 func (b *bot) onMissed(e sdk.MissedEvent) {
 	b.log.Info("events missed, reading again", "gap", e.Gap, "dropped", e.Dropped)
 	b.look()

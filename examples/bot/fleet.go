@@ -14,7 +14,8 @@ type fleet struct{ bots []*bot }
 
 func newFleet(place *service, s settings, log *slog.Logger) (*fleet, error) {
 	f := &fleet{}
-	place.cfg.Dials = sdk.NewDialLimit(0, s.starts) // shared by all: a service that comes back is not run over
+	// All bots share the limit, so that they do not overload a service that has just come back.
+	place.cfg.Dials = sdk.NewDialLimit(0, s.starts)
 	for _, a := range place.accounts {
 		b, err := newBot(place.cfg, a, s, log)
 		if err != nil {
@@ -25,8 +26,8 @@ func newFleet(place *service, s settings, log *slog.Logger) (*fleet, error) {
 	return f, nil
 }
 
-// run returns when ctx has ended and all bots with it. An account that can't be logged in does not stop the others; when
-// none is left that is an error.
+// run returns when ctx has ended and all bots have ended with it. An account that cannot log in
+// does not stop the others. It is an error when no account is left.
 func (f *fleet) run(ctx context.Context) error {
 	errs := make([]error, len(f.bots))
 	var bots sync.WaitGroup

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// serveHealth answers whoever watches over the program. stop ends it.
+// serveHealth serves /healthz and /readyz until stop is called.
 func (f *fleet) serveHealth(ctx context.Context, address string, log *slog.Logger) (stop func(), err error) {
 	if address == "" {
 		return func() {}, nil
@@ -19,11 +19,13 @@ func (f *fleet) serveHealth(ctx context.Context, address string, log *slog.Logge
 	if err != nil {
 		return nil, fmt.Errorf("%w; choose another address with -listen", err)
 	}
-	srv := &http.Server{Handler: f.health(ctx), ReadTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second, MaxHeaderBytes: 16 << 10}
+	srv := &http.Server{
+		Handler: f.health(ctx), ReadTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second, MaxHeaderBytes: 16 << 10,
+	}
 	done := make(chan struct{})
 	go func() { // owner: the caller; ends with stop
 		defer close(done)
-		_ = srv.Serve(listener) // it ends with stop only
+		_ = srv.Serve(listener) // it only ends when stop is called
 	}()
 	log.InfoContext(ctx, "listening", "ready", "http://"+listener.Addr().String()+"/readyz")
 	return func() {
@@ -32,7 +34,8 @@ func (f *fleet) serveHealth(ctx context.Context, address string, log *slog.Logge
 	}, nil
 }
 
-// health answers /healthz as long as the program runs, and /readyz while every account is connected and it has not been told to end.
+// health answers /healthz with 200 while the program runs, and /readyz with 200 while every account
+// is connected and the program was not told to end.
 func (f *fleet) health(ctx context.Context) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net/http/httptest"
 	"os"
@@ -21,22 +22,25 @@ import (
 
 func TestMain(m *testing.M) {
 	testprogram.Main(main, func() {
-		for _, v := range variables { // so that the tests do not depend on the environment of the machine
+		// So that the tests do not depend on the environment of the machine.
+		for _, v := range variables {
 			_ = os.Unsetenv(v)
 		}
 		goleak.VerifyTestMain(m)
 	})
 }
 
-// patience is how long a test waits for what must come: for one that would hang. Nothing takes so long, however busy the machine.
+// patience ends a test that would wait for ever. Nothing takes so long on a busy machine.
 const patience = 2 * time.Minute
 
 // journal is a log that tests can wait for.
 type journal struct {
 	mu    sync.Mutex
 	lines []string
-	more  chan struct{} // closed when there is another line
-	read  int           // lines that await has passed
+	// more is closed when there is another line.
+	more chan struct{}
+	// read is how many lines await has read.
+	read int
 }
 
 func newJournal() *journal { return &journal{more: make(chan struct{})} }
@@ -50,7 +54,7 @@ func (j *journal) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// await reads on until a line holds all parts.
+// await reads on until a line contains all parts.
 func (j *journal) await(t *testing.T, parts ...string) {
 	t.Helper()
 	timeout := time.After(patience)
@@ -82,7 +86,8 @@ func (j *journal) next() (line string, more <-chan struct{}, found bool) {
 func (j *journal) text() string {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return strings.Join(slices.DeleteFunc(slices.Clone(j.lines), func(line string) bool { return strings.Contains(line, `msg="xmpp frame"`) }), "")
+	isFrame := func(line string) bool { return strings.Contains(line, `msg="xmpp frame"`) }
+	return strings.Join(slices.DeleteFunc(slices.Clone(j.lines), isFrame), "")
 }
 
 func containsAll(line string, parts []string) bool {
@@ -94,13 +99,14 @@ func containsAll(line string, parts []string) bool {
 	return true
 }
 
-// program is a fleet at work.
+// program is a fleet that runs.
 type program struct {
 	*fleet
 	*journal
 	ctx  context.Context
 	stop context.CancelFunc
-	done chan error // what fleet.run has returned
+	// done gets what fleet.run returns.
+	done chan error
 }
 
 func testSettings() settings {
@@ -140,7 +146,7 @@ func startAt(t *testing.T, place *service, s settings) *program {
 	return p
 }
 
-// end tells the program to end, and waits for that.
+// end tells the program to end, and waits until it has ended.
 func (p *program) end(t *testing.T) {
 	t.Helper()
 	p.stop()
@@ -158,7 +164,7 @@ func (p *program) result(t *testing.T) error {
 	}
 }
 
-// get asks the health endpoint.
+// get sends a request to the health endpoint.
 func (p *program) get(path string) (code int, body string) {
 	w := httptest.NewRecorder()
 	p.health(p.ctx).ServeHTTP(w, httptest.NewRequest("GET", path, nil))
@@ -197,7 +203,8 @@ func credentials(t *testing.T, srv *sdktest.Server, user string) account {
 	return account{res.Data.Username, res.Data.Password}
 }
 
-// user is another user of the service, or another device of a bot's account. It uses TCP, so that faults of WebSocket leave it alone.
+// user is another user of the service, or another device of a bot's account. It uses TCP, so that
+// faults of WebSocket leave it alone.
 func user(t *testing.T, srv *sdktest.Server, name string) *sdk.Client {
 	t.Helper()
 	cfg := srv.Config()
@@ -220,4 +227,16 @@ func writes(srv *sdktest.Server, name string) int {
 		}
 	}
 	return n
+}
+
+// startRun runs the program as main does. stop ends it as a signal does, and returns its error.
+func startRun(t *testing.T, stderr io.Writer, args ...string) (stop func() error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- run(ctx, args, io.Discard, stderr) }() // ends with stop
+	return func() error {
+		cancel()
+		return <-ended
+	}
 }

@@ -1,15 +1,19 @@
-// Bot is what a back-end service on this API starts from: it logs many accounts in, keeps the status in their profiles up to date,
-// reacts to what others do, and ends cleanly.
+// Bot is a start for a back-end service on this API: it logs many accounts in, keeps the status in
+// their profiles up to date, reacts to what others do, and ends cleanly.
 //
-//	go run ./examples/bot                              on the server in the box, with two accounts and a user who blocks one of them
-//	go run ./examples/bot -register weather,news       on a service: makes accounts and prints them, as -accounts reads them
-//	go run ./examples/bot -accounts accounts.json      on a service
+//	go run ./examples/bot
+//		on a test server (sdktest), with two accounts and a user who blocks one of them
+//	go run ./examples/bot -register weather,news
+//		on a service: registers accounts and prints them in the form that -accounts reads
+//	go run ./examples/bot -accounts accounts.json
+//		on a service, with these accounts
 //
-// Which service is told by MIRRORFLY_API_BASE_URL, MIRRORFLY_LICENSE_KEY and MIRRORFLY_TRIAL (true or false), and by
-// MIRRORFLY_CA_FILE (PEM) when its certificate is none that the system trusts. A single account needs no file:
-// MIRRORFLY_USERNAME and MIRRORFLY_PASSWORD, as Register has answered them.
+// The service is named by MIRRORFLY_API_BASE_URL, MIRRORFLY_LICENSE_KEY and MIRRORFLY_TRIAL (true
+// or false). MIRRORFLY_CA_FILE (PEM) is the authority of its certificate, if the system does not
+// trust it. A single account needs no file: MIRRORFLY_USERNAME and MIRRORFLY_PASSWORD, as Register
+// returned them.
 //
-// To make it your own: profile.go says what it does, events.go what it reacts to. The rest may stay.
+// To make it your own: profile.go does the work, events.go reacts to events. The rest may stay.
 package main
 
 import (
@@ -25,7 +29,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second one ends the program at once
+	context.AfterFunc(ctx, stop) // a second Ctrl+C ends the program at once
 	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	switch {

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The program itself, as an orchestrator runs it.
+// The program in a process of its own, as an orchestrator runs it.
 func TestSignals(t *testing.T) {
 	program := os.Args[0]
 	require.ErrorContains(t, exec.Command(program, "-nonsense").Run(), "exit status 2")
@@ -20,7 +20,7 @@ func TestSignals(t *testing.T) {
 	require.NoError(t, exec.Command(program, "-help").Run())
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
 	if runtime.GOOS == "windows" {
-		signals = nil // Process.Signal can't deliver them there
+		signals = nil // Process.Signal cannot deliver them there
 	}
 	for _, sig := range signals {
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)

@@ -10,7 +10,7 @@ import (
 	"github.com/mirrorfly-go/sdk"
 )
 
-// statusText is what the profile says.
+// statusText is the status in the profile.
 func statusText(since time.Time, blockedBy int) string {
 	who := "nobody"
 	switch {
@@ -24,7 +24,8 @@ func statusText(since time.Time, blockedBy int) string {
 
 const offDuty = "Off duty"
 
-// refresh brings the profile up to date. What fails is tried again at the next interval or event.
+// refresh brings the profile up to date. After a failure it is called again at the next interval or
+// event.
 func (b *bot) refresh(ctx context.Context) {
 	if b.client.State() != sdk.StatusConnected {
 		return
@@ -35,14 +36,14 @@ func (b *bot) refresh(ctx context.Context) {
 	}
 	switch {
 	case err == nil, ctx.Err() != nil:
-	case b.blocked.Load(): // nothing to be done; whether that is over is seen here, too
+	case b.blocked.Load(): // nothing can be done, but setStatus has noticed if the block has ended
 		b.log.DebugContext(ctx, "profile left alone", "err", err)
 	default:
 		b.log.WarnContext(ctx, "profile not updated", "err", err)
 	}
 }
 
-// sayGoodbye is the last thing a bot does. The program is told to end: it may not take long.
+// sayGoodbye is the last thing that a bot does. The program was told to end, so it must be quick.
 func (b *bot) sayGoodbye(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), b.grace)
 	defer cancel()
@@ -58,13 +59,13 @@ func (b *bot) sayGoodbye(ctx context.Context) {
 func (b *bot) countBlockers(ctx context.Context) (int, error) {
 	res, err := b.client.GetUsersWhoBlockedMe(ctx)
 	if errors.Is(err, &sdk.Error{Condition: "service-unavailable"}) {
-		return 0, nil // a stock XMPP server does not know
+		return 0, nil // an XMPP server without the service's own extension
 	}
 	return len(res.Data), err
 }
 
-// setStatus writes the profile when its status is another one. An update replaces the whole profile, so what others have
-// set stays only if it is read first and written again.
+// setStatus writes the profile when its status is a different one. An update replaces the whole
+// profile: to keep the other fields, setStatus reads them first and writes them again.
 func (b *bot) setStatus(ctx context.Context, status string) error {
 	res, err := b.client.GetUserProfile(ctx, b.Username)
 	if err != nil && !errors.Is(err, sdk.ErrUserNotFound) { // no profile yet
@@ -83,7 +84,8 @@ func (b *bot) setStatus(ctx context.Context, status string) error {
 		return errors.New("the profile has no email, and the service wants one: give -email")
 	}
 	_, err = b.client.SetUserProfile(ctx, sdk.ProfileUpdate{
-		Name: cmp.Or(me.NickName, b.Username), Image: sdk.ImageOf(me), Status: status, MobileNumber: me.MobileNumber, Email: email,
+		Name: cmp.Or(me.NickName, b.Username), Image: sdk.ImageOf(me),
+		Status: status, MobileNumber: me.MobileNumber, Email: email,
 	})
 	if err == nil {
 		b.log.InfoContext(ctx, "profile updated", "status", status)

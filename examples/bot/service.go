@@ -18,29 +18,31 @@ import (
 	"github.com/mirrorfly-go/sdk"
 )
 
-// service is where the bots work.
+// service is the service that the bots work on.
 type service struct {
 	cfg      sdk.Config
 	accounts []account
 	close    func()
 }
 
-// account is what Register has answered: a file of sdk.Credentials will do.
+// account is the part of sdk.Credentials that a login needs. A file of sdk.Credentials can be read
+// as accounts.
 type account struct {
 	Username string `json:"username"`
 	Password string `json:"password"`
 }
 
 var variables = []string{
-	"MIRRORFLY_API_BASE_URL", "MIRRORFLY_LICENSE_KEY", "MIRRORFLY_TRIAL", "MIRRORFLY_CA_FILE", "MIRRORFLY_USERNAME", "MIRRORFLY_PASSWORD",
+	"MIRRORFLY_API_BASE_URL", "MIRRORFLY_LICENSE_KEY", "MIRRORFLY_TRIAL", "MIRRORFLY_CA_FILE",
+	"MIRRORFLY_USERNAME", "MIRRORFLY_PASSWORD",
 }
 
-// findService is the service that the environment names. When nothing at all is set it is the server in the box: half a
-// configuration is a mistake, and no reason to run on a toy.
+// findService returns the service that the environment names. When nothing at all is set it is a
+// test server (sdktest): an incomplete configuration is a mistake, which must not end up there.
 func findService(ctx context.Context, s *settings, log *slog.Logger) (*service, error) {
 	if s.accounts == "" && !slices.ContainsFunc(variables, func(v string) bool { return os.Getenv(v) != "" }) {
 		s.email = cmp.Or(s.email, "bot@example.com")
-		return startBox(ctx, log)
+		return startTestServer(ctx, log)
 	}
 	cfg, err := serviceConfig()
 	if err != nil {
@@ -54,9 +56,12 @@ func findService(ctx context.Context, s *settings, log *slog.Logger) (*service, 
 }
 
 func serviceConfig() (sdk.Config, error) {
-	cfg := sdk.Config{AppName: "bot", APIBaseURL: os.Getenv("MIRRORFLY_API_BASE_URL"), LicenseKey: os.Getenv("MIRRORFLY_LICENSE_KEY")}
+	cfg := sdk.Config{
+		AppName: "bot", APIBaseURL: os.Getenv("MIRRORFLY_API_BASE_URL"), LicenseKey: os.Getenv("MIRRORFLY_LICENSE_KEY"),
+	}
 	if cfg.APIBaseURL == "" || cfg.LicenseKey == "" {
-		return cfg, errors.New("set both MIRRORFLY_API_BASE_URL and MIRRORFLY_LICENSE_KEY; without any setting the bot runs on the server in the box")
+		return cfg, errors.New("set both MIRRORFLY_API_BASE_URL and MIRRORFLY_LICENSE_KEY; " +
+			"without any setting the bot runs on a test server (sdktest)")
 	}
 	trial, err := strconv.ParseBool(os.Getenv("MIRRORFLY_TRIAL"))
 	if err != nil {
@@ -76,12 +81,13 @@ func serviceConfig() (sdk.Config, error) {
 	return cfg, nil
 }
 
-// readAccounts takes the accounts from a file, or the one account from the environment.
+// readAccounts reads the accounts from a file, or without a file one account from the environment.
 func readAccounts(file string) ([]account, error) {
 	if file == "" {
 		one := account{os.Getenv("MIRRORFLY_USERNAME"), os.Getenv("MIRRORFLY_PASSWORD")}
 		if one.Username == "" || one.Password == "" {
-			return nil, errors.New("no account: set MIRRORFLY_USERNAME and MIRRORFLY_PASSWORD, or -accounts FILE; -register USER makes one")
+			return nil, errors.New("no account: set MIRRORFLY_USERNAME and MIRRORFLY_PASSWORD, or -accounts FILE; " +
+				"-register USER makes one")
 		}
 		return []account{one}, nil
 	}
@@ -109,7 +115,8 @@ func readAccounts(file string) ([]account, error) {
 	return accounts, nil
 }
 
-// register makes accounts, or finds them again, and prints them for -accounts. They hold passwords: keep the output to yourself.
+// register registers users and prints their accounts for -accounts. There are passwords in the
+// output: keep it secret.
 func register(ctx context.Context, users string, out io.Writer) error {
 	cfg, err := serviceConfig()
 	if err != nil {

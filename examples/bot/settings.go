@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// settings are the command line.
+// settings are the flags of the command line.
 type settings struct {
 	accounts string
 	register string
@@ -24,13 +24,17 @@ type settings struct {
 	pace pace
 }
 
-// pace is what is not worth a flag.
+// pace are times that need no flag.
 type pace struct {
-	settle             time.Duration // between an event and the look at the profile: a burst of events costs one
-	minRetry, maxRetry time.Duration // between attempts of the first login; the client reconnects by itself
+	// settle is the time between an event and the look at the profile, so that a burst of events
+	// costs one look.
+	settle time.Duration
+	// minRetry and maxRetry are the bounds of the time between attempts to log in. The client
+	// reconnects by itself.
+	minRetry, maxRetry time.Duration
 }
 
-// errUsage has been told to the user already.
+// errUsage: the user was already told what is wrong.
 var errUsage = errors.New("wrong arguments")
 
 func parse(args []string, stderr io.Writer) (settings, error) {
@@ -38,12 +42,13 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	fs := flag.NewFlagSet("bot", flag.ContinueOnError)
 	fs.SetOutput(stderr)
 	fs.StringVar(&s.accounts, "accounts", "", "JSON `file` with the accounts: [{\"username\": ..., \"password\": ...}]")
-	fs.StringVar(&s.register, "register", "", "register these `users`, comma separated, print what -accounts reads, and end")
+	fs.StringVar(&s.register, "register", "",
+		"register these `users` (comma separated), print them in the form that -accounts reads, and end")
 	fs.StringVar(&s.listen, "listen", "127.0.0.1:8080", "`address` of /readyz and /healthz; empty: none")
-	fs.StringVar(&s.email, "email", "", "`address` for profiles that have none: the service wants one")
+	fs.StringVar(&s.email, "email", "", "email `address` for profiles that have none: the service requires one")
 	fs.IntVar(&s.starts, "starts", 10, "how many accounts log in at once, at most")
-	fs.DurationVar(&s.interval, "interval", time.Minute, "how often a profile is looked at when nothing happens")
-	fs.DurationVar(&s.grace, "grace", 5*time.Second, "how long saying goodbye may take")
+	fs.DurationVar(&s.interval, "interval", time.Minute, "how often a profile is checked when nothing happens")
+	fs.DurationVar(&s.grace, "grace", 5*time.Second, "how long the last profile update may take when the program ends")
 	fs.StringVar(&s.log, "log", "text", "how to log to standard error: text or json")
 	fs.BoolVar(&s.debug, "debug", false, "log presence and requests, too")
 	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {

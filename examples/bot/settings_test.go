@@ -2,19 +2,11 @@ package main
 
 import (
 	"bytes"
-	"context"
-	"encoding/json"
 	"io"
-	"log/slog"
-	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
 func TestArguments(t *testing.T) {
@@ -34,139 +26,4 @@ func TestArguments(t *testing.T) {
 	s, err := parse(nil, io.Discard)
 	require.NoError(t, err)
 	require.Empty(t, s.check(nil))
-}
-
-func TestEnvironment(t *testing.T) {
-	dir := t.TempDir()
-	notPEM := filepath.Join(dir, "ca.txt")
-	require.NoError(t, os.WriteFile(notPEM, []byte("no certificate"), 0o600))
-	service := []string{"MIRRORFLY_API_BASE_URL=https://x.example", "MIRRORFLY_LICENSE_KEY=k", "MIRRORFLY_TRIAL=true"}
-	one := []string{"MIRRORFLY_USERNAME=weather", "MIRRORFLY_PASSWORD=hidden"}
-	for name, c := range map[string]struct {
-		env  []string
-		args string
-		says string
-	}{
-		"account without service": {one, "", "MIRRORFLY_API_BASE_URL"},
-		"file without service":    {nil, "-accounts x.json", "MIRRORFLY_API_BASE_URL"},
-		"register":                {nil, "-register weather", "MIRRORFLY_API_BASE_URL"},
-		"no licence":              {service[:1], "", "MIRRORFLY_LICENSE_KEY"},
-		"no trial":                {service[:2], "", "MIRRORFLY_TRIAL"},
-		"no account":              {service, "", "MIRRORFLY_USERNAME"},
-		"no password":             {append(service, one[0]), "", "MIRRORFLY_PASSWORD"},
-		"CA missing":              {append(service, "MIRRORFLY_CA_FILE="+filepath.Join(dir, "none")), "", "MIRRORFLY_CA_FILE"},
-		"CA empty":                {append(service, "MIRRORFLY_CA_FILE="+notPEM), "", "MIRRORFLY_CA_FILE"},
-		"file missing":            {service, "-accounts " + filepath.Join(dir, "none"), "none"},
-		"address in use":          {append(service, one...), "-listen 192.0.2.1:1", "-listen"},
-		"unencrypted":             {append([]string{"MIRRORFLY_API_BASE_URL=http://x.example"}, append(service[1:], one...)...), "-listen=", "AllowInsecure"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			for _, v := range c.env {
-				key, value, _ := strings.Cut(v, "=")
-				t.Setenv(key, value)
-			}
-			err := run(t.Context(), strings.Fields(c.args), io.Discard, io.Discard)
-			require.ErrorContains(t, err, c.says)
-			require.NotErrorIs(t, err, errUsage)
-			require.NotContains(t, err.Error(), "hidden")
-		})
-	}
-}
-
-func TestAccountsFile(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "accounts.json")
-	for content, says := range map[string]string{
-		``:                                    "not a JSON list",
-		`{"username":"a","password":"hid"}`:   "not a JSON list",
-		`[{"username":"a","password":12345}]`: "not a JSON list",
-		`[]`:                                  "no account",
-		`[{"username":"a","password":"hid"},{"username":"b"}]`:                     "account 2",
-		`[{"username":"a","password":"hid"},{"password":"hid"}]`:                   "account 2",
-		`[{"username":"a","password":"hid"},{"username":"a","password":"hidden"}]`: "a is there twice",
-	} {
-		require.NoError(t, os.WriteFile(file, []byte(content), 0o600))
-		_, err := readAccounts(file)
-		require.ErrorContains(t, err, says, content)
-		require.ErrorContains(t, err, file)
-		require.NotContains(t, err.Error(), "hid")
-		require.NotContains(t, err.Error(), "12345")
-	}
-}
-
-// From nothing to bots at work: what -register prints is what -accounts reads.
-func TestRegister(t *testing.T) {
-	srv := sdktest.New(t, sdktest.Options{Domain: "localhost", Trial: true}) // a name that resolves
-	t.Setenv("MIRRORFLY_API_BASE_URL", srv.URL())
-	t.Setenv("MIRRORFLY_LICENSE_KEY", srv.LicenseKey())
-	t.Setenv("MIRRORFLY_TRIAL", "true")
-	t.Setenv("MIRRORFLY_CA_FILE", srv.CAFile())
-	var out bytes.Buffer
-	require.NoError(t, run(t.Context(), []string{"-register", "weather, news"}, &out, io.Discard))
-	require.Equal(t, []string{"news", "weather"}, srv.Users())
-	require.ErrorContains(t, run(t.Context(), []string{"-register", "Not A Name"}, io.Discard, io.Discard), "Not A Name")
-
-	file := filepath.Join(t.TempDir(), "accounts.json")
-	require.NoError(t, os.WriteFile(file, out.Bytes(), 0o600))
-	log := newJournal()
-	stop := startRun(t, log, "-accounts", file, "-email", "b@example.com", "-log", "json", "-listen", "127.0.0.1:0")
-	log.await(t, `"msg":"profile updated"`, `"user":"`)
-	log.await(t, `"msg":"profile updated"`)
-	require.NoError(t, stop())
-	require.Equal(t, "b@example.com", srv.Profile("news").Email)
-	require.Equal(t, offDuty, srv.Profile("weather").Status)
-
-	t.Setenv("MIRRORFLY_USERNAME", "news")
-	t.Setenv("MIRRORFLY_PASSWORD", "wrong")
-	require.ErrorContains(t, run(t.Context(), []string{"-listen="}, io.Discard, io.Discard), "no account is left of 1; news")
-}
-
-// startRun runs the program as main does. stop is a signal, and returns what main would print.
-func startRun(t *testing.T, stderr io.Writer, args ...string) (stop func() error) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- run(ctx, args, io.Discard, stderr) }() // ends with stop
-	return func() error {
-		cancel()
-		return <-ended
-	}
-}
-
-// Without settings there is a server, two bots, and a visitor who does something.
-func TestInTheBox(t *testing.T) {
-	log := newJournal()
-	stop := startRun(t, log, "-listen", "127.0.0.1:0")
-	log.await(t, "server in the box")
-	log.await(t, "sees a profile change", "jid=weather@", "On duty")
-	log.await(t, "blocks a bot", "jid=news@", "err=<nil>")
-	log.await(t, "profile updated", "user=news", "blocked by 1 user")
-	require.NoError(t, stop())
-	require.NotContains(t, log.text(), "level=WARN")
-	require.NotContains(t, log.text(), "level=ERROR")
-}
-
-func TestHealthEndpoint(t *testing.T) {
-	srv := sdktest.New(t)
-	p := start(t, srv, testSettings(), "weather")
-	p.await(t, "status=CONNECTED")
-	log := newJournal()
-	stop, err := p.serveHealth(p.ctx, "127.0.0.1:0", slog.New(slog.NewJSONHandler(log, nil)))
-	require.NoError(t, err)
-	defer stop()
-	line, _, _ := log.next()
-	var said struct{ Ready string }
-	require.NoError(t, json.Unmarshal([]byte(line), &said))
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	for path, want := range map[string]int{"/readyz": 200, "/healthz": 200, "/": 404} {
-		resp, err := client.Get(strings.TrimSuffix(said.Ready, "/readyz") + path)
-		require.NoError(t, err)
-		require.NoError(t, resp.Body.Close())
-		require.Equal(t, want, resp.StatusCode, path)
-	}
-	resp, err := client.Post(said.Ready, "", nil)
-	require.NoError(t, err)
-	require.NoError(t, resp.Body.Close())
-	require.Equal(t, 405, resp.StatusCode)
-	_, err = p.serveHealth(p.ctx, strings.TrimSuffix(strings.TrimPrefix(said.Ready, "http://"), "/readyz"), slog.New(slog.DiscardHandler))
-	require.ErrorContains(t, err, "-listen", "the address is taken")
 }

@@ -10,13 +10,13 @@ import (
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
-// startBox is the server in the box, with accounts for two bots and a visitor to whom they may show what they do.
-func startBox(ctx context.Context, log *slog.Logger) (place *service, err error) {
+// startTestServer starts sdktest with accounts for two bots, and a visitor who reacts to them.
+func startTestServer(ctx context.Context, log *slog.Logger) (place *service, err error) {
 	srv, err := sdktest.Start(sdktest.Options{})
 	if err != nil {
 		return nil, err
 	}
-	log.InfoContext(ctx, "no setting at all: this runs on the server in the box; see -help", "server", srv.URL())
+	log.InfoContext(ctx, "no settings: this runs on a test server (sdktest); see -help", "server", srv.URL())
 	v := &visitor{log: log.With("user", "visitor")}
 	place = &service{cfg: srv.Config(), close: func() {
 		v.leave()
@@ -53,7 +53,9 @@ type visitor struct {
 }
 
 func (v *visitor) arrive(ctx context.Context, me account, victim string) error {
-	v.client.OnUserProfile(func(p sdk.Profile) { v.log.Info("sees a profile change", "jid", p.UserJID, "status", p.Status) })
+	v.client.OnUserProfile(func(p sdk.Profile) {
+		v.log.Info("sees a profile change", "jid", p.UserJID, "status", p.Status)
+	})
 	if _, err := v.client.Connect(ctx, me.Username, me.Password); err != nil {
 		return err
 	}
