@@ -6,38 +6,45 @@ import (
 	"github.com/mirrorfly-go/sdk"
 )
 
-// stage is how far the login is.
+// stage is how far the login has come.
 type stage string
 
 const (
 	stageStarting stage = "starting" // the service has not answered yet
 	stageCode     stage = "code"     // a code waits for a phone
 	stageLoggedIn stage = "loggedIn" // somebody is logged in
-	stageProblem  stage = "problem"  // no code can be had; notice says why
+	stageProblem  stage = "problem"  // there can be no code now; notice says why
 )
 
-// view is what everybody is shown. It is never changed, only replaced.
+// view is what every page shows. A view is never changed, only replaced.
 type view struct {
-	version int // counts up; set by the board
+	// version is 1 more than that of the view before. The board sets it.
+	version int
 	stage   stage
-	notice  string        // what went wrong, or what has ended; may be empty
-	code    *sdk.QRCode   // at stageCode
-	user    *person       // at stageLoggedIn
-	logout  chan struct{} // at stageLoggedIn, capacity 1: the wish to log out of this session
+	// notice says what went wrong, or what has ended. It may be empty.
+	notice string
+	// code is set at stageCode.
+	code *sdk.QRCode
+	// user and logout are set at stageLoggedIn. An element in logout is the wish to log out of this
+	// session; its capacity is 1.
+	user   *person
+	logout chan struct{}
 }
 
 // person is who has logged in.
 type person struct {
-	name    string
-	picture []byte // PNG; nil: none
+	name string
+	// picture is a PNG file. nil: there is none.
+	picture []byte
 }
 
-// board holds the latest view. One goroutine, login.run, shows; any number look, as slowly as they like: who was too slow for
-// a view gets the one after.
+// board holds the latest view. One goroutine, login.run, calls show. Any number of goroutines call
+// look, as slowly as they like: a slow one misses views, but never the latest.
 type board struct {
 	mu      sync.Mutex
 	current view
-	changed chan struct{} // closed when current is replaced
+	// changed is closed when current is replaced.
+	changed chan struct{}
 }
 
 func newBoard() *board {
@@ -53,7 +60,7 @@ func (b *board) show(v view) {
 	b.changed = make(chan struct{})
 }
 
-// look returns the latest view, and what is closed when there is a newer one.
+// look returns the latest view, and a channel that is closed when there is a newer one.
 func (b *board) look() (view, <-chan struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -17,20 +17,21 @@ const (
 	logoutTimeout     = 3 * time.Second // when the program ends
 )
 
-// login offers codes, stays logged in for as long as a session lasts, and offers codes again.
+// login shows codes, stays logged in for as long as a session lasts, and shows codes again.
 type login struct {
 	cfg       sdk.Config
 	signalURL string
-	logo      image.Image // nil: none, which makes smaller codes
-	board     *board
-	logger    *slog.Logger
-	pause     time.Duration
+	// logo is in the middle of the codes. nil: none, which makes codes smaller.
+	logo   image.Image
+	board  *board
+	logger *slog.Logger
+	pause  time.Duration
 }
 
-// errSettings marks what trying again cannot mend.
+// errSettings means that the settings are wrong: there is no use in another attempt.
 var errSettings = errors.New("no code can be made")
 
-// run ends with ctx, or with errSettings.
+// run returns when ctx ends, or with errSettings.
 func (l *login) run(ctx context.Context) error {
 	notice := ""
 	for ctx.Err() == nil {
@@ -50,7 +51,7 @@ func (l *login) run(ctx context.Context) error {
 	return nil
 }
 
-// fail tells why there was no login, waits a little, and returns what to tell with the next code.
+// fail shows why there was no login, waits a little, and returns the notice for the next code.
 func (l *login) fail(ctx context.Context, err error) (notice string) {
 	l.logger.WarnContext(ctx, "login", "err", err)
 	network := errors.Is(err, sdk.ErrNetwork)
@@ -66,7 +67,7 @@ func (l *login) fail(ctx context.Context, err error) (notice string) {
 	case <-ctx.Done():
 	}
 	if network {
-		return "" // it is over when there is a code again
+		return "" // the next code shows that the network is back
 	}
 	return notice
 }
@@ -94,7 +95,7 @@ func (l *login) round(ctx context.Context, notice string) (ending string, err er
 	return l.stay(ctx, client, events, l.whoIs(ctx, client, username)), nil
 }
 
-// await shows codes until a phone has scanned one, and returns whose phone it was.
+// await shows codes until a phone has scanned one, and returns whose phone that was.
 func (l *login) await(ctx context.Context, client *sdk.Client, notice string) (username string, err error) {
 	qr, err := client.GenerateQRCode(ctx, sdk.QROptions{SignalServerURL: l.signalURL, Logo: l.logo, Browser: "qrlogin"})
 	switch {
@@ -103,7 +104,7 @@ func (l *login) await(ctx context.Context, client *sdk.Client, notice string) (u
 	case err != nil:
 		return "", err
 	}
-	defer context.AfterFunc(ctx, func() { _ = qr.Close() })() // always nil
+	defer context.AfterFunc(ctx, func() { _ = qr.Close() })() // Close always returns nil
 	for code := range qr.Codes() {
 		l.board.show(view{stage: stageCode, code: code, notice: notice})
 	}
@@ -111,8 +112,10 @@ func (l *login) await(ctx context.Context, client *sdk.Client, notice string) (u
 	return res.Data.Username, err
 }
 
-// stay shows who is logged in until the session ends, and returns what to say about that.
-func (l *login) stay(ctx context.Context, client *sdk.Client, events <-chan sdk.ConnectionEvent, who *person) (ending string) {
+// stay shows who is logged in until the session ends, and returns the notice about its end.
+func (l *login) stay(
+	ctx context.Context, client *sdk.Client, events <-chan sdk.ConnectionEvent, who *person,
+) (ending string) {
 	v := view{stage: stageLoggedIn, user: who, logout: make(chan struct{}, 1)}
 	l.board.show(v)
 	for {
@@ -132,7 +135,7 @@ func (l *login) stay(ctx context.Context, client *sdk.Client, events <-chan sdk.
 	}
 }
 
-// isEnd reports whether no connection follows any more.
+// isEnd reports whether the session has ended for good.
 func isEnd(e sdk.ConnectionEvent) bool {
 	switch e.Status {
 	case sdk.StatusLoggedOut, sdk.StatusAuthFail:
@@ -144,7 +147,7 @@ func isEnd(e sdk.ConnectionEvent) bool {
 	return false
 }
 
-// showConnection tells when the connection is lost, and when it is back.
+// showConnection shows that the connection is lost, and that it is back.
 func (l *login) showConnection(v view, status sdk.ConnectionStatus) view {
 	notice := "The connection is lost. Trying to reconnect."
 	if status == sdk.StatusConnected {
@@ -157,7 +160,7 @@ func (l *login) showConnection(v view, status sdk.ConnectionStatus) view {
 	return v
 }
 
-// leave logs out. The session here ends in any case, with its client.
+// leave logs out. If that fails, the session ends with its client all the same.
 func (l *login) leave(ctx context.Context, client *sdk.Client) (ending string) {
 	if _, err := client.Logout(ctx); err != nil {
 		l.logger.WarnContext(ctx, "logout", "err", err)
@@ -200,7 +203,7 @@ func fetchPicture(ctx context.Context, client *sdk.Client, token string) ([]byte
 	return cleanPicture(bytes.NewReader(file.Bytes()))
 }
 
-// short is an error as people are told it; the log has the whole.
+// short is an error in the form for people. The log has all of it.
 func short(err error) string {
 	var e *sdk.Error
 	if errors.As(err, &e) {

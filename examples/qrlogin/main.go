@@ -3,9 +3,10 @@
 //	go run ./examples/qrlogin             shows the page at http://127.0.0.1:8080
 //	go run ./examples/qrlogin -terminal   shows the code in the terminal instead
 //
-// Without settings it runs on the server in the box, which has a phone built in; the command that scans with it
-// is printed. With MIRRORFLY_API_BASE_URL, MIRRORFLY_LICENSE_KEY, MIRRORFLY_TRIAL (true or false) and
-// MIRRORFLY_SIGNAL_URL set it uses the real service and a real phone.
+// Without settings it runs on a test server (sdktest), which has a built-in phone for every user;
+// it prints the command that scans with one. When MIRRORFLY_API_BASE_URL, MIRRORFLY_LICENSE_KEY,
+// MIRRORFLY_TRIAL (true or false) and MIRRORFLY_SIGNAL_URL are set, it uses that service and real
+// phones.
 //
 // There is one login for the whole program: every browser tab shows the same.
 package main
@@ -38,22 +39,26 @@ func main() {
 	}
 }
 
-// errUsage has been told to the user already.
+// errUsage: the user was already told what is wrong.
 var errUsage = errors.New("wrong arguments")
 
-// settings are the command line.
+// settings are the flags of the command line.
 type settings struct {
 	listen   string
 	terminal bool
 
-	scan, end string // user whose built-in phone shall do it, in a program that runs already
-	at        string // where that program is
+	// scan and end name the user whose built-in phone shall do that, in a program that runs
+	// already.
+	scan, end string
+	// at is the URL of that program.
+	at string
 }
 
 func parse(args []string, stderr io.Writer) (s settings, err error) {
 	fs := flag.NewFlagSet("qrlogin", flag.ContinueOnError)
 	fs.SetOutput(stderr)
-	fs.StringVar(&s.listen, "listen", "127.0.0.1:8080", "`address` of the page; whoever reaches it sees the code and who is logged in")
+	fs.StringVar(&s.listen, "listen", "127.0.0.1:8080",
+		"`address` of the page; everybody who can reach it sees the code and who is logged in")
 	fs.BoolVar(&s.terminal, "terminal", false, "show the code in this terminal instead of a page")
 	fs.StringVar(&s.scan, "scan", "", "scan the code of the program at -at with the built-in phone of `user`")
 	fs.StringVar(&s.end, "end", "", "end the session of the program at -at with the built-in phone of `user`")
@@ -92,13 +97,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return offer(ctx, s, place, stdout, slog.New(slog.NewTextHandler(stderr, nil)))
 }
 
-// offer shows codes, and who has logged in, until ctx ends.
+// offer shows codes and who has logged in, until ctx ends.
 func offer(ctx context.Context, s settings, place *service, stdout io.Writer, logger *slog.Logger) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	b := newBoard()
 	stopPage := func() error { return nil }
-	if !s.terminal || place.phone != nil { // the built-in phone is reached over HTTP
+	if !s.terminal || place.phone != nil { // -scan and -end reach the built-in phone over HTTP
 		w := &web{board: b, phone: place.phone}
 		url, stop, err := w.serve(ctx, s.listen, cancel)
 		if err != nil {
@@ -107,7 +112,10 @@ func offer(ctx context.Context, s settings, place *service, stdout io.Writer, lo
 		stopPage = stop
 		tellHow(stdout, s, url, place.phone != nil)
 	}
-	l := &login{cfg: place.cfg, signalURL: place.signalURL, logo: drawLogo(), board: b, logger: logger, pause: pauseAfterFailure}
+	l := &login{
+		cfg: place.cfg, signalURL: place.signalURL, logo: drawLogo(),
+		board: b, logger: logger, pause: pauseAfterFailure,
+	}
 	var printing sync.WaitGroup
 	if s.terminal {
 		l.logo = nil
@@ -124,6 +132,7 @@ func tellHow(out io.Writer, s settings, url string, phone bool) {
 		fmt.Fprintf(out, "\nOpen %s in a browser. Ctrl+C ends the program.\n", url)
 	}
 	if phone {
-		fmt.Fprintf(out, "\nTo scan the code with the built-in phone of the user alice, run this in another terminal:\n\n  %s -scan alice -at %s\n\n", program(), url)
+		fmt.Fprintf(out, "\nTo scan the code with the built-in phone of the user alice, "+
+			"run this in another terminal:\n\n  %s -scan alice -at %s\n\n", program(), url)
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// What the built-in phone can do, as POST requests with the form field user.
+// The POST requests to the built-in phone. The form field user says whose phone it is.
 const (
 	scanPath = "/phone/scan"
 	endPath  = "/phone/end"
@@ -59,14 +59,15 @@ func phoneAction(act func(ctx context.Context, user string) (string, error)) htt
 	}
 }
 
-// usePhone is the command line's way to the built-in phone of a program that is running.
+// usePhone sends a request to the built-in phone of a program that is running.
 func usePhone(ctx context.Context, out io.Writer, at, path, user string) error {
 	base, err := url.Parse(at)
 	if err != nil || base.Scheme != "http" || base.Host == "" {
 		return fmt.Errorf("-at %q is not a URL like http://127.0.0.1:8080", at)
 	}
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: phoneTimeout + 5*time.Second}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, base.JoinPath(path).String(), strings.NewReader(url.Values{"user": {user}}.Encode()))
+	form := strings.NewReader(url.Values{"user": {user}}.Encode())
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, base.JoinPath(path).String(), form)
 	if err != nil {
 		return err
 	}
@@ -74,7 +75,8 @@ func usePhone(ctx context.Context, out io.Writer, at, path, user string) error {
 	resp, err := client.Do(req)
 	var refused *net.OpError
 	if errors.As(err, &refused) && refused.Op == "dial" {
-		return fmt.Errorf("nothing runs at %s: start qrlogin first, and give the URL that it prints with -at (%w)", at, refused.Err)
+		return fmt.Errorf("nothing runs at %s: start qrlogin first, and give the URL that it prints with -at (%w)",
+			at, refused.Err)
 	}
 	if err != nil {
 		return err
@@ -90,7 +92,7 @@ func usePhone(ctx context.Context, out io.Writer, at, path, user string) error {
 		_, err = fmt.Fprintln(out, text)
 		return err
 	case http.StatusNotFound:
-		return fmt.Errorf("no built-in phone at %s: it is there only on the server in the box", at)
+		return fmt.Errorf("no built-in phone at %s: only the test server (sdktest) has one", at)
 	}
 	return errors.New(text)
 }

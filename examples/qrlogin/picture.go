@@ -7,7 +7,7 @@ import (
 	"image"
 	"image/color"
 	"image/draw"
-	_ "image/gif" // the kinds of pictures that are shown
+	_ "image/gif" // this and the next two are the formats that are shown
 	_ "image/jpeg"
 	"image/png"
 	"io"
@@ -20,7 +20,8 @@ const (
 	pictureTimeout = 10 * time.Second
 )
 
-// cleanPicture decodes a user's picture and encodes it anew, so that nothing but a picture reaches the browser.
+// cleanPicture decodes a user's picture and encodes it anew, so that nothing but a picture reaches
+// the browser.
 func cleanPicture(r io.ReadSeeker) ([]byte, error) {
 	cfg, _, err := image.DecodeConfig(r)
 	if err != nil {
@@ -69,7 +70,7 @@ var (
 	mist = color.RGBA{R: 0xd9, G: 0xe6, B: 0xf7, A: 0xff}
 )
 
-// shape reports whether a point belongs to it. Pictures are 100 x 100 units.
+// shape reports whether a point is inside of it. A picture has 100 x 100 units.
 type shape func(x, y float64) bool
 
 func disc(cx, cy, r float64) shape {
@@ -84,19 +85,21 @@ func rounded(x0, y0, x1, y1, r float64) shape {
 	}
 }
 
-// drawLogo draws a speech bubble with three dots on a white ground, which keeps it apart from the code's modules.
+// drawLogo draws a speech bubble with three dots. Its white ground separates it from the modules of
+// the code.
 func drawLogo() image.Image {
 	logo := canvas(128)
 	paint(logo, color.White, rounded(0, 0, 100, 100, 18))
 	paint(logo, blue, rounded(10, 12, 90, 74, 20))
-	paint(logo, blue, func(x, y float64) bool { return x >= 26 && y >= 60 && x-26 <= (92-y)*0.8 && y <= 92 }) // its tail
+	tail := func(x, y float64) bool { return x >= 26 && y >= 60 && x-26 <= (92-y)*0.8 && y <= 92 }
+	paint(logo, blue, tail)
 	for _, x := range []float64{30, 50, 70} {
 		paint(logo, color.White, disc(x, 43, 7))
 	}
 	return logo
 }
 
-// drawAlice draws the picture of the server in the box's user.
+// drawAlice draws the picture of alice, the user of the test server.
 func drawAlice() image.Image {
 	picture := canvas(192)
 	paint(picture, mist, rounded(0, 0, 100, 100, 0))

@@ -14,20 +14,21 @@ import (
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
-// service is where the phones are.
+// service is the service that people log in to.
 type service struct {
 	name      string
 	cfg       sdk.Config
 	signalURL string
-	phone     *sdktest.Server // has the built-in phones; nil on the real service
-	close     func()
+	// phone has the built-in phones. nil: the phones are real.
+	phone *sdktest.Server
+	close func()
 }
 
-// findService is the real service when the environment names one, else the server in the box.
+// findService returns the service that the environment names, or else a test server (sdktest).
 func findService(ctx context.Context) (*service, error) {
 	base := os.Getenv("MIRRORFLY_API_BASE_URL")
 	if base == "" {
-		return startBox(ctx)
+		return startTestServer(ctx)
 	}
 	key := os.Getenv("MIRRORFLY_LICENSE_KEY")
 	if key == "" {
@@ -48,18 +49,19 @@ func findService(ctx context.Context) (*service, error) {
 	return &service{name: "Service at " + base, cfg: cfg, signalURL: signalURL, close: func() {}}, nil
 }
 
-// startBox starts the server in the box, where alice has a profile with a picture.
-func startBox(ctx context.Context) (*service, error) {
+// startTestServer starts sdktest, with a user alice who has a profile with a picture.
+func startTestServer(ctx context.Context) (*service, error) {
 	srv, err := sdktest.Start(sdktest.Options{})
 	if err != nil {
 		return nil, err
 	}
 	if err := introduceAlice(ctx, srv.Config()); err != nil {
 		srv.Close()
-		return nil, fmt.Errorf("server in the box: %w", err)
+		return nil, fmt.Errorf("test server (sdktest): %w", err)
 	}
 	return &service{
-		name: "Server in the box at " + srv.URL(), cfg: srv.Config(), signalURL: srv.SignalURL(), phone: srv, close: srv.Close,
+		name: "Test server (sdktest) at " + srv.URL(),
+		cfg:  srv.Config(), signalURL: srv.SignalURL(), phone: srv, close: srv.Close,
 	}, nil
 }
 
@@ -91,8 +93,8 @@ func introduceAlice(ctx context.Context, cfg sdk.Config) error {
 	return err
 }
 
-// program is how this program is called once more: by its import path when "go run" has built it, which
-// keeps what it builds only until it ends.
+// program is the command that runs this program again. If "go run" has built it, that is "go run"
+// once more, which keeps what it has built only until the program ends.
 func program() string {
 	file, err := os.Executable()
 	if err != nil || strings.Contains(filepath.ToSlash(file), "/go-build") {

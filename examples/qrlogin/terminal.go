@@ -18,7 +18,8 @@ func printViews(ctx context.Context, b *board, out io.Writer) {
 		}
 		switch {
 		case v.code != nil && v.code != last.code:
-			fmt.Fprintf(out, "\n%s\nScan this code with the app on your phone. Ctrl+C ends the program.\n", v.code.Terminal())
+			fmt.Fprintf(out, "\n%s\n", v.code.Terminal())
+			fmt.Fprintln(out, "Scan this code with the app on your phone. Ctrl+C ends the program.")
 		case v.user != nil && v.user != last.user:
 			fmt.Fprintf(out, "Logged in as %s\n", printable(v.user.name))
 		}
@@ -31,7 +32,7 @@ func printViews(ctx context.Context, b *board, out io.Writer) {
 	}
 }
 
-// printable takes out what a name could do to a terminal.
+// printable replaces what does not print, so that a name cannot control the terminal.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {

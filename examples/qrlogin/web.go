@@ -22,9 +22,9 @@ import (
 var pageFiles embed.FS
 
 const (
-	maxWatchers    = 100 // pages that are open
+	maxWatchers    = 100 // open pages
 	maxForm        = 4 << 10
-	heartbeat      = 15 * time.Second // finds pages that have gone
+	heartbeat      = 15 * time.Second // finds out which pages were closed
 	requestTimeout = 10 * time.Second // for reading a request and for writing one event
 	shutdownWait   = 5 * time.Second
 )
@@ -32,24 +32,30 @@ const (
 // web is the page.
 type web struct {
 	board *board
-	phone *sdktest.Server // nil: no built-in phones
+	// phone has the built-in phones. nil: there are none.
+	phone *sdktest.Server
 }
 
-// serve listens, and serves until ctx ends; should that fail, it ends ctx. stop waits for the end, and tells of the failure.
-func (w *web) serve(ctx context.Context, listen string, cancel context.CancelFunc) (url string, stop func() error, err error) {
+// serve listens, and serves until ctx ends. When serving fails it calls cancel, which ends ctx.
+// stop waits for the end, and returns the failure.
+func (w *web) serve(
+	ctx context.Context, listen string, cancel context.CancelFunc,
+) (url string, stop func() error, err error) {
 	handler, err := w.handler(listen)
 	if err != nil {
 		return "", nil, err
 	}
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", listen)
 	if err != nil {
-		return "", nil, fmt.Errorf("%w\nEnd the program that uses %s, or choose another address: -listen 127.0.0.1:0 takes any free port", err, listen)
+		return "", nil, fmt.Errorf("%w\nEnd the program that uses %s, or choose another address: "+
+			"-listen 127.0.0.1:0 takes any free port", err, listen)
 	}
 	srv := &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: requestTimeout,
 		IdleTimeout:       time.Minute,
-		BaseContext:       func(net.Listener) context.Context { return ctx }, // ends the event streams
+		// Event streams end with ctx.
+		BaseContext: func(net.Listener) context.Context { return ctx },
 	}
 	served := make(chan error, 1)
 	go func() { // ends with stop
@@ -57,11 +63,11 @@ func (w *web) serve(ctx context.Context, listen string, cancel context.CancelFun
 		cancel()
 	}()
 	return "http://" + reachable(l.Addr()), func() error {
-		// Not ctx: it has ended, and answers on their way may still arrive.
+		// Not ctx, which has ended: answers that are being written may still arrive.
 		last, done := context.WithTimeout(context.Background(), shutdownWait)
 		defer done()
 		if srv.Shutdown(last) != nil {
-			_ = srv.Close() // whoever is still there has had time
+			_ = srv.Close() // the requests that are left had time enough
 		}
 		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
 			return err
@@ -70,7 +76,7 @@ func (w *web) serve(ctx context.Context, listen string, cancel context.CancelFun
 	}, nil
 }
 
-// reachable is where a browser on this machine finds the listener.
+// reachable is the address at which a browser on this machine reaches the listener.
 func reachable(addr net.Addr) string {
 	ap, err := netip.ParseAddrPort(addr.String())
 	if err == nil && ap.Addr().IsUnspecified() {
@@ -91,9 +97,9 @@ func (w *web) handler(listen string) (http.Handler, error) {
 	}
 	mux := http.NewServeMux()
 	for _, name := range []string{"page.css", "page.js"} {
-		mux.HandleFunc("GET /"+name, func(rw http.ResponseWriter, r *http.Request) { http.ServeFileFS(rw, r, files, name) })
+		mux.HandleFunc("GET /"+name, serveFile(files, name))
 	}
-	mux.HandleFunc("GET /{$}", func(rw http.ResponseWriter, r *http.Request) { http.ServeFileFS(rw, r, files, "page.html") })
+	mux.HandleFunc("GET /{$}", serveFile(files, "page.html"))
 	mux.HandleFunc("GET /logo.png", func(rw http.ResponseWriter, _ *http.Request) { write(rw, "image/png", logo) })
 	mux.Handle("GET /events", localpage.Limit(maxWatchers, w.events))
 	mux.HandleFunc("GET /code.svg", w.code)
@@ -106,14 +112,22 @@ func (w *web) handler(listen string) (http.Handler, error) {
 	return guard(listen, mux), nil
 }
 
-// guard keeps other web sites out: CrossOriginProtection refuses their POST requests, the check of Host those that
-// come here under a name of their own (DNS rebinding), and the headers keep them from showing what they may not read.
+func serveFile(files fs.FS, name string) http.HandlerFunc {
+	return func(rw http.ResponseWriter, r *http.Request) { http.ServeFileFS(rw, r, files, name) }
+}
+
+const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; " +
+	"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// guard keeps other web sites out. CrossOriginProtection refuses their POST requests. The check of
+// Host refuses requests under a name that others have pointed here (DNS rebinding). The headers
+// forbid other sites to embed what they may not read.
 func guard(listen string, next http.Handler) http.Handler {
 	own, _, _ := net.SplitHostPort(listen)
 	next = http.NewCrossOriginProtection().Handler(next)
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		h := rw.Header()
-		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+		h.Set("Content-Security-Policy", contentSecurityPolicy)
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
@@ -124,7 +138,7 @@ func guard(listen string, next http.Handler) http.Handler {
 			return
 		}
 		if r.Method == http.MethodPost {
-			// It fails only for writers that have no deadlines; those of net/http have.
+			// This cannot fail: the writers of net/http have deadlines.
 			_ = http.NewResponseController(rw).SetReadDeadline(time.Now().Add(requestTimeout))
 			r.Body = http.MaxBytesReader(rw, r.Body, maxForm)
 		}
@@ -134,10 +148,10 @@ func guard(listen string, next http.Handler) http.Handler {
 
 func write(rw http.ResponseWriter, contentType string, body []byte) {
 	rw.Header().Set("Content-Type", contentType)
-	_, _ = rw.Write(body) // a browser that has gone needs no answer
+	_, _ = rw.Write(body) // it fails when the browser has closed the connection
 }
 
-// code is the code that is shown. Its logo is a picture inside the SVG.
+// code serves the code that is shown. Its logo is a picture inside the SVG.
 func (w *web) code(rw http.ResponseWriter, r *http.Request) {
 	v, _ := w.board.look()
 	if v.code == nil {
@@ -157,7 +171,7 @@ func (w *web) picture(rw http.ResponseWriter, r *http.Request) {
 	write(rw, "image/png", v.user.picture)
 }
 
-// logout asks for the end of the session; the event stream tells how that went.
+// logout asks login.run to log out. The event stream tells the outcome.
 func (w *web) logout(rw http.ResponseWriter, _ *http.Request) {
 	v, _ := w.board.look()
 	if v.logout == nil {
@@ -171,15 +185,17 @@ func (w *web) logout(rw http.ResponseWriter, _ *http.Request) {
 	rw.WriteHeader(http.StatusAccepted)
 }
 
-// event is a view as the page gets it.
+// event is a view in the form for the page.
 type event struct {
-	Version  int    `json:"version"` // goes into the addresses of code and picture: new ones are loaded
+	// Version is part of the addresses of code and picture, so that the browser loads new ones.
+	Version  int    `json:"version"`
 	Stage    stage  `json:"stage"`
 	Notice   string `json:"notice"`
 	Name     string `json:"name"`
 	Initials string `json:"initials"`
 	Picture  bool   `json:"picture"`
-	Phone    bool   `json:"phone"` // there are built-in phones
+	// Phone is true when there are built-in phones.
+	Phone bool `json:"phone"`
 }
 
 func (w *web) event(v view) event {
@@ -190,7 +206,7 @@ func (w *web) event(v view) event {
 	return e
 }
 
-// events streams the latest view, and each that follows (server-sent events).
+// events streams the latest view and all later ones (server-sent events).
 func (w *web) events(rw http.ResponseWriter, r *http.Request) {
 	rw.Header().Set("Content-Type", "text/event-stream")
 	if r.Method == http.MethodHead {
@@ -230,7 +246,7 @@ func send(rw http.ResponseWriter, out *http.ResponseController, format string, a
 	return out.Flush()
 }
 
-// initials stand for a person without a picture.
+// initials are shown for a person without a picture.
 func initials(name string) string {
 	var first []rune
 	for _, word := range strings.Fields(name) {

@@ -3,12 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
-	"image"
-	"image/color"
-	"image/gif"
-	"image/jpeg"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -21,7 +16,7 @@ import (
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
-// setProfile is what a user has set on the phone.
+// setProfile sets a profile as a user does on the phone.
 func setProfile(t *testing.T, srv *sdktest.Server, user, name string, picture []byte) {
 	t.Helper()
 	client, err := sdk.New(srv.Config())
@@ -57,7 +52,8 @@ func TestPageAndItsFiles(t *testing.T) {
 		require.NotEmpty(t, body)
 	}
 	_, _, page := get(t, r.url)
-	require.NotRegexp(t, `(?i)https?:|//|<script>|style=|\son\w+=`, strings.TrimPrefix(page, "<!doctype html>"), "nothing from elsewhere, nothing inline")
+	require.NotRegexp(t, `(?i)https?:|//|<script>|style=|\son\w+=`, strings.TrimPrefix(page, "<!doctype html>"),
+		"nothing from elsewhere, nothing inline")
 	for _, path := range []string{"/picture.png", "/page/page.html", "/main.go", "/../main.go"} {
 		status, _, _ := get(t, r.url+path)
 		require.Equal(t, http.StatusNotFound, status, path)
@@ -105,102 +101,10 @@ func TestTabsShowTheSame(t *testing.T) {
 
 	status, text = post(t, r.url+scanPath, "carol")
 	require.Equal(t, http.StatusOK, status, text)
-	require.Equal(t, "carol", one.await(t, stageLoggedIn).Name, "without a profile, and not thrown out by the old logout")
+	require.Equal(t, "carol", one.await(t, stageLoggedIn).Name, "has no profile, and the old logout is not hers")
 	require.NoError(t, r.end())
 	require.Empty(t, srv.Resources("carol"))
 	require.Error(t, srv.Phone("carol").LogoutWeb(t.Context()), "the program has logged out at its end")
-}
-
-func TestRejectedScan(t *testing.T) {
-	srv := sdktest.New(t)
-	l := &login{cfg: srv.Config(), signalURL: srv.SignalURL(), board: newBoard(), logger: slog.New(slog.DiscardHandler), pause: time.Millisecond}
-	stop := runLogin(t, l)
-	v := awaitStage(t, l.board, stageCode)
-	require.Empty(t, v.notice)
-	_ = srv.Phone("alice").Reject(t.Context(), v.code.Content()) // what counts is what people are told
-	next := await(t, l.board, func(v view) bool { return v.stage == stageCode && v.notice != "" })
-	require.Equal(t, "The login failed: Invalid Credentials (400).", next.notice)
-	require.NotEqual(t, v.code.Content(), next.code.Content())
-	require.NoError(t, srv.Phone("alice").Scan(t.Context(), next.code.Content()))
-	require.Equal(t, "alice", awaitStage(t, l.board, stageLoggedIn).user.name)
-	require.NoError(t, stop())
-}
-
-func TestServiceComesAndGoes(t *testing.T) {
-	srv := sdktest.New(t)
-	srv.SetFault(sdktest.StepSignal, sdktest.FaultError)
-	cfg := srv.Config()
-	cfg.Reconnect = sdk.ReconnectPolicy{MinDelay: time.Millisecond, MaxDelay: 10 * time.Millisecond}
-	l := &login{cfg: cfg, signalURL: srv.SignalURL(), board: newBoard(), logger: slog.New(slog.DiscardHandler), pause: time.Millisecond}
-	stop := runLogin(t, l)
-	require.Contains(t, awaitStage(t, l.board, stageProblem).notice, "The service cannot be reached: Network Error (599)")
-	srv.ClearFaults()
-	v := awaitStage(t, l.board, stageCode)
-	require.Empty(t, v.notice)
-
-	require.NoError(t, srv.Phone("alice").Scan(t.Context(), v.code.Content()))
-	awaitStage(t, l.board, stageLoggedIn)
-	srv.SetFault(sdktest.StepUpgrade, sdktest.FaultError)
-	srv.DropConnections()
-	await(t, l.board, func(v view) bool { return strings.Contains(v.notice, "connection is lost") })
-	srv.ClearFaults()
-	back := await(t, l.board, func(v view) bool { return v.stage == stageLoggedIn && v.notice == "" })
-
-	srv.FailNext("logout", 403, "no")
-	back.logout <- struct{}{}
-	require.Contains(t, awaitStage(t, l.board, stageCode).notice, "logged out here, but the service could not be told: no (500)")
-	require.Empty(t, srv.Resources("alice"))
-	require.NoError(t, stop())
-}
-
-// A profile that can't be read, and pictures that are none, cost only themselves.
-func TestDamagedProfiles(t *testing.T) {
-	huge := image.NewPaletted(image.Rect(0, 0, maxPictureSide+1, 1), color.Palette{color.Black, color.White})
-	var tooWide bytes.Buffer
-	require.NoError(t, gif.Encode(&tooWide, huge, nil))
-	var small bytes.Buffer
-	require.NoError(t, jpeg.Encode(&small, image.NewGray(image.Rect(0, 0, 3, 2)), nil))
-	for name, c := range map[string]struct {
-		picture []byte
-		shown   bool
-	}{
-		"jpeg":          {small.Bytes(), true},
-		"page":          {[]byte("<html><script>alert(1)</script>"), false},
-		"cut":           {small.Bytes()[:small.Len()/2], false},
-		"too wide":      {tooWide.Bytes(), false},
-		"too large":     {make([]byte, maxPictureFile+1), false},
-		"jpeg and page": {append(bytes.Clone(small.Bytes()), "<script>alert(1)</script>"...), true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			srv := sdktest.New(t)
-			setProfile(t, srv, "mallory", "<b>Mallory</b>", c.picture)
-			r := start(t, srv, settings{})
-			page := openTab(t, r)
-			page.await(t, stageCode)
-			status, text := post(t, r.url+scanPath, "mallory")
-			require.Equal(t, http.StatusOK, status, text)
-			e := page.await(t, stageLoggedIn)
-			require.Equal(t, "<b>Mallory</b>", e.Name)
-			require.Equal(t, c.shown, e.Picture)
-			status, header, body := get(t, r.url+"/picture.png")
-			if !c.shown {
-				require.Equal(t, http.StatusNotFound, status)
-				return
-			}
-			require.Equal(t, "image/png", header.Get("Content-Type"))
-			require.NotContains(t, body, "script")
-		})
-	}
-	t.Run("no profile", func(t *testing.T) {
-		srv := sdktest.New(t)
-		r := start(t, srv, settings{})
-		page := openTab(t, r)
-		page.await(t, stageCode)
-		srv.FailNext("contacts/vcard", 403, "boom")
-		post(t, r.url+scanPath, "dave")
-		require.Equal(t, "dave", page.await(t, stageLoggedIn).Name)
-		r.logs.await(t, "boom")
-	})
 }
 
 func TestOtherSitesAreKeptOut(t *testing.T) {
@@ -235,26 +139,7 @@ func TestOtherSitesAreKeptOut(t *testing.T) {
 	require.Equal(t, http.StatusOK, status, "the page itself may")
 }
 
-func TestPhoneRefuses(t *testing.T) {
-	r := start(t, sdktest.New(t), settings{})
-	openTab(t, r).await(t, stageCode)
-	for user, want := range map[string]int{"": 400, "  ": 400, "no user": 409, strings.Repeat("a", maxForm): 400} {
-		status, text := post(t, r.url+scanPath, user)
-		require.Equal(t, want, status, text)
-	}
-}
-
-func TestPhonesAreOnlyInTheBox(t *testing.T) {
-	h, err := (&web{board: newBoard()}).handler("127.0.0.1:0")
-	require.NoError(t, err)
-	for _, path := range []string{scanPath, endPath} {
-		rw := httptest.NewRecorder()
-		h.ServeHTTP(rw, httptest.NewRequest(http.MethodPost, "http://127.0.0.1"+path, nil))
-		require.Equal(t, http.StatusNotFound, rw.Code)
-	}
-}
-
-// A tab that does not read holds nobody up, and no more tabs than allowed are served.
+// A tab that does not read delays nobody, and no more tabs than allowed are served.
 func TestSlowAndManyTabs(t *testing.T) {
 	b := newBoard()
 	h, err := (&web{board: b}).handler("")
@@ -282,42 +167,15 @@ func TestSlowAndManyTabs(t *testing.T) {
 	require.Less(t, time.Since(start), requestTimeout*2/3, "nobody was waited for")
 	cancel()
 	ctx = t.Context()
-	require.Eventually(t, func() bool { return open().StatusCode == http.StatusOK }, patience, time.Millisecond, "their places are free again")
+	require.Eventually(t, func() bool { return open().StatusCode == http.StatusOK },
+		patience, time.Millisecond, "their places are free again")
 }
 
 func TestInitials(t *testing.T) {
 	for name, want := range map[string]string{
-		"": "?", "  ": "?", "alice": "A", "Ada Augusta King": "AK", "éva nagy": "ÉN", "李 小龙": "李小", "👋 !": "?", "42": "4",
+		"": "?", "  ": "?", "alice": "A", "Ada Augusta King": "AK", "éva nagy": "ÉN", "李 小龙": "李小",
+		"👋 !": "?", "42": "4",
 	} {
 		require.Equal(t, want, initials(name), name)
-	}
-}
-
-func runLogin(t *testing.T, l *login) (stop func() error) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- l.run(ctx) }() // ends with stop, or with the test
-	return func() error { cancel(); return <-ended }
-}
-
-func awaitStage(t *testing.T, b *board, want stage) view {
-	t.Helper()
-	return await(t, b, func(v view) bool { return v.stage == want })
-}
-
-func await(t *testing.T, b *board, want func(view) bool) view {
-	t.Helper()
-	limit := time.After(patience)
-	for {
-		v, changed := b.look()
-		if want(v) {
-			return v
-		}
-		select {
-		case <-changed:
-		case <-limit:
-			require.FailNow(t, "never shown", "last: %s %q", v.stage, v.notice)
-		}
 	}
 }

@@ -16,7 +16,7 @@ const statuses = {
   loggedIn: "Logged in as ",
 };
 
-// Screen readers read a live region each time that its text is set.
+// Screen readers read a live region aloud each time its text is set.
 function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
@@ -54,13 +54,13 @@ function render(view) {
   setText($("say"), statuses[view.stage]);
   setText($("name"), view.name);
 
-  // A button that has gone must not take the keyboard's place in the page with it.
+  // When a button disappears, the keyboard focus must not be lost with it.
   if (hadFocus && hadFocus !== document.body && hadFocus.closest("[hidden]")) $("title").focus();
   last = view;
 }
 
-// A browser keeps few connections to one server open, so only tabs that are seen have one. The server
-// sends the latest view to each that comes.
+// A browser opens only a few connections to one server, so only visible tabs have one. The server
+// sends the latest view at the beginning.
 let events = null;
 
 function stop() {
@@ -77,7 +77,7 @@ function listen() {
     source.onmessage = (message) => render(JSON.parse(message.data));
     source.onerror = () => {
       render({ stage: "problem", notice: "This page has lost its program. Trying again.", name: "", initials: "" });
-      // The browser itself tries again, unless the server has refused.
+      // The browser tries again by itself, unless the server has refused.
       if (source.readyState === EventSource.CLOSED) {
         stop();
         setTimeout(listen, 3000);
@@ -95,7 +95,8 @@ async function post(address, body) {
   }
 }
 
-// The buttons are never disabled: that would take the focus from them. What is asked twice is refused once.
+// The buttons are never disabled, because that would take the focus from them. The server refuses a
+// second request.
 $("logout").addEventListener("click", async () => {
   const problem = await post("/logout");
   if (problem !== "") setText($("notice"), problem);
