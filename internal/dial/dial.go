@@ -1,5 +1,5 @@
-// Package dial connects to names behind which there are several machines: a
-// cluster answers under one name with one address record for each node.
+// Package dial connects to names of several machines: the name of a cluster has one address record
+// for each node.
 package dial
 
 import (
@@ -10,25 +10,24 @@ import (
 )
 
 const (
-	// attemptTimeout bounds the attempt at one address, for callers that do not. Others are tried
-	// beside it.
+	// attemptTimeout bounds the attempt at one address, for callers without a deadline. Attempts at
+	// other addresses run beside it.
 	attemptTimeout = 15 * time.Second
-	// attemptDelay is how long an attempt may take before the next address is tried
-	// beside it (RFC 8305 5): a dead address costs no more than this.
+	// attemptDelay is how long an attempt may take before the next address is tried beside it (RFC
+	// 8305 5), so that a dead address costs no more than this.
 	attemptDelay = 300 * time.Millisecond
 )
 
 // Dialer connects by TCP. The zero value is ready to use.
 type Dialer struct {
-	// replaced in tests
+	// Tests replace lookup and dial.
 	lookup func(ctx context.Context, host string) ([]net.IPAddr, error)
-	// likewise
-	dial func(ctx context.Context, network, address string) (net.Conn, error)
+	dial   func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-// DialContext connects to host:port. All address records of a name are tried, in
-// random order, so that clients spread over the machines; the first that answers
-// wins. The error is that of the address tried last.
+// DialContext connects to host:port. It tries all address records of a name in random order, so
+// that clients spread over the machines, and takes the first connection. The error is that of the
+// attempt that failed last.
 func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
@@ -74,8 +73,8 @@ type outcome struct {
 	err  error
 }
 
-// race starts an attempt at each address, the next one when the last has failed or has taken
-// attemptDelay, until one succeeds.
+// race starts attempts at one address after the other, until one succeeds. The next one starts when
+// an attempt has failed, or when the last one has taken attemptDelay.
 func (d *Dialer) race(ctx context.Context, network string, addresses []string) (net.Conn, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -87,7 +86,7 @@ func (d *Dialer) race(ctx context.Context, network string, addresses []string) (
 		select {
 		case <-next.C:
 			if started < len(addresses) {
-				// ends with ctx at the latest
+				// race owns it. It ends with ctx at the latest.
 				go d.compete(ctx, network, addresses[started], outcomes)
 				started++
 				next.Reset(attemptDelay)
@@ -106,14 +105,14 @@ func (d *Dialer) race(ctx context.Context, network string, addresses []string) (
 	}
 }
 
-// compete makes one attempt. A connection that comes too late is closed.
+// compete makes one attempt. It closes a connection that comes too late.
 func (d *Dialer) compete(ctx context.Context, network, address string, outcomes chan<- outcome) {
 	conn, err := d.attempt(ctx, network, address)
 	select {
 	case outcomes <- outcome{conn, err}:
 	case <-ctx.Done():
 		if conn != nil {
-			// nobody has seen it
+			// It was never used.
 			_ = conn.Close()
 		}
 	}

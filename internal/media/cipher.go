@@ -13,7 +13,7 @@ import (
 
 const (
 	block = aes.BlockSize
-	// KeyLength is that of every file key.
+	// KeyLength is the length of every file key.
 	KeyLength = 32
 )
 
@@ -23,10 +23,11 @@ func newKey() string {
 	key := make([]byte, 0, KeyLength)
 	var random [64]byte
 	for len(key) < cap(key) {
-		// never fails
+		// It never fails.
 		rand.Read(random[:])
 		for _, b := range random {
-			// 208 is the largest multiple of 52 in a byte: no letter is more likely.
+			// 208 is the largest multiple of 52 in a byte, so no letter is more likely than
+			// another.
 			if b < 208 && len(key) < cap(key) {
 				key = append(key, letters[b%52])
 			}
@@ -48,19 +49,19 @@ func newCipher(fileKey, iv string) (cipher.Block, []byte, error) {
 	return b, vector, err
 }
 
-// encrypter reads the AES-CBC ciphertext of src. That each piece of the protocol
-// begins with the last block of the one before as its IV makes all of them one CBC
-// stream, which the reader's user may cut wherever it likes.
+// encrypter reads the AES-CBC ciphertext of src. In the protocol each piece has the last block of
+// the piece before it as its IV. All pieces together are therefore one CBC stream, which can be cut
+// anywhere.
 type encrypter struct {
 	src  io.Reader
 	mode cipher.BlockMode
-	// whole says that a file of whole blocks gets no padding (chunked upload);
-	// otherwise padding is PKCS#7 and never missing.
+	// whole: a file of whole blocks gets no padding, as in a chunked upload. Otherwise there is
+	// always PKCS#7 padding.
 	whole bool
-	// ciphertext of the end, once src is exhausted
+	// tail is the end of the ciphertext, once src is exhausted.
 	tail  []byte
 	ended bool
-	// for a caller with less room than a block
+	// small is for a caller whose buffer is smaller than a block.
 	small [block]byte
 }
 
@@ -89,15 +90,15 @@ func (e *encrypter) Read(p []byte) (int, error) {
 	full := n / block * block
 	e.mode.CryptBlocks(into[:full], into[:full])
 	switch {
-	// not errors.Is: a broken connection may wrap one of them
+	// They are compared, since errors.Is would match a broken connection that wraps one of them.
 	case err == io.EOF, err == io.ErrUnexpectedEOF:
 		e.ended = true
 		e.tail = e.pad(into[full:n])
 	case err != nil:
 		return 0, err
 	}
-	// into is small
 	if len(p) < block {
+		// The plain text is in small.
 		e.tail = append(append([]byte{}, into[:full]...), e.tail...)
 		full = 0
 	}
@@ -109,7 +110,7 @@ func (e *encrypter) Read(p []byte) (int, error) {
 	return full + m, nil
 }
 
-// pad returns the ciphertext of what follows the last whole block.
+// pad returns the ciphertext of the rest behind the last whole block.
 func (e *encrypter) pad(rest []byte) []byte {
 	if len(rest) == 0 && e.whole {
 		return nil
@@ -127,11 +128,11 @@ var (
 	errPadding = errors.New("media: wrong key, or the file is damaged")
 )
 
-// trim says how much of the last block is content, given that block and the length
-// of everything decrypted.
+// trim returns how many bytes of the last block are content. total is the length of everything
+// decrypted, that block included.
 type trim func(last []byte, total int64) (int, error)
 
-// padding returns how many bytes of PKCS#7 padding end the block, 0: none.
+// padding returns how many bytes of PKCS#7 padding the block ends with; 0: none.
 func padding(last []byte) int {
 	if len(last) == 0 {
 		return 0
@@ -168,29 +169,29 @@ func trimTo(size int64) trim {
 	}
 }
 
-// trimGuess is for a chunked file of unknown size. It is padded unless its size is a
-// multiple of 16, so what looks like padding is taken for it. Only a file of whole
-// blocks that ends like padding, say in a byte 1, loses that end; who knows the size
-// does not depend on this.
+// trimGuess is for a chunked file of unknown size. It is padded unless its size is a multiple of
+// 16, so an end that looks like padding is taken for padding. Only a file of whole blocks that ends
+// like padding, for example with a byte 1, loses that end. trimTo avoids that when the size is
+// known.
 func trimGuess(last []byte, _ int64) (int, error) {
 	n := padding(last)
-	// whole blocks are not padded
 	if n == block {
+		// A file of whole blocks is not padded.
 		n = 0
 	}
 	return len(last) - n, nil
 }
 
-// decrypter reads the plain text of AES-CBC ciphertext. It keeps the last block back
-// until it knows that it is the last.
+// decrypter reads the plain text of AES-CBC ciphertext. It holds a block back until it knows
+// whether it is the last one.
 type decrypter struct {
 	src   io.Reader
 	mode  cipher.BlockMode
 	trim  trim
 	total int64
-	// plain text, when total > 0
+	// held is the plain text of the block that is held back, when total > 0.
 	held [block]byte
-	// plain text that did not fit the caller's buffer
+	// out is plain text for which the caller's buffer had no room.
 	out   []byte
 	err   error
 	small [2 * block]byte
@@ -225,8 +226,8 @@ func (d *decrypter) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// fill reads into p, after the block that was held back, and returns how much of p
-// is content. The end, or what went wrong, is then in d.err.
+// fill reads into p, behind the block that was held back, and returns how many bytes of p are
+// content. The end, or an error, is then in d.err.
 func (d *decrypter) fill(p []byte) int {
 	start := 0
 	if d.total > 0 {
@@ -242,7 +243,7 @@ func (d *decrypter) fill(p []byte) int {
 	case err == nil:
 		copy(d.held[:], content[len(content)-block:])
 		return len(content) - block
-	// not errors.Is, as above
+	// They are compared, as above.
 	case err != io.EOF && err != io.ErrUnexpectedEOF:
 		d.err = err
 		return 0

@@ -10,13 +10,13 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/rest"
 )
 
-// Download writes the content of f to w. Whether it is decrypted, with the chat IV
-// iv, is up to f.Key. A profile picture is a File with nothing but a token; a token
-// may also be an absolute URL, see [rest.Client.GetMedia].
+// Download writes the content of f to w. It decrypts it, with the chat IV iv, when f.Key is set. A
+// profile picture is a File with nothing but a token. A token may also be an absolute URL, see
+// [rest.Client.GetMedia].
 //
-// It writes as it reads: after an error w holds the beginning of the file, and
-// whoever must not see half a file writes to a temporary one. When f.Size is set,
-// content of another length is an error. The service's refusal has status 500.
+// It writes while it reads, so after an error w holds the beginning of the file: a caller who must
+// not see half a file writes to a temporary one. When f.Size is set, content of another length is
+// an error. The service's refusal has status 500.
 func Download(ctx context.Context, c *rest.Client, f File, iv string, w io.Writer) error {
 	src, err := open(ctx, c, f)
 	if err != nil {
@@ -30,7 +30,7 @@ func Download(ctx context.Context, c *rest.Client, f File, iv string, w io.Write
 	if f.Size > 0 {
 		content = &sizedReader{r: content, left: f.Size}
 	}
-	// A writer that reads for itself might do so in small pieces.
+	// Without other methods of reader and writer, such as ReadFrom, which may read in small pieces.
 	_, err = io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{content}, make([]byte, 256<<10))
 	return refusal(err)
 }
@@ -64,8 +64,8 @@ func decoded(src io.Reader, f File, iv string) (io.Reader, error) {
 	return d, badIV(err)
 }
 
-// refusal gives what went wrong the form that the JavaScript SDK gives it: the
-// service's own refusal is a 500 with its text (protocol.md 9).
+// refusal gives an error the form of the JavaScript SDK: the service's refusal is a 500 with the
+// service's text (protocol.md 9).
 func refusal(err error) error {
 	var e *rest.Error
 	switch {
@@ -83,7 +83,7 @@ func refusal(err error) error {
 
 var errSize = errors.New("media: length is not the one that was given")
 
-// sizedReader fails when r has not exactly left bytes, and passes on no more.
+// sizedReader passes on the bytes of r, at most left. It fails when r has fewer or more.
 type sizedReader struct {
 	r    io.Reader
 	left int64
@@ -102,8 +102,8 @@ func (s *sizedReader) Read(p []byte) (int, error) {
 
 var errTooLong = errors.New("media: longer than what may be downloaded")
 
-// AtMost returns a writer that passes on no more than most bytes to w and then fails: who chose the
-// file is not who has room for it.
+// AtMost returns a writer that passes on at most that many bytes to w and then fails. The sender
+// chose the file, and does not know how much room there is for it.
 func AtMost(w io.Writer, most int64) io.Writer { return &boundedWriter{w: w, left: most} }
 
 type boundedWriter struct {

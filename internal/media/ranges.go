@@ -11,25 +11,25 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/rest"
 )
 
-// maxFruitless is how often in a row a range may fail without a single byte.
+// maxFruitless is how often in a row a range may fail before a single byte comes.
 const maxFruitless = 3
 
-// rangeReader reads a stored file in ranges of 5 MiB from its pre-signed URL. A
-// connection that breaks is taken up where it broke; a URL that has run out of time
-// meanwhile is asked for again.
+// rangeReader reads a stored file in ranges of 5 MiB from its pre-signed URL. When a connection
+// breaks, it goes on from there with another. When the URL has expired meanwhile, it asks for
+// another.
 type rangeReader struct {
 	ctx    context.Context
 	client *rest.Client
 	token  string
 	url    string
 
-	// next byte of the file
+	// at is the next byte of the file.
 	at int64
-	// -1: not known yet
+	// total is the length of the file; -1: not known yet.
 	total int64
-	// of the file; empty: not told
+	// etag is the ETag of the file; empty: not known.
 	etag string
-	// where the open range ends
+	// end is where the open range ends.
 	end       int64
 	open      *rest.Media
 	fruitless int
@@ -72,8 +72,8 @@ func (r *rangeReader) Close() error {
 	return nil
 }
 
-// ended closes the open range after its end or its failure. Where the length of the
-// file is not told, only a range behind the last byte says that it was the last.
+// ended closes the open range after its end or its failure. When the length of the file is not
+// known, only an empty range behind the last byte shows that the file ends there.
 func (r *rangeReader) ended(err error) error {
 	last := r.open
 	last.Close()
@@ -94,7 +94,7 @@ func (r *rangeReader) ended(err error) error {
 	return nil
 }
 
-// next opens the range at r.at, which is empty where the file ends there.
+// next opens the range at r.at. It is empty when the file ends there.
 func (r *rangeReader) next() error {
 	r.end = r.at - r.at%partSize + partSize
 	m, err := r.client.GetRange(r.ctx, r.url, r.at, r.end-1)
@@ -120,10 +120,10 @@ func (r *rangeReader) use(m *rest.Media) error {
 		m.Close()
 		return unexpected("another range than was asked for")
 	case m.Partial:
-		// it may be less than was asked for
+		// It may be less than we asked for.
 		r.end = m.End
-	// all of it, from a server without ranges
 	default:
+		// A server that does not know ranges sends everything.
 		r.end = math.MaxInt64
 	}
 	if m.Total >= 0 {

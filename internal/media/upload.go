@@ -1,5 +1,5 @@
-// Package media moves files to and from the service, encrypted or not, as a stream:
-// a few MiB of memory whatever the size of the file (protocol.md 8 and 9).
+// Package media moves files to and from the service, encrypted or not (protocol.md 8 and 9). Files
+// are streamed: a few MiB of memory are enough for any size.
 package media
 
 import (
@@ -17,38 +17,38 @@ const partSize = 5 << 20
 
 // Source is a file to upload.
 type Source struct {
-	// toUser on the wire
+	// To is toUser on the wire.
 	To string
-	// "chat" or "groupchat"
+	// Type is "chat" or "groupchat".
 	Type      string
 	MessageID string
 	Name      string
-	// empty or malformed: taken from the first 512 bytes
+	// ContentType is taken from the first 512 bytes when it is empty or malformed.
 	ContentType string
 	Reader      io.Reader
-	// bytes that Reader delivers, no more and no less
+	// Size is how many bytes Reader delivers, no more and no less.
 	Size int64
-	// called after each 5 MiB that has arrived and at the end, in the goroutine of Upload; may be
-	// nil
+	// Progress is called after each 5 MiB that has arrived and at the end, in the goroutine of
+	// Upload. It may be nil.
 	Progress func(sent, total int64)
 }
 
 // File is an uploaded file.
 type File struct {
 	Token string
-	// empty: not encrypted
+	// Key is empty when the file is not encrypted.
 	Key         string
 	Name        string
 	ContentType string
 	// Size is the length of the content in bytes; 0: not known. Messages of the
 	// service carry the stored length instead, see StoredSize.
 	Size int64
-	// uploaded in parts
+	// Large: the file was uploaded in parts.
 	Large bool
 }
 
-// StoredSize is the length of the file as it is stored, which messages of the
-// service carry as file_size: longer than Size when it is encrypted.
+// StoredSize is the length of the file as it is stored, which messages of the service carry as
+// file_size. It is longer than Size when the file is encrypted.
 func (f File) StoredSize() int64 {
 	switch {
 	case f.Key == "":
@@ -61,12 +61,11 @@ func (f File) StoredSize() int64 {
 	return (padded + 2) / 3 * 4
 }
 
-// Upload uploads s, encrypted under a fresh key when encrypt is set, with the chat
-// IV iv.
+// Upload uploads s. When encrypt is set it encrypts s under a new key, with the chat IV iv.
 //
-// A file that fits one part goes in one request, a larger one in parts of 5 MiB;
-// File.Large tells which, and every client reads both. When the length of the
-// source is not Size the upload fails with rest.ErrSource and is never completed.
+// A file that fits one part goes in one request, a larger one in parts of 5 MiB. File.Large says
+// which, and every client reads both. When the length of the source is not Size, the upload fails
+// with rest.ErrSource and is never completed.
 func Upload(ctx context.Context, c *rest.Client, s Source, encrypt bool, iv string) (File, error) {
 	if s.Reader == nil || s.Size < 0 {
 		return File{}, &rest.Error{
@@ -77,7 +76,7 @@ func Upload(ctx context.Context, c *rest.Client, s Source, encrypt bool, iv stri
 		return File{}, rest.ContextError(ctx)
 	}
 	u := &upload{client: c, source: s, iv: iv}
-	if err := u.look(ctx); err != nil {
+	if err := u.inspect(ctx); err != nil {
 		return File{}, err
 	}
 	if encrypt {
@@ -100,15 +99,15 @@ func Upload(ctx context.Context, c *rest.Client, s Source, encrypt bool, iv stri
 type upload struct {
 	client *rest.Client
 	source Source
-	// nil: the source can be read once only
+	// rewind is nil when the source can be read only once.
 	rewind func() (io.Reader, error)
-	// empty: not encrypted
+	// key is empty when the file is not encrypted.
 	key string
 	iv  string
 }
 
-// look finds out what the source can do and what is in it.
-func (u *upload) look(ctx context.Context) error {
+// inspect finds out whether the source can be rewound, and the type of its content.
+func (u *upload) inspect(ctx context.Context) error {
 	return rest.Within(ctx, func() (err error) {
 		u.rewind = rest.Rewinder(u.source.Reader)
 		u.source.ContentType, u.source.Reader, err = rest.Sniff(u.source.ContentType, u.source.Reader)
@@ -122,7 +121,7 @@ func (u *upload) progress(sent int64) {
 	}
 }
 
-// single uploads in one request; encrypted it is the base64 text of the ciphertext.
+// single uploads in one request. An encrypted file goes as the base64 text of its ciphertext.
 func (u *upload) single(ctx context.Context, stored int64) (string, error) {
 	text := func(r io.Reader) (io.Reader, error) {
 		r = rest.Exactly(r, u.source.Size)
@@ -156,7 +155,7 @@ func (u *upload) single(ctx context.Context, stored int64) (string, error) {
 	return done.Token, nil
 }
 
-// chunked uploads in parts. There is always more than one, so it is always committed.
+// chunked uploads in parts. There are always several, so the upload is always committed.
 func (u *upload) chunked(ctx context.Context, stored int64) (string, error) {
 	r := rest.Exactly(u.source.Reader, u.source.Size)
 	if u.key != "" {
@@ -211,7 +210,7 @@ func (u *upload) putParts(ctx context.Context, r io.Reader, stored int64, urls [
 	return etags, nil
 }
 
-// atEnd checks that r has no more, which makes it look whether the source has.
+// atEnd fails when r has more. It makes r find out whether the source has more.
 func atEnd(r io.Reader) error {
 	if _, err := r.Read(make([]byte, 1)); err != io.EOF {
 		return err
@@ -219,7 +218,7 @@ func atEnd(r io.Reader) error {
 	return nil
 }
 
-// badIV maps the one way in which a cipher cannot be made. nil stays nil.
+// badIV maps the error of a cipher whose IV is not valid. nil stays nil.
 func badIV(err error) error {
 	if err == nil {
 		return nil

@@ -1,6 +1,6 @@
-// Package plain makes what others have written fit for one line of a log, an error
-// or a terminal: nothing in it can begin another line, move the cursor, change
-// colours or turn the direction of what follows.
+// Package plain makes the texts of others safe to print in one line of a log, an error or a
+// terminal: they cannot begin another line, move the cursor, change colours or turn the direction
+// of the text behind them.
 package plain
 
 import (
@@ -10,9 +10,9 @@ import (
 	"unicode/utf8"
 )
 
-// Text returns s with everything that cannot be printed in one line written as an
-// escape sequence of Go: \n, \x1b, \u202e. That is all but letters, marks, numbers,
-// punctuation, symbols and the ASCII space, and whatever is not UTF-8.
+// Text returns s with an escape sequence of Go, such as \n, \x1b or \u202e, for everything that
+// cannot be printed in one line. It keeps letters, marks, numbers, punctuation, symbols and the
+// ASCII space, and escapes bytes that are not UTF-8.
 func Text(s string) string {
 	if utf8.ValidString(s) && !strings.ContainsFunc(s, unfit) {
 		return s
@@ -33,7 +33,8 @@ func Text(s string) string {
 
 func unfit(r rune) bool { return !unicode.IsPrint(r) }
 
-// Clip is Text of no more than the first most bytes of s; "..." says that there was more.
+// Clip is Text of the first most bytes of s, or fewer where that would cut a character. "..." shows
+// that there was more.
 func Clip(s string, most int) string {
 	if len(s) <= most {
 		return Text(s)

@@ -11,15 +11,15 @@ import (
 )
 
 const (
-	// pixels a side that are kept of a logo at least, for SVG
+	// logoDetail is how many pixels a side a logo keeps at least, for SVG.
 	logoDetail = 128
-	// per side of the box that makes one pixel of a shrunk logo
+	// maxSamples is per side of the box that makes one pixel of a smaller logo.
 	maxSamples = 8
 )
 
-// Image draws the code, Size x Size pixels, black on white. All modules have the
-// same whole number of pixels, as uneven ones are harder to read; what is left
-// over widens the quiet zone. The caller owns the picture.
+// Image draws the code, Size x Size pixels, black on white. All modules have the same whole number
+// of pixels, since uneven ones are harder to read. Pixels that remain widen the quiet zone. The
+// caller owns the picture.
 func (c *Code) Image() image.Image {
 	bounds := image.Rect(0, 0, c.size, c.size)
 	if c.logo == nil {
@@ -41,7 +41,7 @@ func (c *Code) PNG() ([]byte, error) {
 	if full, ok := img.(*image.RGBA); ok {
 		img = indexed(full)
 	}
-	// a code is looked at once
+	// Speed matters more than size: a code is looked at once.
 	encoder := png.Encoder{CompressionLevel: png.BestSpeed, BufferPool: &pngBuffers}
 	var buf bytes.Buffer
 	if err := encoder.Encode(&buf, img); err != nil {
@@ -50,7 +50,7 @@ func (c *Code) PNG() ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
-// pngBuffers are the encoder's, which are larger than the files.
+// pngBuffers are buffers of the encoder, which are larger than the files.
 var pngBuffers pool
 
 type pool struct{ sync.Pool }
@@ -62,12 +62,13 @@ func (p *pool) Get() *png.EncoderBuffer {
 
 func (p *pool) Put(buf *png.EncoderBuffer) { p.Pool.Put(buf) }
 
-// indexed is img with a palette, which makes a smaller PNG in less time, unless it has more colours
-// than fit one.
+// indexed is img with a palette, which makes a smaller PNG in less time. It is img itself when that
+// has more colours than a palette.
 func indexed(img *image.RGBA) image.Image {
 	out := image.NewPaletted(img.Rect, nil)
 	known := make(map[color.RGBA]uint8)
-	// most pixels are like the one before; none is transparent
+	// Most pixels are like the one before. None is transparent, so the zero value is no colour of
+	// img.
 	var last color.RGBA
 	var n uint8
 	for i := range out.Pix {
@@ -110,7 +111,7 @@ func (c *Code) drawLogo(img draw.Image) {
 	draw.Draw(img, scaled.Bounds().Add(at), scaled, image.Point{}, draw.Over)
 }
 
-// fit is w x h, scaled to touch a square of side from inside.
+// fit scales w x h to the largest size within a square of side.
 func fit(w, h, side int) (int, int) {
 	longer := max(w, h)
 	return max(1, w*side/longer), max(1, h*side/longer)
@@ -126,8 +127,8 @@ func shrink(src image.Image, side int) *image.RGBA {
 	return resize(src, w, h)
 }
 
-// resize scales src: each pixel is the mean of the box that it stands for, which
-// is the nearest pixel when it enlarges.
+// resize scales src. Each pixel is the mean of the box of src that it stands for. To enlarge src,
+// that box is the nearest pixel.
 func resize(src image.Image, w, h int) *image.RGBA {
 	b := src.Bounds()
 	from := rgba64(src)
@@ -142,11 +143,11 @@ func resize(src image.Image, w, h int) *image.RGBA {
 	return dst
 }
 
-// mean is the mean colour of src within box, premultiplied by alpha. It samples
-// large boxes, so that the work is bounded by what is drawn.
+// mean is the mean colour of src within box, premultiplied by alpha. It takes samples of a large
+// box, so that the size of src does not matter.
 func mean(src image.RGBA64Image, box image.Rectangle) color.RGBA {
 	stepX, stepY := 1+(box.Dx()-1)/maxSamples, 1+(box.Dy()-1)/maxSamples
-	// 64 samples of 16 bits fit
+	// The sums of 64 samples of 16 bits fit.
 	var r, g, b, a, n uint32
 	for y := box.Min.Y; y < box.Max.Y; y += stepY {
 		for x := box.Min.X; x < box.Max.X; x += stepX {
@@ -157,8 +158,8 @@ func mean(src image.RGBA64Image, box image.Rectangle) color.RGBA {
 	return color.RGBA{R: uint8(r / n >> 8), G: uint8(g / n >> 8), B: uint8(b / n >> 8), A: uint8(a / n >> 8)}
 }
 
-// rgba64 reads src without an allocation for each pixel, as all pictures of the standard library
-// can.
+// rgba64 returns src as a picture that can be read without an allocation for each pixel. All
+// pictures of the standard library can.
 func rgba64(src image.Image) image.RGBA64Image {
 	if fast, ok := src.(image.RGBA64Image); ok {
 		return fast

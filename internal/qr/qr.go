@@ -10,57 +10,56 @@ import (
 	"github.com/skip2/go-qrcode"
 )
 
-// Sizes in pixels, as protocol.md 7.3 has them.
+// Sizes in pixels, as in protocol.md 7.3.
 const (
 	DefaultSize     = 240
 	DefaultLogoSize = 50
 
-	// a side of the picture, and of the logo handed in
+	// maxSize bounds the sides of the picture and of the logo.
 	maxSize = 4096
-	// pixels of a module's side; with fewer, cameras fail
+	// minModule is how many pixels wide a module is at least. Cameras fail with fewer.
 	minModule = 2
-	// modules of white around the code
+	// quiet is how many modules wide the white border is.
 	quiet = 1
-	// 177 modules, ISO/IEC 18004
+	// maxVersion has 177 modules (ISO/IEC 18004).
 	maxVersion = 40
 
-	// The logo covers at most a quarter of the picture's width, and of the code's
-	// own a little more: where level H was seen to begin to fail is at 30 %.
+	// The logo covers at most a quarter of the picture's width, and a little more of the code's
+	// width. In tests, level H began to fail at 30 %.
 	logoPart = 25
 	codePart = 28
 )
 
 // Options says how a code is drawn. The zero value draws 240 px without a logo.
 type Options struct {
-	// Size is the side of the picture in pixels, at most 4096. 0 takes 240, or
-	// more when the content needs more to be readable.
+	// Size is the side of the picture in pixels, at most 4096; 0: 240, or more when the content
+	// needs more to be readable.
 	Size int
-	// Logo is drawn in the middle, its aspect kept, when it is not nil. It may
-	// have at most 4096 pixels a side. New copies it.
+	// Logo is drawn in the middle and keeps its aspect; nil: no logo. It may have at most 4096
+	// pixels a side. New copies it.
 	Logo image.Image
-	// LogoSize is the side of the square that the logo fills, in pixels, at most
-	// a quarter of Size; less where the code itself leaves much of a small picture
-	// white. 0 takes 50, or the most that is allowed when that is less.
+	// LogoSize is the side of the square that the logo fills, in pixels. It is at most a quarter of
+	// Size, and less when the code leaves much of a small picture white; 0: 50, or the most that is
+	// permitted when that is less.
 	LogoSize int
-	// NoColor makes Terminal return plain half blocks, without escape codes. They
-	// stand for the white modules, so the text is readable on a dark terminal
-	// only. For programs that honour NO_COLOR; this package reads no environment.
+	// NoColor makes Terminal return plain half blocks without escape codes. They show the white
+	// modules, so scanners can read the text on dark terminals only. It is for programs that honour
+	// NO_COLOR: this package does not read the environment.
 	NoColor bool
 }
 
-// Code is a QR code, ready to be drawn. It never changes, so any number of
-// goroutines may use it.
+// Code is a QR code, ready to be drawn. It is immutable, so any number of goroutines may use it.
 type Code struct {
 	content string
-	// rows without the quiet zone; true is black
+	// modules are the rows without the quiet zone; true is black.
 	modules [][]bool
-	// side of the picture in pixels
+	// size is the side of the picture in pixels.
 	size int
-	// side of a module in pixels
+	// side is the side of a module in pixels.
 	side int
-	// our own copy; nil: none
+	// logo is our own copy; nil: there is none.
 	logo image.Image
-	// side of the logo's square in pixels
+	// logoSize is the side of the logo's square in pixels.
 	logoSize int
 	noColor  bool
 }
@@ -78,8 +77,8 @@ func New(content string, opts Options) (*Code, error) {
 		return nil, err
 	}
 	if opts.Logo != nil {
-		// A larger version where the modules stay as large: the logo then covers
-		// less of the code.
+		// A larger version, if the modules can stay as large: the logo then covers less of the
+		// code.
 		q, err = qrcode.NewWithForcedVersion(content, largestVersion(c.size, c.side), qrcode.Highest)
 		if err != nil {
 			return nil, fmt.Errorf("qr: encode: %w", err)
@@ -101,7 +100,7 @@ func largestVersion(size, side int) int {
 	return min(maxVersion, (size/side-span(0))/4)
 }
 
-// setSize takes the size asked for, if a code of that version fits in.
+// setSize sets the size of the picture, if a code of that version fits in.
 func (c *Code) setSize(size, version int) error {
 	least := minModule * span(version)
 	switch {
@@ -116,7 +115,7 @@ func (c *Code) setSize(size, version int) error {
 	return nil
 }
 
-// setLogo takes the logo of a code of that version, if it may be that large.
+// setLogo sets the logo of a code of that version, if it may be that large.
 func (c *Code) setLogo(logo image.Image, size, version int) error {
 	most := min(c.size*logoPart, c.side*span(version)*codePart) / 100
 	switch {
@@ -125,7 +124,7 @@ func (c *Code) setLogo(logo image.Image, size, version int) error {
 	case size < 0 || size > most:
 		return fmt.Errorf("qr: logo size %d px is not within 1 to %d, a quarter of the width at most", size, most)
 	}
-	// Before any pixel is touched: the picture may be lazy or hostile.
+	// This comes before any pixel is read, since the picture may compute its pixels or be hostile.
 	b := logo.Bounds()
 	if w, h := b.Dx(), b.Dy(); w > maxSize || h > maxSize {
 		return fmt.Errorf("qr: logo of %dx%d px is more than %d a side", w, h, maxSize)
@@ -139,10 +138,10 @@ func (c *Code) setLogo(logo image.Image, size, version int) error {
 // Content is the text that a scanner reads.
 func (c *Code) Content() string { return c.content }
 
-// offset is where the code begins, in pixels from the left and from the top.
+// offset is how many pixels from the left and from the top the code begins.
 func (c *Code) offset() int { return (c.size - c.side*len(c.modules)) / 2 }
 
-// black tells the module at column x and row y; everything outside is white.
+// black reports whether the module at column x and row y is black. Everything outside is white.
 func (c *Code) black(x, y int) bool {
 	return y >= 0 && y < len(c.modules) && x >= 0 && x < len(c.modules) && c.modules[y][x]
 }

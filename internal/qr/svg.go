@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// SVG is the code as a document of its own: a white square, one black path whose
-// units are modules, and the logo as an embedded picture. It scales to any size;
-// without one from outside it is [Code.Image] pixel by pixel.
+// SVG is the code as a document: a white square, one black path whose units are modules, and the
+// logo as an embedded picture. It scales to any size. At its own size it is [Code.Image] pixel by
+// pixel.
 func (c *Code) SVG() string {
 	var b strings.Builder
 	// The view is the picture's square, so that modules meet whole pixels.
@@ -47,11 +47,12 @@ func (c *Code) writePath(b *strings.Builder) {
 	}
 }
 
-// writeLogo writes the logo into a square at (at, at); the viewer keeps its aspect.
+// writeLogo writes the logo into a square at (at, at). The viewer keeps its aspect.
 func (c *Code) writeLogo(b *strings.Builder, at, side float64) {
 	var file bytes.Buffer
 	if err := png.Encode(&file, c.logo); err != nil {
-		// cannot be: a buffer takes every byte, and shrink gave a proper size
+		// This cannot happen: a write to a buffer never fails, and shrink has given the logo a
+		// valid size.
 		return
 	}
 	fmt.Fprintf(b, `<image x="%g" y="%g" width="%g" height="%g" href="data:image/png;base64,%s"/>`,

@@ -3,19 +3,18 @@ package qr
 import "strings"
 
 const (
-	// modules: the terminal around may be black
+	// terminalQuiet is in modules. It is wider, since the terminal around it may be black.
 	terminalQuiet = 2
 
-	// Black on white from the fixed part of the 256 colour palette: the first 16
-	// colours are what the user's theme makes of them.
+	// Black on white from the fixed part of the palette of 256 colours. The user's theme defines
+	// the first 16 of them.
 	blackOnWhite = "\x1b[38;5;16;48;5;231m"
 	reset        = "\x1b[0m"
 )
 
-// Terminal is the code as lines of half block characters, two rows of modules in
-// a line, for a terminal with UTF-8. It sets black on white itself, so dark and
-// light terminals show the same, unless Options.NoColor asked for plain text.
-// There is no logo.
+// Terminal is the code as lines of half block characters, two rows of modules in a line, for a
+// terminal with UTF-8. It sets black on white, so dark and light terminals show the same. With
+// Options.NoColor it is plain text instead. There is no logo.
 func (c *Code) Terminal() string {
 	var b strings.Builder
 	end := len(c.modules) + terminalQuiet

@@ -8,8 +8,8 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/seal"
 )
 
-// Profile is a user's profile as the service sent it: NickName, Email and MobileNumber are still sealed
-// (protocol.md 5.1).
+// Profile is a user's profile as the service sent it: NickName, Email and MobileNumber are still
+// sealed (protocol.md 5.1).
 type Profile struct {
 	UserID         string
 	UserJID        string
@@ -92,8 +92,8 @@ func (c *Client) BlockedBy(ctx context.Context) ([]string, error) {
 				ids = append(ids, id)
 			}
 		}
-		// A page without new users is the end, too: a server that knows no pages always answers with
-		// the first.
+		// A page without new users is the end, too: a server that knows no pages always answers
+		// with the first.
 		if len(ids) == before || page == int(data.value.TotalPages) {
 			return ids, nil
 		}
@@ -136,9 +136,9 @@ func (c *Client) DeleteAccount(ctx context.Context, reason, feedback string) err
 	}{reason, feedback}, nil)
 }
 
-// Logout ends the session (protocol.md 5.11). Call [Client.Forget] afterwards. When a connection breaks
-// that was used before, the service may just have closed it, so Logout is sent once more. A refusal of
-// the second request does not count, because the first may have taken effect.
+// Logout ends the session (protocol.md 5.11). Call [Client.Forget] afterwards. When a connection
+// breaks that was used before, the service may just have closed it, so Logout is sent once more. A
+// refusal of the second request does not count, because the first may have taken effect.
 func (c *Client) Logout(ctx context.Context) error {
 	r := &request{op: "logout", method: http.MethodGet, path: "/logout", auth: true}
 	err := c.json(ctx, r, nil)

@@ -9,9 +9,9 @@ import (
 	"sync"
 )
 
-// sourceGuard keeps request bodies that share one source from reading it at the same time. The transport
-// may be done with a body while a Read of its source is still under way. The next body cannot use the
-// source until that Read returns.
+// sourceGuard keeps request bodies that share one source from reading it at the same time. The
+// transport may be done with a body while a Read of its source is still under way. The next body
+// cannot use the source until that Read returns.
 type sourceGuard struct {
 	mu sync.Mutex
 	// inUse is how many bodies read the source.
@@ -31,8 +31,8 @@ func (g *sourceGuard) acquire(ctx context.Context, r io.Reader) io.ReadCloser {
 	g.mu.Unlock()
 	body, w := io.Pipe()
 	context.AfterFunc(ctx, func() { body.CloseWithError(context.Cause(ctx)) })
-	// The transfer owns it. It ends when r is exhausted, or with the first Read of r that returns after
-	// the body is closed, which the transport does at the latest when ctx ends.
+	// The transfer owns it. It ends when r is exhausted, or with the first Read of r that returns
+	// after the body is closed, which the transport does at the latest when ctx ends.
 	go func() {
 		_, err := io.Copy(w, r)
 		w.CloseWithError(err)
@@ -76,8 +76,8 @@ func (g *sourceGuard) sourceError() error {
 	return g.err
 }
 
-// source returns a reader of r that remembers the error that ends it. The HTTP client may report the
-// broken connection that follows from it instead.
+// source returns a reader of r that remembers the error that ends it. The HTTP client may report
+// the broken connection that follows from it instead.
 func (g *sourceGuard) source(r io.Reader) io.Reader { return &source{guard: g, r: r} }
 
 type source struct {
@@ -99,8 +99,8 @@ func (s *source) Read(p []byte) (n int, err error) {
 	return n, err
 }
 
-// Exactly returns a reader of size bytes of r. It fails with ErrSource when r has fewer or more, and it
-// does so before its end: the service does not store a file that it has not got whole.
+// Exactly returns a reader of size bytes of r. It fails with ErrSource when r has fewer or more,
+// and it does so before its end: the service does not store a file that it has not got whole.
 func Exactly(r io.Reader, size int64) io.Reader { return &exactReader{r: r, left: size} }
 
 type exactReader struct {

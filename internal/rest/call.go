@@ -64,9 +64,9 @@ type request struct {
 // requestKey is the key of a request in the context of its attempts. Redirects find it there.
 type requestKey struct{}
 
-// unreached reports whether err proves that the attempt had no connection: either the transport asked
-// for a connection and got none, or err says that it could not dial. A transport that does not
-// support httptrace can prove it by err only.
+// unreached reports whether err proves that the attempt had no connection: either the transport
+// asked for a connection and got none, or err says that it could not dial. A transport that does
+// not support httptrace can prove it by err only.
 func (r *request) unreached(err error) bool {
 	return err != nil && !r.redirected.Load() && (r.connRequested.Load() || reach(err) == failedUnreached)
 }
@@ -97,9 +97,9 @@ func newJSONBody(v any) (jsonBody, error) {
 func (b jsonBody) open(context.Context) (io.ReadCloser, int64, string, error) {
 	return io.NopCloser(bytes.NewReader(b)), int64(len(b)), "application/json", nil
 }
-func (jsonBody) repeatable() bool             { return true }
+func (jsonBody) repeatable() bool               { return true }
 func (jsonBody) waitIdle(context.Context) error { return nil }
-func (jsonBody) sourceError() error           { return nil }
+func (jsonBody) sourceError() error             { return nil }
 
 // json makes the call and decodes the data of its answer into out, unless that is nil.
 func (c *Client) json(ctx context.Context, r *request, out any) error {
@@ -134,10 +134,10 @@ func (c *Client) post(ctx context.Context, r *request, body, out any) error {
 	return c.json(ctx, r, out)
 }
 
-// call finds the service's address and runs once, with the repetitions that r allows. When the token
-// has expired it logs in again and repeats all that (protocol.md 1.4). It returns the first error when
-// the re-login fails, or when the new token counts as expired, too. The error of a request that the
-// service cannot have seen is marked as unsent.
+// call finds the service's address and runs once, with the repetitions that r allows. When the
+// token has expired it logs in again and repeats all that (protocol.md 1.4). It returns the first
+// error when the re-login fails, or when the new token counts as expired, too. The error of a
+// request that the service cannot have seen is marked as unsent.
 func (c *Client) call(ctx context.Context, r *request, once func(ctx context.Context, token string) error) error {
 	err := c.attempt(ctx, r, once)
 	if !r.maybeSent.Load() && err != nil {
@@ -232,8 +232,8 @@ func (c *Client) send(ctx context.Context, r *request, token string, watch *watc
 func (c *Client) newRequest(ctx context.Context, r *request, token string, watch *watch) (*http.Request, error) {
 	r.connRequested.Store(false)
 	r.redirected.Store(false)
-	// GotConn instead of WroteHeaders: over HTTP/2 the latter is called when the write is over, but a
-	// request that is given up during the write may still arrive.
+	// GotConn instead of WroteHeaders: over HTTP/2 the latter is called when the write is over, but
+	// a request that is given up during the write may still arrive.
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GetConn: func(string) { r.connRequested.Store(true) },
 		GotConn: func(info httptrace.GotConnInfo) { r.maybeSent.Store(true); r.reused.Store(info.Reused) },
@@ -267,7 +267,8 @@ func (c *Client) newRequest(ctx context.Context, r *request, token string, watch
 	req.Header.Set("Content-Type", contentType)
 	req.ContentLength, req.Body = size, watch.request(body)
 	if b, ok := r.body.(jsonBody); ok {
-		// With GetBody the transport repeats the request when an idle connection turns out to be closed.
+		// With GetBody the transport repeats the request when an idle connection turns out to be
+		// closed.
 		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b)), nil }
 	}
 	return req, nil
@@ -283,8 +284,8 @@ type envelope struct {
 	whole json.RawMessage
 }
 
-// readEnvelope reads an answer of bounded length. Its status is the one in the body, or else the HTTP
-// status. An error without an envelope does not come from the service, except for a 429.
+// readEnvelope reads an answer of bounded length. Its status is the one in the body, or else the
+// HTTP status. An error without an envelope does not come from the service, except for a 429.
 func (c *Client) readEnvelope(ctx context.Context, resp *http.Response, watch *watch) (*envelope, error) {
 	limit := int64(maxJSON)
 	good := resp.StatusCode/100 == 2

@@ -7,16 +7,16 @@ import (
 )
 
 const (
-	// farOff is how far our clock may be off for a refused login to say something about the password.
-	// Which time stamps the service accepts is not known (protocol.md 12.2).
+	// farOff is how far our clock may be off for a refused login to say something about the
+	// password. Which time stamps the service accepts is not known (protocol.md 12.2).
 	farOff = time.Minute
 
 	clockPatience = 5 * time.Second
 )
 
-// ClockOff is how far our clock, which makes the time stamps, is ahead of the clock of the server that
-// answered; negative: behind it. It is 0 when that is less than a minute, when the answer has no Date,
-// and in trial mode, where no password carries the time (protocol.md 4.2).
+// ClockOff is how far our clock, which makes the time stamps, is ahead of the clock of the server
+// that answered; negative: behind it. It is 0 when that is less than a minute, when the answer has
+// no Date, and in trial mode, where no password carries the time (protocol.md 4.2).
 func (e *Error) ClockOff() time.Duration { return e.clock }
 
 // AskClock makes a request to learn the server's time, and returns what [Error.ClockOff] would. It

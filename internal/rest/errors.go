@@ -20,9 +20,9 @@ const (
 	statusNetwork   = 599
 )
 
-// Error is the failure of a call as the JavaScript SDK would return it. Message is one printable line.
-// Status is the one in the body, whatever the HTTP status was, or else the HTTP status. It is 599 when
-// there was no answer, and 499 when the caller gave up.
+// Error is the failure of a call as the JavaScript SDK would return it. Message is one printable
+// line. Status is the one in the body, whatever the HTTP status was, or else the HTTP status. It is
+// 599 when there was no answer, and 499 when the caller gave up.
 type Error struct {
 	Status  int
 	Message string
@@ -71,16 +71,16 @@ func (e *Error) Unwrap() error { return e.Err }
 // Answered reports whether the error is an answer of the service, or of the storage behind it.
 func (e *Error) Answered() bool { return e.answered != 0 }
 
-// Told reports whether the service itself has answered this, in its envelope (protocol.md 1.4). A proxy
-// or a firewall before the service answers with codes of the same numbers and knows nothing of
-// accounts.
+// Told reports whether the service itself has answered this, in its envelope (protocol.md 1.4). A
+// proxy or a firewall before the service answers with codes of the same numbers and knows nothing
+// of accounts.
 func (e *Error) Told() bool { return e.told }
 
 // Away reports whether e is of [KindAway].
 func (e *Error) Away() bool { return e.Kind() == KindAway }
 
-// Refused reports whether the answer says that the request had no effect. A 408 and a 5xx leave that
-// open.
+// Refused reports whether the answer says that the request had no effect. A 408 and a 5xx leave
+// that open.
 func (e *Error) Refused() bool {
 	return e.Answered() && e.Status/100 == 4 && e.Status != http.StatusRequestTimeout
 }
@@ -88,8 +88,8 @@ func (e *Error) Refused() bool {
 // ContextError is the error of a call that ends because ctx has ended. Call it only when it has.
 func ContextError(ctx context.Context) error { return contextError(ctx) }
 
-// expired reports whether err says that the token has expired. Whether the service says so by the HTTP
-// status alone is not known (protocol.md 12.3), so a 401 in the body counts as well.
+// expired reports whether err says that the token has expired. Whether the service says so by the
+// HTTP status alone is not known (protocol.md 12.3), so a 401 in the body counts as well.
 func expired(err error) bool {
 	e := asError(err)
 	return e != nil && (e.answered == http.StatusUnauthorized || e.answered != 0 && e.Status == http.StatusUnauthorized)
@@ -106,8 +106,8 @@ func asError(err error) *Error {
 	return nil
 }
 
-// unexpected is the error for an answer that the protocol does not permit. Its text says what kind of
-// thing came, never what was in it.
+// unexpected is the error for an answer that the protocol does not permit. Its text says what kind
+// of thing came, never what was in it.
 func unexpected(format string, args ...any) *Error {
 	what := plain.Clip(fmt.Sprintf(format, args...), httpguard.MaxText)
 	return &Error{Status: http.StatusInternalServerError, Message: "Unexpected answer: " + what}

@@ -67,19 +67,19 @@ func (c *Client) StartUpload(ctx context.Context, start UploadStart) (*Upload, e
 type partBody struct {
 	data        []byte
 	contentType string
-	guard        sourceGuard
+	guard       sourceGuard
 }
 
 func (b *partBody) open(ctx context.Context) (io.ReadCloser, int64, string, error) {
 	return b.guard.acquire(ctx, bytes.NewReader(b.data)), int64(len(b.data)), b.contentType, nil
 }
-func (b *partBody) repeatable() bool                 { return true }
+func (b *partBody) repeatable() bool                   { return true }
 func (b *partBody) waitIdle(ctx context.Context) error { return b.guard.waitIdle(ctx) }
-func (b *partBody) sourceError() error               { return nil }
+func (b *partBody) sourceError() error                 { return nil }
 
-// PutPart sends one part to its pre-signed URL, without the token, and returns its ETag as the storage
-// wrote it. It makes up to three attempts. After an error data may still be in use; after success it is
-// not.
+// PutPart sends one part to its pre-signed URL, without the token, and returns its ETag as the
+// storage wrote it. It makes up to three attempts. After an error data may still be in use; after
+// success it is not.
 func (c *Client) PutPart(ctx context.Context, url string, data []byte, contentType string) (string, error) {
 	if err := c.checkForeign(url); err != nil {
 		return "", err
@@ -156,9 +156,9 @@ func (c *Client) DownloadURL(ctx context.Context, fileToken string) (string, err
 	return string(data), c.checkForeign(string(data))
 }
 
-// GetMedia fetches the bytes behind a token (protocol.md 9). A token that is a URL below this service's
-// /media/ counts as the token in it. Any other absolute URL is fetched without the authorization header,
-// because anybody can choose one as a profile picture.
+// GetMedia fetches the bytes behind a token (protocol.md 9). A token that is a URL below this
+// service's /media/ counts as the token in it. Any other absolute URL is fetched without the
+// authorization header, because anybody can choose one as a profile picture.
 func (c *Client) GetMedia(ctx context.Context, token string) (*Media, error) {
 	r := &request{op: "media", method: http.MethodGet, idempotent: true, transfer: true}
 	s, err := c.locate(ctx)
@@ -183,9 +183,9 @@ func (c *Client) GetMedia(ctx context.Context, token string) (*Media, error) {
 	return c.fetch(ctx, r)
 }
 
-// GetRange fetches a range of a pre-signed URL, both ends included. A server that does not know ranges
-// sends everything, and one that does may send less than was asked for: see [Media.Offset] and
-// [Media.End]. A range behind the end of the file is empty.
+// GetRange fetches a range of a pre-signed URL, both ends included. A server that does not know
+// ranges sends everything, and one that does may send less than was asked for: see [Media.Offset]
+// and [Media.End]. A range behind the end of the file is empty.
 func (c *Client) GetRange(ctx context.Context, url string, from, to int64) (*Media, error) {
 	if err := c.checkForeign(url); err != nil {
 		return nil, err
@@ -280,8 +280,8 @@ func (m *Media) Close() error {
 	return m.close.Close()
 }
 
-// discard closes an answer whose body does not matter. It reads a short body to its end, so that the
-// connection can be used again.
+// discard closes an answer whose body does not matter. It reads a short body to its end, so that
+// the connection can be used again.
 func (m *Media) discard() {
 	_, _ = io.CopyN(io.Discard, m.body, maxError)
 	m.Close()
@@ -324,8 +324,8 @@ func (c *Client) open(ctx context.Context, r *request, token string) (*Media, er
 	return m, nil
 }
 
-// accept reports whether resp is what r asked for. Less than that, or something else, must not be taken
-// for the file.
+// accept reports whether resp is what r asked for. Less than that, or something else, must not be
+// taken for the file.
 func (c *Client) accept(r *request, resp *http.Response, m *Media) error {
 	switch code := resp.StatusCode; {
 	case r.method != http.MethodGet &&
@@ -363,9 +363,9 @@ func (c *Client) refused(resp *http.Response, m *Media) error {
 	return err
 }
 
-// acceptOwn tells a file on the service itself from a refusal, which may come with HTTP status 200 and
-// any Content-Type: it is an envelope with another status and a message. A file that looks like one is
-// taken for a refusal.
+// acceptOwn tells a file on the service itself from a refusal, which may come with HTTP status 200
+// and any Content-Type: it is an envelope with another status and a message. A file that looks like
+// one is taken for a refusal.
 func (c *Client) acceptOwn(resp *http.Response, m *Media) error {
 	raw := make([]byte, 512)
 	n, err := io.ReadAtLeast(m.body, raw, 1)
@@ -425,8 +425,8 @@ func (m *Media) part(resp *http.Response) (err error) {
 	return err
 }
 
-// nothingFrom makes m the empty range at from, behind the end of the file. The length of the file is
-// from, unless the server says otherwise.
+// nothingFrom makes m the empty range at from, behind the end of the file. The length of the file
+// is from, unless the server says otherwise.
 func (m *Media) nothingFrom(from int64, resp *http.Response) {
 	m.Partial, m.Offset, m.End, m.Total, m.body = true, from, from, from, http.NoBody
 	_, length, _ := strings.Cut(resp.Header.Get("Content-Range"), "/")

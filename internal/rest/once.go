@@ -7,9 +7,10 @@ import (
 )
 
 // onceTransport keeps net/http from sending Logout twice. When a connection that was used before
-// breaks, net/http sends a GET once more by itself. Logout is a GET that changes something, so the second
-// answer could then be a refusal. net/http does not do that to a request with a body, so this one gets
-// an empty one. Nothing else changes over HTTP/1.1; over HTTP/2 an empty frame ends the request.
+// breaks, net/http sends a GET once more by itself. Logout is a GET that changes something, so the
+// second answer could then be a refusal. net/http does not do that to a request with a body, so
+// this one gets an empty one. Nothing else changes over HTTP/1.1; over HTTP/2 an empty frame ends
+// the request.
 //
 // It stands below the client, because redirects need a request without a body.
 type onceTransport struct {

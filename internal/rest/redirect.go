@@ -7,9 +7,9 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/httpguard"
 )
 
-// guardedClient returns a copy of hc (nil: of an empty client). Its redirects do not carry the token or
-// a body to another host, and it sends no write twice. It has no timeout of its own: watch applies that
-// of hc, so that it does not cut transfers.
+// guardedClient returns a copy of hc (nil: of an empty client). Its redirects do not carry the
+// token or a body to another host, and it sends no write twice. It has no timeout of its own: watch
+// applies that of hc, so that it does not cut transfers.
 func guardedClient(hc *http.Client) http.Client {
 	var own http.Client
 	if hc != nil {

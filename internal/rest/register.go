@@ -51,9 +51,9 @@ type licensedRegistration struct {
 	MetaData       map[string]any `json:"metaData"`
 }
 
-// Register makes an account, or a new session of an existing one (protocol.md 3). As in the JavaScript
-// SDK, too many sessions is status 405. The Client does not keep the account: [Client.Remember] does
-// that.
+// Register makes an account, or a new session of an existing one (protocol.md 3). As in the
+// JavaScript SDK, too many sessions is status 405. The Client does not keep the account:
+// [Client.Remember] does that.
 func (c *Client) Register(ctx context.Context, reg Registration) (*Account, error) {
 	s, err := c.locate(ctx)
 	if err != nil {
@@ -81,9 +81,9 @@ func (c *Client) Register(ctx context.Context, reg Registration) (*Account, erro
 	return account, nil
 }
 
-// explainRegistration gives the service's refusal its kind, and the status of the JavaScript SDK. A 403
-// is for an account that the administrator has blocked. By the code of one of the service's clients it
-// can also be for too many sessions: then its text says so.
+// explainRegistration gives the service's refusal its kind, and the status of the JavaScript SDK. A
+// 403 is for an account that the administrator has blocked. By the code of one of the service's
+// clients it can also be for too many sessions: then its text says so.
 func explainRegistration(e *Error) {
 	if e.Message == maxSessions {
 		e.Status, e.told = http.StatusMethodNotAllowed, true
@@ -119,8 +119,8 @@ func (c *Client) registration(trial bool, reg Registration) (*request, any, erro
 	}{sealed}, err
 }
 
-// openAccount reads an account, which comes in three forms: a sealed string, a plain JSON string, and a
-// JSON object.
+// openAccount reads an account, which comes in three forms: a sealed string, a plain JSON string,
+// and a JSON object.
 func (c *Client) openAccount(data json.RawMessage) (*Account, error) {
 	var account struct {
 		Username         text            `json:"username"`
@@ -141,8 +141,8 @@ func (c *Client) openAccount(data json.RawMessage) (*Account, error) {
 	}, nil
 }
 
-// maxData is how many bytes of JSON data that may be sealed can have. It is many times what the service
-// sends.
+// maxData is how many bytes of JSON data that may be sealed can have. It is many times what the
+// service sends.
 const maxData = 256 << 10
 
 // openData decodes data that may be sealed.

@@ -1,6 +1,6 @@
-// Package rest speaks the service's HTTP API: the envelope, the raw authorization header, the licence
-// lookup, the re-login after an expired token, repetitions, and uploads that stream (protocol.md 1, 3,
-// 4.1, 4.2, 5, 8 and 9).
+// Package rest speaks the service's HTTP API: the envelope, the raw authorization header, the
+// licence lookup, the re-login after an expired token, repetitions, and uploads that stream
+// (protocol.md 1, 3, 4.1, 4.2, 5, 8 and 9).
 //
 // Every method fails with an [*Error] that carries the status and the text that the JavaScript SDK
 // would return to its caller.
@@ -22,8 +22,8 @@ const lookupURL = "https://api-config.mirrorfly.com/license/details"
 type Config struct {
 	// LicenseKey is key material, and a part of the register body.
 	LicenseKey string
-	// BaseURL is the prefix of every path. When it is empty, the first call looks it up by the licence
-	// key.
+	// BaseURL is the prefix of every path. When it is empty, the first call looks it up by the
+	// licence key.
 	BaseURL string
 	// LookupURL is the full URL of the lookup without its query; empty: the service's own.
 	LookupURL string
@@ -73,9 +73,9 @@ type Client struct {
 //
 // The HTTP client is copied. The copy follows at most 10 redirects, and asks the original's
 // CheckRedirect, too. It never takes the authorization header, a request body or a write to another
-// host, never goes from https to http, and follows no redirect that changes the method: the answer to a
-// GET is no answer to a POST. Its Timeout bounds each JSON call as usual, but not the transfer of a
-// file, which may take as long as it moves.
+// host, never goes from https to http, and follows no redirect that changes the method: the answer
+// to a GET is no answer to a POST. Its Timeout bounds each JSON call as usual, but not the transfer
+// of a file, which may take as long as it moves.
 func New(cfg Config) *Client {
 	c := new(Client)
 	c.Init(cfg)
@@ -103,8 +103,8 @@ func (c *Client) Init(cfg Config) {
 	}
 }
 
-// Close ends the shared work (licence lookup, re-login) and waits for it. It does not end calls that
-// are under way: their own contexts do. It is idempotent.
+// Close ends the shared work (licence lookup, re-login) and waits for it. It does not end calls
+// that are under way: their own contexts do. It is idempotent.
 func (c *Client) Close() {
 	c.mu.Lock()
 	c.closed = true
@@ -125,8 +125,8 @@ type flight struct {
 	cancel context.CancelCauseFunc
 }
 
-// launchLocked starts work under a context of its own, which RequestTimeout and Close end. land stores
-// the outcome; it is called with c.mu held.
+// launchLocked starts work under a context of its own, which RequestTimeout and Close end. land
+// stores the outcome; it is called with c.mu held.
 func (c *Client) launchLocked(work func(context.Context) error, land func(f *flight, err error)) *flight {
 	ctx, end := context.WithCancelCause(context.Background())
 	f := &flight{done: make(chan struct{}), cancel: end}

@@ -16,7 +16,8 @@ const (
 	maxAttempts = 3
 	// firstDelay is the upper bound of the first delay. The bound doubles with each attempt.
 	firstDelay = 500 * time.Millisecond
-	// maxDelay is the longest wait that a call does for its caller. To wait longer is up to the caller.
+	// maxDelay is the longest wait that a call does for its caller. To wait longer is up to the
+	// caller.
 	maxDelay = 30 * time.Second
 )
 
@@ -24,8 +25,8 @@ func failedWith(status int) string {
 	return fmt.Sprintf("Request failed with status code %d", status)
 }
 
-// repeat calls once up to three times, as long as r may be repeated after its error. In between it waits
-// as long as the service asked, or a random time.
+// repeat calls once up to three times, as long as r may be repeated after its error. In between it
+// waits as long as the service asked, or a random time.
 func (c *Client) repeat(ctx context.Context, r *request, once func() error) error {
 	for n := 1; ; n++ {
 		r.attempt++
@@ -48,8 +49,9 @@ func (c *Client) repeat(ctx context.Context, r *request, once func() error) erro
 	}
 }
 
-// mayRepeat reports whether r can be sent again after e without doing something twice. It can when the
-// server has never seen it or has refused it unread (429), and otherwise only when it is idempotent.
+// mayRepeat reports whether r can be sent again after e without doing something twice. It can when
+// the server has never seen it or has refused it unread (429), and otherwise only when it is
+// idempotent.
 func (r *request) mayRepeat(e *Error) bool {
 	switch {
 	case !r.repeatable():
@@ -66,8 +68,9 @@ func (r *request) mayRepeat(e *Error) bool {
 		r.storage && e.Status == http.StatusInternalServerError && e.answered == http.StatusInternalServerError
 }
 
-// retryAfter reads the header of that name, in seconds or as a date (RFC 9110 10.2.3); 0: there is none.
-// A date is by the server's clock, which the same answer has in its Date. Without that, now is used.
+// retryAfter reads the header of that name, in seconds or as a date (RFC 9110 10.2.3); 0: there is
+// none. A date is by the server's clock, which the same answer has in its Date. Without that, now
+// is used.
 func retryAfter(h http.Header, now time.Time) time.Duration {
 	value := h.Get("Retry-After")
 	if value == "" {

@@ -10,8 +10,9 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/seal"
 )
 
-// Service is the part of the service's configuration that the library needs (protocol.md 3). A field
-// that the service did not send, or sent in the wrong type, is empty: use only fields that are not.
+// Service is the part of the service's configuration that the library needs (protocol.md 3). A
+// field that the service did not send, or sent in the wrong type, is empty: use only fields that
+// are not.
 type Service struct {
 	// XMPPHost is the domain of the JIDs.
 	XMPPHost string
@@ -70,9 +71,9 @@ type Features struct {
 // AllFeatures is what holds until the service has told its flags.
 func AllFeatures() Features { return features(nil) }
 
-// features starts with every flag true and overlays what the service told. told may have other entries
-// than flags, and an entry that was null on the wire is nil and changes nothing. Names are compared
-// without regard to case, as encoding/json does.
+// features starts with every flag true and overlays what the service told. told may have other
+// entries than flags, and an entry that was null on the wire is nil and changes nothing. Names are
+// compared without regard to case, as encoding/json does.
 func features(told map[string]*flag) Features {
 	var all Features
 	v := reflect.ValueOf(&all).Elem()

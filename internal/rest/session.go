@@ -26,8 +26,8 @@ type session struct {
 
 var began = time.Now()
 
-// A password that the service has refused is not tried again, because that would lock the account. An
-// account that is blocked may be free again later.
+// A password that the service has refused is not tried again, because that would lock the account.
+// An account that is blocked may be free again later.
 const (
 	forGood = math.MaxInt32
 	// blockedPause is in seconds.
@@ -74,9 +74,9 @@ func loginKind(e *Error) Kind {
 // invalidCredentials is the service's text for a wrong user name or password (protocol.md 4.1).
 const invalidCredentials = "Invalid Credentials"
 
-// CurrentLogin is the number of the present login. It stays the same when the token is renewed and when
-// the same user logs in again. [Client.Forget] ends the login, and so does [Client.Remember] of another
-// user.
+// CurrentLogin is the number of the present login. It stays the same when the token is renewed and
+// when the same user logs in again. [Client.Forget] ends the login, and so does [Client.Remember]
+// of another user.
 func (c *Client) CurrentLogin() uint32 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -87,8 +87,8 @@ func (c *Client) CurrentLogin() uint32 {
 type loginKey struct{}
 
 // ForLogin returns a context for requests that belong to one login, which is a number from
-// [Client.CurrentLogin]. Once that login is over they fail with [ErrLoginOver]: they are not sent with
-// the token of another user who has logged in since.
+// [Client.CurrentLogin]. Once that login is over they fail with [ErrLoginOver]: they are not sent
+// with the token of another user who has logged in since.
 func ForLogin(ctx context.Context, login uint32) context.Context {
 	return context.WithValue(ctx, loginKey{}, login)
 }
@@ -113,8 +113,8 @@ func (c *Client) current(ctx context.Context, auth bool) (session, error) {
 }
 
 // WirePassword is the password as login and SASL send it: raw in trial mode, and otherwise sealed
-// together with the time (protocol.md 4.2). One connect uses the same string for both, and the next one
-// makes a new string.
+// together with the time (protocol.md 4.2). One connect uses the same string for both, and the next
+// one makes a new string.
 func (c *Client) WirePassword(ctx context.Context, password string) (string, error) {
 	s, err := c.locate(ctx)
 	if err != nil || s.trial {
@@ -132,8 +132,8 @@ func (c *Client) WirePassword(ctx context.Context, password string) (string, err
 	return c.sealed(body)
 }
 
-// sealed seals body for the service under the licence key. When that fails there is no fall-back: what
-// must be sealed is never sent in the clear.
+// sealed seals body for the service under the licence key. When that fails there is no fall-back:
+// what must be sealed is never sent in the clear.
 func (c *Client) sealed(body string) (string, error) {
 	sealed, err := seal.SealStrict(body, seal.Triple(c.cfg.LicenseKey), seal.ConstIV)
 	if err != nil {
@@ -153,8 +153,8 @@ func (c *Client) Remember(username, password, token string) {
 	c.changeLocked(session{token: token, username: username, password: password})
 }
 
-// Token asks for a token (POST /login, protocol.md 4.1). wirePassword is from [Client.WirePassword]. The
-// Client keeps nothing of it: [Client.Remember] does that.
+// Token asks for a token (POST /login, protocol.md 4.1). wirePassword is from
+// [Client.WirePassword]. The Client keeps nothing of it: [Client.Remember] does that.
 func (c *Client) Token(ctx context.Context, username, wirePassword string) (token string, err error) {
 	body := struct {
 		Username string `json:"username"`
@@ -188,8 +188,8 @@ func (c *Client) Forget() {
 	c.changeLocked(session{})
 }
 
-// ChangePassword replaces the password of username for the next re-login. Call it when the service has
-// made another password.
+// ChangePassword replaces the password of username for the next re-login. Call it when the service
+// has made another password.
 func (c *Client) ChangePassword(username, password string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -198,8 +198,8 @@ func (c *Client) ChangePassword(username, password string) {
 	}
 }
 
-// Unblocked permits a re-login that was refused because the administrator had blocked the account. Call
-// it when the administrator has unblocked it.
+// Unblocked permits a re-login that was refused because the administrator had blocked the account.
+// Call it when the administrator has unblocked it.
 func (c *Client) Unblocked() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -208,8 +208,8 @@ func (c *Client) Unblocked() {
 	}
 }
 
-// ForgetPassword drops the password if it is this one, of this user. The token is used as long as it
-// lasts, and there is no re-login.
+// ForgetPassword drops the password if it is this one, of this user. The token is used as long as
+// it lasts, and there is no re-login.
 func (c *Client) ForgetPassword(username, password string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -218,8 +218,8 @@ func (c *Client) ForgetPassword(username, password string) {
 	}
 }
 
-// sameUser compares user names without regard to case, as XMPP servers do with the local part of a JID
-// (RFC 7622 3.3).
+// sameUser compares user names without regard to case, as XMPP servers do with the local part of a
+// JID (RFC 7622 3.3).
 func sameUser(a, b string) bool { return strings.EqualFold(a, b) }
 
 // changeLocked replaces the session, and ends the re-login of the old one.
@@ -233,8 +233,8 @@ func (c *Client) changeLocked(s session) {
 }
 
 // renew returns a newer token for the account of used, so that a request of one account is never
-// repeated as another. All calls that ask while a re-login is under way wait for that one. When it has
-// failed, and the password has been replaced meanwhile, it is tried again.
+// repeated as another. All calls that ask while a re-login is under way wait for that one. When it
+// has failed, and the password has been replaced meanwhile, it is tried again.
 func (c *Client) renew(ctx context.Context, used session) (string, bool) {
 	for {
 		c.mu.Lock()

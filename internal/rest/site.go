@@ -17,9 +17,9 @@ type site struct {
 	trial bool
 }
 
-// CheckBaseURL reports whether raw can be a base URL: an absolute http(s) URL without user, query and
-// fragment. http:// without allowInsecure is ErrInsecure. Unlike the JavaScript SDK it permits ports,
-// localhost and IP addresses (protocol.md 11).
+// CheckBaseURL reports whether raw can be a base URL: an absolute http(s) URL without user, query
+// and fragment. http:// without allowInsecure is ErrInsecure. Unlike the JavaScript SDK it permits
+// ports, localhost and IP addresses (protocol.md 11).
 func CheckBaseURL(raw string, allowInsecure bool) error {
 	_, err := parseBase(raw, allowInsecure)
 	return err
@@ -47,8 +47,8 @@ func (c *Client) Trial(ctx context.Context) (bool, error) {
 }
 
 // locate returns the service's address. Without a configured one, the first call looks it up, and
-// other calls wait for the same lookup (protocol.md 1.3). The outcome of a failed lookup is not kept.
-// Its error is marked as unsent, since the request that needed the address was not sent.
+// other calls wait for the same lookup (protocol.md 1.3). The outcome of a failed lookup is not
+// kept. Its error is marked as unsent, since the request that needed the address was not sent.
 func (c *Client) locate(ctx context.Context) (site, error) {
 	c.mu.Lock()
 	if c.site == (site{}) && c.cfg.BaseURL != "" {

@@ -19,8 +19,8 @@ import (
 // File is a file to upload. It is sent as it is read, and is never whole in memory.
 //
 // When Reader is also an io.Seeker, the upload can be repeated (after an expired token, or when the
-// service asks to wait). It then starts again where the reader stood. After an error, one last Read may
-// still be under way.
+// service asks to wait). It then starts again where the reader stood. After an error, one last Read
+// may still be under way.
 type File struct {
 	Name string
 	// ContentType is taken from the first 512 bytes when it is empty or malformed.
@@ -100,7 +100,7 @@ type formBody struct {
 	// rewind is nil when the file can be read only once.
 	rewind func() (io.Reader, error)
 	opened bool
-	guard   sourceGuard
+	guard  sourceGuard
 }
 
 func newFormBody(form Form) (*formBody, error) {
@@ -132,8 +132,8 @@ func newFormBody(form Form) (*formBody, error) {
 	return b, nil
 }
 
-// Sniff returns contentType when it is well formed, and otherwise the type that the first 512 bytes of r
-// suggest. The reader that it returns has all of r.
+// Sniff returns contentType when it is well formed, and otherwise the type that the first 512 bytes
+// of r suggest. The reader that it returns has all of r.
 func Sniff(contentType string, r io.Reader) (string, io.Reader, error) {
 	_, _, err := mime.ParseMediaType(contentType)
 	// A line break would end the header.
@@ -148,8 +148,8 @@ func Sniff(contentType string, r io.Reader) (string, io.Reader, error) {
 	return http.DetectContentType(head[:n]), io.MultiReader(bytes.NewReader(head[:n]), r), nil
 }
 
-// Within calls read and returns its outcome. read may be stuck in the caller's reader: when ctx ends
-// first, Within returns while read goes on. What read sets may then not be used.
+// Within calls read and returns its outcome. read may be stuck in the caller's reader: when ctx
+// ends first, Within returns while read goes on. What read sets may then not be used.
 func Within(ctx context.Context, read func() error) error {
 	done := make(chan error, 1)
 	// The transfer owns it. It ends with the Read that is under way.
@@ -162,8 +162,8 @@ func Within(ctx context.Context, read func() error) error {
 	}
 }
 
-// guarded makes an error of a panic of the caller's reader, which the caller could not recover from in a
-// goroutine of ours.
+// guarded makes an error of a panic of the caller's reader, which the caller could not recover from
+// in a goroutine of ours.
 func guarded(read func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -173,8 +173,8 @@ func guarded(read func() error) (err error) {
 	return read()
 }
 
-// rewound rewinds a file at its first Read. Rewinding can get stuck, as any Read can, so it is done where
-// the file is read.
+// rewound rewinds a file at its first Read. Rewinding can get stuck, as any Read can, so it is done
+// where the file is read.
 type rewound struct {
 	rewind func() (io.Reader, error)
 	r      io.Reader
@@ -191,7 +191,8 @@ func (f *rewound) Read(p []byte) (int, error) {
 	return f.r.Read(p)
 }
 
-// Rewinder returns a function that goes back to where r stands now. It is nil when r cannot do that: an
+// Rewinder returns a function that goes back to where r stands now. It is nil when r cannot do
+// that: an
 // *os.File is an io.Seeker, but may be a pipe.
 func Rewinder(r io.Reader) func() (io.Reader, error) {
 	s, ok := r.(io.ReadSeeker)
@@ -208,7 +209,7 @@ func Rewinder(r io.Reader) func() (io.Reader, error) {
 	}
 }
 
-func (b *formBody) repeatable() bool                 { return b.rewind != nil }
+func (b *formBody) repeatable() bool                   { return b.rewind != nil }
 func (b *formBody) waitIdle(ctx context.Context) error { return b.guard.waitIdle(ctx) }
 
 func (b *formBody) open(ctx context.Context) (io.ReadCloser, int64, string, error) {

@@ -9,8 +9,8 @@ import (
 
 var errStalled = errors.New("no data moved")
 
-// watch bounds one attempt. A JSON call gets the Timeout of the caller's HTTP client. A transfer ends
-// when nothing has moved for RequestTimeout.
+// watch bounds one attempt. A JSON call gets the Timeout of the caller's HTTP client. A transfer
+// ends when nothing has moved for RequestTimeout.
 type watch struct {
 	cancel context.CancelFunc
 	// timer is nil when the request is not a transfer.
@@ -66,8 +66,8 @@ func (b *watchedRequest) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// answer returns the body of an answer. A transfer stands still only while a Read waits: the caller may
-// take any time between two of them.
+// answer returns the body of an answer. A transfer stands still only while a Read waits: the caller
+// may take any time between two of them.
 func (w *watch) answer(rc io.ReadCloser) io.ReadCloser {
 	if w.timer == nil {
 		return rc

@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// The types here read a field of an answer, and never fail: a field of the wrong type counts as absent,
-// so that one odd value does not spoil the others.
+// The types here read a field of an answer, and never fail: a field of the wrong type counts as
+// absent, so that one odd value does not spoil the others.
 
 // byteOrderMark is the beginning of every text of some servers.
 var byteOrderMark = []byte("\uFEFF")
@@ -22,7 +22,7 @@ func isEmptyList(data []byte) bool {
 // words is a text that may be absent.
 type words struct {
 	present bool
-	text text
+	text    text
 }
 
 func (w *words) UnmarshalJSON(b []byte) error {
@@ -78,7 +78,7 @@ func (n *number) UnmarshalJSON(b []byte) error {
 // status counts as 500, so that it is never taken for success.
 type status struct {
 	present bool
-	code int
+	code    int
 }
 
 func (s *status) UnmarshalJSON(b []byte) error {

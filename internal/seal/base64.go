@@ -2,9 +2,9 @@ package seal
 
 import "strings"
 
-// decodeBase64 is as lenient as the JavaScript decoder (protocol.md 2.3): it
-// accepts both alphabets, needs no padding, skips what belongs to neither, ends at
-// the first "=" and drops bits that make no whole byte.
+// decodeBase64 is as lenient as the JavaScript decoder (protocol.md 2.3). It accepts both
+// alphabets, skips characters of neither, needs no padding, ends at the first "=", and drops bits
+// that make no whole byte.
 func decodeBase64(s string) []byte {
 	s, _, _ = strings.Cut(s, "=")
 	out := make([]byte, 0, len(s)/4*3+3)

@@ -12,8 +12,8 @@ import (
 
 const ivLength = aes.BlockSize
 
-// chunk is how much plain text is encrypted at a time: a multiple of the cipher's
-// block and of 3, so that neither AES nor base64 leaves a remainder in between.
+// chunk is how many bytes of plain text are encrypted at a time. It is a multiple of the cipher's
+// block and of 3, so that neither AES nor base64 leaves a remainder.
 const chunk = 64 * 3 * aes.BlockSize
 
 var (
@@ -25,9 +25,8 @@ var (
 	errPadding    = errors.New("seal: wrong padding")
 )
 
-// Key derives the AES key of a key string: the first 32 characters of the
-// lower-case hexadecimal SHA-256, taken as bytes and not decoded (protocol.md 2.1).
-// An empty key string is an error.
+// Key derives the AES key of a key string. It is the first 32 characters of the lower-case
+// hexadecimal SHA-256, as bytes, not decoded (protocol.md 2.1). An empty key string is an error.
 func Key(s string) ([]byte, error) {
 	if s == "" {
 		return nil, errEmptyKey
@@ -36,9 +35,8 @@ func Key(s string) ([]byte, error) {
 	return hex.AppendEncode(make([]byte, 0, 2*len(sum)), sum[:])[:32], nil
 }
 
-// IV is the 16 bytes that an IV string stands for: its first 16 characters, a
-// shorter one filled up with NUL bytes (protocol.md 2.2). A character outside
-// ASCII among the first 16 is an error.
+// IV makes the 16 bytes of an IV of a string: its first 16 characters, filled up with NUL bytes
+// when there are fewer (protocol.md 2.2). A character outside ASCII among them is an error.
 func IV(s string) ([]byte, error) {
 	iv := make([]byte, ivLength)
 	for i := range copy(iv, s) {
@@ -62,9 +60,8 @@ func keyAndIV(keyString, iv string) (cipher.Block, []byte, error) {
 	return block, vector, err
 }
 
-// encrypt writes base64(AES(text)), with every byte outside literal
-// percent-encoded first. The steps run together over small buffers, so that the
-// output is the only thing that grows with the text.
+// encrypt percent-encodes every byte of text that is not in literal, and returns base64(AES(that)).
+// It does these steps chunk by chunk, so that only the output grows with the text.
 func encrypt(text string, literal *byteSet, keyString, iv string) (string, error) {
 	block, vector, err := keyAndIV(keyString, iv)
 	if err != nil {
@@ -76,7 +73,7 @@ func encrypt(text string, literal *byteSet, keyString, iv string) (string, error
 
 	var out strings.Builder
 	out.Grow(base64.StdEncoding.EncodedLen(size))
-	// an escape of 3 bytes may begin on the last byte of a chunk
+	// An escape of 3 bytes may begin at the last byte of a chunk.
 	plain := make([]byte, 0, chunk+2)
 	coded := make([]byte, base64.StdEncoding.EncodedLen(chunk))
 	flush := func(n int) {
@@ -99,9 +96,9 @@ func encrypt(text string, literal *byteSet, keyString, iv string) (string, error
 	return out.String(), nil
 }
 
-// decrypt undoes AES and the padding of whole blocks, in place.
+// decrypt decrypts data in place and removes the padding.
 func decrypt(data []byte, keyString, iv string) ([]byte, error) {
-	// first: most texts that are not sealed end here
+	// This comes first, since most texts that are not sealed fail here.
 	if len(data) == 0 || len(data)%aes.BlockSize != 0 {
 		return nil, errCiphertext
 	}

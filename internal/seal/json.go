@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// JSON writes v as JSON.stringify would (protocol.md 2.6): no spaces, struct
-// fields in their order, no HTML escapes, and U+2028, U+2029 and the replacement
-// of invalid UTF-8 as they are, where encoding/json always escapes them.
+// JSON writes v as JSON.stringify does (protocol.md 2.6): without spaces, struct fields in their
+// order, without HTML escapes. U+2028, U+2029 and the replacement of invalid UTF-8 stay as they
+// are, although encoding/json always escapes them.
 func JSON(v any) (string, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -43,7 +43,7 @@ func unescape(s string) string {
 		case strings.HasPrefix(s, `\ufffd`):
 			out.WriteRune('\ufffd')
 			s = s[6:]
-		// an escape of two characters at least: its second is no start of another
+		// Any other escape has at least two characters, of which the second begins no other escape.
 		default:
 			out.WriteString(s[:2])
 			s = s[2:]

@@ -8,10 +8,10 @@ import (
 
 var errPercent = errors.New("seal: malformed percent sequence")
 
-// byteSet says which bytes stay as they are when text is percent-encoded.
+// byteSet is a set of bytes that percent-encoding leaves as they are.
 type byteSet [256]bool
 
-// Both are read only: what encodeURIComponent leaves alone, and everything.
+// The bytes that encodeURIComponent leaves as they are, and all bytes. Both sets are immutable.
 var (
 	uriLiteral = literals("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.!~*'()")
 	allLiteral = everyByte()
@@ -49,9 +49,9 @@ func (set *byteSet) appendByte(dst []byte, b byte) []byte {
 	return append(dst, '%', digits[b>>4], digits[b&15])
 }
 
-// EncodeURIComponent is the function of that name in ECMAScript. It leaves
-// A-Z a-z 0-9 - _ . ! ~ * ' ( ) and writes every other byte as %XX, which
-// neither url.QueryEscape nor url.PathEscape does.
+// EncodeURIComponent is encodeURIComponent of ECMAScript. It leaves A-Z a-z 0-9 - _ . ! ~ * ' ( )
+// as they are and writes every other byte as %XX. Neither url.QueryEscape nor url.PathEscape does
+// that.
 func EncodeURIComponent(s string) string {
 	out := make([]byte, 0, uriLiteral.encodedLen(s))
 	for i := range len(s) {
@@ -60,8 +60,8 @@ func EncodeURIComponent(s string) string {
 	return string(out)
 }
 
-// DecodeURIComponent is the function of that name in ECMAScript: "+" stays "+",
-// and the percent sequences must be complete and make valid UTF-8.
+// DecodeURIComponent is decodeURIComponent of ECMAScript: "+" stays "+", and the percent sequences
+// must be complete and make valid UTF-8.
 func DecodeURIComponent(s string) (string, error) {
 	if strings.IndexByte(s, '%') < 0 {
 		return s, nil

@@ -2,9 +2,9 @@ package seal
 
 import "unicode/utf8"
 
-// Seal is SEAL of protocol.md 2.3: percent-encode, encrypt, base64. Where that
+// Seal is SEAL of protocol.md 2.3: percent-encode, encrypt, base64. When that
 // fails (empty text, text that is not UTF-8, empty key string, bad IV) it returns
-// text unchanged, as every client of the service does.
+// text unchanged, as all clients of the service do.
 func Seal(text, keyString, iv string) string {
 	if sealed, err := SealStrict(text, keyString, iv); err == nil {
 		return sealed
@@ -12,8 +12,7 @@ func Seal(text, keyString, iv string) string {
 	return text
 }
 
-// SealStrict is [Seal] without the fall-back. It is the one to use for what must
-// never leave in the clear.
+// SealStrict is [Seal] without the fall-back. Use it for text that must never be sent in the clear.
 func SealStrict(text, keyString, iv string) (string, error) {
 	if text == "" {
 		return "", errEmpty
@@ -24,7 +23,7 @@ func SealStrict(text, keyString, iv string) (string, error) {
 	return encrypt(text, &uriLiteral, keyString, iv)
 }
 
-// Open is OPEN of protocol.md 2.3, the inverse of [Seal]. Where that fails it
+// Open is OPEN of protocol.md 2.3, the inverse of [Seal]. When that fails it
 // returns text unchanged: profiles hold sealed and plain values side by side.
 func Open(text, keyString, iv string) string {
 	if opened, err := OpenStrict(text, keyString, iv); err == nil {
@@ -42,8 +41,8 @@ func OpenStrict(text, keyString, iv string) (string, error) {
 	return DecodeURIComponent(utf8Text(plain))
 }
 
-// LP is the licence cipher of protocol.md 2.4: base64 of the encrypted text,
-// percent-encoded. Where that fails it returns text unchanged.
+// LP is the licence cipher of protocol.md 2.4: base64 of the encrypted text, percent-encoded. When
+// that fails it returns text unchanged.
 func LP(text, keyString string) string {
 	if text == "" {
 		return text
@@ -55,7 +54,7 @@ func LP(text, keyString string) string {
 	return EncodeURIComponent(coded)
 }
 
-// LO is the inverse of [LP]. Where that fails it returns enc unchanged.
+// LO is the inverse of [LP]. When that fails it returns enc unchanged.
 func LO(enc, keyString string) string {
 	coded, err := DecodeURIComponent(enc)
 	if err != nil {

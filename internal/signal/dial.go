@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	// bytes of a WebSocket message or a polling body
+	// maxBody is how many bytes a WebSocket message or a polling body may have.
 	maxBody      = 1 << 20
 	maxErrorBody = 4 << 10
 	maxCookies   = 16
@@ -30,7 +30,7 @@ type dialer struct {
 	endpoint  *url.URL
 	client    *http.Client
 	userAgent string
-	// ours alone; nil: the caller's is used
+	// own is a transport of our own; nil: the caller's is used.
 	own *http.Transport
 }
 
@@ -50,21 +50,21 @@ func newDialer(cfg Config) (*dialer, error) {
 		d.own = &http.Transport{Proxy: http.ProxyFromEnvironment}
 		client.Transport = d.own
 	}
-	// it would end a long poll, and does not know of ours
+	// A timeout of the caller's would end long polls and connections.
 	client.Timeout = 0
 	client.CheckRedirect = httpguard.Redirects(client.CheckRedirect, stayEncrypted(cfg.AllowInsecure))
 	d.client = &client
 	return d, nil
 }
 
-// close drops the idle connections that nobody else can use.
+// close drops the idle connections of our own transport.
 func (d *dialer) close() {
 	if d.own != nil {
 		d.own.CloseIdleConnections()
 	}
 }
 
-// parseURL makes the Socket.IO endpoint, http or https, of what the caller configured.
+// parseURL makes the Socket.IO endpoint, http or https, from the configured URL.
 func parseURL(raw string, allowInsecure bool) (*url.URL, error) {
 	u, err := url.Parse(raw)
 	if err != nil {
@@ -84,7 +84,7 @@ func parseURL(raw string, allowInsecure bool) (*url.URL, error) {
 	if u.Hostname() == "" {
 		return nil, errors.New("signal: URL has no host")
 	}
-	// Another path would be a namespace to the JavaScript client.
+	// The JavaScript client takes another path for a namespace.
 	if u.Path == "" || u.Path == "/" {
 		u.Path = path
 	} else if !strings.HasSuffix(u.Path, path) {
@@ -94,7 +94,7 @@ func parseURL(raw string, allowInsecure bool) (*url.URL, error) {
 	return u, nil
 }
 
-// stayEncrypted returns a rule for redirects: without allowInsecure they stay encrypted.
+// stayEncrypted is a rule for redirects: without allowInsecure they must stay encrypted.
 func stayEncrypted(allowInsecure bool) httpguard.Check {
 	return func(next *http.Request, _ []*http.Request) error {
 		if !allowInsecure && next.URL.Scheme != "https" && next.URL.Scheme != "wss" {
@@ -104,8 +104,7 @@ func stayEncrypted(allowInsecure bool) httpguard.Check {
 	}
 }
 
-// dial connects with Engine.IO 3, or with 4 if that seems to be what the server
-// did not understand.
+// dial connects with Engine.IO 3. When the server seems not to know that protocol, it tries 4.
 func (d *dialer) dial(ctx context.Context) (transport, handshake, error) {
 	t, hs, err := d.dialProtocol(ctx, 3)
 	if errors.Is(err, errProtocol) && ctx.Err() == nil {
@@ -138,9 +137,9 @@ func (d *dialer) url(protocol int, transport, sid string) string {
 	q.Set("EIO", strconv.Itoa(protocol))
 	q.Set("transport", transport)
 	if transport == "polling" {
-		// binary packets as text, so that all payloads are
+		// With b64, binary packets come as text, as everything else does.
 		q.Set("b64", "1")
-		// keeps caches out
+		// With t, no cache has the answer.
 		q.Set("t", strconv.FormatUint(rand.Uint64(), 36))
 	}
 	if sid != "" {
@@ -150,14 +149,14 @@ func (d *dialer) url(protocol int, transport, sid string) string {
 	return u.String()
 }
 
-// header is what every request carries. Cookies of the handshake bring a session
-// back to the server behind a load balancer that has it.
+// header is the header of every request. By the cookies of the handshake, a load balancer finds the
+// server that has the session.
 func (d *dialer) header(cookies []*http.Cookie) http.Header {
 	req := http.Request{Header: http.Header{}}
 	if d.userAgent != "" {
 		req.Header.Set("User-Agent", d.userAgent)
 	}
-	// else it does that
+	// A cookie jar does that by itself.
 	if d.client.Jar == nil {
 		for _, c := range cookies[:min(len(cookies), maxCookies)] {
 			req.AddCookie(c)
@@ -166,7 +165,7 @@ func (d *dialer) header(cookies []*http.Cookie) http.Header {
 	return req.Header
 }
 
-// half is a context for one of two attempts that share the time of ctx.
+// half returns a context with half of the time of ctx, for the first of two attempts.
 func half(ctx context.Context) (context.Context, context.CancelFunc) {
 	end, ok := ctx.Deadline()
 	if !ok {
@@ -175,7 +174,7 @@ func half(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, time.Until(end)/2)
 }
 
-// hearing calls heard when bytes of r come.
+// hearing is a reader of r that calls heard when bytes come.
 type hearing struct {
 	r     io.Reader
 	heard func()

@@ -21,7 +21,7 @@ const (
 	eioPong    = '3'
 	eioMessage = '4'
 	eioUpgrade = '5'
-	// base64 of a binary packet
+	// eioBinary is a binary packet in base64.
 	eioBinary = 'b'
 )
 
@@ -35,7 +35,7 @@ const (
 
 const maxArgs = 16
 
-// Bounds of what a server may ask for with its open packet.
+// Bounds of the intervals in a server's open packet.
 const (
 	defaultPingInterval = 25 * time.Second
 	defaultPingTimeout  = 20 * time.Second
@@ -45,19 +45,19 @@ const (
 
 var errPacket = errors.New("malformed packet")
 
-// handshake is the open packet, and the protocol that it was asked with.
+// handshake is the open packet, and the protocol in use.
 type handshake struct {
 	sid string
-	// to WebSocket is possible
+	// upgrade: the server supports an upgrade to WebSocket.
 	upgrade      bool
 	pingInterval time.Duration
 	pingTimeout  time.Duration
-	// Engine.IO 3 or 4
+	// protocol is Engine.IO 3 or 4.
 	protocol int
 }
 
-// parseOpen reads the first packet of a connection. Intervals that make no sense
-// are replaced or clamped, as only our own timers depend on them.
+// parseOpen reads the first packet of a connection. It replaces intervals that make no sense, since
+// only our own timers depend on them.
 func parseOpen(packet string) (handshake, error) {
 	body, ok := strings.CutPrefix(packet, string(eioOpen))
 	if !ok {
@@ -66,7 +66,7 @@ func parseOpen(packet string) (handshake, error) {
 	var open struct {
 		SID      string   `json:"sid"`
 		Upgrades []string `json:"upgrades"`
-		// milliseconds
+		// The intervals are in milliseconds.
 		PingInterval float64 `json:"pingInterval"`
 		PingTimeout  float64 `json:"pingTimeout"`
 	}
@@ -88,7 +88,7 @@ func milliseconds(ms float64, missing time.Duration) time.Duration {
 	if ms <= 0 {
 		return missing
 	}
-	// before it can overflow
+	// This comes first, so that the multiplication cannot overflow.
 	ms = min(ms, float64(maxPing/time.Millisecond))
 	return max(minPing, time.Duration(ms*float64(time.Millisecond)))
 }
@@ -96,13 +96,13 @@ func milliseconds(ms float64, missing time.Duration) time.Duration {
 // message is a Socket.IO packet of the namespace "/".
 type message struct {
 	kind byte
-	// JSON, or nothing
+	// data is JSON, or empty.
 	data string
 }
 
-// parseMessage reads the part of an Engine.IO message packet after its type:
-// type, namespace, acknowledgement id, JSON. ok is false for what is not for us:
-// other namespaces, binary packets and garbage.
+// parseMessage reads the part of an Engine.IO message packet after its type: type, namespace,
+// acknowledgement id, JSON. ok is false for what we ignore: other namespaces, binary packets and
+// garbage.
 func parseMessage(s string) (m message, ok bool) {
 	if s == "" || s[0] < '0' || s[0] > sioError {
 		return message{}, false
@@ -116,7 +116,7 @@ func parseMessage(s string) (m message, ok bool) {
 		s = rest
 	}
 	if m.kind == sioEvent {
-		// the id of an acknowledgement that we do not send
+		// This is the id of an acknowledgement, which we do not send.
 		s = strings.TrimLeft(s, "0123456789")
 	}
 	m.data = s
@@ -134,7 +134,7 @@ func parseEvent(data string) (Event, error) {
 		return Event{}, fmt.Errorf("%w: event without a name", errPacket)
 	}
 	for dec.More() {
-		// One by one: a frame full of commas must not become a list of its length.
+		// One by one, so that a frame full of commas does not become a list of its length.
 		if len(ev.Args) == maxArgs {
 			return Event{}, fmt.Errorf("%w: event of more than %d arguments", errPacket, maxArgs)
 		}
@@ -153,8 +153,7 @@ func parseEvent(data string) (Event, error) {
 	return ev, nil
 }
 
-// encodeEvent is the whole Engine.IO packet of an event, written as JavaScript
-// would: no HTML escapes.
+// encodeEvent is the whole Engine.IO packet of an event. As in JavaScript, it has no HTML escapes.
 func encodeEvent(name string, args []any) (string, error) {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
@@ -165,11 +164,11 @@ func encodeEvent(name string, args []any) (string, error) {
 	return string(eioMessage) + string(sioEvent) + strings.TrimSuffix(buf.String(), "\n"), nil
 }
 
-// between the packets of a payload, Engine.IO 4
+// separator is between the packets of a payload in Engine.IO 4.
 const separator = "\x1e"
 
-// encodePayload is the body of a polling request: in Engine.IO 3 each packet
-// after its length in UTF-16 code units and a colon.
+// encodePayload is the body of a polling request. In Engine.IO 3 each packet comes after its length
+// in UTF-16 code units and a colon.
 func encodePayload(protocol int, packets []string) string {
 	if protocol >= 4 {
 		return strings.Join(packets, separator)
@@ -181,7 +180,7 @@ func encodePayload(protocol int, packets []string) string {
 	return b.String()
 }
 
-// decodePayload is the reverse of encodePayload. It fails for an empty payload too.
+// decodePayload is the reverse of encodePayload. It fails for an empty payload, too.
 func decodePayload(protocol int, body string) ([]string, error) {
 	if body == "" || !utf8.ValidString(body) {
 		return nil, fmt.Errorf("%w: payload is empty or not UTF-8", errPacket)
@@ -205,7 +204,7 @@ func decodePayload(protocol int, body string) ([]string, error) {
 	return packets, nil
 }
 
-// utf16Len is how long s is in JavaScript.
+// utf16Len is the length of s in JavaScript.
 func utf16Len(s string) (n int) {
 	for _, r := range s {
 		n += utf16.RuneLen(r)
@@ -213,7 +212,7 @@ func utf16Len(s string) (n int) {
 	return n
 }
 
-// utf16Index is where in s its first n UTF-16 code units end, if that is between characters.
+// utf16Index is where in s its first n UTF-16 code units end; false: not between two characters.
 func utf16Index(s string, n int) (int, bool) {
 	for i, r := range s {
 		if n <= 0 {

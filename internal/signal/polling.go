@@ -13,22 +13,22 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/httpguard"
 )
 
-// idlePause comes after an answer without messages: a server, or a cache before
-// it, that has nothing to say and says it at once must not keep us busy.
+// idlePause comes after an answer without messages. A server, or a cache before it, may give such
+// answers at once, which must not keep us busy.
 const idlePause = 100 * time.Millisecond
 
-// polling is the transport with a GET that waits for packets and a POST to send some.
+// polling is the transport that receives packets by a GET, which waits for them, and sends by POST.
 type polling struct {
 	d       *dialer
 	hs      handshake
 	cookies []*http.Cookie
-	// packets of the last answer; for read
+	// pending are packets of the last answer. Only read uses it.
 	pending []string
-	// the last answer had no messages; for read
+	// idle: the last answer had no messages. Only read uses it.
 	idle bool
-	// has an element during a POST: the server takes one at a time
+	// posting has an element during a POST: the server accepts one at a time.
 	posting chan struct{}
-	// ends with close
+	// ctx ends with close.
 	ctx    context.Context
 	cancel context.CancelFunc
 }
@@ -65,7 +65,7 @@ func (p *polling) read(ctx context.Context, heard func()) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		// the handshake may be alone
+		// The handshake may come alone.
 		p.idle = p.hs.sid != ""
 		for _, packet := range packets {
 			if packet == "" || packet[0] == eioBinary {
@@ -115,7 +115,7 @@ func (p *polling) request(ctx context.Context, method, body string, heard func()
 	defer context.AfterFunc(p.ctx, cancel)()
 	answer, err := p.do(within, method, body, heard)
 	if err != nil && p.ctx.Err() != nil && ctx.Err() == nil {
-		// not the end of the caller's context
+		// The caller's context has not ended: close has ended the request.
 		return "", net.ErrClosed
 	}
 	return answer, err
@@ -146,13 +146,13 @@ func (p *polling) do(ctx context.Context, method, body string, heard func()) (st
 	return readBody(hearing{resp.Body, heard}, maxBody)
 }
 
-// statusError is an answer other than 200. errProtocol is among them.
+// statusError is the error for an answer other than 200. It may be errProtocol.
 func statusError(resp *http.Response) error {
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
 	var answer struct {
 		Code int `json:"code"`
 	}
-	// Engine.IO 4: "Unsupported protocol version"; other servers say so in words
+	// This is "Unsupported protocol version" in Engine.IO 4. Other servers say so in words.
 	const unsupported = 5
 	known := json.Unmarshal(body, &answer) == nil && answer.Code == unsupported
 	if resp.StatusCode == http.StatusBadRequest &&

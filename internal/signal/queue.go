@@ -7,33 +7,33 @@ import (
 )
 
 const (
-	// events that wait for the reader
+	// maxWaiting is how many events may wait for the reader.
 	maxWaiting = 64
-	// of arguments that wait for the reader
+	// maxWaitingBytes is how long these events may be in all.
 	maxWaitingBytes = 4 << 20
 )
 
 // queue holds events between the connection, which must not wait, and the reader.
 type queue struct {
-	// immutable; has an element after each change
+	// wake has an element after each change. It is immutable.
 	wake chan struct{}
 
 	mu sync.Mutex
-	// oldest first
+	// events are in order, oldest first.
 	events []Event
-	// of all events
+	// bytes is the size of all events.
 	bytes int
 	ended bool
 }
 
 func newQueue() *queue { return &queue{wake: make(chan struct{}, 1)} }
 
-// push adds ev and reports how many others it has pushed out.
+// push adds ev and returns how many others it has dropped.
 func (q *queue) push(ev Event) (lost int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for len(q.events) >= maxWaiting || (len(q.events) > 0 && q.bytes+ev.size() > maxWaitingBytes) {
-		q.remove(q.oldest(ev.Name))
+		q.removeLocked(q.oldestLocked(ev.Name))
 		lost++
 	}
 	q.events = append(q.events, ev)
@@ -42,8 +42,8 @@ func (q *queue) push(ev Event) (lost int) {
 	return lost
 }
 
-// oldest is the index of the oldest event of that name, or of any when there is none.
-func (q *queue) oldest(name string) int {
+// oldestLocked is the index of the oldest event of that name, or of any when there is none.
+func (q *queue) oldestLocked(name string) int {
 	for i, ev := range q.events {
 		if ev.Name == name {
 			return i
@@ -52,14 +52,14 @@ func (q *queue) oldest(name string) int {
 	return 0
 }
 
-func (q *queue) remove(i int) Event {
+func (q *queue) removeLocked(i int) Event {
 	ev := q.events[i]
 	q.events = slices.Delete(q.events, i, i+1)
 	q.bytes -= ev.size()
 	return ev
 }
 
-// end lets deliver return when it has handed over what waits.
+// end lets deliver return once it has handed over the events that wait.
 func (q *queue) end() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -74,7 +74,7 @@ func (q *queue) signal() {
 	}
 }
 
-// deliver hands events to out and closes it, at the end of ctx or of the queue.
+// deliver sends the events to out. At the end of ctx or of the queue it closes out.
 func (q *queue) deliver(ctx context.Context, out chan<- Event) {
 	defer close(out)
 	for {
@@ -104,7 +104,7 @@ func (q *queue) pop() (ev Event, ok, ended bool) {
 	if len(q.events) == 0 {
 		return Event{}, false, q.ended
 	}
-	return q.remove(0), true, q.ended
+	return q.removeLocked(0), true, q.ended
 }
 
 func (ev Event) size() int {

@@ -9,8 +9,8 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/backoff"
 )
 
-// stableAfter is how long a connection must have lasted for the pauses to start
-// again from MinDelay: a server that takes us and drops us is not helped by haste.
+// stableAfter is how long a connection must have lasted for the pauses to begin at MinDelay again.
+// A server that accepts us and soon drops us needs longer pauses.
 const stableAfter = time.Minute
 
 // run keeps the Conn connected until Close, or until the server ends it for good.
@@ -28,7 +28,7 @@ func (c *Conn) run(s *session) {
 	c.cfg.Logger.InfoContext(c.ctx, "signalling ended", "op", "signal", "cause", err)
 }
 
-// serve runs one session after the other and returns why there will be no more.
+// serve runs one session after the other. It returns why no other follows.
 func (c *Conn) serve(s *session) error {
 	attempt := 0
 	for {
@@ -49,7 +49,7 @@ func (c *Conn) serve(s *session) error {
 	}
 }
 
-// reconnect dials until it succeeds. It counts attempts on from attempt.
+// reconnect dials until it succeeds. It adds its attempts to attempt.
 func (c *Conn) reconnect(attempt *int) (*session, error) {
 	for {
 		delay := backoff.Delay(c.cfg.MinDelay, c.cfg.MaxDelay, *attempt)
@@ -89,7 +89,7 @@ func (c *Conn) dial(ctx context.Context) (*session, error) {
 	return s, nil
 }
 
-// dialError makes sure that the end of ctx shows, whatever it broke.
+// dialError makes sure that errors.Is finds the end of ctx in err, when ctx has ended.
 func dialError(ctx context.Context, err error) error {
 	if end := ctx.Err(); end != nil && !errors.Is(err, end) {
 		err = fmt.Errorf("%w: %w", end, err)
@@ -97,7 +97,7 @@ func dialError(ctx context.Context, err error) error {
 	return opError("connect", err)
 }
 
-// final tells whether a reconnect would be against the server's will.
+// final reports whether the server has ended the session for good.
 func final(err error) bool {
 	return errors.Is(err, ErrRefused) || errors.Is(err, ErrDisconnected)
 }

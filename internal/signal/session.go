@@ -14,7 +14,7 @@ import (
 const (
 	writeTimeout = 10 * time.Second
 	byeTimeout   = time.Second
-	// bytes of a server's error text
+	// maxReason is how many bytes of a server's error text are kept.
 	maxReason = 200
 )
 
@@ -23,32 +23,30 @@ var (
 	errClosedByServer = errors.New("closed by the server")
 )
 
-// session is one connection, from its open packet to its end. Its transport is
-// never used again.
+// session is one connection, from its open packet to its end. Its transport is never used again.
 type session struct {
 	t     transport
 	hs    handshake
 	queue *queue
 	log   *slog.Logger
 
-	// only for the goroutine in join, then run
-	joined bool
-	// likewise; events were dropped, and that has been logged
-	lossy bool
+	// joined and lossy belong to the goroutine that is in join or run. lossy: events were dropped,
+	// and that has been logged.
+	joined, lossy bool
 }
 
-// transport carries Engine.IO packets in their text form, over one connection or
-// many. Binary packets are dropped. read is for one goroutine, the rest for any; it
-// calls heard when bytes come, also those of a packet that is not whole yet.
+// transport carries Engine.IO packets in their text form, over one connection or several. It drops
+// binary packets. One goroutine calls read, and any may call the other methods. read calls heard
+// when bytes come, also those of a packet that is not complete yet.
 type transport interface {
 	read(ctx context.Context, heard func()) (string, error)
 	write(ctx context.Context, packets ...string) error
-	// at once; ends read and write
+	// close does not wait. It ends read and write.
 	close()
 }
 
-// join waits until the server has let us into the namespace. Engine.IO 3 servers
-// do so by themselves, with 4 the client has to ask.
+// join waits until the server has let us into the namespace. With Engine.IO 3 the server does so by
+// itself, with 4 the client has to ask.
 func (s *session) join(ctx context.Context) error {
 	if s.hs.protocol >= 4 {
 		if err := s.write(ctx, string(eioMessage)+string(sioConnect)); err != nil {
@@ -79,7 +77,7 @@ func (s *session) run(ctx context.Context) error {
 	watchdog := time.AfterFunc(silence, func() { cancel(errPingTimeout) })
 	defer watchdog.Stop()
 	if s.hs.protocol < 4 {
-		// owner: run; ends with ctx
+		// run owns it. It ends with ctx.
 		wg.Go(func() { s.ping(ctx, cancel) })
 	}
 	for {
@@ -88,7 +86,7 @@ func (s *session) run(ctx context.Context) error {
 			err = s.handle(ctx, packet)
 		}
 		if cause := context.Cause(ctx); cause != nil {
-			// the error is its consequence
+			// The error of read is only a consequence.
 			return cause
 		}
 		if err != nil {
@@ -97,7 +95,8 @@ func (s *session) run(ctx context.Context) error {
 	}
 }
 
-// ping asks for a sign of life in each interval: in Engine.IO 3 the client does.
+// ping asks the server for a sign of life in each interval. In Engine.IO 3 that is up to the
+// client.
 func (s *session) ping(ctx context.Context, fail context.CancelCauseFunc) {
 	tick := time.NewTicker(s.hs.pingInterval)
 	defer tick.Stop()
@@ -114,15 +113,15 @@ func (s *session) ping(ctx context.Context, fail context.CancelCauseFunc) {
 	}
 }
 
-// write sends packets. One that is cut short ends the connection, as the server
-// could not make sense of what followed.
+// write sends packets. When one is cut short the connection ends, since the server could not read
+// what follows.
 func (s *session) write(ctx context.Context, packets ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
 	return s.t.write(ctx, packets...)
 }
 
-// bye tells the server that we leave, as far as it listens.
+// bye tells the server that we leave. It does not matter whether that arrives.
 func (s *session) bye(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, byeTimeout)
 	defer cancel()
@@ -166,8 +165,8 @@ func (s *session) handleMessage(ctx context.Context, data string) error {
 	return nil
 }
 
-// handleError: before we are in the namespace it is a refusal, later it concerns
-// one of our events and the connection goes on, as in the JavaScript client.
+// handleError takes an error packet. Before we are in the namespace it is a refusal. Later it is
+// about one of our events, and the connection goes on, as in the JavaScript client.
 func (s *session) handleError(ctx context.Context, reason string) error {
 	reason = plain.Clip(reason, maxReason)
 	if !s.joined {

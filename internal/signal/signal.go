@@ -1,11 +1,11 @@
-// Package signal is a Socket.IO 2.x client for the signalling server of the QR
-// login (protocol.md 7.1): Engine.IO protocol 3, and protocol 4 when the server
-// refuses 3 (Socket.IO 3 and later). It speaks WebSocket from the start, and HTTP
-// long polling with an upgrade to WebSocket where a server does not allow that.
+// Package signal is a Socket.IO 2.x client for the signalling server of the QR login (protocol.md
+// 7.1). It speaks Engine.IO protocol 3, and protocol 4 when the server refuses 3 (Socket.IO 3 and
+// later). It begins with WebSocket. Where a server does not allow that, it uses HTTP long polling
+// with an upgrade to WebSocket.
 //
-// A [Conn] outlives its connections: a lost one is made again until Close. It
-// knows the namespace "/" and text events; binary events, other namespaces and
-// whatever else it does not know are ignored, acknowledgements are not sent.
+// A [Conn] outlives its connections: it replaces a lost one until Close. It knows the namespace "/"
+// and text events. It ignores binary events, other namespaces and everything else that it does not
+// know, and sends no acknowledgements.
 package signal
 
 import (
@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// What callers branch on.
+// Errors that callers match with errors.Is.
 var (
 	// ErrInsecure: the URL, or a redirect, is not encrypted and AllowInsecure is off.
 	ErrInsecure = errors.New("signal: unencrypted connection")
@@ -28,8 +28,8 @@ var (
 	ErrClosed = errors.New("signal: closed")
 	// ErrRefused: the server did not let us into the namespace (packet 44).
 	ErrRefused = errors.New("signal: refused by the server")
-	// ErrDisconnected: the server ended the session for good (packet 41). As in
-	// the JavaScript client this is not followed by a reconnect.
+	// ErrDisconnected: the server ended the session for good (packet 41). As in the JavaScript
+	// client, no reconnect follows.
 	ErrDisconnected = errors.New("signal: disconnected by the server")
 )
 
@@ -40,69 +40,66 @@ const (
 	DefaultMaxDelay    = 30 * time.Second
 )
 
-// Config says which server to reach and how. The zero value of every field but
-// URL is a sensible default.
+// Config says which server to reach and how. The zero value of every field but URL is a sensible
+// default.
 type Config struct {
-	// URL is https, wss, http or ws, with an empty path, or with one that ends in
-	// /socket.io/. Its query is kept.
+	// URL is https, wss, http or ws. Its path is empty or ends in /socket.io/. Its query is kept.
 	URL string
-	// permit http and ws
+	// AllowInsecure permits http and ws.
 	AllowInsecure bool
-	// HTTPClient carries everything. Its Timeout is not used, as a connection has
-	// no end; polling needs a Transport whose ResponseHeaderTimeout, if any, is
-	// longer than the server's ping interval (usually 25 s). nil: one of our own.
+	// HTTPClient carries everything; nil: a client of our own. Its Timeout is not used, since a
+	// connection may last for any time. When its Transport has a ResponseHeaderTimeout, polling
+	// needs one that is longer than the server's ping interval (usually 25 s).
 	HTTPClient *http.Client
 	UserAgent  string
-	// for each attempt to connect; default 20 s
+	// DialTimeout bounds each attempt to connect; default 20 s.
 	DialTimeout time.Duration
-	// upper bound of the first pause before a reconnect; default 500 ms
+	// MinDelay is the upper bound of the first pause before a reconnect; default 500 ms.
 	MinDelay time.Duration
-	// upper bound of every pause; default 30 s
+	// MaxDelay is the upper bound of every pause; default 30 s.
 	MaxDelay time.Duration
-	// nil: silent
+	// Logger may be nil: nothing is logged then.
 	Logger *slog.Logger
 }
 
-// Event is what the server has emitted: a name and the arguments as they came.
+// Event is an event of the server: its name, and the arguments as they came.
 type Event struct {
 	Name string
-	// 16 at most
+	// Args are at most 16.
 	Args []json.RawMessage
 }
 
-// Conn is a client that stays connected to one server until Close, which must be
-// called. Any number of goroutines may use it.
+// Conn is a client that stays connected to one server until Close, which must be called. Any number
+// of goroutines may use it. The fields above mu are immutable.
 type Conn struct {
-	// immutable
 	dialer *dialer
-	// immutable, defaults filled in
-	cfg Config
-	// immutable
+	// cfg has its defaults filled in.
+	cfg   Config
 	queue *queue
-	// immutable; closed by deliver
+	// deliver closes events.
 	events chan Event
-	// immutable; closed by run
+	// run closes done.
 	done chan struct{}
-	// immutable; ends with Close
+	// ctx ends with Close.
 	ctx    context.Context
 	cancel context.CancelFunc
-	// run and deliver
+	// wg counts run and deliver.
 	wg  sync.WaitGroup
 	bye sync.Once
 
 	mu sync.Mutex
-	// nil while there is no connection
+	// session is nil while there is no connection.
 	session *session
-	// closed when there is one
+	// up is closed when there is a connection.
 	up chan struct{}
-	// why it has ended; nil before
+	// err is why the Conn has ended; nil: it has not.
 	err error
 }
 
-// Dial connects to the server and joins its namespace. ctx bounds that, and
-// nothing later. It does not retry: ErrURL, ErrInsecure, ErrRefused and ErrDisconnected
-// are matched with errors.Is, and so is the end of ctx or of DialTimeout
-// (context.DeadlineExceeded); everything else is a network or server failure.
+// Dial connects to the server and joins its namespace. ctx bounds that, and nothing later. Dial
+// does not retry. errors.Is matches its error with ErrURL, ErrInsecure, ErrRefused and
+// ErrDisconnected, and with the end of ctx or of DialTimeout (context.DeadlineExceeded). Any other
+// error is a failure of network or server.
 func Dial(ctx context.Context, cfg Config) (*Conn, error) {
 	cfg = withDefaults(cfg)
 	d, err := newDialer(cfg)
@@ -120,9 +117,9 @@ func Dial(ctx context.Context, cfg Config) (*Conn, error) {
 	}
 	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	c.setSession(s)
-	// owner: Close; ends with c.ctx or for good
+	// Close owns it. It ends with c.ctx, or when the server ends the Conn.
 	c.wg.Go(func() { c.run(s) })
-	// owner: Close; ends with c.ctx, or after run when read to the end
+	// Close owns it. It ends with c.ctx, or after run, when the last event has been read.
 	c.wg.Go(func() { c.queue.deliver(c.ctx, c.events) })
 	return c, nil
 }
@@ -144,24 +141,23 @@ func withDefaults(cfg Config) Config {
 	return cfg
 }
 
-// Events is the server's events in their order. A slow reader delays nobody: 64
-// events and 4 MiB wait; above that the oldest of the same name makes room, so
-// the latest of each name is kept. The channel is closed when the Conn has ended,
-// after what came before unless Close was called. All calls return the same channel.
+// Events returns the channel of the server's events, in their order. A slow reader does not hold up
+// the connection: at most 64 events and 4 MiB wait. Above that, the oldest event of the same name
+// is dropped, so that the latest of each name is kept. The channel is closed when the Conn has
+// ended, after the events that wait, which Close drops. All calls return the same channel.
 func (c *Conn) Events() <-chan Event { return c.events }
 
-// Err is why the Conn has ended: ErrClosed, because of Close, or ErrRefused or ErrDisconnected,
-// because the server does not want us any more. A lost connection does not end the Conn. Err is nil
-// while there is no end.
+// Err is why the Conn has ended: ErrClosed after Close, and ErrRefused or ErrDisconnected when the
+// server has ended it. A lost connection does not end the Conn. Err is nil until the Conn has
+// ended.
 func (c *Conn) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.err
 }
 
-// Emit sends an event. While there is no connection it waits for the next one,
-// until ctx ends. An error may come after the server has got the event; it is
-// never sent twice.
+// Emit sends an event. While there is no connection it waits for the next one, until ctx ends.
+// After an error the server may have got the event. Emit never sends it twice.
 func (c *Conn) Emit(ctx context.Context, name string, args ...any) error {
 	packet, err := encodeEvent(name, args)
 	if err != nil {
@@ -190,8 +186,8 @@ func (c *Conn) Emit(ctx context.Context, name string, args ...any) error {
 	}
 }
 
-// Close tells the server, without insisting, and ends everything. It waits for
-// the goroutines, at most about a second. It always returns nil; more calls do nothing.
+// Close tells the server that we leave, if it can within a second, and ends everything. It waits
+// for the goroutines. It always returns nil, and is idempotent.
 func (c *Conn) Close() error {
 	c.bye.Do(func() {
 		c.mu.Lock()

@@ -15,13 +15,13 @@ import (
 // webSocket is the transport with one packet in each message.
 type webSocket struct {
 	conn *websocket.Conn
-	// packets that came by polling before the upgrade; for read
+	// pending are packets that came by polling before the upgrade. Only read uses it.
 	pending []string
 }
 
 // dialWebSocket connects without polling first and reads the open packet.
 func (d *dialer) dialWebSocket(ctx context.Context, protocol int) (*webSocket, handshake, error) {
-	// a proxy that swallows upgrades leaves time for polling
+	// A proxy may swallow the upgrade. Then there must be time left for polling.
 	ctx, cancel := half(ctx)
 	defer cancel()
 	ws, err := d.openWebSocket(ctx, d.url(protocol, "websocket", ""), nil)
@@ -31,8 +31,8 @@ func (d *dialer) dialWebSocket(ctx context.Context, protocol int) (*webSocket, h
 	hs, err := ws.handshake(ctx)
 	if err != nil {
 		ws.close()
-		// What a Socket.IO 4 server does with protocol 3: it agrees to the WebSocket
-		// and writes an HTTP error into it.
+		// A Socket.IO 4 server does this with protocol 3: it agrees to the WebSocket and writes an
+		// HTTP error into it.
 		return nil, handshake{}, fmt.Errorf("%w: %w", errProtocol, err)
 	}
 	hs.protocol = protocol
@@ -49,7 +49,7 @@ func (ws *webSocket) handshake(ctx context.Context) (handshake, error) {
 
 func (d *dialer) openWebSocket(ctx context.Context, url string, cookies []*http.Cookie) (*webSocket, error) {
 	if err := fips.SHA1(); err != nil {
-		// polling does not
+		// Polling does not need it.
 		return nil, fmt.Errorf("upgrade needs SHA-1 (RFC 6455 4.1): %w", err)
 	}
 	conn, resp, err := websocket.Dial(
@@ -65,9 +65,9 @@ func (d *dialer) openWebSocket(ctx context.Context, url string, cookies []*http.
 	return &webSocket{conn: conn}, nil
 }
 
-// upgrade moves a polling session to WebSocket, where both sides can. No poll is
-// on its way meanwhile, so that the server keeps what it has for the new
-// transport. While the server has not agreed, polling goes on if it fails.
+// upgrade moves a polling session to WebSocket when both sides support that. There is no poll
+// meanwhile, so that the server keeps its packets for the new transport. When the upgrade fails
+// before the server has agreed, polling goes on.
 func (d *dialer) upgrade(ctx context.Context, p *polling, hs handshake) (transport, error) {
 	if !hs.upgrade {
 		return p, nil

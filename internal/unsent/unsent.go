@@ -1,5 +1,5 @@
-// Package unsent marks errors of requests of which the other side has seen nothing, and never will:
-// such a request can be made again without doing anything twice.
+// Package unsent marks errors of requests that the other side has not seen and never will. Such a
+// request can be made again without doing anything twice.
 package unsent
 
 import "errors"
@@ -8,7 +8,7 @@ type marked struct{ error }
 
 func (m marked) Unwrap() error { return m.error }
 
-// Mark marks err, which otherwise stays what it is. A nil error stays nil.
+// Mark returns err with the mark. Its text and what it wraps stay the same. nil stays nil.
 func Mark(err error) error {
 	if err == nil {
 		return nil

@@ -1,4 +1,4 @@
-// Package uuid makes the random ids that the protocol asks for (protocol.md 3, 4.3).
+// Package uuid makes random ids (protocol.md 3, 4.3).
 package uuid
 
 import (
@@ -9,7 +9,7 @@ import (
 // New returns a random UUID of version 4 (RFC 9562 5.4), in lowercase.
 func New() string {
 	var b [16]byte
-	// never fails, says its documentation
+	// It never fails, by its documentation.
 	_, _ = rand.Read(b[:])
 	b[6] = b[6]&0x0f | 0x40
 	b[8] = b[8]&0x3f | 0x80

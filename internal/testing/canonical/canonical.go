@@ -1,4 +1,4 @@
-// Package canonical gives stanzas a form in which they can be compared. It is for tests.
+// Package canonical gives stanzas a form in which they can be compared.
 package canonical
 
 import (

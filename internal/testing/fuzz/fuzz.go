@@ -1,6 +1,6 @@
-// Package fuzz has what the fuzz targets of this module share: the bounds of time and
-// memory within which whatever comes from outside must be decoded. The command in
-// internal/testing/fuzz/run runs all targets.
+// Package fuzz has the bounds of time and memory within which any input from outside must be
+// decoded. All fuzz targets of this module use them. The command in internal/testing/fuzz/run runs
+// all targets.
 package fuzz
 
 import (
@@ -11,18 +11,19 @@ import (
 )
 
 const (
-	// bytes that the largest permitted input may cost
+	// maxMemory is how many bytes the largest permitted input may cost.
 	maxMemory = 256 << 20
-	// bytes that any input may cost: buffers, and what the runtime has not counted yet
+	// slack is how many bytes any input may cost: for buffers, and for what the runtime has not
+	// counted yet.
 	slack = 2 << 20
-	// for any input, on a slow and busy machine
+	// maxTime is for any input, on a slow and busy machine.
 	maxTime = time.Minute
 )
 
-// Bounded runs decode, which gets an input of size bytes where most are permitted. The test fails
-// when decode allocates more than its share of 256 MiB, all of it counted, also what is garbage at
-// once: an input of most bytes can then not take more. When decode does not end the process is
-// ended, which is how the fuzzing engine learns of it and keeps the input.
+// Bounded runs decode for an input of size bytes, where most are permitted. The test fails when
+// decode allocates more than its share of 256 MiB. All allocations count, also those that are
+// garbage at once, so an input of most bytes cannot take more. When decode does not end, Bounded
+// ends the process: that is how the fuzzing engine learns of it, and it keeps the input.
 func Bounded(t testing.TB, size, most int, decode func()) {
 	t.Helper()
 	hang := time.AfterFunc(
@@ -37,7 +38,7 @@ func Bounded(t testing.TB, size, most int, decode func()) {
 	}
 }
 
-// Budget is how many bytes of memory an input of size bytes may cost where most are permitted.
+// Budget is how many bytes of memory an input of size bytes may cost, where most are permitted.
 func Budget(size, most int) uint64 { return slack + uint64(maxMemory-slack)*uint64(size)/uint64(most) }
 
 // allocated is how many bytes this process has ever allocated.

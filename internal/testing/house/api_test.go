@@ -74,7 +74,7 @@ func marked(mark string, lines []string) string {
 	return b.String()
 }
 
-// changes says which lines are only in the one and only in the other.
+// changes returns the lines that are only in before, and those that are only in after.
 func changes(before, after []string) (gone, added []string) {
 	only := func(in, not []string) []string {
 		return slices.DeleteFunc(slices.Clone(in), func(line string) bool { return slices.Contains(not, line) })
@@ -111,8 +111,8 @@ func api(p *types.Package) []string {
 	return out
 }
 
-// apiOfType is the type's own line, one for each exported field, and one for each method that it or
-// its pointer has.
+// apiOfType lists the type itself, its exported fields, and the methods of it and its pointer, one
+// in a line.
 func apiOfType(o *types.TypeName, text func(types.Type) string) []string {
 	if o.IsAlias() {
 		return []string{fmt.Sprintf("type %s = %s", o.Name(), text(types.Unalias(o.Type())))}
@@ -147,7 +147,7 @@ func apiOfType(o *types.TypeName, text func(types.Type) string) []string {
 	return out
 }
 
-// changelog is what the tests need to know of CHANGELOG.md.
+// changelog is the part of CHANGELOG.md that the tests need.
 type changelog struct {
 	unreleased map[string]bool // every Go name in the code of that section
 	release    string          // the newest version that has a section; empty: none
@@ -180,9 +180,8 @@ func parseChangelog(text string) changelog {
 	return log
 }
 
-// unmentioned lists the changes since a release that the changelog does not name. A field, a
-// constant of a type, and a method of an interface need no mention when the type itself came or
-// went.
+// unmentioned lists the changes since a release that the changelog does not name. When a type was
+// added or removed, its fields, its constants, and the methods of an interface need no mention.
 func unmentioned(released, now []string, mentioned map[string]bool) []string {
 	gone, added := changes(released, now)
 	all := slices.Concat(gone, added)

@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Everything exported says what it is: in the public packages down to the fields, in the internal
-// ones down to the methods.
+// Everything exported has a doc comment. In public packages that includes fields, in internal ones
+// methods.
 func TestExportsAreDocumented(t *testing.T) {
 	var missing []string
 	documented := make(map[string]bool) // packages with a package comment

@@ -19,8 +19,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	// Read through the go command, which the test cache does not see: so that a change there runs
-	// these tests again.
+	// The tests read these through the go command, which the test cache does not see. With the
+	// imports, a change there runs the tests again.
 	_ "github.com/mirrorfly-go/sdk"
 	_ "github.com/mirrorfly-go/sdk/sdktest"
 )
@@ -33,8 +33,8 @@ const (
 // published are the packages that other people's code compiles against.
 var published = map[string]string{"sdk": module, "sdktest": module + "/sdktest"}
 
-// files lists what below dir has a name that ends in suffix, with slashes and relative to the
-// module's root. Folders that hold no source of ours are left out.
+// files lists the files below dir whose names end in suffix, with slashes and relative to the
+// module's root. It leaves out folders without source of ours.
 func files(t *testing.T, dir, suffix string) []string {
 	t.Helper()
 	var found []string
@@ -79,8 +79,8 @@ func goCommand(t *testing.T, args ...string) string {
 	return stdout.String()
 }
 
-// compiled makes an importer of what the go command has compiled of the named packages and all that
-// they need. It builds what is missing and asks no network.
+// compiled makes an importer of the named packages, and of all that they need, as the go command
+// has compiled them. It builds what is missing, and needs no network.
 func compiled(t *testing.T, fset *token.FileSet, paths ...string) types.Importer {
 	t.Helper()
 	archives := make(map[string]string)

@@ -84,7 +84,7 @@ var (
 	)
 )
 
-// Every link inside the repository has an end, and every path that is written as code is there.
+// Every link inside the repository leads somewhere, and every path that is written as code exists.
 func TestLinksAndPathsOfDocuments(t *testing.T) {
 	for _, d := range documents(t) {
 		for _, found := range link.FindAllStringSubmatch(d.prose, -1) {
@@ -134,8 +134,7 @@ var (
 	scriptCall = regexp.MustCompile(`(?m)^\.?/?([\w/-]+\.sh)\b`)
 )
 
-// Every command that a document names can be given: its make target, its packages and its flags are
-// there.
+// Every command in a document can be run: its make target, its packages and its flags exist.
 func TestCommandsOfDocuments(t *testing.T) {
 	targets := make(map[string]bool)
 	for _, found := range makeTarget.FindAllStringSubmatch(read(t, "Makefile"), -1) {
@@ -169,8 +168,8 @@ func TestCommandsOfDocuments(t *testing.T) {
 	}
 }
 
-// checkGoCall looks at what follows go run, go test, ...: folders, and behind the folder of an
-// example the flags that it defines.
+// checkGoCall checks the arguments of go run, go test and so on: that folders exist, and that an
+// example has the flags behind its folder.
 func checkGoCall(t *testing.T, doc string, args []string) {
 	t.Helper()
 	source := ""

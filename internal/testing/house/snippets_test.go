@@ -22,9 +22,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What a block of Go need not import and declare itself. A block with a package clause is a whole
-// file and brings everything. One without is declarations, if it can be read as such, and else the
-// inside of a function that has these parameters.
+// The names that a block of Go may use without importing or declaring them. A block with a package
+// clause is a whole file and must declare everything. A block without one is declarations, if it
+// can be parsed as such, or else the body of a function with these parameters.
 const (
 	freeImports = `bytes context errors fmt io log log/slog net net/http os os/signal sync testing time ` +
 		module + ` ` + module + `/sdktest github.com/stretchr/testify/require`
@@ -64,7 +64,7 @@ func importsOf(b block) (paths []string) {
 	return paths
 }
 
-// newChecker returns what type-checks blocks that use the given packages.
+// newChecker returns a function that type-checks blocks, which may use these packages.
 func newChecker(t *testing.T, paths []string) func(block) error {
 	t.Helper()
 	slices.Sort(paths)
@@ -77,7 +77,7 @@ func newChecker(t *testing.T, paths []string) func(block) error {
 		}
 		var failure error
 		config := types.Config{Importer: packages, Error: func(err error) {
-			// In a part of a program names may wait for the rest of it.
+			// In a part of a program, names may be used only in another part.
 			if e, ok := err.(types.Error); failure == nil && !(ok && e.Soft && !whole) {
 				failure = err
 			}
@@ -104,7 +104,7 @@ func parseBlock(fset *token.FileSet, b block) (file *ast.File, whole bool, err e
 	return file, false, err
 }
 
-// Every block that claims to show a file, or what a program prints, does.
+// Every block that is marked as a file, or as what a program prints, agrees with it.
 func TestMarkedBlocks(t *testing.T) {
 	seen := 0
 	for _, d := range documents(t) {
@@ -164,9 +164,9 @@ func excerpt(t *testing.T, name string, decls []string) string {
 	return out.String() + "\n"
 }
 
-// runAlone runs a program in a module of its own, by the commands that the README gives to somebody
-// who has nothing but a clone, and returns what the last one prints. It asks no network: what the
-// module needs is what these tests need.
+// runAlone runs a program in a module of its own, by the commands of the README for a user who has
+// only a clone, and returns what the last command prints. It needs no network, since the module
+// needs the same modules as these tests.
 func runAlone(t *testing.T, program string) (printed string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -198,7 +198,7 @@ func runAlone(t *testing.T, program string) (printed string) {
 	return printed
 }
 
-// withoutService is the environment, with nothing in it that points to a real service.
+// withoutService is the environment without the variables for a real service.
 func withoutService() []string {
 	return slices.DeleteFunc(os.Environ(), func(e string) bool { return strings.HasPrefix(e, "MIRRORFLY_") })
 }
@@ -218,12 +218,12 @@ func run(t *testing.T, program string, args ...string) string {
 	return stdout.String()
 }
 
-// changing is what differs from run to run: numbers and tokens.
+// changing matches what differs from run to run: numbers and tokens.
 var changing = regexp.MustCompile(`[\w-]*\d[\w.-]*`)
 
-// agrees compares what a document shows with what a program prints: each line is there, in this
-// order. Left open are numbers, anything with a digit in it, blanks, and lines in between. It
-// returns the first line that is missing.
+// agrees compares what a document shows with what a program prints. Each line must be there, in
+// this order. Words with a digit in them, blanks, and lines in between may differ. It returns the
+// first line that is missing.
 func agrees(printed, shown string) (missing string) {
 	plain := func(s string) string { return changing.ReplaceAllString(strings.Join(strings.Fields(s), " "), "#") }
 	rest := strings.Split(printed, "\n")
@@ -240,7 +240,7 @@ func agrees(printed, shown string) (missing string) {
 	return ""
 }
 
-// The checks must let good blocks pass, and nothing else.
+// The checks must let good blocks pass, and no others.
 func TestSnippetChecks(t *testing.T) {
 	check := newChecker(t, append(strings.Fields(freeImports), "strings"))
 	for name, c := range map[string]struct{ text, says string }{

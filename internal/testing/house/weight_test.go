@@ -14,9 +14,10 @@ import (
 )
 
 const (
-	// compiled into a program that imports sdk, besides sdk and the standard library
+	// maxModules is how many modules a program that imports sdk compiles, besides sdk and the
+	// standard library.
 	maxModules = 4
-	// bytes that a program which speaks HTTP grows by when it uses all of sdk
+	// maxAdded is how many bytes a program that speaks HTTP grows by when it uses all of sdk.
 	maxAdded = 2200 << 10
 )
 
@@ -46,7 +47,7 @@ func TestSdktestIsLight(t *testing.T) {
 	}
 }
 
-// A binary that has net/http already grows little, also when it calls everything there is.
+// A binary with net/http grows little, even when it calls everything that sdk has.
 func TestBinarySize(t *testing.T) {
 	const without = `package main
 
@@ -64,7 +65,7 @@ func main() { fmt.Println(http.Get("https://service.example")) }
 	require.LessOrEqual(t, after-before, int64(maxAdded))
 }
 
-// everyCall is Go that keeps all exported functions and methods of sdk in a binary.
+// everyCall is Go code that keeps all exported functions and methods of sdk in a binary.
 func everyCall(t *testing.T) string {
 	t.Helper()
 	sdk, err := compiled(t, token.NewFileSet(), module).Import(module)
@@ -92,8 +93,8 @@ func everyCall(t *testing.T) string {
 	return "\nvar calls = []any{\n" + calls.String() + "}\n\nfunc init() { fmt.Println(calls...) }\n"
 }
 
-// binarySize builds a program as one would ship it, as a package of this module that is nowhere but
-// in an overlay.
+// binarySize builds a program as for a release, as a package of this module that exists only in an
+// overlay.
 func binarySize(t *testing.T, name, source string) int64 {
 	t.Helper()
 	dir := t.TempDir()

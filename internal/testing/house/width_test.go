@@ -19,15 +19,14 @@ const (
 	tabColumns     = 4
 )
 
-// narrow are the folders, with all below them, and the documents that the next test holds.
+// narrow are the folders, with all below them, and the documents that the next test checks.
 var narrow = []string{
 	"internal/backoff", "internal/dial", "internal/dispatch", "internal/fips", "internal/httpguard", "internal/media",
 	"internal/plain", "internal/qr", "internal/rest", "internal/seal", "internal/signal", "internal/testing",
 	"internal/unsent", "internal/uuid",
 }
 
-// Comments and documents can be read in a narrow window: a comment and a line of a document have at
-// most 100 columns, and Go code has at most 120.
+// A comment and a line of a document have at most 100 columns, and Go code has at most 120.
 func TestLinesAreNarrow(t *testing.T) {
 	var wide []string
 	seen := 0
@@ -64,7 +63,7 @@ func wideLines(name, text string) (wide []string) {
 	return wide
 }
 
-// columns is how wide a line is, without the URLs in it: these cannot be cut.
+// columns is the width of a line without the URLs in it, since a URL cannot be cut.
 func columns(line string) int {
 	n := utf8.RuneCountInString(line) + (tabColumns-1)*strings.Count(line, "\t")
 	for _, word := range strings.Fields(line) {
@@ -76,8 +75,8 @@ func columns(line string) int {
 }
 
 // goLimits returns how many columns each line of a Go file may have; 0: any number. A line with a
-// comment on it is held to the limit of comments. The text of a string over several lines is free,
-// and so are directives, which must be on one line.
+// comment has the limit of comments. A string over several lines has no limit, and neither has a
+// directive, which must be on one line.
 func goLimits(text string, lines int) []int {
 	limits := slices.Repeat([]int{maxCodeColumns}, lines)
 	fset := token.NewFileSet()
@@ -105,7 +104,7 @@ func goLimits(text string, lines int) []int {
 	}
 }
 
-// documentLimits is goLimits of a Markdown file. Code blocks and tables are free.
+// documentLimits is goLimits of a Markdown file. Code blocks and tables have no limit.
 func documentLimits(text string, lines int) []int {
 	limits := make([]int, lines)
 	inBlock := false

@@ -16,7 +16,7 @@ func Used(b *testing.B) time.Duration {
 	if err != nil {
 		b.Fatal(err)
 	}
-	// of 100 ns
+	// A tick is 100 ns.
 	ticks := func(f syscall.Filetime) int64 { return int64(f.HighDateTime)<<32 + int64(f.LowDateTime) }
 	return time.Duration(100 * (ticks(kernel) + ticks(user)))
 }

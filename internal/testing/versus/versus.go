@@ -1,6 +1,6 @@
-// Package versus measures two ways to do the same against each other, for benchmarks: both in one
-// run, in turn, in CPU time of this process, so that neither the machine nor the server decides.
-// The server of both is a process of its own.
+// Package versus compares two ways to do the same in a benchmark. Both run in turn, and are
+// measured in CPU time of this process, so that the speed of machine and server does not matter.
+// The server of both is another process.
 package versus
 
 import (
@@ -16,10 +16,10 @@ import (
 	"time"
 )
 
-// serveVariable says to a test binary that it is the server.
+// serveVariable is set in the environment of a test binary that is the server.
 const serveVariable = "VERSUS_SERVE"
 
-// Main belongs at the beginning of TestMain of a package that uses [Server]: in the server's
+// Main must be called at the beginning of TestMain of a package that uses [Server]. In the server's
 // process it serves h and does not return.
 func Main(h http.Handler) {
 	if os.Getenv(serveVariable) == "" {
@@ -31,7 +31,7 @@ func Main(h http.Handler) {
 		os.Exit(1)
 	}
 	fmt.Println("http://" + l.Addr().String())
-	// ends the process with the benchmark's
+	// Main owns it. It ends this process when the benchmark's process ends.
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		os.Exit(0)
@@ -40,7 +40,7 @@ func Main(h http.Handler) {
 	os.Exit(1)
 }
 
-// Server starts the server that [Main] is, and returns its URL.
+// Server starts the process in which [Main] is the server, and returns its URL.
 func Server(b *testing.B) string {
 	b.Helper()
 	cmd := exec.CommandContext(b.Context(), os.Args[0])
@@ -73,7 +73,7 @@ func Server(b *testing.B) string {
 func Compare(b *testing.B, calls int, ours, theirs func()) {
 	b.Helper()
 	sides := [2]func(){ours, theirs}
-	// what is done once, such as connecting, is not of the call
+	// What is done only once, such as connecting, does not belong to the calls.
 	for _, side := range sides {
 		side()
 	}
@@ -81,7 +81,7 @@ func Compare(b *testing.B, calls int, ours, theirs func()) {
 	rounds := 0
 	for b.Loop() {
 		for i := range sides {
-			// who goes first changes
+			// Ours and theirs take turns to be first.
 			side := (i + rounds) % 2
 			before := Used(b)
 			for range calls {
@@ -93,6 +93,6 @@ func Compare(b *testing.B, calls int, ours, theirs func()) {
 	}
 	b.ReportMetric(float64(spent[0].Nanoseconds())/float64(rounds*calls), "cpu-ns/call")
 	b.ReportMetric(float64(spent[0])/float64(spent[1]), "cpu-ratio")
-	// of both together: it says nothing
+	// This would be the time of both together, which says nothing.
 	b.ReportMetric(0, "ns/op")
 }

@@ -1,8 +1,8 @@
 //go:build unix
 
 // Command run fuzzes all targets of the module, as many at a time as there are cores, and prints
-// what each has cost. A target fails when the fuzzing engine finds an input that fails it (which it
-// then writes to testdata/fuzz), and when a process of it has ever held more than 256 MiB.
+// what each of them needs. A target fails when the fuzzing engine finds an input that fails it,
+// which it writes to testdata/fuzz, and when one of its processes has ever held more than 256 MiB.
 //
 //	go run ./internal/testing/fuzz/run [-t 10s] [-list] [target ...]
 package main
@@ -32,7 +32,7 @@ import (
 
 const (
 	module = "github.com/mirrorfly-go/sdk"
-	// bytes
+	// maxResident is in bytes.
 	maxResident = 256 << 20
 )
 
@@ -69,7 +69,7 @@ func run(out io.Writer, duration time.Duration, list bool, names []string) error
 	return fuzzAll(out, duration, targets)
 }
 
-// goTool returns what a go command prints.
+// goTool runs a go command and returns what it prints.
 func goTool(args ...string) (string, error) {
 	var out, said strings.Builder
 	cmd := exec.Command("go", args...)
@@ -120,19 +120,19 @@ func fuzzAll(out io.Writer, duration time.Duration, targets []target) error {
 	if err != nil {
 		return err
 	}
-	// where go test -fuzz keeps it, too
+	// go test -fuzz keeps its corpus in the same place.
 	corpus := filepath.Join(strings.TrimSpace(cache), "fuzz")
 	fmt.Fprintf(out, "%-24s %-20s %12s %8s %9s\n", "PACKAGE", "TARGET", "INPUTS", "CORPUS", "MEMORY")
-	// by package
+	// programs has the test binary of each package.
 	programs := map[string]string{}
 	cores := runtime.GOMAXPROCS(0)
 	lanes := min(len(targets), cores)
 	workers := cores / lanes
 	var running sync.WaitGroup
-	// also when a package can't be built
+	// This also waits when a package cannot be built.
 	defer running.Wait()
 	slots := make(chan struct{}, lanes)
-	// of out and failed
+	// mu guards out and failed.
 	var mu sync.Mutex
 	failed := 0
 	for _, t := range targets {
@@ -166,19 +166,20 @@ func fuzzAll(out io.Writer, duration time.Duration, targets []target) error {
 
 var (
 	progress = regexp.MustCompile(`execs: (\d+) .*\(total: (\d+)\)`)
-	// what was found in earlier runs comes first, and may take all the time
+	// The inputs of earlier runs come first, and may take all the time.
 	baseline = regexp.MustCompile(`baseline coverage: (\d+)/(\d+)`)
 )
 
-// fuzzOne runs one target and prints a line about it, and all it said if it failed.
+// fuzzOne runs one target and prints a line about it. When it has failed, it also prints its
+// output.
 func fuzzOne(out io.Writer, t target, program, keep string, workers int, duration time.Duration) bool {
 	var said bytes.Buffer
 	cmd := exec.Command(program, "-test.run=^$", "-test.fuzz=^"+t.name+"$", "-test.fuzztime="+duration.String(),
-		// making an interesting input shorter would otherwise take a minute each
+		// Without a limit, it would take a minute to make an interesting input shorter.
 		"-test.fuzzminimizetime=200x",
 		"-test.fuzzcachedir="+keep, "-test.parallel="+strconv.Itoa(workers))
 	cmd.Dir, cmd.Stdout, cmd.Stderr = t.dir, &said, &said
-	// so that what is counted is memory in use, not what is not collected yet
+	// With a limit, the memory that is counted is memory in use, not garbage.
 	cmd.Env = append(os.Environ(), "GOMEMLIMIT=128MiB")
 	err := cmd.Run()
 	execs, corpus := "0", "0"
@@ -205,8 +206,8 @@ func fuzzOne(out io.Writer, t target, program, keep string, workers int, duratio
 	return false
 }
 
-// outOfTime reports whether the engine has failed with nothing but the end of its time, which it
-// does now and then.
+// outOfTime reports whether the engine has failed only because its time was over, which happens now
+// and then.
 func outOfTime(said string) bool {
 	return strings.Contains(
 		said, "context deadline exceeded",
@@ -219,7 +220,7 @@ func residentMax(state *os.ProcessState) int64 {
 	if !ok {
 		return 0
 	}
-	// 32 bits wide on some systems
+	// Maxrss has 32 bits on some systems.
 	most := int64(usage.Maxrss)
 	if runtime.GOOS == "darwin" {
 		return most
