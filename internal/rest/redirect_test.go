@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -262,4 +264,103 @@ func TestCallersClientIsNotTouched(t *testing.T) {
 	own := &http.Client{Timeout: 5}
 	New(Config{HTTPClient: own}).Close()
 	require.Equal(t, http.Client{Timeout: 5}, *own)
+}
+
+// SECURITY.md: the token goes to the service alone, whoever names the URL.
+func TestTokenGoesNowhereElse(t *testing.T) {
+	ok := answer(200, `{"status":200,"data":{}}`)
+	stranger := serve(t, handlers{"GET /x": ok, "PUT /x": ok, "POST /x": ok, "GET /media/x": ok})
+	home := serve(t, handlers{"POST /login": answer(200, loginOK)})
+	c := connect(t, home.URL)
+	c.login(t)
+	fetch := func(token string) func(context.Context) error {
+		return func(ctx context.Context) error {
+			m, err := c.GetMedia(ctx, token)
+			if err == nil {
+				m.Close()
+			}
+			return err
+		}
+	}
+	for name, f := range map[string]func(context.Context) error{
+		"picture":                  fetch(stranger.URL + "/x"),
+		"picture, another case":    fetch(strings.Replace(stranger.URL, "http", "HTTP", 1) + "/x"),
+		"picture, the same path":   fetch(stranger.URL + "/media/x"),
+		"picture, our name before": fetch(strings.Replace(stranger.URL, "http://", home.URL+"@", 1) + "/x"),
+		"range": func(ctx context.Context) error {
+			m, err := c.GetRange(ctx, stranger.URL+"/x", 0, 1)
+			if err == nil {
+				m.Close()
+			}
+			return err
+		},
+		"part": func(ctx context.Context) error {
+			_, err := c.PutPart(ctx, stranger.URL+"/x", []byte("x"), "text/plain")
+			return err
+		},
+		"commit": func(ctx context.Context) error {
+			return c.CommitUpload(ctx, &Upload{CommitURL: stranger.URL + "/x", Storage: "oracle"}, nil)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := len(stranger.calls)
+			err := f(t.Context())
+			require.True(t, err == nil || len(stranger.calls) == before, err)
+			for _, header := range stranger.heads {
+				require.NotContains(t, header, "Authorization")
+			}
+		})
+	}
+	require.GreaterOrEqual(t, stranger.count("GET /x"), 3)
+	require.Equal(t, 1, stranger.count("GET /media/x"))
+	require.Equal(t, 1, stranger.count("PUT /x"))
+	require.Equal(t, 1, stranger.count("POST /x"))
+}
+
+// A write that was answered with a redirect is not repeated when the place that it leads to is not
+// there.
+func TestRedirectRepeatsAWrite(t *testing.T) {
+	dead, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, dead.Close())
+	var posts atomic.Int32
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			posts.Add(1)
+			http.Redirect(w, r, "http://"+dead.Addr().String()+"/done", http.StatusSeeOther)
+		}
+	}))
+	defer srv.Close()
+	c := New(Config{LicenseKey: "k", BaseURL: srv.URL, AllowInsecure: true, HTTPClient: srv.Client()})
+	defer c.Close()
+	err = c.Feedback(t.Context(), "title", "text")
+	require.Error(t, err)
+	require.EqualValues(t, 1, posts.Load(), "%v", err)
+}
+
+// The same behind a transport that does not trace: nobody knows what became of it.
+func TestRedirectUntraced(t *testing.T) {
+	dead, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, dead.Close())
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "http://"+dead.Addr().String()+"/done", http.StatusSeeOther)
+	}))
+	defer srv.Close()
+	c := New(
+		Config{
+			LicenseKey: "k", BaseURL: srv.URL, AllowInsecure: true,
+			HTTPClient: &http.Client{Transport: wrapped{srv.Client().Transport}},
+		},
+	)
+	defer c.Close()
+	err = c.Feedback(t.Context(), "title", "text")
+	require.Error(t, err)
+	require.False(t, unsent.Is(err), "%v", err)
+}
+
+type wrapped struct{ http.RoundTripper } // and passes no traces on
+
+func (w wrapped) RoundTrip(r *http.Request) (*http.Response, error) {
+	return w.RoundTripper.RoundTrip(r.Clone(context.Background()))
 }

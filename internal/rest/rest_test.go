@@ -193,3 +193,14 @@ func toJSON(t *testing.T, v any) string {
 	require.NoError(t, err)
 	return string(b)
 }
+
+func TestAfterClose(t *testing.T) {
+	s := serve(t, handlers{})
+	c := connect(t, "", func(c *Config) { c.LookupURL = s.URL + "/details" })
+	c.Close()
+	c.Close()
+	_, err := c.Trial(t.Context())
+	require.ErrorIs(t, err, ErrClosed)
+	require.Equal(t, 500, fail(t, err).Status)
+	require.Empty(t, s.calls)
+}

@@ -2,9 +2,11 @@ package rest
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mirrorfly-go/sdk/internal/seal"
 	"github.com/mirrorfly-go/sdk/internal/unsent"
 )
 
@@ -449,3 +452,81 @@ func TestPasswordChangesDuringRelogin(t *testing.T) {
 	require.NoError(t, c.Feedback(t.Context(), "a", "b"))
 	require.Equal(t, 3, s.count("POST /login"))
 }
+
+func TestWirePassword(t *testing.T) {
+	c := connect(t, "http://127.0.0.1:1")
+	wire, err := c.WirePassword(t.Context(), "p@ss <w>&'x'")
+	require.NoError(t, err)
+	require.Equal(t, "p@ss <w>&'x'", wire)
+
+	for _, zone := range []struct {
+		name string
+		east int
+		want string
+	}{
+		{"UTC", 0, `{"password":"p@ss <w>&'x'","currentTimestamp":1700000000000}`},
+		{"IST", 19800, `{"password":"p@ss <w>&'x'","currentTimestamp":1699980200000}`},
+		{"EST", -18000, `{"password":"p@ss <w>&'x'","currentTimestamp":1700018000000}`},
+	} {
+		c := connect(t, "http://127.0.0.1:1", func(cfg *Config) {
+			cfg.Trial = false
+			cfg.Now = func() time.Time { return time.UnixMilli(1700000000000).In(time.FixedZone(zone.name, zone.east)) }
+		})
+		wire, err := c.WirePassword(t.Context(), "p@ss <w>&'x'")
+		require.NoError(t, err)
+		got, err := seal.OpenStrict(wire, seal.Triple(license), seal.ConstIV)
+		require.NoError(t, err)
+		require.Equal(t, zone.want, got)
+	}
+}
+
+// What cannot be sealed must not leave in the clear.
+func TestNothingLeavesUnsealed(t *testing.T) {
+	s := serve(t, handlers{})
+	c := connect(t, s.URL, func(cfg *Config) { cfg.Trial, cfg.LicenseKey = false, "" })
+	_, err := c.WirePassword(t.Context(), "secret")
+	require.NotContains(t, fail(t, err).Error(), "secret")
+	_, err = c.Register(t.Context(), Registration{UserIdentifier: "u"})
+	fail(t, err)
+	require.Empty(t, s.calls)
+}
+
+func TestLoginToken(t *testing.T) {
+	for body, good := range map[string]bool{
+		loginOK:                                     true,
+		`{"status":200,"data":{"token":12}}`:        true,
+		`{"status":200,"data":{"token":""}}`:        false,
+		`{"status":200,"data":{"token":"a\r\nb"}}`:  false,
+		`{"status":200,"data":{"token":{"a":"b"}}}`: false,
+		`{"status":200,"data":{}}`:                  false,
+		`{"status":200,"data":"tok"}`:               false,
+		`{"status":200}`:                            false,
+	} {
+		s := serve(t, handlers{"POST /login": answer(200, body)})
+		err := connect(t, s.URL).Login(t.Context(), "u", "p", "p")
+		if good {
+			require.NoError(t, err, body)
+		} else {
+			require.Equal(t, 500, fail(t, err).Status, body)
+		}
+	}
+}
+
+// comparable replaces what differs from call to call and opens what is sealed.
+func comparable(t *testing.T, body []byte) string {
+	t.Helper()
+	var fields map[string]any
+	require.NoError(t, json.Unmarshal(body, &fields), "%s", body)
+	for _, name := range []string{"registerData", "password"} {
+		sealed, ok := fields[name].(string)
+		if !ok {
+			continue
+		}
+		if opened, err := seal.OpenStrict(sealed, seal.Triple(license), seal.ConstIV); err == nil {
+			fields[name] = json.RawMessage(opened)
+		}
+	}
+	return uuidForm.ReplaceAllString(toJSON(t, fields), "$$UUID")
+}
+
+var uuidForm = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}`)

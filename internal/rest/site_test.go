@@ -99,3 +99,25 @@ func TestLookupInsecure(t *testing.T) {
 	require.ErrorIs(t, err, ErrInsecure)
 	require.Zero(t, s.count("GET /license/details"), "the lookup itself")
 }
+
+func TestBaseURL(t *testing.T) {
+	for _, good := range []string{
+		"https://api.example.com/api/v1", "https://localhost:8443", "https://[::1]:1/x/", "HTTPS://10.0.0.1",
+	} {
+		require.NoError(t, CheckBaseURL(good, false), good)
+	}
+	for _, bad := range []string{
+		"", "api.example.com", "/x", "https://", "https:///x", "ftp://h", "https://u:secret@h", "https://h?a=b",
+		"https://h#x", "https://h?", "https://h:port", "http s://h", "https://%zz", "https://:443",
+	} {
+		e := fail(t, CheckBaseURL(bad, true))
+		require.Equal(t, 400, e.Status, bad)
+		require.Equal(t, "Invalid api base url (400)", e.Error())
+	}
+	require.ErrorIs(t, CheckBaseURL("http://localhost", false), ErrInsecure)
+	require.NoError(t, CheckBaseURL("http://localhost", true))
+
+	err := connect(t, "http://127.0.0.1:1", func(c *Config) { c.AllowInsecure = false }).Feedback(t.Context(), "a", "b")
+	require.ErrorIs(t, err, ErrInsecure)
+	require.Equal(t, 400, fail(t, err).Status)
+}
