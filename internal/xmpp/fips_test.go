@@ -2,25 +2,21 @@ package xmpp
 
 import (
 	"encoding/base64"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mirrorfly-go/sdk/internal/testing/fipsmode"
 )
 
 // In FIPS 140-only mode what needs SHA-1 is an error, not the end of the process, and there are ways without: TCP, and every
-// mechanism but SCRAM-SHA-1. The mode is that of a whole process: the test runs itself in another one.
+// mechanism but SCRAM-SHA-1.
 func TestFIPS140Only(t *testing.T) {
-	const only = "fips140=only"
-	if os.Getenv("GODEBUG") != only {
-		again := exec.Command(os.Args[0], "-test.run=^TestFIPS140Only$")
-		again.Env = append(os.Environ(), "GODEBUG="+only)
-		said, err := again.CombinedOutput()
-		require.NoError(t, err, string(said))
-		return
-	}
+	fipsmode.Run(t, func() { inFIPSMode(t) })
+}
+
+func inFIPSMode(t *testing.T) {
 	_, err := Dial(soon(t), testConfig("wss://127.0.0.1:1"))
 	require.ErrorContains(t, err, "SHA-1")
 

@@ -9,14 +9,13 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
-	"net/url"
 	"sync"
 	"time"
 
 	"github.com/coder/websocket"
 
 	"github.com/mirrorfly-go/sdk/internal/fips"
-	"github.com/mirrorfly-go/sdk/internal/plain"
+	"github.com/mirrorfly-go/sdk/internal/httpguard"
 	"github.com/mirrorfly-go/sdk/internal/prompt"
 )
 
@@ -38,7 +37,7 @@ func dialWebSocket(ctx context.Context, cfg *Config, addr Address) (*wsFramer, e
 	}
 	client.Timeout = 0 // it would end the connection, not only the upgrade
 	// A redirect could lead to a place without TLS; browsers do not follow it either.
-	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	client.CheckRedirect = httpguard.None
 	base, release := boundTLS(client.Transport, cfg.DialTimeout)
 	defer release()
 	up := &upgrade{base: base}
@@ -52,10 +51,7 @@ func dialWebSocket(ctx context.Context, cfg *Config, addr Address) (*wsFramer, e
 		HTTPClient: &client, HTTPHeader: header, Subprotocols: []string{"xmpp"},
 	})
 	if err != nil {
-		if u := (*url.Error)(nil); errors.As(err, &u) {
-			err = u.Err // without the URL and its query
-		}
-		return nil, fmt.Errorf("websocket upgrade: %w", plain.Error(err))
+		return nil, fmt.Errorf("websocket upgrade: %w", httpguard.WithoutURL(err))
 	}
 	w := &wsFramer{prompt: prompt.Below(up.conn, writeTimeout), conn: conn, socket: up.socket}
 	if conn.Subprotocol() != "xmpp" {
