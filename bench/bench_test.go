@@ -56,7 +56,8 @@ func TestPeers(t *testing.T) {
 					require.Positive(t, r.Wall)
 				}
 				require.NoError(t, s.Close())
-				late, cancel := context.WithTimeout(t.Context(), time.Second) // mellium notices nothing
+				// mellium notices nothing
+				late, cancel := context.WithTimeout(t.Context(), time.Second)
 				defer cancel()
 				require.Error(t, ask(late, s, 1, 1), "answered although it was closed")
 			})
@@ -112,8 +113,8 @@ func TestEjabberd(t *testing.T) {
 	}
 }
 
-// A request costs the client no more than that, whatever the machine. It is 13 to 19, and 1.8 kB; with -race, where pools forget, up
-// to 23, and 2.9 kB.
+// A request costs the client no more than that, whatever the machine. It is 13 to 19, and 1.8 kB;
+// with -race, where pools forget, up to 23, and 2.9 kB.
 func TestRequestAllocations(t *testing.T) {
 	const allocations, size = 28, 4000
 	server, err := startSDKTest(t.Context(), serveJob{})
@@ -122,7 +123,9 @@ func TestRequestAllocations(t *testing.T) {
 	accounts, err := server.register(t.Context(), 1)
 	require.NoError(t, err)
 	for _, transport := range []string{overWSS, overTLS} {
-		r, err := connect(t.Context(), requestsJob{Peer: "sdk", Transport: transport, Service: server.service, Account: accounts[0]})
+		r, err := connect(
+			t.Context(), requestsJob{Peer: "sdk", Transport: transport, Service: server.service, Account: accounts[0]},
+		)
 		require.NoError(t, err)
 		for i, n := range numbersInFlight {
 			require.NoError(t, r.take(i, turn{Calls: 1000, InFlight: n}))
@@ -138,7 +141,8 @@ func TestRequestAllocations(t *testing.T) {
 // needEjabberd ends the test where ejabberd is not installed: with a failure where it has to be.
 func needEjabberd(t *testing.T) {
 	t.Helper()
-	for _, program := range []string{"ejabberdctl", "/usr/sbin/ejabberdctl"} { // that folder is not in everybody's PATH
+	// that folder is not in everybody's PATH
+	for _, program := range []string{"ejabberdctl", "/usr/sbin/ejabberdctl"} {
 		if _, err := exec.LookPath(program); err == nil {
 			return
 		}
@@ -171,7 +175,16 @@ func rows(out, peer string) (n int) {
 
 func TestUnknownNames(t *testing.T) {
 	for _, args := range [][]string{
-		{"-server", "nobody"}, {"-run", "nothing"}, {"-peers", "nobody"}, {"-transports", "pigeon"}, {"-run", "idle,"}, {"extra"}, {"-calls", "0"}, {"-sessions", "9"}, {"-rounds", "0"}, {"-settle", "-1s"},
+		{"-server", "nobody"},
+		{"-run", "nothing"},
+		{"-peers", "nobody"},
+		{"-transports", "pigeon"},
+		{"-run", "idle,"},
+		{"extra"},
+		{"-calls", "0"},
+		{"-sessions", "9"},
+		{"-rounds", "0"},
+		{"-settle", "-1s"},
 	} {
 		require.Error(t, run(t.Context(), args, &bytes.Buffer{}, &bytes.Buffer{}), "%v", args)
 	}
@@ -198,7 +211,10 @@ func TestLimitCounts(t *testing.T) {
 	stream := strings.Repeat(`<iq type='result' id='1'><query seconds='0' xmlns='jabber:iq:last'/></iq>`, answers)
 	for size := 1; size <= len(stream); size++ {
 		near, far := net.Pipe()
-		l := &limit{wire: &streamWire{Conn: near, buf: make([]byte, 64)}, answers: make(chan struct{}, 2*answers), ended: make(chan struct{})}
+		l := &limit{
+			wire: &streamWire{Conn: near, buf: make([]byte, 64)}, answers: make(chan struct{}, 2*answers),
+			ended: make(chan struct{}),
+		}
 		go l.count() // ends with the pipe
 		for rest := []byte(stream); len(rest) > 0; rest = rest[min(size, len(rest)):] {
 			_, err := far.Write(rest[:min(size, len(rest))])
@@ -212,9 +228,13 @@ func TestLimitCounts(t *testing.T) {
 
 func TestLimitAnswersPings(t *testing.T) {
 	near, far := net.Pipe()
-	l := &limit{wire: &streamWire{Conn: near, buf: make([]byte, 4096)}, domain: "example.com", ended: make(chan struct{})}
+	l := &limit{
+		wire: &streamWire{Conn: near, buf: make([]byte, 4096)}, domain: "example.com", ended: make(chan struct{}),
+	}
 	go l.count() // ends with the pipe
-	_, err := far.Write([]byte(`<message id='no'/><iq from='example.com' id='7&amp;' type='get'><ping xmlns='urn:xmpp:ping'/></iq>`))
+	_, err := far.Write(
+		[]byte(`<message id='no'/><iq from='example.com' id='7&amp;' type='get'><ping xmlns='urn:xmpp:ping'/></iq>`),
+	)
 	require.NoError(t, err)
 	got := make([]byte, 200)
 	n, err := far.Read(got)
@@ -254,7 +274,10 @@ func TestLimitAcknowledges(t *testing.T) {
 	got := make([]byte, 200)
 	n, err := far.Read(got)
 	require.NoError(t, err)
-	require.Equal(t, fmt.Sprintf(`<a xmlns="urn:xmpp:sm:3" h="%d"/>`, 3*tellEvery+1), string(got[:n]), "the rest, when the timer says so")
+	require.Equal(t,
+		fmt.Sprintf(`<a xmlns="urn:xmpp:sm:3" h="%d"/>`, 3*tellEvery+1), string(got[:n]),
+		"the rest, when the timer says so",
+	)
 	require.NoError(t, far.Close())
 	<-l.ended
 	require.Empty(t, l.answers)
@@ -295,7 +318,9 @@ func fields(text string) (lines [][]string) {
 func TestMedian(t *testing.T) {
 	var rounds []requestsResult
 	for _, n := range []int{5, 1, 100, 2, 3} {
-		rounds = append(rounds, requestsResult{Wall: time.Duration(n), CPU: time.Duration(2 * n), Allocs: float64(-n), Bytes: 7})
+		rounds = append(
+			rounds, requestsResult{Wall: time.Duration(n), CPU: time.Duration(2 * n), Allocs: float64(-n), Bytes: 7},
+		)
 	}
 	require.Equal(t, requestsResult{Wall: 3, CPU: 6, Allocs: -3, Bytes: 7}, median(rounds))
 }
@@ -303,8 +328,15 @@ func TestMedian(t *testing.T) {
 // A round in which everything takes twice as long says the same as the others.
 func TestLevel(t *testing.T) {
 	limit := []requestsResult{{Wall: 100, CPU: 10}, {Wall: 200, CPU: 30}, {Wall: 100, CPU: 10}}
-	ours := []requestsResult{{Wall: 110, CPU: 12, Allocs: 1}, {Wall: 220, CPU: 36, Allocs: 2}, {Wall: 120, CPU: 14, Allocs: 3}}
-	require.Equal(t, []requestsResult{{Wall: 110, CPU: 12, Allocs: 1}, {Wall: 110, CPU: 12, Allocs: 2}, {Wall: 120, CPU: 14, Allocs: 3}}, level(ours, limit))
+	ours := []requestsResult{
+		{Wall: 110, CPU: 12, Allocs: 1}, {Wall: 220, CPU: 36, Allocs: 2}, {Wall: 120, CPU: 14, Allocs: 3},
+	}
+	require.Equal(t,
+		[]requestsResult{
+			{Wall: 110, CPU: 12, Allocs: 1}, {Wall: 110, CPU: 12, Allocs: 2}, {Wall: 120, CPU: 14, Allocs: 3},
+		},
+		level(ours, limit),
+	)
 	require.EqualValues(t, 220, ours[1].Wall, "left as it was")
 	require.Equal(t, ours, level(ours, nil))
 	require.Nil(t, limitOf([]*runner{{peer: peer{name: "sdk"}}}, 0))

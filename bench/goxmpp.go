@@ -12,16 +12,19 @@ import (
 	"github.com/xmppo/go-xmpp"
 )
 
-// goXMPP is a client of github.com/xmppo/go-xmpp. It has no requests: who wants an answer looks at all that comes.
+// goXMPP is a client of github.com/xmppo/go-xmpp. It has no requests: who wants an answer looks at
+// all that comes.
 type goXMPP struct {
 	*xmpp.Client
 	bare string
 	last atomic.Int64
 
-	ended chan struct{} // closed when nothing is received any more
+	// closed when nothing is received any more
+	ended chan struct{}
 
-	mu      sync.Mutex
-	waiting map[string]chan xmpp.IQ // by id; nil once the connection has ended
+	mu sync.Mutex
+	// by id; nil once the connection has ended
+	waiting map[string]chan xmpp.IQ
 }
 
 func dialGoXMPP(_ context.Context, at *place, who account) (session, error) {
@@ -34,7 +37,8 @@ func dialGoXMPP(_ context.Context, at *place, who account) (session, error) {
 		return nil, err
 	}
 	g := &goXMPP{Client: client, bare: at.jid(who), ended: make(chan struct{}), waiting: make(map[string]chan xmpp.IQ)}
-	go g.receive() // ends with the connection
+	// ends with the connection
+	go g.receive()
 	return g, nil
 }
 
@@ -65,7 +69,8 @@ func (g *goXMPP) Close() error {
 		return err
 	}
 	<-g.ended
-	_ = g.Client.Close() // says that the stream has ended
+	// says that the stream has ended
+	_ = g.Client.Close()
 	return nil
 }
 
@@ -102,7 +107,8 @@ func (g *goXMPP) Ask(ctx context.Context) error {
 		if !alive {
 			return errors.New("go-xmpp: connection lost")
 		}
-		// It hands out the payload as bytes, which are not well-formed: found is as far as one gets with them.
+		// It hands out the payload as bytes, which are not well-formed: found is as far as one gets
+		// with them.
 		_, seconds, found := bytes.Cut(iq.Query, []byte(`seconds="`))
 		if iq.Type != xmpp.IQTypeResult || !found || len(seconds) == 0 {
 			return fmt.Errorf("go-xmpp: answered %s %q", iq.Type, iq.Query)

@@ -17,32 +17,43 @@ import (
 
 // wire moves bytes: a WebSocket message, or whatever TCP has.
 type wire interface {
-	read() ([]byte, error) // valid until the next call. Over TCP it begins with the last bytes of the one before, too few for an answer
+	// valid until the next call. Over TCP it begins with the last bytes of the one before, too few
+	// for an answer
+	read() ([]byte, error)
 	write([]byte) error
 	Close() error
 }
 
-// limit is the least that a client can do: it sends bytes that were prepared beforehand and counts the answers,
-// without looking at anything else in them. It is no XMPP client: it believes whatever it is told.
+// limit is the least that a client can do: it sends bytes that were prepared beforehand and counts
+// the answers, without looking at anything else in them. It is no XMPP client: it believes whatever
+// it is told.
 type limit struct {
 	wire
 	request []byte
-	end     string // of the stream
-	domain  string
-	answers chan struct{} // one for each answer that has come and was not asked for yet
-	ended   chan struct{} // closed when nothing is read any more
+	// of the stream
+	end    string
+	domain string
+	// one for each answer that has come and was not asked for yet
+	answers chan struct{}
+	// closed when nothing is read any more
+	ended chan struct{}
 
-	managed bool // the stream is managed (XEP-0198)
+	// the stream is managed (XEP-0198)
+	managed bool
 
-	mu    sync.Mutex  // of a managed one
-	timer *time.Timer // runs tellRest
+	// of a managed one
+	mu sync.Mutex
+	// runs tellRest
+	timer *time.Timer
 	come  int
 	told  int
 }
 
 const (
-	tellEvery = 32               // answers that are acknowledged at a time, as in package sdk
-	tellLate  = 20 * time.Second // the rest; ejabberd ends a stream on which it has waited for a minute
+	// answers that are acknowledged at a time, as in package sdk
+	tellEvery = 32
+	// the rest; ejabberd ends a stream on which it has waited for a minute
+	tellLate = 20 * time.Second
 )
 
 // answer is in every result of jabber:iq:last, once, and in no refusal.
@@ -52,18 +63,23 @@ func dialLimit(ctx context.Context, at *place, who account) (session, error) {
 	return dialAnyLimit(ctx, at, who, false)
 }
 
-// dialManagedLimit is the limit with what a client needs that loses nothing when its connection is cut: each side keeps what the other
-// has not acknowledged, and a timer is there, or nobody would notice that the connection is dead.
+// dialManagedLimit is the limit with what a client needs that loses nothing when its connection is
+// cut: each side keeps what the other has not acknowledged, and a timer is there, or nobody would
+// notice that the connection is dead.
 func dialManagedLimit(ctx context.Context, at *place, who account) (session, error) {
 	return dialAnyLimit(ctx, at, who, true)
 }
 
 func dialAnyLimit(ctx context.Context, at *place, who account, managed bool) (session, error) {
-	l := &limit{managed: managed, domain: at.Domain, answers: make(chan struct{}, 1024), ended: make(chan struct{}), end: "</stream:stream>"}
+	l := &limit{
+		managed: managed, domain: at.Domain, answers: make(chan struct{}, 1024), ended: make(chan struct{}),
+		end: "</stream:stream>",
+	}
 	l.request = []byte(`<iq xmlns="jabber:client" id="7e2b9f4c-8d1a-4c53-9b6e-0f3a5d7c1e28" to="` + at.jid(who) +
 		`" type="get"><query xmlns="jabber:iq:last"/></iq>`)
 	var err error
-	open := `<stream:stream xmlns="jabber:client" xmlns:stream="http://etherx.jabber.org/streams" to="` + at.Domain + `" version="1.0">`
+	open := `<stream:stream xmlns="jabber:client" xmlns:stream="http://etherx.jabber.org/streams" to="` + at.Domain +
+		`" version="1.0">`
 	if at.webSocket() {
 		l.end = `<close xmlns="urn:ietf:params:xml:ns:xmpp-framing"/>`
 		open = `<open xmlns="urn:ietf:params:xml:ns:xmpp-framing" to="` + at.Domain + `" version="1.0"/>`
@@ -78,11 +94,13 @@ func dialAnyLimit(ctx context.Context, at *place, who account, managed bool) (se
 		return nil, errors.Join(err, l.wire.Close())
 	}
 	if managed {
-		l.mu.Lock() // the timer sees it
+		// the timer sees it
+		l.mu.Lock()
 		l.timer = time.AfterFunc(tellLate, l.tellRest)
 		l.mu.Unlock()
 	}
-	go l.count() // ends with the connection
+	// ends with the connection
+	go l.count()
 	return l, nil
 }
 
@@ -103,7 +121,10 @@ func (l *limit) login(open string, who account) error {
 		{open, "mechanism>PLAIN<"},
 		{`<auth xmlns="urn:ietf:params:xml:ns:xmpp-sasl" mechanism="PLAIN">` + plain + `</auth>`, "<success"},
 		{open, "xmpp-bind"},
-		{`<iq xmlns="jabber:client" id="bind" type="set"><bind xmlns="urn:ietf:params:xml:ns:xmpp-bind"/></iq>`, "<jid>"},
+		{
+			`<iq xmlns="jabber:client" id="bind" type="set"><bind xmlns="urn:ietf:params:xml:ns:xmpp-bind"/></iq>`,
+			"<jid>",
+		},
 		{`<presence xmlns="jabber:client"/>`, "<presence"},
 		{`<enable xmlns="urn:xmpp:sm:3" resume="true"/>`, "<enabled"},
 	}
@@ -158,7 +179,8 @@ func (l *limit) count() {
 	}
 }
 
-// acknowledge tells the server how much has come, for many answers at a time. It always waits for that.
+// acknowledge tells the server how much has come, for many answers at a time. It always waits for
+// that.
 func (l *limit) acknowledge(b []byte) error {
 	l.mu.Lock()
 	l.come += bytes.Count(b, []byte(answer))
@@ -201,7 +223,8 @@ func (l *limit) pong(ping []byte) error {
 // Ask is a single request. Only one goroutine may call it at a time.
 func (l *limit) Ask(context.Context) error { return l.askMany(1, 1) }
 
-// askMany sends the requests one after the other, while the reading goroutine counts: nobody waits for an answer of his own.
+// askMany sends the requests one after the other, while the reading goroutine counts: nobody waits
+// for an answer of his own.
 func (l *limit) askMany(calls, inFlight int) error {
 	for sent := range calls + inFlight {
 		if sent >= inFlight {
@@ -220,7 +243,8 @@ func (l *limit) askMany(calls, inFlight int) error {
 	return nil
 }
 
-// webSocketWire works with a context that can end, as any client's does: that costs what it costs in the WebSocket library.
+// webSocketWire works with a context that can end, as any client's does: that costs what it costs
+// in the WebSocket library.
 type webSocketWire struct {
 	conn *websocket.Conn
 	life context.Context
@@ -228,7 +252,9 @@ type webSocketWire struct {
 }
 
 func dialWebSocket(ctx context.Context, at *place) (wire, error) {
-	conn, _, err := websocket.Dial(ctx, at.address(), &websocket.DialOptions{HTTPClient: at.http, Subprotocols: []string{"xmpp"}})
+	conn, _, err := websocket.Dial(
+		ctx, at.address(), &websocket.DialOptions{HTTPClient: at.http, Subprotocols: []string{"xmpp"}},
+	)
 	life, end := context.WithCancel(context.Background())
 	return webSocketWire{conn, life, end}, err
 }
@@ -249,7 +275,8 @@ func (w webSocketWire) Close() error {
 type streamWire struct {
 	net.Conn
 	buf []byte
-	end int // of what was read last
+	// of what was read last
+	end int
 }
 
 func dialStream(ctx context.Context, at *place) (wire, error) {

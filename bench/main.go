@@ -1,5 +1,6 @@
-// Command bench measures the library against other XMPP clients and against the least that a client can cost, on
-// servers that it starts itself. What it measures and how to read it: docs/performance.md.
+// Command bench measures the library against other XMPP clients and against the least that a client
+// can cost, on servers that it starts itself. What it measures and how to read it:
+// docs/performance.md.
 package main
 
 import (
@@ -18,7 +19,8 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second Ctrl+C ends the program at once
+	// a second Ctrl+C ends the program at once
+	context.AfterFunc(ctx, stop)
 	var err error
 	if len(os.Args) == 2 && os.Args[1] == workerFlag {
 		err = work(os.Stdin, os.Stdout)
@@ -55,12 +57,20 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fs.BoolVar(&b.verbose, "v", false, "show times too, which say something only about this machine")
 	fs.StringVar(&b.scenarios, "run", "", "`scenarios`, comma separated: requests, idle, many; empty: all")
 	fs.StringVar(&b.servers, "server", "", "comma separated `names`: ejabberd, sdktest; empty: those of the scenario")
-	fs.StringVar(&b.peers, "peers", "", "comma separated `names`: limit, limit-sm, sdk, transport, go-xmpp, mellium; empty: those of the scenario")
-	fs.StringVar(&b.transports, "transports", "", "comma separated `names`: ws, tcp, wss, tls; empty: those of the scenario")
+	fs.StringVar(
+		&b.peers, "peers", "",
+		"comma separated `names`: limit, limit-sm, sdk, transport, go-xmpp, mellium; empty: those of the scenario",
+	)
+	fs.StringVar(
+		&b.transports, "transports", "", "comma separated `names`: ws, tcp, wss, tls; empty: those of the scenario",
+	)
 	fs.IntVar(&b.calls, "calls", 5000, "requests of one turn")
 	fs.IntVar(&b.rounds, "rounds", 9, "how many turns each peer has; the median counts")
 	fs.IntVar(&b.sessions, "sessions", 10000, "sessions of the scenario many; idle has a tenth of it")
-	fs.DurationVar(&b.settle, "settle", 2*time.Second, "how long sessions are left alone before it is measured what they hold; HTTP connections idle for 30s")
+	fs.DurationVar(
+		&b.settle, "settle", 2*time.Second,
+		"how long sessions are left alone before it is measured what they hold; HTTP connections idle for 30s",
+	)
 	fs.DurationVar(&b.stay, "stay", 10*time.Second, "how long many sessions are watched")
 	fs.StringVar(&b.scripts, "scripts", "../interop/servers", "`folder` of start-ejabberd.sh")
 	if err := fs.Parse(args); err != nil {

@@ -25,7 +25,9 @@ func dialMellium(ctx context.Context, at *place, who account) (session, error) {
 		return nil, err
 	}
 	config := func(*xmpp.Session, *xmpp.StreamConfig) xmpp.StreamConfig {
-		return xmpp.StreamConfig{Features: []xmpp.StreamFeature{xmpp.SASL("", who.Password, sasl.Plain), xmpp.BindResource()}}
+		return xmpp.StreamConfig{
+			Features: []xmpp.StreamFeature{xmpp.SASL("", who.Password, sasl.Plain), xmpp.BindResource()},
+		}
 	}
 	var conn net.Conn
 	negotiator := xmpp.NewNegotiator(config)
@@ -44,7 +46,8 @@ func dialMellium(ctx context.Context, at *place, who account) (session, error) {
 	if err != nil {
 		return nil, err
 	}
-	go func() { _ = s.Serve(nil) }() // ends with the session
+	// ends with the session
+	go func() { _ = s.Serve(nil) }()
 	if err := s.Send(ctx, stanza.Presence{}.Wrap(nil)); err != nil {
 		return nil, err
 	}

@@ -15,13 +15,18 @@ import (
 
 // The transports. Without TLS they go to a listener that offers none.
 const (
-	overWS  = "ws"  // WebSocket
-	overWSS = "wss" // WebSocket over TLS
-	overTCP = "tcp" // TCP
-	overTLS = "tls" // TCP with TLS from the first byte
+	// WebSocket
+	overWS = "ws"
+	// WebSocket over TLS
+	overWSS = "wss"
+	// TCP
+	overTCP = "tcp"
+	// TCP with TLS from the first byte
+	overTLS = "tls"
 )
 
-var transports = []string{overWS, overTCP, overWSS, overTLS} // read only
+// read only
+var transports = []string{overWS, overTCP, overWSS, overTLS}
 
 // session is one logged in connection of a peer.
 type session interface {
@@ -35,9 +40,11 @@ type session interface {
 type peer struct {
 	name       string
 	transports []string
-	ours       bool     // part of this repository, so not among whom "best peer" means
-	in         []string // the scenarios that it is in unless peers are named
-	dial       func(ctx context.Context, at *place, who account) (session, error)
+	// part of this repository, so not among whom "best peer" means
+	ours bool
+	// the scenarios that it is in unless peers are named
+	in   []string
+	dial func(ctx context.Context, at *place, who account) (session, error)
 }
 
 // limitName is the peer that all ratios are to.
@@ -68,28 +75,36 @@ func findPeer(name string) (peer, error) {
 // account is a user whom the service and its XMPP server know.
 type account struct{ Username, Password string }
 
-// service is what peers need to reach a server: XMPP by several transports, and the REST half for package sdk.
+// service is what peers need to reach a server: XMPP by several transports, and the REST half for
+// package sdk.
 type service struct {
-	Name       string // "ejabberd" or "sdktest"
-	Domain     string
-	Addresses  map[string]string // by transport, a URL for WebSocket and host:port for TCP
+	// "ejabberd" or "sdktest"
+	Name   string
+	Domain string
+	// by transport, a URL for WebSocket and host:port for TCP
+	Addresses  map[string]string
 	APIBaseURL string
 	LicenseKey string
-	Roots      string // PEM
-	trusted    bool   // Roots are those of the system, as this process sees it
+	// PEM
+	Roots string
+	// Roots are those of the system, as this process sees it
+	trusted bool
 }
 
-// trust makes s.Roots the ones of the system, as they are for a user of a public service: no peer needs a TLS configuration for
-// them. Before the first use of TLS only.
+// trust makes s.Roots the ones of the system, as they are for a user of a public service: no peer
+// needs a TLS configuration for them. Before the first use of TLS only.
 func (s *service) trust() error {
 	dir, err := os.MkdirTemp("", "bench-roots-")
 	if err != nil {
 		return err
 	}
 	file := filepath.Join(dir, "roots.pem")
-	err = errors.Join(os.WriteFile(file, []byte(s.Roots), 0o600), os.Setenv("SSL_CERT_FILE", file), os.Setenv("SSL_CERT_DIR", dir))
+	err = errors.Join(
+		os.WriteFile(file, []byte(s.Roots), 0o600), os.Setenv("SSL_CERT_FILE", file), os.Setenv("SSL_CERT_DIR", dir),
+	)
 	if err == nil {
-		_, err = x509.SystemCertPool() // reads them
+		// reads them
+		_, err = x509.SystemCertPool()
 	}
 	s.trusted = err == nil
 	return errors.Join(err, os.RemoveAll(dir))
@@ -112,7 +127,10 @@ func (s service) by(transport string) (*place, error) {
 		return nil, errors.New("no certificate to trust")
 	}
 	conf := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}
-	return &place{service: s, transport: transport, tls: conf, http: &http.Client{Transport: &http.Transport{TLSClientConfig: conf.Clone()}}}, nil
+	return &place{
+		service: s, transport: transport, tls: conf,
+		http: &http.Client{Transport: &http.Transport{TLSClientConfig: conf.Clone()}},
+	}, nil
 }
 
 func (p *place) address() string { return p.Addresses[p.transport] }

@@ -25,7 +25,8 @@ type turn struct{ Calls, InFlight int }
 
 // requestsResult is what one call costs.
 type requestsResult struct {
-	Wall, CPU     time.Duration // CPU: of the whole process, user and system
+	// CPU: of the whole process, user and system
+	Wall, CPU     time.Duration
 	Allocs, Bytes float64
 }
 
@@ -64,10 +65,12 @@ func (j *requestsJob) run(ctx context.Context, turns <-chan turn, tell func(requ
 	return nil
 }
 
-// leave ends a session, if that does not take long: how it ends is not measured, and not every peer is sure to end it.
+// leave ends a session, if that does not take long: how it ends is not measured, and not every peer
+// is sure to end it.
 func leave(s session) {
 	left := make(chan struct{})
-	go func() { // ends with the process at the latest
+	// ends with the process at the latest
+	go func() {
 		defer close(left)
 		_ = s.Close()
 	}()
@@ -106,7 +109,8 @@ func ask(ctx context.Context, s session, calls, inFlight int) error {
 	left.Store(int64(calls))
 	var callers sync.WaitGroup
 	for range inFlight {
-		callers.Go(func() { // ends with the last call
+		// ends with the last call
+		callers.Go(func() {
 			for left.Add(-1) >= 0 && ctx.Err() == nil {
 				if err := s.Ask(ctx); err != nil {
 					cancel(err)
@@ -122,13 +126,15 @@ func ask(ctx context.Context, s session, calls, inFlight int) error {
 type runner struct {
 	peer   peer
 	worker *worker
-	rounds [][]requestsResult // for each of numbersInFlight
+	// for each of numbersInFlight
+	rounds [][]requestsResult
 }
 
 // numbersInFlight are measured one after the other. They are not to be changed.
 var numbersInFlight = []int{32, 1}
 
-// requests measures the peers over one transport after the other and prints a table for each transport and number in flight.
+// requests measures the peers over one transport after the other and prints a table for each
+// transport and number in flight.
 func (b *bench) requests(ctx context.Context, st *stage) error {
 	for _, transport := range st.transports {
 		all, err := b.requestsOver(ctx, st, transport)
@@ -136,7 +142,10 @@ func (b *bench) requests(ctx context.Context, st *stage) error {
 			return err
 		}
 		for i, n := range numbersInFlight {
-			fmt.Fprintf(b.out, "\n%s, requests over %s, %d in flight (%d calls, median of %d rounds)\n\n", st.service.Name, transport, n, b.calls, b.rounds)
+			fmt.Fprintf(
+				b.out, "\n%s, requests over %s, %d in flight (%d calls, median of %d rounds)\n\n", st.service.Name,
+				transport, n, b.calls, b.rounds,
+			)
 			t := newTable("rate", "CPU", "allocs", "bytes")
 			for _, r := range all {
 				m := median(level(r.rounds[i], limitOf(all, i)))
@@ -156,7 +165,9 @@ func (b *bench) requestsOver(ctx context.Context, st *stage, transport string) (
 		}
 	}()
 	for i, p := range st.peersOver(transport) {
-		r, err := connect(ctx, requestsJob{Peer: p.name, Transport: transport, Service: st.service, Account: st.accounts[i]})
+		r, err := connect(
+			ctx, requestsJob{Peer: p.name, Transport: transport, Service: st.service, Account: st.accounts[i]},
+		)
 		if err != nil {
 			return all, err
 		}
@@ -165,7 +176,8 @@ func (b *bench) requestsOver(ctx context.Context, st *stage, transport string) (
 	}
 	for range b.rounds {
 		for i, n := range numbersInFlight {
-			for _, which := range rand.Perm(len(all)) { // none is always the first, or after the same other
+			// none is always the first, or after the same other
+			for _, which := range rand.Perm(len(all)) {
 				if err := all[which].take(i, turn{Calls: b.calls, InFlight: n}); err != nil {
 					return all, err
 				}
@@ -208,8 +220,8 @@ func limitOf(all []*runner, i int) []requestsResult {
 	return nil
 }
 
-// level stretches the times of each round as if the limit had taken its median there: a machine that is slower for a while is
-// slower for all.
+// level stretches the times of each round as if the limit had taken its median there: a machine
+// that is slower for a while is slower for all.
 func level(rounds, limit []requestsResult) []requestsResult {
 	if limit == nil {
 		return rounds

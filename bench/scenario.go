@@ -11,18 +11,23 @@ import (
 
 // scenario is what is measured, and where.
 type scenario struct {
-	name     string
-	servers  []string
-	without  []string // transports that are left out unless asked for by name
+	name    string
+	servers []string
+	// transports that are left out unless asked for by name
+	without  []string
 	accounts int
-	ping     time.Duration // how often the server pings an idle client
-	play     func(ctx context.Context, st *stage) error
+	// how often the server pings an idle client
+	ping time.Duration
+	play func(ctx context.Context, st *stage) error
 }
 
 func (b *bench) all() []scenario {
 	const never = time.Hour
 	return []scenario{
-		{name: "requests", servers: []string{"ejabberd", "sdktest"}, without: []string{"ejabberd wss", "ejabberd tls"}, accounts: len(peers()), ping: never, play: b.requests},
+		{
+			name: "requests", servers: []string{"ejabberd", "sdktest"},
+			without: []string{"ejabberd wss", "ejabberd tls"}, accounts: len(peers()), ping: never, play: b.requests,
+		},
 		{name: "idle", servers: []string{"ejabberd"}, accounts: b.sessions/10 + 1, ping: never, play: b.idle},
 		{name: "many", servers: []string{"sdktest"}, accounts: b.sessions + 1, ping: 5 * time.Second, play: b.many},
 	}
@@ -34,7 +39,8 @@ type stage struct {
 	scenario
 	accounts   []account
 	transports []string
-	peers      string // as the command line has them
+	// as the command line has them
+	peers string
 }
 
 func (b *bench) perform(ctx context.Context) error {
@@ -73,12 +79,19 @@ func (b *bench) at(ctx context.Context, server string, s scenario) (err error) {
 	if err != nil {
 		return err
 	}
-	return s.play(ctx, &stage{service: running.service, scenario: s, accounts: accounts, transports: b.transportsAt(running.service, s), peers: b.peers})
+	return s.play(
+		ctx,
+		&stage{
+			service: running.service, scenario: s, accounts: accounts, transports: b.transportsAt(running.service, s),
+			peers: b.peers,
+		},
+	)
 }
 
 func (b *bench) transportsAt(at service, s scenario) []string {
 	return slices.DeleteFunc(slices.Clone(transports), func(t string) bool {
-		return at.Addresses[t] == "" || !chosen(b.transports, t) || b.transports == "" && slices.Contains(s.without, at.Name+" "+t)
+		return at.Addresses[t] == "" || !chosen(b.transports, t) || b.transports == "" && slices.Contains(s.without,
+			at.Name+" "+t)
 	})
 }
 

@@ -58,7 +58,8 @@ func (s sdkSession) Ask(ctx context.Context) error {
 	return err
 }
 
-// transportSession is internal/xmpp alone: what package sdk adds to it is the difference between the two.
+// transportSession is internal/xmpp alone: what package sdk adds to it is the difference between
+// the two.
 type transportSession struct {
 	*xmpp.Session
 	jid string
@@ -76,7 +77,8 @@ func dialTransport(ctx context.Context, at *place, who account) (session, error)
 	if err != nil {
 		return nil, err
 	}
-	go func() { _ = s.Serve() }() // ends with the session
+	// ends with the session
+	go func() { _ = s.Serve() }()
 	return transportSession{s, at.jid(who)}, nil
 }
 

@@ -20,10 +20,12 @@ import (
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
-// serveJob runs sdktest: as the whole service, or with XMPP as the REST half in front of an ejabberd.
+// serveJob runs sdktest: as the whole service, or with XMPP as the REST half in front of an
+// ejabberd.
 type serveJob struct {
 	XMPP *sdktest.XMPP
-	Ping time.Duration // how often sdktest pings its clients
+	// how often sdktest pings its clients
+	Ping time.Duration
 }
 
 // resumeTimeout is how long a lost stream can be resumed (XEP-0198): both servers offer that.
@@ -31,7 +33,11 @@ const resumeTimeout = 10 * time.Second
 
 // run tells where the server is reached and serves until ctx ends.
 func (j *serveJob) run(ctx context.Context, tell func(service) error) error {
-	srv, err := sdktest.Start(sdktest.Options{Trial: true, NoContacts: true, XMPP: j.XMPP, PingInterval: j.Ping, ResumeTimeout: resumeTimeout})
+	srv, err := sdktest.Start(
+		sdktest.Options{
+			Trial: true, NoContacts: true, XMPP: j.XMPP, PingInterval: j.Ping, ResumeTimeout: resumeTimeout,
+		},
+	)
 	if err != nil {
 		return err
 	}
@@ -51,7 +57,8 @@ func (j *serveJob) run(ctx context.Context, tell func(service) error) error {
 func inTheBox(srv *sdktest.Server) (service, error) {
 	roots, err := os.ReadFile(srv.CAFile())
 	return service{
-		Name: "sdktest", Domain: srv.Domain(), APIBaseURL: srv.URL(), LicenseKey: srv.LicenseKey(), Roots: string(roots),
+		Name: "sdktest", Domain: srv.Domain(), APIBaseURL: srv.URL(), LicenseKey: srv.LicenseKey(),
+		Roots:     string(roots),
 		Addresses: map[string]string{overWSS: srv.XMPPURL(), overTLS: srv.XMPPSAddress()},
 	}, err
 }
@@ -80,13 +87,15 @@ const (
 	portTCP, portTLS, portHTTPS, portDist, portHTTP = 22, 23, 43, 10, 80
 )
 
-// startEjabberd starts a private ejabberd by the scripts, and sdktest as the REST half in front of it.
+// startEjabberd starts a private ejabberd by the scripts, and sdktest as the REST half in front of
+// it.
 func startEjabberd(ctx context.Context, scripts string, ping time.Duration) (_ *running, err error) {
 	ports, base, err := reservePorts()
 	if err != nil {
 		return nil, err
 	}
-	guard, alive, err := os.Pipe() // the node is killed when alive closes, if only because we have gone
+	// the node is killed when alive closes, if only because we have gone
+	guard, alive, err := os.Pipe()
 	if err != nil {
 		return nil, errors.Join(err, ports.Close())
 	}
@@ -104,7 +113,8 @@ func startEjabberd(ctx context.Context, scripts string, ping time.Duration) (_ *
 		}
 	}()
 	cmd := exec.CommandContext(ctx, filepath.Join(scripts, "start-ejabberd.sh"), dir)
-	cmd.Env = append(os.Environ(), "XMPP_GUARD_FD=3", "PORT_BASE="+strconv.Itoa(base), "STARTTLS=off", "PASSWORDS=plain",
+	cmd.Env = append(os.Environ(), "XMPP_GUARD_FD=3", "PORT_BASE="+strconv.Itoa(base), "STARTTLS=off",
+		"PASSWORDS=plain",
 		"MAX_SESSIONS=100", "RESUME="+strconv.Itoa(int(resumeTimeout.Seconds())), "BACKLOG=1024",
 		"PING=true", "PING_INTERVAL="+strconv.Itoa(int(ping.Seconds())))
 	cmd.ExtraFiles = []*os.File{guard}
@@ -115,7 +125,8 @@ func startEjabberd(ctx context.Context, scripts string, ping time.Duration) (_ *
 }
 
 func (r *running) frontEjabberd(ctx context.Context, dir string, base int) error {
-	const domain = "xmpp.mirrorfly.test" // the script's own
+	// the script's own
+	const domain = "xmpp.mirrorfly.test"
 	at := func(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(base+port)) }
 	caFile := filepath.Join(dir, "tls", "cert.pem")
 	addresses := map[string]string{
@@ -137,8 +148,9 @@ func (r *running) frontEjabberd(ctx context.Context, dir string, base int) error
 	return err
 }
 
-// reservePorts finds a hundred ports below those that systems take for outgoing connections. They are nobody else's, nor those of
-// the tests in interop/, until the lock is closed: it listens on the first, which no server uses.
+// reservePorts finds a hundred ports below those that systems take for outgoing connections. They
+// are nobody else's, nor those of the tests in interop/, until the lock is closed: it listens on
+// the first, which no server uses.
 func reservePorts() (lock net.Listener, base int, err error) {
 	for range 100 {
 		base := 10000 + 100*rand.IntN(220)
@@ -174,7 +186,10 @@ func (s service) register(ctx context.Context, n int) ([]account, error) {
 	roots.AppendCertsFromPEM([]byte(s.Roots))
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, MaxIdleConnsPerHost: registrars}
 	defer transport.CloseIdleConnections()
-	cfg := sdk.Config{LicenseKey: s.LicenseKey, APIBaseURL: s.APIBaseURL, TrialLicense: true, HTTPClient: &http.Client{Transport: transport}}
+	cfg := sdk.Config{
+		LicenseKey: s.LicenseKey, APIBaseURL: s.APIBaseURL, TrialLicense: true,
+		HTTPClient: &http.Client{Transport: transport},
+	}
 	accounts := make([]account, n)
 	return accounts, each(ctx, n, registrars, func(ctx context.Context, i int) error {
 		client, err := sdk.New(cfg)
@@ -197,7 +212,8 @@ func each(ctx context.Context, n, atATime int, f func(ctx context.Context, i int
 	turns := make(chan int)
 	var group sync.WaitGroup
 	for range atATime {
-		group.Go(func() { // ends with the turns
+		// ends with the turns
+		group.Go(func() {
 			for i := range turns {
 				if err := f(ctx, i); err != nil {
 					cancel(err)

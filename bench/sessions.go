@@ -14,18 +14,26 @@ type sessionsJob struct {
 	Transport string
 	Service   service
 	Accounts  []account
-	Settle    time.Duration // left alone before it is measured what they hold: the last answers of the login come, and caches empty
-	Watch     time.Duration // then their CPU time is watched
+	// left alone before it is measured what they hold: the last answers of the login come, and
+	// caches empty
+	Settle time.Duration
+	// then their CPU time is watched
+	Watch time.Duration
 }
 
 // sessionsResult is what one session costs.
 type sessionsResult struct {
-	InUse      float64 // bytes of heap and stacks
-	Resident   float64 // bytes that the system counts for the process
+	// bytes of heap and stacks
+	InUse float64
+	// bytes that the system counts for the process
+	Resident   float64
 	Goroutines float64
-	Idle       time.Duration // CPU time a second, pings included
-	Connect    time.Duration // CPU time of connecting, without that of answering pings meanwhile
-	Repeated   int           // connects that failed at first, of all sessions together
+	// CPU time a second, pings included
+	Idle time.Duration
+	// CPU time of connecting, without that of answering pings meanwhile
+	Connect time.Duration
+	// connects that failed at first, of all sessions together
+	Repeated int
 }
 
 // dialers are how many sessions are connected at a time.
@@ -48,7 +56,8 @@ func (j *sessionsJob) measure(ctx context.Context) (r sessionsResult, err error)
 	if err != nil {
 		return r, err
 	}
-	if _, err := p.dial(ctx, at, j.Accounts[0]); err != nil { // what a process needs once, however many sessions it has
+	// what a process needs once, however many sessions it has
+	if _, err := p.dial(ctx, at, j.Accounts[0]); err != nil {
 		return r, err
 	}
 	before, err := held()
@@ -61,7 +70,8 @@ func (j *sessionsJob) measure(ctx context.Context) (r sessionsResult, err error)
 	if err := each(ctx, len(sessions), dialers, func(ctx context.Context, i int) error {
 		s, err := p.dial(ctx, at, j.Accounts[i+1])
 		if err != nil {
-			repeated.Add(1) // a server that is busy refuses now and then
+			// a server that is busy refuses now and then
+			repeated.Add(1)
 			s, err = p.dial(ctx, at, j.Accounts[i+1])
 		}
 		sessions[i] = s
@@ -82,7 +92,8 @@ func (j *sessionsJob) measure(ctx context.Context) (r sessionsResult, err error)
 		return r, err
 	}
 	n := len(sessions)
-	// Those that were connected early idled for nearly all of the time, those that came late hardly.
+	// Those that were connected early idled for nearly all of the time, those that came late
+	// hardly.
 	idled := time.Duration(float64(idle) * connected.at.Sub(start.at).Seconds() / 2)
 	r = sessionsResult{
 		InUse: perSession(before.inUse, after.inUse, n), Resident: perSession(before.resident, after.resident, n),
@@ -90,8 +101,10 @@ func (j *sessionsJob) measure(ctx context.Context) (r sessionsResult, err error)
 		Connect: (connected.cpu - start.cpu - idled) / time.Duration(n), Repeated: int(repeated.Load()),
 	}
 	return r, each(ctx, n, dialers, func(ctx context.Context, i int) error {
-		err := sessions[i].Ask(ctx) // those that are still there answer
-		_ = sessions[i].Close()     // and leave, so that the server does not wait for them while the next are measured
+		// those that are still there answer
+		err := sessions[i].Ask(ctx)
+		// and leave, so that the server does not wait for them while the next are measured
+		_ = sessions[i].Close()
 		return err
 	})
 }
@@ -131,7 +144,9 @@ func (b *bench) idle(ctx context.Context, st *stage) error {
 		fmt.Fprintf(b.out, "\n%s, %d idle sessions over %s\n\n", st.service.Name, len(st.accounts)-1, transport)
 		t := newTable("heap+stack", "RSS", "goroutines")
 		for _, p := range st.peersOver(transport) {
-			r, err := b.measureSessions(ctx, sessionsJob{Peer: p.name, Transport: transport, Service: st.service, Accounts: st.accounts})
+			r, err := b.measureSessions(
+				ctx, sessionsJob{Peer: p.name, Transport: transport, Service: st.service, Accounts: st.accounts},
+			)
 			if err != nil {
 				return err
 			}
@@ -146,13 +161,20 @@ func (b *bench) idle(ctx context.Context, st *stage) error {
 // many prints what each of many sessions costs against each of a tenth as many.
 func (b *bench) many(ctx context.Context, st *stage) error {
 	few := len(st.accounts) / 10
-	fmt.Fprintf(b.out, "\n%s, %d sessions in one process, each of them against each of %d\n\n", st.service.Name, len(st.accounts)-1, few)
+	fmt.Fprintf(
+		b.out, "\n%s, %d sessions in one process, each of them against each of %d\n\n", st.service.Name,
+		len(st.accounts)-1, few,
+	)
 	w := tabwriter.NewWriter(b.out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	defer w.Flush()
-	fmt.Fprintln(w, "peer\ttransport\theap+stack\tratio\tRSS\tratio\tgoroutines\tratio\tidle CPU ratio\tconnect CPU ratio\t")
+	fmt.Fprintln(
+		w, "peer\ttransport\theap+stack\tratio\tRSS\tratio\tgoroutines\tratio\tidle CPU ratio\tconnect CPU ratio\t",
+	)
 	for _, transport := range st.transports {
 		for _, p := range st.peersOver(transport) {
-			j := sessionsJob{Peer: p.name, Transport: transport, Service: st.service, Accounts: st.accounts[:few+1], Watch: b.stay}
+			j := sessionsJob{
+				Peer: p.name, Transport: transport, Service: st.service, Accounts: st.accounts[:few+1], Watch: b.stay,
+			}
 			less, err := b.measureSessions(ctx, j)
 			if err != nil {
 				return err
@@ -164,8 +186,10 @@ func (b *bench) many(ctx context.Context, st *stage) error {
 			}
 			b.note(p, transport, less.Repeated+more.Repeated)
 			fmt.Fprintf(w, "%s\t%s\t%s\t%.2f\t%s\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t\n", p.name, transport,
-				kibibytes(more.InUse).text, more.InUse/less.InUse, kibibytes(more.Resident).text, more.Resident/less.Resident,
-				more.Goroutines, more.Goroutines/less.Goroutines, float64(more.Idle)/float64(less.Idle), float64(more.Connect)/float64(less.Connect))
+				kibibytes(more.InUse).text, more.InUse/less.InUse, kibibytes(more.Resident).text,
+				more.Resident/less.Resident,
+				more.Goroutines, more.Goroutines/less.Goroutines, float64(more.Idle)/float64(less.Idle),
+				float64(more.Connect)/float64(less.Connect))
 		}
 	}
 	return nil

@@ -9,10 +9,12 @@ import (
 
 // figure is one measured value.
 type figure struct {
-	value  float64
-	text   string
-	isTime bool // depends on the machine: shown only when asked for
-	more   bool // the more the better, as with rates
+	value float64
+	text  string
+	// depends on the machine: shown only when asked for
+	isTime bool
+	// the more the better, as with rates
+	more bool
 }
 
 func rate(each time.Duration) figure {
@@ -30,7 +32,8 @@ func size(n float64) figure { return figure{value: n, text: fmt.Sprintf("%.1f kB
 
 func kibibytes(n float64) figure { return figure{value: n, text: fmt.Sprintf("%.1f KiB", n/1024)} }
 
-// table compares peers: each figure as it is, as a ratio to the limit, and as a ratio to the best of the peers that are not ours.
+// table compares peers: each figure as it is, as a ratio to the limit, and as a ratio to the best
+// of the peers that are not ours.
 type table struct {
 	columns []string
 	rows    []row
@@ -94,7 +97,8 @@ func (t *table) best(column int) float64 {
 }
 
 func ratio(f figure, to float64) string {
-	if to*1000 < f.value { // there is next to nothing to compare with
+	// there is next to nothing to compare with
+	if to*1000 < f.value {
 		return "-"
 	}
 	return fmt.Sprintf("%.2f", f.value/to)

@@ -13,15 +13,17 @@ import (
 
 // usage is what this process has used since its start, at one moment.
 type usage struct {
-	at     time.Time
-	cpu    time.Duration // user and system
+	at time.Time
+	// user and system
+	cpu    time.Duration
 	allocs uint64
 	bytes  uint64
 }
 
 func used() usage {
 	var r syscall.Rusage
-	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &r) // cannot fail: the argument is a constant
+	// cannot fail: the argument is a constant
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &r)
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return usage{time.Now(), time.Duration(r.Utime.Nano() + r.Stime.Nano()), m.Mallocs, m.TotalAlloc}
@@ -29,14 +31,17 @@ func used() usage {
 
 // memory is what this process holds.
 type memory struct {
-	inUse      uint64 // heap and stacks
-	resident   uint64 // as the system sees it
+	// heap and stacks
+	inUse uint64
+	// as the system sees it
+	resident   uint64
 	goroutines int
 }
 
 // held measures after everything that is garbage is gone and has been given back.
 func held() (memory, error) {
-	for range 3 { // what a pool keeps goes with the second collection, a stack shrinks in each
+	// what a pool keeps goes with the second collection, a stack shrinks in each
+	for range 3 {
 		runtime.GC()
 		time.Sleep(20 * time.Millisecond)
 	}
@@ -60,7 +65,8 @@ func residentBytes() (uint64, error) {
 	return pages * uint64(os.Getpagesize()), err
 }
 
-// allowFiles raises the number of open files to what the system permits, for this process and those that it starts.
+// allowFiles raises the number of open files to what the system permits, for this process and those
+// that it starts.
 func allowFiles() error {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {

@@ -12,19 +12,20 @@ import (
 	"time"
 )
 
-// workerFlag makes this program one of the processes that it starts: each peer is measured in one of its own, so that
-// CPU time and memory are the peer's alone, and sdktest runs in another.
+// workerFlag makes this program one of the processes that it starts: each peer is measured in one
+// of its own, so that CPU time and memory are the peer's alone, and sdktest runs in another.
 const workerFlag = "-worker"
 
-// job is what a worker reads from its standard input: one of these, as JSON. Its standard output gets the answer, for Requests one
-// when it is connected and one for each turn that it reads then.
+// job is what a worker reads from its standard input: one of these, as JSON. Its standard output
+// gets the answer, for Requests one when it is connected and one for each turn that it reads then.
 type job struct {
 	Requests *requestsJob `json:",omitempty"`
 	Sessions *sessionsJob `json:",omitempty"`
 	Serve    *serveJob    `json:",omitempty"`
 }
 
-// work is the life of a worker. It ends early when its standard input does: then whoever started it has gone.
+// work is the life of a worker. It ends early when its standard input does: then whoever started it
+// has gone.
 func work(stdin io.Reader, stdout io.Writer) error {
 	in := json.NewDecoder(stdin)
 	var j job
@@ -34,7 +35,8 @@ func work(stdin io.Reader, stdout io.Writer) error {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	turns := make(chan turn, 1)
-	go func() { // ends with standard input, at the latest with the process
+	// ends with standard input, at the latest with the process
+	go func() {
 		defer close(turns)
 		for t := (turn{}); in.Decode(&t) == nil; {
 			turns <- t
@@ -78,7 +80,8 @@ func hire(ctx context.Context, j job) (*worker, error) {
 	}
 	cmd := exec.CommandContext(ctx, self, workerFlag)
 	cmd.Stderr = os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl+C is for us; a worker ends with its standard input
+	// Ctrl+C is for us; a worker ends with its standard input
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.WaitDelay = time.Second
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -109,7 +112,8 @@ const patience = 15 * time.Minute
 
 // limited kills the worker when patience ends before the returned function is called.
 func (w *worker) limited() (stop func() bool) {
-	return time.AfterFunc(patience, func() { _ = w.cmd.Process.Kill() }).Stop // fails when it has ended by itself
+	// fails when it has ended by itself
+	return time.AfterFunc(patience, func() { _ = w.cmd.Process.Kill() }).Stop
 }
 
 // answer waits for one.

@@ -39,7 +39,9 @@ func acrossNodes(t *testing.T, a, b *xmppserver.Server) {
 		eventually(t, func(c require.TestingT) {
 			seen, err := anna.GetUserProfile(t.Context(), ben.JID())
 			require.NoError(c, err)
-			require.Equal(c, want, sdk.ProfileUpdate{Name: seen.Data.NickName, Email: seen.Data.Email, Status: seen.Data.Status})
+			require.Equal(
+				c, want, sdk.ProfileUpdate{Name: seen.Data.NickName, Email: seen.Data.Email, Status: seen.Data.Status},
+			)
 		})
 
 		anna.Block(t, ben)

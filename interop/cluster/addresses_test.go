@@ -69,8 +69,8 @@ func (s *service) awaitNode(t *testing.T, u *users.User) string {
 	return nodes[0]
 }
 
-// dialTimeout is what one dead address may cost while there is another (internal/xmpp says so), with as much again
-// for a machine that is busy. A call has 30s.
+// dialTimeout is what one dead address may cost while there is another (internal/xmpp says so),
+// with as much again for a machine that is busy. A call has 30s.
 const dialTimeout = 2 * 5 * time.Second
 
 // testDeadAddress: an address that swallows everything is given up soon, and the next is tried.

@@ -48,7 +48,9 @@ func overEach(t *testing.T, node, other *xmppserver.Server, f func(*testing.T, *
 
 // loginAt logs a user in at one node, one of the two that the client knows. Where it may go
 // later is for the gate to say.
-func (s *service) loginAt(t *testing.T, home *xmppserver.Server, short string, change ...func(*sdk.Config)) (*users.User, *gate) {
+func (s *service) loginAt(
+	t *testing.T, home *xmppserver.Server, short string, change ...func(*sdk.Config),
+) (*users.User, *gate) {
 	t.Helper()
 	away := s.Node
 	if home == s.Node {

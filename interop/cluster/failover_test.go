@@ -41,12 +41,16 @@ func nodeGone(t *testing.T, doomed, left *xmppserver.Server, end func(*xmppserve
 			s.befriend(t, u, stays)
 			stays.AwaitPresence(t, u, "online")
 			g.open.Store(true)
-			crowd = append(crowd, &worker{User: u, service: s, contact: stays, busy: make(chan struct{}), back: make(chan struct{})})
+			crowd = append(
+				crowd,
+				&worker{User: u, service: s, contact: stays, busy: make(chan struct{}), back: make(chan struct{})},
+			)
 		}
 	}
 	var working sync.WaitGroup
 	for _, w := range crowd {
-		working.Go(func() { w.work(t.Context()) }) // ends when the session is back, or with the test
+		// ends when the session is back, or with the test
+		working.Go(func() { w.work(t.Context()) })
 	}
 	for _, w := range crowd {
 		users.Await(t, w.busy, func(struct{}) bool { return true })
@@ -67,7 +71,8 @@ func nodeGone(t *testing.T, doomed, left *xmppserver.Server, end func(*xmppserve
 	}
 	doomed.Start()
 	for _, w := range crowd {
-		w.requireKept(t, w.service.againAt(t, doomed, w.User), doomed) // nor undone by what the node remembers
+		// nor undone by what the node remembers
+		w.requireKept(t, w.service.againAt(t, doomed, w.User), doomed)
 	}
 }
 
@@ -263,7 +268,8 @@ func freeze(t *testing.T, node *xmppserver.Server) {
 	t.Helper()
 	group, err := os.ReadFile(filepath.Join(node.Dir, "ejabberd.pid"))
 	require.NoError(t, err)
-	erlang := regexp.MustCompile(`^(\d+) \(beam\.smp\) \w \d+ ` + strings.TrimSpace(string(group)) + ` `) // proc(5): pid, name, state, parent, group
+	// proc(5): pid, name, state, parent, group
+	erlang := regexp.MustCompile(`^(\d+) \(beam\.smp\) \w \d+ ` + strings.TrimSpace(string(group)) + ` `)
 	found := statsThatFit(t, "/proc/[0-9]*/stat", erlang)
 	require.Len(t, found, 1)
 	pid, err := strconv.Atoi(found[0])

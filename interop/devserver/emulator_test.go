@@ -23,7 +23,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// startBrowser starts a browser that takes the emulator's certificate, as somebody does who has told it to go on.
+// startBrowser starts a browser that takes the emulator's certificate, as somebody does who has
+// told it to go on.
 func startBrowser(t *testing.T) *browser.Browser {
 	t.Helper()
 	return browser.Start(t, browser.Options{Flags: []string{"--ignore-certificate-errors"}})
@@ -107,7 +108,8 @@ func (e *emulator) config(t *testing.T) sdk.Config {
 	roots := x509.NewCertPool()
 	require.True(t, roots.AppendCertsFromPEM(raw))
 	return sdk.Config{
-		LicenseKey: e.said["licenseKey"], APIBaseURL: e.said["apiBaseUrl"], XMPPAddress: e.said["xmppUrl"], TrialLicense: true,
-		TLSConfig: &tls.Config{RootCAs: roots},
+		LicenseKey: e.said["licenseKey"], APIBaseURL: e.said["apiBaseUrl"], XMPPAddress: e.said["xmppUrl"],
+		TrialLicense: true,
+		TLSConfig:    &tls.Config{RootCAs: roots},
 	}
 }

@@ -1,4 +1,5 @@
-// Package devserver_test looks at the page of examples/devserver in Chromium, while package sdk uses the emulator.
+// Package devserver_test looks at the page of examples/devserver in Chromium, while package sdk
+// uses the emulator.
 package devserver_test
 
 import (
@@ -31,7 +32,8 @@ func TestInChromium(t *testing.T) {
 	b.Run(t, "other sites", func(t *testing.T) { testOtherSites(t, b, program) })
 }
 
-// testPage: what a Go client does is seen without a reload, and what is pressed is felt by the Go client.
+// testPage: what a Go client does is seen without a reload, and what is pressed is felt by the Go
+// client.
 func testPage(t *testing.T, b *browser.Browser, program string) {
 	e := start(t, program)
 	page := b.Open(t, "page", e.page(), 1280, 1000, false)
@@ -51,7 +53,11 @@ func testPage(t *testing.T, b *browser.Browser, program string) {
 	page.AwaitText(row("alice"), "Alice Example")
 	page.AwaitText(row("alice"), "in the box")
 	var width int
-	page.Evaluate(`(async () => { const p = document.querySelector('[data-user="alice"] img'); await p.decode(); return p.naturalWidth; })()`, &width)
+	page.Evaluate(
+		`(async () => { const p = document.querySelector('[data-user="alice"] img'); await p.decode(); return `+
+			`p.naturalWidth; })()`,
+		&width,
+	)
 	require.Equal(t, 30, width, "the picture")
 	page.AwaitText("#traffic", "vcard-temp")
 	page.AwaitText("#traffic", "POST sandbox/register")
@@ -88,7 +94,9 @@ func requireText(t *testing.T, page *browser.Page, user string, u *users.User) {
 	page.AwaitText(row(user), name)
 	page.AwaitText("#traffic", "onerror") // the status is not sealed
 	var harmed bool
-	page.Evaluate(`Boolean(window.harmed) || document.querySelectorAll("img[src='x'], script:not([src])").length > 0`, &harmed)
+	page.Evaluate(
+		`Boolean(window.harmed) || document.querySelectorAll("img[src='x'], script:not([src])").length > 0`, &harmed,
+	)
 	require.False(t, harmed)
 	var text string
 	page.Evaluate(`document.querySelector('[data-user="`+user+`"]').cells[2].textContent`, &text)
@@ -147,13 +155,17 @@ func testButtons(t *testing.T, b *browser.Browser, program string) {
 	page.Fill(`[data-order="profile"] [name="name"]`, "Carol Example")
 	page.Click(`[data-order="profile"] button`)
 	page.AwaitText(row("carol"), "Carol Example")
-	users.Await(t, alice.Profiles, func(p sdk.Profile) bool { return p.UserID == "carol" && p.NickName == "Carol Example" })
+	users.Await(t,
+		alice.Profiles, func(p sdk.Profile) bool { return p.UserID == "carol" && p.NickName == "Carol Example" },
+	)
 
 	page.Click(row("carol") + " button")
 	page.AwaitText("#said", "carol is blocked by the administrator")
 	page.AwaitText(row("carol")+" button", "Free")
 
-	login, err := users.New(t, e.config(t)).GenerateQRCode(t.Context(), sdk.QROptions{SignalServerURL: e.said["signalUrl"]})
+	login, err := users.New(t, e.config(t)).GenerateQRCode(
+		t.Context(), sdk.QROptions{SignalServerURL: e.said["signalUrl"]},
+	)
 	require.NoError(t, err)
 	page.Fill(`[data-order="scan"] [name="user"]`, "dave")
 	page.Fill(`[data-order="scan"] [name="text"]`, (<-login.Codes()).Content())
@@ -181,7 +193,9 @@ func testStartsAgain(t *testing.T, b *browser.Browser, program string) {
 	first := start(t, program, "-data", data)
 	page := b.Open(t, "again", first.page(), 1280, 900, false)
 	alice := users.Login(t, first.config(t), "alice")
-	_, err := alice.SetUserProfile(t.Context(), sdk.ProfileUpdate{Name: "Alice Kept", Email: "alice@example.com", Image: picture(t)})
+	_, err := alice.SetUserProfile(
+		t.Context(), sdk.ProfileUpdate{Name: "Alice Kept", Email: "alice@example.com", Image: picture(t)},
+	)
 	require.NoError(t, err)
 	page.AwaitText(row("alice"), "Alice Kept")
 	require.NoError(t, alice.Close())
@@ -195,7 +209,11 @@ func testStartsAgain(t *testing.T, b *browser.Browser, program string) {
 	fresh := b.Open(t, "fresh", first.page(), 800, 600, false)
 	fresh.AwaitText(row("alice"), "Alice Kept")
 	var width int
-	fresh.Evaluate(`(async () => { const p = document.querySelector('[data-user="alice"] img'); await p.decode(); return p.naturalWidth; })()`, &width)
+	fresh.Evaluate(
+		`(async () => { const p = document.querySelector('[data-user="alice"] img'); await p.decode(); return `+
+			`p.naturalWidth; })()`,
+		&width,
+	)
 	require.Equal(t, 30, width, "the picture")
 	b.RequireClean(t, "net::ERR")
 }

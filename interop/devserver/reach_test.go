@@ -10,8 +10,8 @@ import (
 	"github.com/mirrorfly-go/sdk/interop/internal/browser"
 )
 
-// TestPrintedJavaScript: what the emulator prints for JavaScript works with the official SDK in a browser that is started
-// as it says.
+// TestPrintedJavaScript: what the emulator prints for JavaScript works with the official SDK in a
+// browser that is started as it says.
 func TestPrintedJavaScript(t *testing.T) {
 	browser.NeedPackage(t, "../jssdk", "mirrorfly-sdk")
 	program := build(t)
@@ -28,7 +28,9 @@ func TestPrintedJavaScript(t *testing.T) {
 			require.NotEmpty(t, call, text)
 
 			b := browser.Start(t, browser.Options{
-				Driver: "../jssdk/driver.mjs", Flags: []string{"--ignore-certificate-errors", "--host-resolver-rules=" + rules[1]},
+				Driver: "../jssdk/driver.mjs", Flags: []string{
+					"--ignore-certificate-errors", "--host-resolver-rules=" + rules[1],
+				},
 			})
 			b.Do(t, "openApp", browser.Params{"page": "app", "timezone": "UTC"}, nil)
 			var codes []int

@@ -28,7 +28,8 @@ func noReconnectAfterConflict(t *testing.T, s *tour.Service) {
 	lost := nextConnection(t, first)
 	require.Equal(t, sdk.StatusDisconnected, lost.Status)
 	require.ErrorContains(t, lost.Err, "conflict")
-	// While the replaced session is still in its table, ejabberd replaces that again instead of the other.
+	// While the replaced session is still in its table, ejabberd replaces that again instead of the
+	// other.
 	require.Eventually(t, func() bool {
 		return s.Node.API("num_resources", s.Account(first)) == `{"resources":1}`
 	}, users.Patience, 20*time.Millisecond)

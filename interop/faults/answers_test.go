@@ -30,7 +30,8 @@ func raw(text string) func(*exchange) {
 }
 
 // switching begins the answer to a WebSocket upgrade.
-const switching = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Protocol: xmpp\r\n"
+const switching = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: " +
+	"Upgrade\r\nSec-WebSocket-Protocol: xmpp\r\n"
 
 // endless is an HTTP answer whose headers do not end.
 func endless(x *exchange) {
@@ -64,11 +65,14 @@ func dribble(text string) func(*exchange) {
 
 // accepting is switching for this request, complete.
 func accepting(x *exchange) string {
-	sum := sha1.Sum([]byte(x.r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) // RFC 6455 4.2.2
+	// RFC 6455 4.2.2
+	sum := sha1.Sum([]byte(x.r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
 	return switching + "Sec-WebSocket-Accept: " + base64.StdEncoding.EncodeToString(sum[:]) + "\r\n\r\n"
 }
 
 // page is an answer with this body, of which so many bytes are announced.
 func page(announced int, content string) string {
-	return fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", announced, content)
+	return fmt.Sprintf(
+		"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", announced, content,
+	)
 }

@@ -19,8 +19,8 @@ type identity struct {
 	root        *x509.Certificate
 }
 
-// tapIdentity is what taps show to clients, which are told to trust it; otherIdentity is good for another name, and
-// trusted as well.
+// tapIdentity is what taps show to clients, which are told to trust it; otherIdentity is good for
+// another name, and trusted as well.
 var (
 	tapIdentity   = sync.OnceValue(func() *identity { return newIdentity("xmpp"+zone, "*"+zone, "localhost") })
 	otherIdentity = sync.OnceValue(func() *identity { return newIdentity("xmpp.other.test") })

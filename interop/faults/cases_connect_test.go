@@ -67,7 +67,10 @@ func connectCases() []faultCase {
 			{fault: reset, want: noLogin(soon), begin: door(reset)},
 		}),
 		each(connect, []way{startTLS}, network, callConnect, []faultCase{
-			{fault: garbage, note: "another protocol answers", want: unreachable, begin: func(s *site) { s.line.speakBanner() }},
+			{
+				fault: garbage, note: "another protocol answers", want: unreachable,
+				begin: func(s *site) { s.line.speakBanner() },
+			},
 		}),
 	)
 }
@@ -88,7 +91,10 @@ func tlsCases() []faultCase {
 			{fault: reset, want: unreachable, begin: onLine((*line).resetAtAnswer)},
 			{fault: halfOpen, want: timedOut, begin: onLine((*line).halfOpen)},
 			{fault: garbage, want: unreachable, begin: onLine((*line).garble)},
-			{fault: truncated, note: "in the first message", want: unreachable, begin: func(s *site) { s.line.cutAfter(60) }},
+			{
+				fault: truncated, note: "in the first message", want: unreachable,
+				begin: func(s *site) { s.line.cutAfter(60) },
+			},
 			{fault: oversized, note: "a record", want: unreachable, begin: onLine((*line).oversize)},
 			{fault: duplicated, want: unreachable, begin: onLine((*line).duplicate)},
 			{fault: reordered, want: unreachable, begin: onLine((*line).reorder)},
@@ -107,17 +113,26 @@ func tlsCases() []faultCase {
 			{fault: wrongID, note: "another's name", want: unreachable, begin: otherName},
 		}),
 		each(tlsShake, []way{startTLS}, nothing, callConnect, []faultCase{
-			{fault: refused, note: "STARTTLS", want: unreachable, begin: faulty(sdktest.StepStartTLS, sdktest.FaultError)},
+			{
+				fault: refused, note: "STARTTLS", want: unreachable,
+				begin: faulty(sdktest.StepStartTLS, sdktest.FaultError),
+			},
 			{fault: silent, note: "STARTTLS", want: timedOut, begin: faulty(sdktest.StepStartTLS, sdktest.FaultSilent)},
 			{fault: silent, want: timedOut, begin: faulty(sdktest.StepTLS, sdktest.FaultSilent)},
 			{fault: cut, want: unreachable, begin: faulty(sdktest.StepTLS, sdktest.FaultClose)},
 			{fault: garbage, want: unreachable, begin: faulty(sdktest.StepTLS, sdktest.FaultMalformed)},
-			{fault: wrongSender, note: "unknown authority", want: unreachable, begin: faulty(sdktest.StepTLS, sdktest.FaultWrongSender)},
+			{
+				fault: wrongSender, note: "unknown authority", want: unreachable,
+				begin: faulty(sdktest.StepTLS, sdktest.FaultWrongSender),
+			},
 		}),
 		each(tlsShake, []way{startTLS}, insider, callConnect, []faultCase{
-			{fault: garbage, note: "injected before the handshake", want: unreachable, begin: ruled(onDown("<proceed", func(p packet) fate {
-				return fate{send: []string{p.text + "<message from='evil'/>"}}
-			}))},
+			{
+				fault: garbage, note: "injected before the handshake", want: unreachable,
+				begin: ruled(onDown("<proceed", func(p packet) fate {
+					return fate{send: []string{p.text + "<message from='evil'/>"}}
+				})),
+			},
 		}),
 	)
 }

@@ -18,9 +18,14 @@ import (
 // overREST is the one way of what is no XMPP.
 var overREST = []way{rest}
 
-// freshConnections makes every request of REST connect anew: no connection is there that looks as if it worked.
+// freshConnections makes every request of REST connect anew: no connection is there that looks as
+// if it worked.
 func freshConnections(s *site) {
-	s.cfg.HTTPClient = &http.Client{Transport: &http.Transport{TLSClientConfig: s.cfg.TLSConfig, DisableKeepAlives: true, TLSHandshakeTimeout: patience}}
+	s.cfg.HTTPClient = &http.Client{
+		Transport: &http.Transport{
+			TLSClientConfig: s.cfg.TLSConfig, DisableKeepAlives: true, TLSHandshakeTimeout: patience,
+		},
+	}
 }
 
 func callProfile(ctx context.Context, s *site) error {
@@ -28,7 +33,8 @@ func callProfile(ctx context.Context, s *site) error {
 	return err
 }
 
-// callFeedback is a call that must not be made twice. What its error says of the outcome is held against the service.
+// callFeedback is a call that must not be made twice. What its error says of the outcome is held
+// against the service.
 func callFeedback(ctx context.Context, s *site) error {
 	_, err := s.client.SendFeedback(ctx, "title", "text")
 	given := len(s.srv.Feedback())
@@ -44,7 +50,10 @@ func requestCases() []faultCase {
 	feedback := func(do func(*exchange)) func(*site) { return answering("/moderation/feedback", do) }
 	return join(
 		each(request, overREST, network, callProfile, []faultCase{
-			{fault: refused, note: "nothing listens", prepare: freshConnections, want: readLost.sent(sdk.OutcomeNotSent), begin: func(s *site) { s.line.refuse() }},
+			{
+				fault: refused, note: "nothing listens", prepare: freshConnections,
+				want: readLost.sent(sdk.OutcomeNotSent), begin: func(s *site) { s.line.refuse() },
+			},
 			{fault: silent, want: unanswered, begin: func(s *site) { s.line.silence() }},
 			{fault: slow, want: unanswered, begin: func(s *site) { s.line.slow("downstream") }},
 			{fault: slow, note: "the request", want: unanswered, begin: func(s *site) { s.line.slow("upstream") }},
@@ -53,29 +62,50 @@ func requestCases() []faultCase {
 			{fault: garbage, note: "inside TLS", want: readLost, begin: func(s *site) { s.line.garble() }},
 		}),
 		each(request, overREST, network, callFeedback, []faultCase{
-			{fault: refused, note: "nothing listens, a write", prepare: freshConnections, want: broken.sent(sdk.OutcomeNotSent), begin: func(s *site) { s.line.refuse() }},
+			{
+				fault: refused, note: "nothing listens, a write", prepare: freshConnections,
+				want: broken.sent(sdk.OutcomeNotSent), begin: func(s *site) { s.line.refuse() },
+			},
 			{fault: silent, note: "a write", want: unanswered, begin: func(s *site) { s.line.silence() }},
 		}),
 		each(request, overREST, nothing, callProfile, []faultCase{
 			{fault: refused, note: "503", want: senseless, begin: faulty(sdktest.StepREST, sdktest.FaultError)},
-			{fault: refused, note: "503 once", want: works, begin: func(s *site) { s.srv.FailNext("contacts/vcard", 503, "busy") }},
+			{
+				fault: refused, note: "503 once", want: works,
+				begin: func(s *site) { s.srv.FailNext("contacts/vcard", 503, "busy") },
+			},
 			{fault: refused, note: "429 always", want: refusal(429, sdk.OutcomeRefused), begin: func(s *site) {
 				for range 3 {
 					s.srv.FailNext("contacts/vcard", 429, "slow down")
 				}
 			}},
 			{fault: cut, want: readLost, begin: faulty(sdktest.StepREST, sdktest.FaultClose)},
-			{fault: garbage, note: "a page instead", want: senseless, begin: faulty(sdktest.StepREST, sdktest.FaultMalformed)},
-			{fault: wrongID, note: "the token is not known any more", want: works, begin: func(s *site) { s.srv.ExpireTokens() }},
+			{
+				fault: garbage, note: "a page instead", want: senseless,
+				begin: faulty(sdktest.StepREST, sdktest.FaultMalformed),
+			},
+			{
+				fault: wrongID, note: "the token is not known any more", want: works,
+				begin: func(s *site) { s.srv.ExpireTokens() },
+			},
 		}),
 		each(request, overREST, nothing, callFeedback, []faultCase{
-			{fault: refused, note: "503, a write", want: refusal(503, sdk.OutcomeUnknown), begin: func(s *site) { s.srv.FailNext("moderation/feedback", 503, "busy") }},
-			{fault: refused, note: "by the service", want: refusal(400, sdk.OutcomeRefused), begin: func(s *site) { s.srv.FailNext("moderation/feedback", 400, "no") }},
+			{
+				fault: refused, note: "503, a write", want: refusal(503, sdk.OutcomeUnknown),
+				begin: func(s *site) { s.srv.FailNext("moderation/feedback", 503, "busy") },
+			},
+			{
+				fault: refused, note: "by the service", want: refusal(400, sdk.OutcomeRefused),
+				begin: func(s *site) { s.srv.FailNext("moderation/feedback", 400, "no") },
+			},
 		}),
 		each(request, overREST, insider, callProfile, []faultCase{
 			{fault: reset, want: readLost, begin: vcard((*exchange).reset)},
 			{fault: garbage, note: "not HTTP", want: readLost, begin: vcard(raw(noise))},
-			{fault: truncated, note: "in its headers", want: readLost, begin: vcard(raw("HTTP/1.1 200 OK\r\nContent-Ty"))},
+			{
+				fault: truncated, note: "in its headers", want: readLost,
+				begin: vcard(raw("HTTP/1.1 200 OK\r\nContent-Ty")),
+			},
 			{fault: oversized, note: "headers without end", want: readLost, begin: vcard(endless)},
 			{fault: duplicated, note: "the answer comes twice", want: works, begin: vcard(func(x *exchange) {
 				_, answer := x.fetch()
@@ -88,8 +118,14 @@ func requestCases() []faultCase {
 			}},
 		}),
 		each(request, overREST, insider, callFeedback, []faultCase{
-			{fault: reset, note: "done, but nobody says so", want: broken, begin: feedback(func(x *exchange) { x.fetch(); x.reset() })},
-			{fault: cut, note: "before the service has it", want: broken, begin: feedback(func(*exchange) { panic(http.ErrAbortHandler) })},
+			{
+				fault: reset, note: "done, but nobody says so", want: broken,
+				begin: feedback(func(x *exchange) { x.fetch(); x.reset() }),
+			},
+			{
+				fault: cut, note: "before the service has it", want: broken,
+				begin: feedback(func(*exchange) { panic(http.ErrAbortHandler) }),
+			},
 		}),
 	)
 }
@@ -103,7 +139,10 @@ func bodyCases() []faultCase {
 		{fault: slow, want: unanswered, begin: at(dribble(page(len(answer), answer)))},
 		{fault: cut, want: readLost, begin: at(raw(begun))},
 		{fault: reset, want: readLost, begin: at(func(x *exchange) { x.beginning(begun); x.cutByReset() })},
-		{fault: garbage, note: "half of it JSON", want: senseless, begin: at(raw(page(len(answer), answer[:40]+strings.Repeat("]", len(answer)-40))))},
+		{
+			fault: garbage, note: "half of it JSON", want: senseless,
+			begin: at(raw(page(len(answer), answer[:40]+strings.Repeat("]", len(answer)-40)))),
+		},
 		{fault: truncated, note: "and its length says so", want: senseless, begin: at(raw(page(40, answer[:40])))},
 		{fault: duplicated, want: senseless, begin: at(raw(page(2*len(answer), answer+answer)))},
 		{fault: reordered, want: senseless, begin: at(raw(page(len(answer), answer[40:]+answer[:40])))},
@@ -118,8 +157,8 @@ const fileSize = 5<<20 + 1000 // two parts
 // fileContent differs from itself when it is moved by a part.
 var fileContent = bytes.Repeat([]byte("0123456789abcdefg"), fileSize/17+1)[:fileSize]
 
-// callTransfer uploads a file of two parts, and requires that what the service has is the same. meanwhile comes between
-// the parts.
+// callTransfer uploads a file of two parts, and requires that what the service has is the same.
+// meanwhile comes between the parts.
 func callTransfer(meanwhile func(*site)) call {
 	return func(ctx context.Context, s *site) error {
 		up, err := s.client.UploadMedia(ctx, sdk.MediaUpload{
@@ -144,8 +183,8 @@ func callTransfer(meanwhile func(*site)) call {
 	}
 }
 
-// expecting is a writer that takes only what is left of a file, in its order. It keeps nothing: fresh memory is what costs
-// most under the race detector.
+// expecting is a writer that takes only what is left of a file, in its order. It keeps nothing:
+// fresh memory is what costs most under the race detector.
 type expecting struct{ left []byte }
 
 func (e *expecting) Write(p []byte) (int, error) {
@@ -179,22 +218,40 @@ func chunkCases() []faultCase {
 		}
 	}
 	all := join(
-		between(func(s *site) { s.line.refuse() }, faultCase{fault: refused, note: "nothing listens", prepare: freshConnections, want: broken.sent(sdk.OutcomeNotSent)}),
+		between(
+			func(s *site) { s.line.refuse() },
+			faultCase{
+				fault: refused, note: "nothing listens", prepare: freshConnections,
+				want: broken.sent(sdk.OutcomeNotSent),
+			},
+		),
 		between(func(s *site) { s.line.slow("upstream") }, faultCase{fault: slow, want: stuck}),
 		between(func(s *site) { s.line.halfOpen() }, faultCase{fault: halfOpen, want: stuck}),
 		between(func(s *site) { s.line.cut() }, faultCase{fault: cut, note: "between two parts", want: works}),
 		each(chunk, overREST, nothing, undisturbed, []faultCase{
-			{fault: refused, note: "503 once", want: works, begin: func(s *site) { s.srv.FailNext("storage", 503, "busy") }},
-			{fault: refused, note: "403", want: refusal(403, sdk.OutcomeRefused), begin: func(s *site) { s.srv.FailNext("storage", 403, "Signature does not match") }},
+			{
+				fault: refused, note: "503 once", want: works,
+				begin: func(s *site) { s.srv.FailNext("storage", 503, "busy") },
+			},
+			{
+				fault: refused, note: "403", want: refusal(403, sdk.OutcomeRefused),
+				begin: func(s *site) { s.srv.FailNext("storage", 403, "Signature does not match") },
+			},
 		}),
 		each(chunk, overREST, insider, undisturbed, []faultCase{
 			{fault: silent, want: stuck, begin: part((*exchange).hang)},
 			{fault: cut, note: "once", want: works, begin: first(func(*exchange) { panic(http.ErrAbortHandler) })},
 			{fault: cut, note: "always", want: broken, begin: part(func(*exchange) { panic(http.ErrAbortHandler) })},
 			{fault: reset, note: "once", want: works, begin: first((*exchange).reset)},
-			{fault: reset, note: "stored, but nobody says so", want: works, begin: first(func(x *exchange) { x.fetch(); x.reset() })},
+			{
+				fault: reset, note: "stored, but nobody says so", want: works,
+				begin: first(func(x *exchange) { x.fetch(); x.reset() }),
+			},
 			{fault: garbage, note: "instead of an answer, once", want: works, begin: first(raw(noise))},
-			{fault: truncated, note: "the answer, once", want: works, begin: first(raw("HTTP/1.1 200 OK\r\nETag: \"1"))},
+			{
+				fault: truncated, note: "the answer, once", want: works,
+				begin: first(raw("HTTP/1.1 200 OK\r\nETag: \"1")),
+			},
 			{fault: oversized, note: "the answer", want: works, begin: first(func(x *exchange) {
 				resp, _ := x.fetch()
 				x.w.Header().Set("ETag", resp.Header.Get("ETag"))
@@ -213,15 +270,19 @@ func chunkCases() []faultCase {
 					_ = x.answer(resp, bytes.NewReader(content))
 				}
 			})},
-			{fault: wrongID, note: "ETag of something else", want: refusal(400, sdk.OutcomeRefused), begin: first(func(x *exchange) {
-				resp, content := x.fetch()
-				resp.Header.Set("ETag", `"0123456789abcdef0123456789abcdef"`)
-				_ = x.answer(resp, bytes.NewReader(content))
-			})},
+			{
+				fault: wrongID, note: "ETag of something else", want: refusal(400, sdk.OutcomeRefused),
+				begin: first(func(x *exchange) {
+					resp, content := x.fetch()
+					resp.Header.Set("ETag", `"0123456789abcdef0123456789abcdef"`)
+					_ = x.answer(resp, bytes.NewReader(content))
+				}),
+			},
 		}),
 	)
 	for i := range all {
-		if all[i].want.err != nil || all[i].want.code != 0 { // otherwise the transfer itself was well again in the end
+		// otherwise the transfer itself was well again in the end
+		if all[i].want.err != nil || all[i].want.code != 0 {
 			all[i].again = undisturbed
 		}
 	}
@@ -281,7 +342,8 @@ func callLosing(lose func(s *site)) call {
 	}
 }
 
-// callBriefly gives a call little time of its own: RequestTimeout is for the login by the code, too.
+// callBriefly gives a call little time of its own: RequestTimeout is for the login by the code,
+// too.
 func callBriefly(c call) call {
 	return func(ctx context.Context, s *site) error {
 		ctx, cancel := context.WithTimeout(ctx, callersTime)
@@ -320,12 +382,18 @@ func signalCases() []faultCase {
 		each(signaling, overREST, insider, callScan, []faultCase{
 			{fault: duplicated, note: "the id", want: works, begin: ruled(onDown(`["id"`, twice))},
 			{fault: duplicated, note: "the phone's answer", want: works, begin: ruled(onDown(`["response"`, twice))},
-			{fault: wrongSender, note: "an answer under another key first", want: works, begin: ruled(onDown(`["response"`, func(p packet) fate {
-				return fate{send: []string{`42["response",{"id":"c29tZWJvZHkgZWxzZSdzIGFuc3dlcg=="}]`, p.text}}
-			}))},
-			{fault: reordered, note: "an answer before the id", want: works, begin: ruled(onDown(`["id"`, func(p packet) fate {
-				return fate{send: []string{`42["response",{"id":"c29tZWJvZHkgZWxzZSdzIGFuc3dlcg=="}]`, p.text}}
-			}))},
+			{
+				fault: wrongSender, note: "an answer under another key first", want: works,
+				begin: ruled(onDown(`["response"`, func(p packet) fate {
+					return fate{send: []string{`42["response",{"id":"c29tZWJvZHkgZWxzZSdzIGFuc3dlcg=="}]`, p.text}}
+				})),
+			},
+			{
+				fault: reordered, note: "an answer before the id", want: works,
+				begin: ruled(onDown(`["id"`, func(p packet) fate {
+					return fate{send: []string{`42["response",{"id":"c29tZWJvZHkgZWxzZSdzIGFuc3dlcg=="}]`, p.text}}
+				})),
+			},
 		}),
 	)
 	for i := range all {

@@ -19,7 +19,10 @@ func upgradeCases() []faultCase {
 			{fault: refused, want: unreachable, begin: faulty(sdktest.StepUpgrade, sdktest.FaultError)},
 			{fault: silent, want: timedOut, begin: faulty(sdktest.StepUpgrade, sdktest.FaultSilent)},
 			{fault: cut, want: unreachable, begin: faulty(sdktest.StepUpgrade, sdktest.FaultClose)},
-			{fault: garbage, note: "a page instead", want: unreachable, begin: faulty(sdktest.StepUpgrade, sdktest.FaultMalformed)},
+			{
+				fault: garbage, note: "a page instead", want: unreachable,
+				begin: faulty(sdktest.StepUpgrade, sdktest.FaultMalformed),
+			},
 		}),
 		each(upgrade, []way{webSocket}, insider, callConnect, []faultCase{
 			{fault: slow, want: timedOut, begin: at(dribble(switching))},
@@ -27,14 +30,25 @@ func upgradeCases() []faultCase {
 			{fault: garbage, note: "not HTTP", want: unreachable, begin: at(raw(noise))},
 			{fault: truncated, want: unreachable, begin: at(raw(switching))},
 			{fault: oversized, note: "headers without end", want: unreachable, begin: at(endless)},
-			{fault: duplicated, note: "the answer comes again, as frames", want: unreachable, begin: at(func(x *exchange) {
-				raw(accepting(x) + accepting(x))(x)
-			})},
+			{
+				fault: duplicated, note: "the answer comes again, as frames", want: unreachable,
+				begin: at(func(x *exchange) {
+					raw(accepting(x) + accepting(x))(x)
+				}),
+			},
 			{fault: wrongSender, note: "sent elsewhere", want: unreachable, begin: func(s *site) {
 				away := s.stranger().XMPPURL()
-				answering("/websocket", func(x *exchange) { http.Redirect(x.w, x.r, "https"+strings.TrimPrefix(away, "wss"), http.StatusFound) })(s)
+				answering(
+					"/websocket",
+					func(x *exchange) {
+						http.Redirect(x.w, x.r, "https"+strings.TrimPrefix(away, "wss"), http.StatusFound)
+					},
+				)(s)
 			}},
-			{fault: wrongID, note: "Sec-WebSocket-Accept", want: unreachable, begin: at(raw(switching + "Sec-WebSocket-Accept: AAAAAAAAAAAAAAAAAAAAAAAAAAA=\r\n\r\n"))},
+			{
+				fault: wrongID, note: "Sec-WebSocket-Accept", want: unreachable,
+				begin: at(raw(switching + "Sec-WebSocket-Accept: AAAAAAAAAAAAAAAAAAAAAAAAAAA=\r\n\r\n")),
+			},
 		}),
 	)
 }
@@ -42,20 +56,32 @@ func upgradeCases() []faultCase {
 func streamCases() []faultCase {
 	return join(
 		each(opening, both, nothing, callConnect, []faultCase{
-			{fault: refused, note: "by a stream error", want: unreachable, begin: faulty(sdktest.StepStream, sdktest.FaultError)},
+			{
+				fault: refused, note: "by a stream error", want: unreachable,
+				begin: faulty(sdktest.StepStream, sdktest.FaultError),
+			},
 			{fault: silent, want: timedOut, begin: faulty(sdktest.StepStream, sdktest.FaultSilent)},
-			{fault: slow, note: "from here on, 5 ms a byte", want: timedOut, begin: faulty(sdktest.StepStream, sdktest.FaultSlow)},
+			{
+				fault: slow, note: "from here on, 5 ms a byte", want: timedOut,
+				begin: faulty(sdktest.StepStream, sdktest.FaultSlow),
+			},
 			{fault: cut, want: unreachable, begin: faulty(sdktest.StepStream, sdktest.FaultClose)},
 			{fault: garbage, want: unreachable, begin: faulty(sdktest.StepStream, sdktest.FaultMalformed)},
 			{fault: oversized, want: unreachable, begin: faulty(sdktest.StepStream, sdktest.FaultHuge)},
-			{fault: wrongSender, note: "the certificate has said who it is", want: connected, begin: faulty(sdktest.StepStream, sdktest.FaultWrongSender)},
+			{
+				fault: wrongSender, note: "the certificate has said who it is", want: connected,
+				begin: faulty(sdktest.StepStream, sdktest.FaultWrongSender),
+			},
 		}),
 		each(opening, both, insider, callConnect, []faultCase{
 			{fault: reset, want: unreachable, begin: ruled(onHeader(resets))},
 			{fault: halfOpen, want: timedOut, begin: ruled(onHeader(freezes))},
 			{fault: truncated, want: unreachable, begin: ruled(onHeader(half))},
 			{fault: duplicated, want: unreachable, begin: ruled(onHeader(twice))},
-			{fault: reordered, note: "features first", want: unreachable, begin: func(s *site) { s.tap.tell(swapped(isHeader, having("features"))) }},
+			{
+				fault: reordered, note: "features first", want: unreachable,
+				begin: func(s *site) { s.tap.tell(swapped(isHeader, having("features"))) },
+			},
 		}),
 	)
 }
@@ -65,7 +91,10 @@ func authCases() []faultCase {
 		each(auth, both, nothing, callConnect, []faultCase{
 			{fault: refused, want: denied, begin: faulty(sdktest.StepAuth, sdktest.FaultError)},
 			{fault: silent, want: timedOut, begin: faulty(sdktest.StepAuth, sdktest.FaultSilent)},
-			{fault: slow, note: "from here on, 5 ms a byte", want: timedOut, begin: faulty(sdktest.StepAuth, sdktest.FaultSlow)},
+			{
+				fault: slow, note: "from here on, 5 ms a byte", want: timedOut,
+				begin: faulty(sdktest.StepAuth, sdktest.FaultSlow),
+			},
 			{fault: cut, want: unreachable, begin: faulty(sdktest.StepAuth, sdktest.FaultClose)},
 			{fault: garbage, want: unreachable, begin: faulty(sdktest.StepAuth, sdktest.FaultMalformed)},
 			{fault: oversized, want: unreachable, begin: faulty(sdktest.StepAuth, sdktest.FaultHuge)},
@@ -75,13 +104,30 @@ func authCases() []faultCase {
 			{fault: halfOpen, want: timedOut, begin: ruled(onDown("<success", freezes))},
 			{fault: truncated, want: unreachable, begin: ruled(onDown("<challenge", half))},
 			{fault: duplicated, note: "challenge", want: unreachable, begin: ruled(onDown("<challenge", twice))},
-			{fault: reordered, note: "success first", want: unreachable, begin: ruled(onDown("<challenge", instead(`<success xmlns="urn:ietf:params:xml:ns:xmpp-sasl"/>`)))},
-			{fault: wrongSender, note: "does not know the password", want: unreachable, begin: ruled(onDown("<success", func(packet) fate {
-				return fate{send: []string{`<success xmlns="urn:ietf:params:xml:ns:xmpp-sasl">` + base64.StdEncoding.EncodeToString([]byte("v=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")) + `</success>`}}
-			}))},
+			{
+				fault: reordered, note: "success first", want: unreachable,
+				begin: ruled(onDown("<challenge", instead(`<success xmlns="urn:ietf:params:xml:ns:xmpp-sasl"/>`))),
+			},
+			{
+				fault: wrongSender, note: "does not know the password", want: unreachable,
+				begin: ruled(onDown("<success", func(packet) fate {
+					return fate{
+						send: []string{
+							`<success xmlns="urn:ietf:params:xml:ns:xmpp-sasl">` + base64.StdEncoding.EncodeToString(
+								[]byte("v=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
+							) + `</success>`,
+						},
+					}
+				})),
+			},
 			{fault: wrongID, note: "nonce", want: unreachable, begin: ruled(onDown("<challenge", func(packet) fate {
 				first := "r=somebodyelses,s=" + base64.StdEncoding.EncodeToString([]byte("salt")) + ",i=4096"
-				return fate{send: []string{`<challenge xmlns="urn:ietf:params:xml:ns:xmpp-sasl">` + base64.StdEncoding.EncodeToString([]byte(first)) + `</challenge>`}}
+				return fate{
+					send: []string{
+						`<challenge xmlns="urn:ietf:params:xml:ns:xmpp-sasl">` +
+							base64.StdEncoding.EncodeToString([]byte(first)) + `</challenge>`,
+					},
+				}
 			}))},
 		}),
 	)
@@ -94,9 +140,16 @@ func bindCases() []faultCase {
 	}
 	return join(
 		each(bind, both, nothing, callConnect, []faultCase{
-			{fault: refused, want: unreachable.sent(sdk.OutcomeRefused), begin: faulty(sdktest.StepBind, sdktest.FaultError)},
+			{
+				fault: refused, want: unreachable.sent(sdk.OutcomeRefused),
+				begin: faulty(sdktest.StepBind, sdktest.FaultError),
+			},
 			{fault: silent, want: timedOut, begin: faulty(sdktest.StepBind, sdktest.FaultSilent)},
-			{fault: slow, note: "from here on, 5 ms a byte", want: timedOut.within(limit{request: time.Second, bound: slack * time.Second}), begin: faulty(sdktest.StepBind, sdktest.FaultSlow)},
+			{
+				fault: slow, note: "from here on, 5 ms a byte",
+				want:  timedOut.within(limit{request: time.Second, bound: slack * time.Second}),
+				begin: faulty(sdktest.StepBind, sdktest.FaultSlow),
+			},
 			{fault: cut, want: unreachable, begin: faulty(sdktest.StepBind, sdktest.FaultClose)},
 			{fault: garbage, want: unreachable, begin: faulty(sdktest.StepBind, sdktest.FaultMalformed)},
 			{fault: oversized, want: unreachable, begin: faulty(sdktest.StepBind, sdktest.FaultHuge)},
@@ -122,7 +175,8 @@ func resumed(cases []faultCase) []faultCase {
 	return cases
 }
 
-// briefly is long enough to resume a stream, and short enough to wait for the end of one that the client has left.
+// briefly is long enough to resume a stream, and short enough to wait for the end of one that the
+// client has left.
 const briefly = 3 * time.Second
 
 // barrier pushes what shows that everything before has come.
@@ -151,32 +205,63 @@ func idleCases() []faultCase {
 			{fault: halfOpen, until: "D", want: taken(unheard, ""), begin: onLine((*line).halfOpen)},
 		})),
 		resumed(each(idle, both, insider, nil, []faultCase{
-			{fault: wrongID, note: "another stream is resumed", until: "G", want: lost(soon), begin: resuming(replacing("previd=", "previd='x' was=")), resume: briefly},
-			{fault: garbage, note: "a count that can't be", until: "G", want: lost(soon), begin: resuming(replacing(` h="`, ` h="9`)), resume: briefly},
-			{fault: refused, note: "the resumption, by a stream error", until: "G", want: lost(soon), begin: resuming(instead(
-				`<stream:error xmlns:stream="http://etherx.jabber.org/streams"><undefined-condition xmlns="urn:ietf:params:xml:ns:xmpp-streams"/></stream:error>`)), resume: briefly},
+			{
+				fault: wrongID, note: "another stream is resumed", until: "G", want: lost(soon),
+				begin: resuming(replacing("previd=", "previd='x' was=")), resume: briefly,
+			},
+			{
+				fault: garbage, note: "a count that can't be", until: "G", want: lost(soon),
+				begin: resuming(replacing(` h="`, ` h="9`)), resume: briefly,
+			},
+			{
+				fault: refused, note: "the resumption, by a stream error", until: "G", want: lost(soon),
+				begin: resuming(instead(
+					`<stream:error xmlns:stream="http://etherx.jabber.org/streams"><undefined-condition ` +
+						`xmlns="urn:ietf:params:xml:ns:xmpp-streams"/></stream:error>`)), resume: briefly,
+			},
 		})),
 		each(idle, ways, brittle, nil, []faultCase{
 			{fault: reset, until: "RC", want: lost(soon), begin: onLine((*line).cut)},
 		}),
 		each(idle, both, network, nil, []faultCase{
 			{fault: slow, until: "D", want: lost(unheard), begin: func(s *site) { s.line.slow("downstream") }},
-			{fault: garbage, note: "inside TLS records", until: "D", want: lost(unheard), begin: onLine((*line).garble)},
+			{
+				fault: garbage, note: "inside TLS records", until: "D", want: lost(unheard),
+				begin: onLine((*line).garble),
+			},
 			{fault: duplicated, note: "TLS records", until: "D", want: lost(unheard), begin: onLine((*line).duplicate)},
 			{fault: reordered, note: "TLS records", until: "D", want: lost(unheard), begin: onLine((*line).reorder)},
 		}),
 		each(idle, both, nothing, nil, []faultCase{
 			{fault: garbage, until: "RC", want: lost(soon), begin: pushing(noise)},
-			{fault: truncated, note: "a stanza", until: "RC", want: lost(soon), begin: func(s *site) { s.srv.Push("alice", "<message><body>"); s.srv.DropConnections() }},
-			{fault: oversized, until: "RC", want: lost(soon), begin: func(s *site) { s.srv.Push("alice", huge(packet{}).send[0]) }},
-			{fault: wrongSender, note: "a request of somebody", until: "b", want: kept, begin: pushing(`<iq xmlns="jabber:client" type="set" id="x" from="mallory@stranger.example/x"><block xmlns="urn:xmpp:blocking"><item jid="bob@xmpp.mirrorfly.test"/></block></iq>`)},
-			{fault: wrongID, note: "a reply to nothing", until: "b", want: kept, begin: pushing(`<iq xmlns="jabber:client" type="result" id="nobody-asked"/>`)},
+			{
+				fault: truncated, note: "a stanza", until: "RC", want: lost(soon),
+				begin: func(s *site) { s.srv.Push("alice", "<message><body>"); s.srv.DropConnections() },
+			},
+			{
+				fault: oversized, until: "RC", want: lost(soon),
+				begin: func(s *site) { s.srv.Push("alice", huge(packet{}).send[0]) },
+			},
+			{
+				fault: wrongSender, note: "a request of somebody", until: "b", want: kept,
+				begin: pushing(
+					`<iq xmlns="jabber:client" type="set" id="x" from="mallory@stranger.example/x"><block ` +
+						`xmlns="urn:xmpp:blocking"><item jid="bob@xmpp.mirrorfly.test"/></block></iq>`,
+				),
+			},
+			{
+				fault: wrongID, note: "a reply to nothing", until: "b", want: kept,
+				begin: pushing(`<iq xmlns="jabber:client" type="result" id="nobody-asked"/>`),
+			},
 		}),
 		each(idle, both, insider, nil, []faultCase{
-			{fault: wrongSender, note: "of every pong", until: "b", want: want{limit: unheard, trace: "Cb"}, begin: func(s *site) {
-				s.forgePongs(3)
-				barrier(s)
-			}},
+			{
+				fault: wrongSender, note: "of every pong", until: "b", want: want{limit: unheard, trace: "Cb"},
+				begin: func(s *site) {
+					s.forgePongs(3)
+					barrier(s)
+				},
+			},
 		}),
 	)
 }
@@ -210,7 +295,8 @@ func (s *site) forgePongs(count int) {
 func flightCases() []faultCase {
 	const reply = "<blocklist"
 	gone := lost(soon).during(500, sdk.ErrNotConnected, sdk.OutcomeUnknown)
-	late := lost(late).during(599, sdk.ErrNetwork, sdk.OutcomeUnknown) // the connection is given up later than the call
+	// the connection is given up later than the call
+	late := lost(late).during(599, sdk.ErrNetwork, sdk.OutcomeUnknown)
 	return join(
 		each(inFlight, both, nothing, callBlocked, []faultCase{
 			{fault: refused, want: refusal(500, sdk.OutcomeUnknown), begin: faulty(sdktest.StepIQ, sdktest.FaultError)},
@@ -226,17 +312,25 @@ func flightCases() []faultCase {
 			{fault: truncated, want: gone, begin: ruled(onDown(reply, half))},
 			{fault: duplicated, want: works, begin: ruled(onDown(reply, twice))},
 			{fault: reordered, note: "two replies", want: works, begin: func(s *site) {
-				either := func(p packet) bool { return p.has(reply) || p.has("jabber:iq:last") } // which is asked for first is open
+				// which is asked for first is open
+				either := func(p packet) bool { return p.has(reply) || p.has("jabber:iq:last") }
 				s.tap.tell(swapped(either, either))
 			}, call: callTwo},
 			{fault: wrongID, want: unanswered, begin: ruled(onDown(reply, replacing(` id="`, ` id="x`)))},
 		}),
 		resumed(each(inFlight, both, insider, callBlocked, []faultCase{
-			{fault: cut, want: taken(soon, "").during(500, sdk.ErrNotConnected, sdk.OutcomeUnknown), begin: func(s *site) { s.tap.tell(once(onDown(reply, cutOff))) }},
+			{
+				fault: cut, want: taken(soon, "").during(500, sdk.ErrNotConnected, sdk.OutcomeUnknown),
+				begin: func(s *site) { s.tap.tell(once(onDown(reply, cutOff))) },
+			},
 		})),
 		each(inFlight, both, network, callBlocked, []faultCase{
 			{fault: slow, want: late, begin: func(s *site) { s.line.slow("downstream") }},
-			{fault: halfOpen, note: "noticed by pings", want: lost(unheard).during(500, sdk.ErrNotConnected, sdk.OutcomeUnknown), begin: func(s *site) { s.line.halfOpen() }},
+			{
+				fault: halfOpen, note: "noticed by pings",
+				want:  lost(unheard).during(500, sdk.ErrNotConnected, sdk.OutcomeUnknown),
+				begin: func(s *site) { s.line.halfOpen() },
+			},
 			{fault: refused, note: "no connection any more", want: gone.sent(sdk.OutcomeNotSent), begin: func(s *site) {
 				s.line.refuse()
 				s.await("the loss", func(trace string) bool { return strings.Contains(trace, "D") })
@@ -309,19 +403,39 @@ func pushCases() []faultCase {
 			{fault: cut, until: "b", want: taken(soon, "Pb"), begin: through(cutOff)},
 			{fault: reset, until: "b", want: taken(soon, "Pb"), begin: through(resets)},
 			{fault: halfOpen, until: "b", want: taken(unheard, "Pb"), begin: through(freezes)},
-			{fault: garbage, note: "the client ends the stream", until: "RC", want: lost(soon), begin: through(instead(noise)), resume: briefly},
+			{
+				fault: garbage, note: "the client ends the stream", until: "RC", want: lost(soon),
+				begin: through(instead(noise)), resume: briefly,
+			},
 		})),
-		resumed(each(push, both, nothing, nil, []faultCase{ // what the client can't take would come again with the stream
-			{fault: garbage, note: "kept by the server", until: "G", want: lost(soon), begin: raw(func(*site) string { return noise }), resume: briefly},
-			{fault: oversized, note: "kept by the server", until: "G", want: lost(soon), begin: raw(func(*site) string { return huge(packet{}).send[0] }), resume: briefly},
+		// what the client can't take would come again with the stream
+		resumed(each(push, both, nothing, nil, []faultCase{
+			{
+				fault: garbage, note: "kept by the server", until: "G", want: lost(soon),
+				begin: raw(func(*site) string { return noise }), resume: briefly,
+			},
+			{
+				fault: oversized, note: "kept by the server", until: "G", want: lost(soon),
+				begin: raw(func(*site) string { return huge(packet{}).send[0] }), resume: briefly,
+			},
 		})),
-		resumed(each(push, []way{startTLS}, insider, nil, []faultCase{ // a WebSocket message is whole, or its content is garbage
+		// a WebSocket message is whole, or its content is garbage
+		resumed(each(push, []way{startTLS}, insider, nil, []faultCase{
 			{fault: truncated, until: "b", want: taken(soon, "Pb"), begin: through(half)},
 		})),
 		each(push, both, nothing, nil, []faultCase{
-			{fault: wrongSender, note: "another domain", until: "b", want: told("Cb"), begin: from(`from="bob@stranger.example"`)},
-			{fault: wrongSender, note: "a device of the user", until: "b", want: told("Cb"), begin: from(`from="bob@xmpp.mirrorfly.test/phone"`)},
-			{fault: wrongID, note: "none at all", until: "b", want: told("CPb"), begin: raw(func(s *site) string { return strings.Replace(s.profilePush("P"), ` id="push"`, "", 1) })},
+			{
+				fault: wrongSender, note: "another domain", until: "b", want: told("Cb"),
+				begin: from(`from="bob@stranger.example"`),
+			},
+			{
+				fault: wrongSender, note: "a device of the user", until: "b", want: told("Cb"),
+				begin: from(`from="bob@xmpp.mirrorfly.test/phone"`),
+			},
+			{
+				fault: wrongID, note: "none at all", until: "b", want: told("CPb"),
+				begin: raw(func(s *site) string { return strings.Replace(s.profilePush("P"), ` id="push"`, "", 1) }),
+			},
 		}),
 		each(push, []way{webSocket}, network, nil, []faultCase{
 			{fault: slow, until: "D", want: lost(unheard), begin: func(s *site) {

@@ -13,7 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// doorstep is where TCP connections are made, or not: toxiproxy always accepts. Behind it the server.
+// doorstep is where TCP connections are made, or not: toxiproxy always accepts. Behind it the
+// server.
 type doorstep struct {
 	address  string
 	upstream string
@@ -31,8 +32,8 @@ type doorstep struct {
 // noAnswer is how long a connection on this machine is waited for that is not to come.
 const noAnswer = 300 * time.Millisecond
 
-// newDoorstep listens with room for a single connection that nobody has accepted: while that place is taken, the
-// kernel answers no other, as if the packets were lost.
+// newDoorstep listens with room for a single connection that nobody has accepted: while that place
+// is taken, the kernel answers no other, as if the packets were lost.
 func newDoorstep(t testing.TB, upstream string) *doorstep {
 	t.Helper()
 	ip := net.ParseIP(ownIP(t.Name() + "doorstep")).To4()

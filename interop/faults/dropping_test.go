@@ -9,8 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestAcceptingAndDropping: a server that takes every connection and drops it at once is not asked in haste, however far it lets the
-// client come: the delays grow. When it is well again the client is back.
+// TestAcceptingAndDropping: a server that takes every connection and drops it at once is not asked
+// in haste, however far it lets the client come: the delays grow. When it is well again the client
+// is back.
 func TestAcceptingAndDropping(t *testing.T) {
 	t.Parallel()
 	type drops struct {
@@ -36,8 +37,10 @@ func TestAcceptingAndDropping(t *testing.T) {
 		"at the door":        door(cut),
 		"at the door by RST": door(reset),
 		"at the stream":      fromNow(onHeader(cutOff)),
-		"after the login":    fromNow(onDown("<success", func(p packet) fate { return fate{send: []string{p.text}, end: cut} })),
-		"when it is up":      fromNow(up("<presence")),
+		"after the login": fromNow(
+			onDown("<success", func(p packet) fate { return fate{send: []string{p.text}, end: cut} }),
+		),
+		"when it is up": fromNow(up("<presence")),
 	} {
 		for _, w := range both {
 			t.Run(name+"/"+string(w), func(t *testing.T) {

@@ -7,7 +7,8 @@ import (
 	"net"
 )
 
-// elements is XMPP over TCP, cut into its elements: the stream header, what is directly in it, and its end.
+// elements is XMPP over TCP, cut into its elements: the stream header, what is directly in it, and
+// its end.
 type elements struct {
 	raw   net.Conn     // TCP
 	conn  net.Conn     // the same, or TLS over it

@@ -17,10 +17,11 @@ import (
 // flapEvery is how long the network stays up, and down.
 const flapEvery = 200 * time.Millisecond
 
-// TestFlapping: the network comes and goes every 200 ms, for as long as -flap says (`make soak`: a minute),
-// while calls are made and pushes come. In the end there is one session
-// that works. Until then calls fail as they should, events come in a legal order, no push comes twice or out of
-// order, and where one is missing OnMissed has told so. With stream management only what can't be resumed is missed.
+// TestFlapping: the network comes and goes every 200 ms, for as long as -flap says (`make soak`: a
+// minute), while calls are made and pushes come. In the end there is one session that works. Until
+// then calls fail as they should, events come in a legal order, no push comes twice or out of
+// order, and where one is missing OnMissed has told so. With stream management only what can't be
+// resumed is missed.
 func TestFlapping(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -30,7 +31,9 @@ func TestFlapping(t *testing.T) {
 		t.Run(fmt.Sprintf("%s/resumable=%v", c.way, c.resumable), func(t *testing.T) {
 			t.Parallel()
 			var resumable time.Duration
-			if c.resumable { // longer than the network is away; those that the client can't know how to resume are gone soon, too
+			// longer than the network is away; those that the client can't know how to resume are
+			// gone soon, too
+			if c.resumable {
 				resumable = 10 * flapEvery
 			}
 			s := newSite(t, idle, c.way, network, resumable)
@@ -41,7 +44,10 @@ func TestFlapping(t *testing.T) {
 			flap(s)
 			s.line.open()
 			s.awaitCall()
-			require.Eventually(t, func() bool { return len(s.srv.Resources("alice")) == 1 }, patience, 5*time.Millisecond, "one session")
+			require.Eventually(t,
+				func() bool { return len(s.srv.Resources("alice")) == 1 }, patience, 5*time.Millisecond,
+				"one session",
+			)
 			s.requireWorks()
 			missing := numbers.check(t)
 			losses := strings.Count(s.heard(), "D")

@@ -16,11 +16,13 @@ var idAttribute = regexp.MustCompile(` id="([^"]+)"`)
 
 // blocklist is the answer to a request, with somebody in it whom nobody has blocked.
 func (s *site) blocklist(id string) string {
-	return fmt.Sprintf(`<iq xmlns="jabber:client" type="result" id="%s" from="%s" to="%s"><blocklist xmlns="urn:xmpp:blocking"><item jid="ghost@%s"/></blocklist></iq>`,
+	return fmt.Sprintf(`<iq xmlns="jabber:client" type="result" id="%s" from="%s" to="%s"><blocklist `+
+		`xmlns="urn:xmpp:blocking"><item jid="ghost@%s"/></blocklist></iq>`,
 		id, s.account.UserJID, s.account.UserJID, s.srv.Domain())
 }
 
-// TestLateReply: what answers a request of an old connection is no answer on the new one, not even to the same request.
+// TestLateReply: what answers a request of an old connection is no answer on the new one, not even
+// to the same request.
 func TestLateReply(t *testing.T) {
 	t.Parallel()
 	for _, w := range both {
@@ -43,7 +45,8 @@ func TestLateReply(t *testing.T) {
 			require.ErrorIs(t, err, sdk.ErrNotConnected)
 			id := <-asked
 			s.await("the next connection", func(trace string) bool { return strings.HasSuffix(trace, "CDRCG") })
-			s.tap.tell(onDown("<blocklist", func(p packet) fate { // the old answer comes before the new one
+			// the old answer comes before the new one
+			s.tap.tell(onDown("<blocklist", func(p packet) fate {
 				return fate{send: []string{s.blocklist(id), p.text}}
 			}))
 			s.with(func(ctx context.Context) error {
@@ -59,8 +62,8 @@ func TestLateReply(t *testing.T) {
 	}
 }
 
-// TestOldConnectionAwakes: a connection that was given up as dead comes back to life. Neither what is pushed there nor its answers
-// reach the client, which is on another.
+// TestOldConnectionAwakes: a connection that was given up as dead comes back to life. Neither what
+// is pushed there nor its answers reach the client, which is on another.
 func TestOldConnectionAwakes(t *testing.T) {
 	t.Parallel()
 	for _, w := range both {
@@ -102,7 +105,8 @@ func TestOldConnectionAwakes(t *testing.T) {
 	}
 }
 
-// TestBurstAtTheCut: pushes that were read before the connection broke are told before that is, none after.
+// TestBurstAtTheCut: pushes that were read before the connection broke are told before that is,
+// none after.
 func TestBurstAtTheCut(t *testing.T) {
 	t.Parallel()
 	for _, w := range ways {

@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The goroutines of a client carry its label, and hand it down to those that they start. So a case that runs beside
-// others can tell what its own client has left behind.
+// The goroutines of a client carry its label, and hand it down to those that they start. So a case
+// that runs beside others can tell what its own client has left behind.
 const label = "client"
 
 // labelled runs what a client does.
@@ -34,12 +34,14 @@ func unlabelled(f func() error) error {
 // patience bounds every wait for what must happen: far more than a busy machine needs.
 const patience = 2 * time.Minute
 
-// requireNothingLeft waits until no goroutine of a client runs: those of net/http end a moment after their connection. It gives
-// them that moment before it looks: the stacks of all goroutines take much longer to write.
+// requireNothingLeft waits until no goroutine of a client runs: those of net/http end a moment
+// after their connection. It gives them that moment before it looks: the stacks of all goroutines
+// take much longer to write.
 func requireNothingLeft(t testing.TB, client string) {
 	t.Helper()
 	var left string
-	for wait, end := 4*time.Millisecond, time.Now().Add(patience); time.Now().Before(end); wait = min(2*wait, 200*time.Millisecond) {
+	for wait, end := 4*time.Millisecond,
+		time.Now().Add(patience); time.Now().Before(end); wait = min(2*wait, 200*time.Millisecond) {
 		<-time.After(wait)
 		if left = running(client); left == "" {
 			return

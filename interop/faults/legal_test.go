@@ -18,8 +18,8 @@ var following = map[byte]string{
 	'A': "CFAD",
 }
 
-// illegal says what is wrong with the order of a trace: of connection events, or of what is pushed, which must not come
-// while there is no connection.
+// illegal says what is wrong with the order of a trace: of connection events, or of what is pushed,
+// which must not come while there is no connection.
 func illegal(trace string) string {
 	last := byte('0')
 	for i := range len(trace) {
@@ -45,7 +45,9 @@ func TestIllegal(t *testing.T) {
 	for _, trace := range []string{"", "C", "CD", "FCD", "ACPPD", "CDRFRFRCD", "CDRD", "CDRFD", "CLD", "CDRCrPD"} {
 		require.Empty(t, illegal(trace))
 	}
-	for _, trace := range []string{"D", "R", "P", "CC", "CR", "CDD", "CDRR", "CDP", "CDRP", "AR", "CDRA" + "R", "LD", "CLC"} {
+	for _, trace := range []string{
+		"D", "R", "P", "CC", "CR", "CDD", "CDRR", "CDP", "CDRP", "AR", "CDRA" + "R", "LD", "CLC",
+	} {
 		require.NotEmpty(t, illegal(trace), trace)
 	}
 }

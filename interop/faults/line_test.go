@@ -17,8 +17,9 @@ import (
 	"go.uber.org/goleak"
 )
 
-// line is a stretch of network between the client and a server: a toxiproxy whose place in the process is always the same
-// address, whatever happens to it. A fault is over when a fresh proxy listens there.
+// line is a stretch of network between the client and a server: a toxiproxy whose place in the
+// process is always the same address, whatever happens to it. A fault is over when a fresh proxy
+// listens there.
 type line struct {
 	t        testing.TB
 	api      *toxiproxy.ApiServer
@@ -33,7 +34,8 @@ type line struct {
 	current string           // where this proxy goes
 }
 
-// newLine opens a line to upstream. Its address is nobody else's, so that nothing takes the port while it is free.
+// newLine opens a line to upstream. Its address is nobody else's, so that nothing takes the port
+// while it is free.
 func newLine(t testing.TB, upstream, name string) *line {
 	t.Helper()
 	l := &line{
@@ -64,7 +66,8 @@ func (l *line) open() {
 	require.NoError(l.t, unlabelled(p.Start))
 	l.address, l.proxy = p.Listen, p
 	if l.resets {
-		l.add(p, "reset_peer", "downstream", 0, "") // never at work, but its connections are told to end by RST
+		// never at work, but its connections are told to end by RST
+		l.add(p, "reset_peer", "downstream", 0, "")
 	}
 }
 
@@ -115,7 +118,8 @@ func (l *line) leadTo(upstream string) {
 	l.cut()
 }
 
-// poison adds a toxic for all connections, present and future. attributes are JSON, without the braces.
+// poison adds a toxic for all connections, present and future. attributes are JSON, without the
+// braces.
 func (l *line) poison(kind, direction, attributes string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -125,7 +129,10 @@ func (l *line) poison(kind, direction, attributes string) {
 
 func (l *line) add(p *toxiproxy.Proxy, kind, direction string, toxicity int, attributes string) {
 	l.toxics++
-	toxic := fmt.Sprintf(`{"name":"%d","type":%q,"stream":%q,"toxicity":%d,"attributes":{%s}}`, l.toxics, kind, direction, toxicity, attributes)
+	toxic := fmt.Sprintf(
+		`{"name":"%d","type":%q,"stream":%q,"toxicity":%d,"attributes":{%s}}`, l.toxics, kind, direction, toxicity,
+		attributes,
+	)
 	require.NoError(l.t, unlabelled(func() error {
 		_, err := p.Toxics.AddToxicJson(strings.NewReader(toxic))
 		return err
@@ -228,8 +235,8 @@ func change(stub *toxics.ToxicStub, f func([]byte) []byte) {
 	}
 }
 
-// toxiproxyLeaves are the goroutines that toxiproxy leaves behind when the other side of a link has gone while a toxic
-// holds data back: it waits for ever to pass them on.
+// toxiproxyLeaves are the goroutines that toxiproxy leaves behind when the other side of a link has
+// gone while a toxic holds data back: it waits for ever to pass them on.
 func toxiproxyLeaves() []goleak.Option {
 	return []goleak.Option{
 		goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2/toxics.(*ToxicStub).Run"),

@@ -1,12 +1,13 @@
-// How keys are exchanged is not the subject here, and what Go adds to that against quantum computers costs a tenth of this
-// package under the race detector. All other packages have it.
+// How keys are exchanged is not the subject here, and what Go adds to that against quantum
+// computers costs a tenth of this package under the race detector. All other packages have it.
 //go:debug tlsmlkem=0
 
-// Package faults holds the client against a network and a server that fail: in every place, in every way
-// (TestFaults prints the table), and while it comes back from that (TestFlapping and what is beside it).
+// Package faults holds the client against a network and a server that fail: in every place, in
+// every way (TestFaults prints the table), and while it comes back from that (TestFlapping and what
+// is beside it).
 //
-// Network faults are made by toxiproxy, inside this process; those of name servers, of single frames and of HTTP
-// answers by the small servers of this package; those of the service by sdktest.
+// Network faults are made by toxiproxy, inside this process; those of name servers, of single
+// frames and of HTTP answers by the small servers of this package; those of the service by sdktest.
 package faults
 
 import (
@@ -35,7 +36,8 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 	}
-	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"} { // the names of these tests are known here only
+	// the names of these tests are known here only
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"} {
 		_ = os.Unsetenv(name)
 		_ = os.Unsetenv(strings.ToLower(name))
 	}
@@ -45,7 +47,8 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(suite{m}, toxiproxyLeaves()...)
 }
 
-// theNames is the one name server of this process, as there is one resolver. TestMain alone sets it.
+// theNames is the one name server of this process, as there is one resolver. TestMain alone sets
+// it.
 var theNames *nameServer
 
 // suite ends the name server behind the tests, before anybody looks for goroutines.

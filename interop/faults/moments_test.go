@@ -13,11 +13,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// lastMoment is how many frames of a new connection are moments, in either direction: from the stream header over login and
-// binding to what is sent when the session is up.
+// lastMoment is how many frames of a new connection are moments, in either direction: from the
+// stream header over login and binding to what is sent when the session is up.
 const lastMoment = 18
 
-// atMoment is a rule for the frame with this number on a connection that is made from now on, for the first that gets so far.
+// atMoment is a rule for the frame with this number on a connection that is made from now on, for
+// the first that gets so far.
 func (s *site) atMoment(moment int, do func(packet) fate) {
 	known := s.tap.newest().number
 	var mu sync.Mutex
@@ -39,7 +40,8 @@ func (s *site) atMoment(moment int, do func(packet) fate) {
 	})
 }
 
-// TestCutAtEachMoment: a connection that is made again is cut at each of its frames. The client tries once more, and is back.
+// TestCutAtEachMoment: a connection that is made again is cut at each of its frames. The client
+// tries once more, and is back.
 func TestCutAtEachMoment(t *testing.T) {
 	t.Parallel()
 	for _, w := range ways {
@@ -103,8 +105,9 @@ var (
 	}}
 )
 
-// TestEverythingAtEachMoment: at each frame of a connection that is being made again the server falls silent, and several
-// goroutines log out, connect, close and ask at once. All of them return. In the end there is one session or none, as State says.
+// TestEverythingAtEachMoment: at each frame of a connection that is being made again the server
+// falls silent, and several goroutines log out, connect, close and ask at once. All of them return.
+// In the end there is one session or none, as State says.
 func TestEverythingAtEachMoment(t *testing.T) {
 	t.Parallel()
 	for _, crowd := range [][]action{
@@ -160,7 +163,8 @@ func actAt(s *site, moment int, crowd []action) {
 	requireLegal(s.t, s.heard())
 }
 
-// driveTo makes calls until held is closed: the last frames of a connection come only when something is asked.
+// driveTo makes calls until held is closed: the last frames of a connection come only when
+// something is asked.
 func (s *site) driveTo(held chan struct{}) {
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
@@ -169,7 +173,8 @@ func (s *site) driveTo(held chan struct{}) {
 	defer cancel()
 	asking.Go(func() {
 		for ctx.Err() == nil {
-			labelled(s.label, func() { _ = callBlocked(ctx, s) }) // how it ends does not matter here
+			// how it ends does not matter here
+			labelled(s.label, func() { _ = callBlocked(ctx, s) })
 			select {
 			case <-time.After(5 * time.Millisecond):
 			case <-ctx.Done():
@@ -197,7 +202,8 @@ func (s *site) act(crowd []action) {
 		var e *sdk.Error
 		switch {
 		case err == nil:
-		case errors.Is(err, sdk.ErrClosed), errors.Is(err, sdk.ErrAlreadyLoggedIn), errors.Is(err, sdk.ErrNotRegistered), errors.Is(err, sdk.ErrNotConnected):
+		case errors.Is(err, sdk.ErrClosed), errors.Is(err, sdk.ErrAlreadyLoggedIn),
+			errors.Is(err, sdk.ErrNotRegistered), errors.Is(err, sdk.ErrNotConnected):
 		default:
 			require.ErrorAs(s.t, err, &e)
 			require.Fail(s.t, "unexpected", "%v", err)

@@ -15,7 +15,8 @@ import (
 // zone is what the names of these tests end in. The certificate of sdktest is good for them.
 const zone = ".mirrorfly.test"
 
-// nameServer answers for the names of the tests, by UDP and TCP, with 127.0.0.1, and with faults for those that have one.
+// nameServer answers for the names of the tests, by UDP and TCP, with 127.0.0.1, and with faults
+// for those that have one.
 type nameServer struct {
 	udp  *net.UDPConn
 	tcp  net.Listener
@@ -56,7 +57,8 @@ func (s *nameServer) resolver() *net.Resolver {
 		if err != nil {
 			return nil, err
 		}
-		context.AfterFunc(ctx, func() { _ = conn.Close() }) // the resolver reads on for 5 s after its caller has left
+		// the resolver reads on for 5 s after its caller has left
+		context.AfterFunc(ctx, func() { _ = conn.Close() })
 		return conn, nil
 	}}
 }
@@ -226,7 +228,9 @@ func (q *query) crowd(times int) []byte {
 	for range times {
 		if q.question().Type == dnsmessage.TypeA {
 			q.message.Answers = append(q.message.Answers, dnsmessage.Resource{
-				Header: q.header(q.question().Name, dnsmessage.TypeA), Body: &dnsmessage.AResource{A: [4]byte{127, 0, 0, 1}},
+				Header: q.header(
+					q.question().Name, dnsmessage.TypeA,
+				), Body: &dnsmessage.AResource{A: [4]byte{127, 0, 0, 1}},
 			})
 		}
 	}

@@ -5,7 +5,8 @@ import (
 	"sync"
 )
 
-// ruled makes a tap follow a rule that remembers nothing: it is one for all the cases that a line of the table makes.
+// ruled makes a tap follow a rule that remembers nothing: it is one for all the cases that a line
+// of the table makes.
 func ruled(rule func(packet) fate) func(*site) {
 	return func(s *site) { s.tap.tell(rule) }
 }
@@ -89,7 +90,9 @@ const (
 )
 
 func huge(packet) fate {
-	return fate{send: []string{"<message xmlns='jabber:client'><body>" + strings.Repeat("a", bigger) + "</body></message>"}}
+	return fate{
+		send: []string{"<message xmlns='jabber:client'><body>" + strings.Repeat("a", bigger) + "</body></message>"},
+	}
 }
 
 // isHeader reports whether p is the server's stream header, on either transport.

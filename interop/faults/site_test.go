@@ -106,13 +106,14 @@ type site struct {
 	told   chan struct{} // has an element when trace has grown
 }
 
-// newSite starts a service where at is behind what. resumable is how long a lost stream can be resumed
-// (XEP-0198); 0: that is not offered.
+// newSite starts a service where at is behind what. resumable is how long a lost stream can be
+// resumed (XEP-0198); 0: that is not offered.
 func newSite(t *testing.T, at place, by way, what through, resumable time.Duration) *site {
 	t.Helper()
 	s := &site{t: t, way: by, told: make(chan struct{}, 1), label: t.Name()}
 	s.srv = sdktest.New(t, sdktest.Options{
-		Trial:         at == auth, // that is where SCRAM is spoken; elsewhere it would only cost time
+		// that is where SCRAM is spoken; elsewhere it would only cost time
+		Trial:         at == auth,
 		ResumeTimeout: resumable,
 	})
 	s.cfg = s.srv.Config()
@@ -233,7 +234,8 @@ func (s *site) start() {
 	s.client.OnMissed(s.hearMissed)
 }
 
-// The letters of a trace: these, G for a gap in what is pushed, r behind a C whose stream was resumed, and those of pushes.
+// The letters of a trace: these, G for a gap in what is pushed, r behind a C whose stream was
+// resumed, and those of pushes.
 var letters = map[sdk.ConnectionStatus]byte{
 	sdk.StatusConnected: 'C', sdk.StatusDisconnected: 'D', sdk.StatusReconnecting: 'R',
 	sdk.StatusConnectionFailed: 'F', sdk.StatusAuthFail: 'A', sdk.StatusLoggedOut: 'L',
@@ -256,8 +258,8 @@ func (s *site) hearMissed(e sdk.MissedEvent) {
 	}
 }
 
-// hearProfile notes the pushes of this package, which have the letter in the status, and leaves out what reading a
-// profile tells.
+// hearProfile notes the pushes of this package, which have the letter in the status, and leaves out
+// what reading a profile tells.
 func (s *site) hearProfile(p sdk.Profile) {
 	if letter, is := strings.CutPrefix(p.Status, pushMark); is && letter != "" {
 		s.hear(letter[0], nil)
@@ -297,7 +299,10 @@ func (s *site) await(what string, fits func(trace string) bool) {
 		case <-end.C:
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			require.FailNow(s.t, "waited for "+what+" in vain", "heard: %s, the last cause: %v", s.trace, append(s.causes, nil)[max(0, len(s.causes)-1)])
+			require.FailNow(
+				s.t, "waited for "+what+" in vain", "heard: %s, the last cause: %v", s.trace,
+				append(s.causes, nil)[max(0, len(s.causes)-1)],
+			)
 		}
 	}
 }
@@ -307,7 +312,8 @@ const pushMark = "pushed "
 
 // profilePush is a push that is heard as letter.
 func (s *site) profilePush(letter string) string {
-	return fmt.Sprintf(`<iq xmlns="jabber:client" type="result" id="push" from="bob@%s" to="%s"><vCard xmlns="vcard-temp"><status>%s%s</status></vCard></iq>`,
+	return fmt.Sprintf(`<iq xmlns="jabber:client" type="result" id="push" from="bob@%s" to="%s"><vCard `+
+		`xmlns="vcard-temp"><status>%s%s</status></vCard></iq>`,
 		s.srv.Domain(), s.account.UserJID, pushMark, letter)
 }
 
@@ -336,13 +342,13 @@ func (s *site) connect() {
 		_, err := s.client.Connect(ctx, s.account.Username, s.account.Password)
 		return err
 	})
-	// When this is answered, all that belongs to the beginning of a session has been: a fault does not meet that instead, and
-	// with stream management the server counts.
+	// When this is answered, all that belongs to the beginning of a session has been: a fault does
+	// not meet that instead, and with stream management the server counts.
 	s.with(func(ctx context.Context) error { return callBlocked(ctx, s) })
 }
 
-// requireWorks checks that the client is, or comes back, where a call answers 200, and that what is pushed then arrives
-// once: it is heard as p, twice.
+// requireWorks checks that the client is, or comes back, where a call answers 200, and that what is
+// pushed then arrives once: it is heard as p, twice.
 func (s *site) requireWorks() {
 	s.t.Helper()
 	s.awaitCall()
@@ -350,14 +356,17 @@ func (s *site) requireWorks() {
 		_, err := s.client.GetUserProfile(ctx, s.account.Username)
 		return err
 	})
-	require.Eventually(s.t, func() bool { return len(s.srv.Resources("alice")) == 1 }, patience, 5*time.Millisecond, "one session")
+	require.Eventually(
+		s.t, func() bool { return len(s.srv.Resources("alice")) == 1 }, patience, 5*time.Millisecond, "one session",
+	)
 	for range 2 { // the second shows that no other copy of the first is on its way
 		require.Equal(s.t, 1, s.srv.Push("alice", s.profilePush("p")))
 	}
 	s.await("two pushes", func(trace string) bool { return strings.Count(trace, "p") >= 2 })
 }
 
-// awaitCall makes a call over XMPP until it is answered: one that meets a connection that has gone is made again on the next.
+// awaitCall makes a call over XMPP until it is answered: one that meets a connection that has gone
+// is made again on the next.
 func (s *site) awaitCall() {
 	s.t.Helper()
 	for {
@@ -379,7 +388,10 @@ func (s *site) end() {
 	s.t.Helper()
 	labelled(s.label, func() { require.NoError(s.t, s.client.Close()) })
 	requireNothingLeft(s.t, s.label)
-	require.Eventually(s.t, func() bool { return len(s.srv.Resources("alice")) == 0 }, patience, 5*time.Millisecond, "no session is left")
+	require.Eventually(
+		s.t, func() bool { return len(s.srv.Resources("alice")) == 0 }, patience, 5*time.Millisecond,
+		"no session is left",
+	)
 }
 
 // stranger is another service, which the client does not know.

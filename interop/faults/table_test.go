@@ -23,12 +23,13 @@ type faultCase struct {
 	way     way
 	note    string // which variant, or what the fault means here
 	through through
-	resume  time.Duration // how long the service lets a stream be resumed (XEP-0198); 0: it does not offer that
-	prepare func(*site)   // before the client is made; may be nil
-	begin   func(*site)   // makes the fault
-	call    call          // meets it; nil: the connection does
-	until   string        // without a call: what was heard when the fault has been met
-	again   call          // works when all is well, besides what always must; may be nil
+	// how long the service lets a stream be resumed (XEP-0198); 0: it does not offer that
+	resume  time.Duration
+	prepare func(*site) // before the client is made; may be nil
+	begin   func(*site) // makes the fault
+	call    call        // meets it; nil: the connection does
+	until   string      // without a call: what was heard when the fault has been met
+	again   call        // works when all is well, besides what always must; may be nil
 	want    want
 }
 
@@ -94,9 +95,9 @@ func (r *report) add(name, text string, failed bool) {
 	r.rows[name] = row{text, failed}
 }
 
-// TestFaults runs the table and prints it. A case is one client and one service: the fault begins, a call or the
-// connection meets it, it is healed, and then the client works as if nothing had been: a call answers 200, and
-// what is pushed arrives once.
+// TestFaults runs the table and prints it. A case is one client and one service: the fault begins,
+// a call or the connection meets it, it is healed, and then the client works as if nothing had
+// been: a call answers 200, and what is pushed arrives once.
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	cases := table()
@@ -137,7 +138,13 @@ func (c *faultCase) run(t *testing.T, r *report) {
 	took, err := c.meet(s)
 	observed := describe(err)
 	defer func() {
-		r.add(c.name(), fmt.Sprintf("%s\t%s %s\t%.2f", c.want.String(), observed, s.heard(), float64(took)/float64(c.want.limit.bound)), t.Failed())
+		r.add(
+			c.name(),
+			fmt.Sprintf(
+				"%s\t%s %s\t%.2f", c.want.String(), observed, s.heard(), float64(took)/float64(c.want.limit.bound),
+			),
+			t.Failed(),
+		)
 	}()
 	c.check(t, err, took)
 	s.heal()
@@ -166,7 +173,8 @@ func (c *faultCase) meet(s *site) (took time.Duration, err error) {
 		return time.Since(start), nil
 	}
 	done := make(chan error, 1)
-	go labelled(s.label, func() { done <- c.call(s.t.Context(), s) }) // ends with the call: a hang is told below
+	// ends with the call: a hang is told below
+	go labelled(s.label, func() { done <- c.call(s.t.Context(), s) })
 	select {
 	case err := <-done:
 		return time.Since(start), err

@@ -17,8 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// tap stands between the client and the server inside the encryption. It sees frames (WebSocket messages, XMPP
-// elements) and HTTP requests, and does with them what it is told.
+// tap stands between the client and the server inside the encryption. It sees frames (WebSocket
+// messages, XMPP elements) and HTTP requests, and does with them what it is told.
 type tap struct {
 	t      testing.TB
 	roots  *x509.CertPool // of the server
@@ -75,11 +75,14 @@ func (p *tap) toServer() *tls.Config {
 }
 
 func (p *tap) toClient(protocol string) *tls.Config {
-	return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{protocol}, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		return &p.face.certificate, nil
-	}}
+	return &tls.Config{
+		MinVersion: tls.VersionTLS12, NextProtos: []string{protocol},
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			return &p.face.certificate, nil
+		},
+	}
 }
 
 // showAs makes the tap show another certificate.
@@ -96,7 +99,8 @@ func (p *tap) tell(rule func(packet) fate) {
 	p.rule = rule
 }
 
-// tellHTTP says what to do with requests from now on, but for WebSocket upgrades that it passes on; nil: nothing.
+// tellHTTP says what to do with requests from now on, but for WebSocket upgrades that it passes on;
+// nil: nothing.
 func (p *tap) tellHTTP(answer func(*exchange)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -188,7 +192,9 @@ func (p *tap) relayTCP(client *net.TCPConn, direct bool) {
 	p.track(server)
 	down, up := newElements(client), newElements(server)
 	if direct {
-		if down.secure(tls.Server(client, p.toClient("xmpp-client"))) != nil || up.secure(tls.Client(server, p.toServer())) != nil {
+		if down.secure(
+			tls.Server(client, p.toClient("xmpp-client")),
+		) != nil || up.secure(tls.Client(server, p.toServer())) != nil {
 			return
 		}
 	}
@@ -215,7 +221,8 @@ func (p *tap) serveHTTPS(ip string) string {
 		},
 		ErrorLog: log.New(io.Discard, "", 0),
 	}
-	p.wg.Go(func() { _ = p.https.Serve(tls.NewListener(ln, p.toClient("http/1.1"))) }) // ends with close
+	// ends with close
+	p.wg.Go(func() { _ = p.https.Serve(tls.NewListener(ln, p.toClient("http/1.1"))) })
 	return ln.Addr().String()
 }
 

@@ -14,7 +14,9 @@ type want struct {
 	err     error // the sentinel; nil: there is none for it
 	outcome sdk.Outcome
 	limit   limit
-	trace   string // regular expression of what is heard until all is well again: see letters; the pushes are P and b
+	// regular expression of what is heard until all is well again: see letters; the pushes are P
+	// and b
+	trace string
 }
 
 // limit says by which of the configured timeouts a fault must have been noticed.
@@ -48,7 +50,8 @@ var (
 	}
 )
 
-// What may come of a Connect that can't reach XMPP. It is one call of several requests, of which the login has been made.
+// What may come of a Connect that can't reach XMPP. It is one call of several requests, of which
+// the login has been made.
 var (
 	unreachable = want{err: sdk.ErrNotConnected, code: 500, outcome: sdk.OutcomeUnknown, limit: soon, trace: "FC"}
 	timedOut    = want{err: sdk.ErrNetwork, code: 599, outcome: sdk.OutcomeUnknown, limit: late, trace: "FC"}
@@ -56,7 +59,8 @@ var (
 	connected   = want{limit: soon, trace: "C"}
 )
 
-// noLogin is what comes of a Connect whose login does not reach the service. There are no events: nothing was connected.
+// noLogin is what comes of a Connect whose login does not reach the service. There are no events:
+// nothing was connected.
 func noLogin(l limit) want {
 	return want{err: sdk.ErrNetwork, code: 599, outcome: sdk.OutcomeNotSent, limit: l, trace: "C"}
 }
@@ -68,7 +72,8 @@ var (
 	left       = want{err: sdk.ErrNetwork, code: 599, outcome: sdk.OutcomeUnknown, limit: leftLate, trace: "C"}
 	stuck      = want{err: sdk.ErrNetwork, code: 599, outcome: sdk.OutcomeUnknown, limit: thriceLate, trace: "C"}
 	broken     = want{err: sdk.ErrNetwork, code: 599, outcome: sdk.OutcomeUnknown, limit: soon, trace: "C"}
-	// readLost is broken for GetUserProfile, which has one code for all that is no profile (protocol.md 5.1).
+	// readLost is broken for GetUserProfile, which has one code for all that is no profile
+	// (protocol.md 5.1).
 	readLost  = want{err: sdk.ErrNetwork, code: 500, outcome: sdk.OutcomeUnknown, limit: soon, trace: "C"}
 	senseless = want{code: 500, outcome: sdk.OutcomeUnknown, limit: soon, trace: "C"}
 )
@@ -84,7 +89,8 @@ func (w want) sent(o sdk.Outcome) want {
 	return w
 }
 
-// within is w with another limit: the answer to bind is all that a client waits for there, and short.
+// within is w with another limit: the answer to bind is all that a client waits for there, and
+// short.
 func (w want) within(l limit) want {
 	w.limit = l
 	return w

@@ -1,7 +1,7 @@
 // Package goxmpp holds the library against github.com/xmppo/go-xmpp, an XMPP client that has
-// nothing to do with it: as a peer, the way our users' contacts may be, on sdktest and on a
-// real ejabberd; and as the transport that it is not (README, dependencies), point by point, so that
-// an upgrade that mends a point fails its test here and the choice can be made again.
+// nothing to do with it: as a peer, the way our users' contacts may be, on sdktest and on a real
+// ejabberd; and as the transport that it is not (README, dependencies), point by point, so that an
+// upgrade that mends a point fails its test here and the choice can be made again.
 package goxmpp
 
 import (
@@ -86,8 +86,8 @@ func (p *place) register(t *testing.T, short string) *users.User {
 	return users.Register(t, p.config, tour.Identifier(t, short))
 }
 
-// options are what the stock client needs to log in. Of the mechanisms that both places offer it can
-// log in with PLAIN: see TestSCRAMIsRefused for another.
+// options are what the stock client needs to log in. Of the mechanisms that both places offer it
+// can log in with PLAIN: see TestSCRAMIsRefused for another.
 func (p *place) options(account sdk.Credentials) xmpp.Options {
 	_, domain, _ := strings.Cut(account.UserJID, "@")
 	conf := p.config.TLSConfig.Clone()

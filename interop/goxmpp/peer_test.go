@@ -50,7 +50,9 @@ func presence(t *testing.T, p *place) {
 func vCard(t *testing.T, p *place) {
 	ours, theirs := p.pair(t)
 	_, err := ours.SetUserProfile(t.Context(), sdk.ProfileUpdate{
-		Name: "Ours", Email: "ours@example.com", Status: "“quoted” <b>&amp;</b>", Image: sdk.ImageURL("https://example.com/p.png?a=1&b=2"),
+		Name: "Ours", Email: "ours@example.com", Status: "“quoted” <b>&amp;</b>", Image: sdk.ImageURL(
+			"https://example.com/p.png?a=1&b=2",
+		),
 	})
 	require.NoError(t, err)
 	answer := theirs.ask(t, xmpp.IQTypeGet, ours.JID(), `<vCard xmlns="vcard-temp"/>`)

@@ -69,7 +69,9 @@ func TestCloseNeverReturns(t *testing.T) {
 			}
 		}
 	}()
-	require.Eventually(t, func() bool { return p.rest.Push("anna", `<message from="xmpp.mirrorfly.test"><body></message>`) == 1 },
+	require.Eventually(t, func() bool {
+		return p.rest.Push("anna", `<message from="xmpp.mirrorfly.test"><body></message>`) == 1
+	},
 		users.Patience, 10*time.Millisecond)
 	require.ErrorContains(t, users.Await(t, received, func(error) bool { return true }), "syntax error")
 	closed := make(chan error, 1)
@@ -81,9 +83,9 @@ func TestCloseNeverReturns(t *testing.T) {
 	}
 }
 
-// TestSCRAMIsRefused where the server announces no kinds of channel binding (XEP-0440): the client's
-// first message then begins with "y,,", and its last one tells "n,,". RFC 5802, 5.1 wants the same,
-// and sdktest looks.
+// TestSCRAMIsRefused where the server announces no kinds of channel binding (XEP-0440): the
+// client's first message then begins with "y,,", and its last one tells "n,,". RFC 5802, 5.1 wants
+// the same, and sdktest looks.
 func TestSCRAMIsRefused(t *testing.T) {
 	t.Parallel()
 	p := inTheBox(t)
@@ -104,7 +106,9 @@ func errorConditionIsTold(t *testing.T, p *place) {
 	_, err := ben.BlockUser(t.Context(), anna.JID())
 	require.NoError(t, err)
 	other := anna.Again(t, p.config)
-	for whom, condition := range map[string]string{ben.JID(): p.blocked, "nobody@" + p.rest.Domain(): "item-not-found"} {
+	for whom, condition := range map[string]string{
+		ben.JID(): p.blocked, "nobody@" + p.rest.Domain(): "item-not-found",
+	} {
 		answer := x.ask(t, xmpp.IQTypeGet, whom, `<query xmlns="jabber:iq:last"/>`)
 		require.Equal(t, xmpp.IQTypeError, answer.Type)
 		require.Equal(t, condition, answer.Error.Condition)
@@ -133,7 +137,9 @@ func TestNoWebSocket(t *testing.T) {
 	}
 	p := inTheBox(t)
 	anna := users.Register(t, p.config, "anna")
-	for _, host := range []string{p.rest.XMPPURL(), strings.TrimSuffix(strings.TrimPrefix(p.rest.XMPPURL(), "wss://"), "/websocket")} {
+	for _, host := range []string{
+		p.rest.XMPPURL(), strings.TrimSuffix(strings.TrimPrefix(p.rest.XMPPURL(), "wss://"), "/websocket"),
+	} {
 		o := p.options(anna.Account)
 		o.Host, o.NoTLS, o.StartTLS = host, false, false
 		_, err := o.NewClient()

@@ -36,7 +36,9 @@ func startBrowser(t *testing.T, svc *service) *chromium {
 	needAll(t)
 	c := &chromium{pages: map[string]*page{}}
 	c.Browser = browser.Start(t, browser.Options{
-		Driver: "driver.mjs", Flags: []string{"--ignore-certificate-errors", "--host-resolver-rules=" + svc.hostRules()},
+		Driver: "driver.mjs", Flags: []string{
+			"--ignore-certificate-errors", "--host-resolver-rules=" + svc.hostRules(),
+		},
 		Told: func(name, event string, payload any) {
 			c.mu.Lock()
 			p := c.pages[name]
@@ -72,7 +74,9 @@ func (p *page) call(t *testing.T, method string, args ...any) object {
 	t.Helper()
 	for i, arg := range args {
 		if f, isFile := arg.(file); isFile {
-			args[i] = object{"$file": object{"name": f.name, "type": f.kind, "base64": base64.StdEncoding.EncodeToString(f.content)}}
+			args[i] = object{
+				"$file": object{"name": f.name, "type": f.kind, "base64": base64.StdEncoding.EncodeToString(f.content)},
+			}
 		}
 	}
 	var got struct {
@@ -89,7 +93,8 @@ func (p *page) call(t *testing.T, method string, args ...any) object {
 
 // redLogo is the picture in the middle of the codes: only what has src is looked at.
 const redLogo = "data:image/svg+xml," +
-	"%3Csvg xmlns='http://www.w3.org/2000/svg' width='50' height='50'%3E%3Crect width='50' height='50' fill='red'/%3E%3C/svg%3E"
+	"%3Csvg xmlns='http://www.w3.org/2000/svg' width='50' height='50'%3E%3Crect width='50' height='50' " +
+	"fill='red'/%3E%3C/svg%3E"
 
 // drawnCode is the canvas as a PNG four times its size, once the logo is on it.
 const drawnCode = `(() => {
@@ -108,7 +113,12 @@ const drawnCode = `(() => {
 func (p *page) showQR(t *testing.T, signalURL, old string) string {
 	t.Helper()
 	if old == "" {
-		require.Nil(t, p.call(t, "generateQrCode", object{"$canvas": "qr"}, object{"src": redLogo}, signalURL, object{"$listener": "qrCallback"}))
+		require.Nil(t,
+			p.call(t,
+				"generateQrCode", object{"$canvas": "qr"}, object{"src": redLogo}, signalURL,
+				object{"$listener": "qrCallback"},
+			),
+		)
 	}
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
@@ -141,7 +151,8 @@ func (p *page) readQR(t *testing.T) string {
 
 func (p *page) picture(t *testing.T, token string) []byte {
 	t.Helper()
-	const code = `window.MirrorFly.getMediaURL(%q).then(async ({ data }) => [...new Uint8Array(await data.blob.arrayBuffer())])`
+	const code = `window.MirrorFly.getMediaURL(%q).then(async ({ data }) => [...new Uint8Array(await ` +
+		`data.blob.arrayBuffer())])`
 	var content []int
 	p.b.Do(t, "evaluate", object{"page": p.name, "code": fmt.Sprintf(code, token)}, &content)
 	raw := make([]byte, len(content))

@@ -25,8 +25,8 @@ func newGopher(svc *service) *gopher { return &gopher{svc: svc, events: newEvent
 
 func (g *gopher) told() *events { return g.events }
 
-// answered is a Result in the JavaScript SDK's shape. That has the data of some methods beside the status (protocol.md
-// 11), under flat, or under its own names when flat is "...".
+// answered is a Result in the JavaScript SDK's shape. That has the data of some methods beside the
+// status (protocol.md 11), under flat, or under its own names when flat is "...".
 func answered[T any](t *testing.T, flat string, res sdk.Result[T], err error) object {
 	t.Helper()
 	require.Equal(t, err == nil, res.StatusCode == 200, "result and error agree: %v", err)
@@ -80,7 +80,12 @@ func (g *gopher) call(t *testing.T, method string, args ...any) object {
 		res, err := c.GetUserProfile(ctx, text(0))
 		return answered(t, "", res, err)
 	case "setUserProfile":
-		res, err := c.SetUserProfile(ctx, sdk.ProfileUpdate{Name: text(0), Image: imageOf(args), Status: text(2), MobileNumber: text(3), Email: text(4)})
+		res, err := c.SetUserProfile(
+			ctx,
+			sdk.ProfileUpdate{
+				Name: text(0), Image: imageOf(args), Status: text(2), MobileNumber: text(3), Email: text(4),
+			},
+		)
 		return answered(t, "...", res, err)
 	case "getLastSeen":
 		res, err := c.GetLastSeen(ctx, text(0))
@@ -165,7 +170,12 @@ func (g *gopher) listen() {
 	c.OnAdminBlock(func(e sdk.AdminBlockEvent) {
 		id, _, _ := strings.Cut(e.JID, "@")
 		status := map[bool]string{true: "1", false: "0"}[e.Blocked]
-		add("adminBlockListener", object{"type": "", "chatType": string(e.ChatType), "toUserJid": e.JID, "toUserId": id, "blockStatus": status})
+		add(
+			"adminBlockListener",
+			object{
+				"type": "", "chatType": string(e.ChatType), "toUserJid": e.JID, "toUserId": id, "blockStatus": status,
+			},
+		)
 	})
 }
 

@@ -1,5 +1,6 @@
-// Package jssdk_test drives the official JavaScript SDK (mirrorfly-sdk from npm, untouched, in headless Chromium)
-// against this repository's server, and compares it with package sdk call by call.
+// Package jssdk_test drives the official JavaScript SDK (mirrorfly-sdk from npm, untouched, in
+// headless Chromium) against this repository's server, and compares it with package sdk call by
+// call.
 package jssdk_test
 
 import (

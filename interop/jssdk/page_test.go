@@ -16,10 +16,12 @@ var modes = map[string]bool{"trial": true, "licensed": false}
 
 // everybody who plays, and the time zone of each: the wire password has it in it.
 var everybody = map[string]string{
-	"alice": "UTC", "bob": "Asia/Kolkata", "carol": "America/New_York", "dave": "UTC", "erin": "Pacific/Kiritimati", "frank": "UTC",
+	"alice": "UTC", "bob": "Asia/Kolkata", "carol": "America/New_York", "dave": "UTC", "erin": "Pacific/Kiritimati",
+	"frank": "UTC",
 }
 
-// cast is a stage on which those named use the JavaScript SDK, each in a page of one browser, and all others package sdk.
+// cast is a stage on which those named use the JavaScript SDK, each in a page of one browser, and
+// all others package sdk.
 func cast(t *testing.T, svc *service, pages ...string) *stage {
 	t.Helper()
 	s := &stage{T: t, svc: svc, parties: map[string]party{}}
@@ -48,8 +50,8 @@ func TestProfilePage(t *testing.T) {
 	}
 }
 
-// TestMixedCompany plays the script with both SDKs on one server: each sees what the other does. The server pings often,
-// and sends those away who do not answer.
+// TestMixedCompany plays the script with both SDKs on one server: each sees what the other does.
+// The server pings often, and sends those away who do not answer.
 func TestMixedCompany(t *testing.T) {
 	for _, c := range []struct {
 		name  string
@@ -80,8 +82,10 @@ var pong = regexp.MustCompile(`^<iq xmlns="jabber:client"[^>]* to="` + host + `"
 
 // quirks are complaints of the pages that say nothing against the service.
 var quirks = []string{
-	"Bn.destroy is not a function", // the SDK's own slip, when a connection that carries calls is lost
-	"ERR_CONNECTION_REFUSED",       // while the service restarts
-	"status of 4",                  // stale tokens, which the SDK renews, and refusals that the script wants
+	// the SDK's own slip, when a connection that carries calls is lost
+	"Bn.destroy is not a function",
+	"ERR_CONNECTION_REFUSED", // while the service restarts
+	// stale tokens, which the SDK renews, and refusals that the script wants
+	"status of 4",
 	"Feature unavailable for your plan",
 }

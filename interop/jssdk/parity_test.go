@@ -14,14 +14,17 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestParity plays the same script with the official JavaScript SDK and with package sdk, each on a server of its own.
-// What the calls answer, what the listeners are told and what the server sees must be the same, but for these:
+// TestParity plays the same script with the official JavaScript SDK and with package sdk, each on a
+// server of its own. What the calls answer, what the listeners are told and what the server sees
+// must be the same, but for these:
 //
 //   - calls made with stage.differs, each with its reason;
 //   - two members of pushed profiles, see completed;
 //   - DISCONNECTED told twice in a row, see told;
-//   - when the licence is looked up, the order of members in one request, and answers to pushes, see seen;
-//   - what happens offTheRecord: the events of a reconnection, of a deleted account and of a session that the phone ends.
+//   - when the licence is looked up, the order of members in one request, and answers to pushes,
+//     see seen;
+//   - what happens offTheRecord: the events of a reconnection, of a deleted account and of a
+//     session that the phone ends.
 func TestParity(t *testing.T) {
 	for name, trial := range modes {
 		t.Run(name, func(t *testing.T) {
@@ -65,8 +68,8 @@ func told(s *stage, who string) map[string][]string {
 	return out
 }
 
-// completed is an event's payload. Deliberate difference: package sdk has one Profile, the JavaScript SDK leaves two
-// members out where the profile was pushed (protocol.md 6.2).
+// completed is an event's payload. Deliberate difference: package sdk has one Profile, the
+// JavaScript SDK leaves two members out where the profile was pushed (protocol.md 6.2).
 func completed(e event) any {
 	profile, isObject := e.Payload.(object)
 	if e.Listener != "userProfileListener" || !isObject {
@@ -84,10 +87,13 @@ var (
 	// The 401 path of the JavaScript SDK writes the members in another order (protocol.md 1.5).
 	loginAgain = regexp.MustCompile(`^({)("password":.*),("username":"[a-z]+")(,"type":"web"})$`)
 	// Only package sdk answers the server's pushes, as RFC 6120 8.2.3 wants it (protocol.md 11).
-	answerToPush = regexp.MustCompile(`^<iq xmlns="jabber:client" id="[0-9a-f]+" to="[a-z]+@` + host + `" type="result"></iq>$`)
+	answerToPush = regexp.MustCompile(
+		`^<iq xmlns="jabber:client" id="[0-9a-f]+" to="[a-z]+@` + host + `" type="result"></iq>$`,
+	)
 )
 
-// seen is what the server saw: REST requests in their order, and the stanzas of each user in theirs.
+// seen is what the server saw: REST requests in their order, and the stanzas of each user in
+// theirs.
 func seen(t *testing.T, s *stage) map[string][]string {
 	t.Helper()
 	out := map[string][]string{}
@@ -131,7 +137,13 @@ var chance = []struct {
 }{
 	{regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}`), "UUID"},
 	{regexp.MustCompile(`(currentTimestamp\\*":)[0-9]+`), "${1}0"},
-	{regexp.MustCompile(`("(?:password|image|thumbImage|fileToken|fileTokenThumb)":"|<(?:image|thumbImage)[^>]*>|media/)[0-9a-f]{16,}`), "${1}VARYING"},
+	{
+		regexp.MustCompile(
+			`("(?:password|image|thumbImage|fileToken|fileTokenThumb)":"|<(?:image|thumbImage)[^>]*>|media/)[0-9a-` +
+				`f]{16,}`,
+		),
+		"${1}VARYING",
+	},
 	{regexp.MustCompile(`((?:socket_id="|public_key\\*":\\*"))[0-9A-Za-z_-]+`), "${1}VARYING"},
 }
 

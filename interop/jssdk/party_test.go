@@ -10,12 +10,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// party is one user's SDK: the JavaScript one in a page of its own, or package sdk in the JavaScript one's words.
+// party is one user's SDK: the JavaScript one in a page of its own, or package sdk in the
+// JavaScript one's words.
 type party interface {
 	// call is one call of the JavaScript SDK's method.
 	call(t *testing.T, method string, args ...any) object
-	// showQR starts a QR login, waits for a code that is not old, and returns what it says. The login's outcome is the
-	// event "qrCallback".
+	// showQR starts a QR login, waits for a code that is not old, and returns what it says. The
+	// login's outcome is the event "qrCallback".
 	showQR(t *testing.T, signalURL, old string) string
 	// picture fetches what an image token stands for (protocol.md 9).
 	picture(t *testing.T, token string) []byte
@@ -57,8 +58,8 @@ func (e *events) add(listener string, payload any) {
 	}
 }
 
-// await waits until listener is told what want, JSON, says; an object may have more members than that. What was
-// waited for before does not count.
+// await waits until listener is told what want, JSON, says; an object may have more members than
+// that. What was waited for before does not count.
 func (e *events) await(t *testing.T, who, listener, want string) {
 	t.Helper()
 	var wanted any

@@ -23,7 +23,8 @@ import (
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
-// The names that the service has for browsers: without a port, which is all that the JavaScript SDK accepts.
+// The names that the service has for browsers: without a port, which is all that the JavaScript SDK
+// accepts.
 const (
 	baseURL   = "https://api.mirrorfly.test/api/v1"
 	signalURL = "https://signal.mirrorfly.test"
@@ -31,7 +32,8 @@ const (
 	license   = "sdktest-license-key"
 )
 
-// service is the server under test, in this process or as examples/devserver, which is the same code.
+// service is the server under test, in this process or as examples/devserver, which is the same
+// code.
 type service struct {
 	address string // host:port of its one HTTPS port
 	trial   bool
@@ -43,13 +45,17 @@ type service struct {
 	settle func(t *testing.T, users ...string) // waits until each has one connection
 }
 
-// hostRules maps the service's names to it, and lets no other name through (localhost is the app's own page).
+// hostRules maps the service's names to it, and lets no other name through (localhost is the app's
+// own page).
 func (s *service) hostRules() string {
-	return fmt.Sprintf("MAP *.mirrorfly.test:443 %s, MAP api-config.mirrorfly.com:443 %s, EXCLUDE localhost, MAP * ~NOTFOUND", s.address, s.address)
+	return fmt.Sprintf(
+		"MAP *.mirrorfly.test:443 %s, MAP api-config.mirrorfly.com:443 %s, EXCLUDE localhost, MAP * ~NOTFOUND",
+		s.address, s.address,
+	)
 }
 
-// twins are two services of package sdktest in this process, with the same initialization vectors: what is sealed for one
-// reads the same on the other.
+// twins are two services of package sdktest in this process, with the same initialization vectors:
+// what is sealed for one reads the same on the other.
 func twins(t *testing.T, trial bool) (one, other *service) {
 	t.Helper()
 	first := state{}
@@ -105,13 +111,16 @@ func inProcess(t *testing.T, o sdktest.Options) *service {
 		settle: func(t *testing.T, users ...string) {
 			t.Helper()
 			for _, user := range users {
-				require.Eventually(t, func() bool { return len(srv.Resources(user)) == 1 }, patience, 5*time.Millisecond)
+				require.Eventually(t,
+					func() bool { return len(srv.Resources(user)) == 1 }, patience, 5*time.Millisecond,
+				)
 			}
 		},
 	}
 }
 
-// devserver is examples/devserver. It has no switches: a restart cuts all connections, and it keeps no tokens.
+// devserver is examples/devserver. It has no switches: a restart cuts all connections, and it keeps
+// no tokens.
 func devserver(t *testing.T, trial bool) *service {
 	t.Helper()
 	dir := t.TempDir()
@@ -144,8 +153,8 @@ func devserver(t *testing.T, trial bool) *service {
 	return s
 }
 
-// run starts a program that ends when stop is called, and when this process ends in any way: the shell waits for its
-// input to end. It returns the program's first line, a JSON object of strings.
+// run starts a program that ends when stop is called, and when this process ends in any way: the
+// shell waits for its input to end. It returns the program's first line, a JSON object of strings.
 func run(t *testing.T, program string, args ...string) (said map[string]string, stop func()) {
 	t.Helper()
 	const guarded = `trap "" INT; "$@" & cat >/dev/null; kill $!; wait $!`

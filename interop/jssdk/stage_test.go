@@ -89,7 +89,8 @@ type pause struct {
 	requests [2]int         // positions in what the server saw
 }
 
-// offTheRecord plays a part that is not compared. When it returns everybody has been told all that it has led to.
+// offTheRecord plays a part that is not compared. When it returns everybody has been told all that
+// it has led to.
 func (s *stage) offTheRecord(part func()) {
 	p := pause{from: s.positions()}
 	p.requests[0] = s.seen()

@@ -6,11 +6,14 @@ import (
 	sdk "github.com/mirrorfly-go/sdk"
 )
 
-// What follows needs a service that can be told to be difficult: dave is a user without the plan's features, one with too
-// many sessions, and one blocked by the administrator; erin and frank have QR logins that end otherwise than in a logout.
+// What follows needs a service that can be told to be difficult: dave is a user without the plan's
+// features, one with too many sessions, and one blocked by the administrator; erin and frank have
+// QR logins that end otherwise than in a logout.
 
 func report() []sdk.ReportedMessage {
-	return []sdk.ReportedMessage{{MsgID: "m1", Message: "rude <&>", MsgType: "text", Timestamp: 1700000000000, PublisherID: "bob"}}
+	return []sdk.ReportedMessage{
+		{MsgID: "m1", Message: "rude <&>", MsgType: "text", Timestamp: 1700000000000, PublisherID: "bob"},
+	}
 }
 
 // plan: what it lacks is refused before the arguments are looked at (protocol.md 5.4, 5.10).
@@ -31,7 +34,8 @@ func plan(s *stage) {
 	s.svc.srv.SetFeature("report", true)
 }
 
-// refusals: business errors as the service sends them, HTTP 200 with a status in the body (protocol.md 1.4, 5).
+// refusals: business errors as the service sends them, HTTP 200 with a status in the body
+// (protocol.md 1.4, 5).
 func refusals(s *stage) {
 	srv := s.svc.srv
 	srv.FailNext("contacts/vcard", 417, "boom")
@@ -45,7 +49,9 @@ func refusals(s *stage) {
 	srv.FailNext("logout", 417, "boom")
 	s.call("alice", "logout").bare(500, "boom")
 	srv.FailNext("media/", 417, "boom")
-	s.call("alice", "setUserProfile", "Alice", file{"a.png", "image/png", []byte("x")}, "", "", "alice@example.com").bare(417, "Media Upload Failed")
+	s.call(
+		"alice", "setUserProfile", "Alice", file{"a.png", "image/png", []byte("x")}, "", "", "alice@example.com",
+	).bare(417, "Media Upload Failed")
 	s.call("alice", "getUsersIBlocked").succeeds(`{"data": []}`) // still there
 
 	const why = "a status other than 2xx: the JavaScript SDK loses the envelope (protocol.md 1.4, 11)"
@@ -60,7 +66,8 @@ func refusals(s *stage) {
 
 func adminBlock(s *stage) {
 	told := `{"type": "", "chatType": "chat", "toUserJid": "dave@` + host + `", "toUserId": "dave", "blockStatus": `
-	s.svc.srv.BlockByAdmin("dave", true) // everybody is told: nothing of it may be on its way when what follows goes off the record
+	// everybody is told: nothing of it may be on its way when what follows goes off the record
+	s.svc.srv.BlockByAdmin("dave", true)
 	for _, who := range []string{"alice", "bob", "dave"} {
 		s.await(who, "adminBlockListener", told+`"1"}`)
 	}
@@ -94,7 +101,10 @@ func logoutLeavesNothing(s *stage) {
 	refused := `{"statusCode": 400, "message": "` + notRegistered + `"}`
 	const why = "after a logout the JavaScript SDK keeps its flag and host (protocol.md 11)"
 	s.differs(why, "dave", "getUsersIBlocked", `{"statusCode": 500, "message": "Connection Error"}`, refused)
-	s.differs(why, "dave", "getCurrentUserJid", `{"statusCode": 200, "message": "Success", "userJid": "dave@`+host+`"}`, refused)
+	s.differs(
+		why, "dave", "getCurrentUserJid", `{"statusCode": 200, "message": "Success", "userJid": "dave@`+host+`"}`,
+		refused,
+	)
 }
 
 // qrRefused: an old code is of no use, and the phone may say no (protocol.md 7.2).
@@ -108,7 +118,8 @@ func qrRefused(s *stage) {
 	s.await("erin", "qrCallback", `{"statusCode": 400, "message": "Invalid Credentials"}`)
 }
 
-// qrEndedByPhone is told in ways of their own: the JavaScript SDK calls two listeners and leaves the rest to the app.
+// qrEndedByPhone is told in ways of their own: the JavaScript SDK calls two listeners and leaves
+// the rest to the app.
 func qrEndedByPhone(s *stage) {
 	s.call("frank", "initializeSDK", s.options(baseURL)).done()
 	s.svc.scan(s.T, "frank", s.parties["frank"].showQR(s.T, signalURL, ""))

@@ -15,12 +15,17 @@ const (
 	bob   = "bob@" + host
 	carol = "carol@" + host
 
-	notRegistered = "Not registered with MirrorFly SDK, Please call SDK.register() or SDK.connect() method before call this function"
+	notRegistered = "Not registered with MirrorFly SDK, Please call SDK.register() or SDK.connect() method before " +
+		"call this function"
 )
 
-// tour is the whole Profile page for alice and bob, and carol by QR code. Each call must end as protocol.md says.
+// tour is the whole Profile page for alice and bob, and carol by QR code. Each call must end as
+// protocol.md says.
 func tour(s *stage) {
-	parts := []func(*stage){initialize, logIn, profiles, lastSeen, blocking, moderation, mediaEncryption, interruption, staleTokens}
+	parts := []func(*stage){
+		initialize, logIn, profiles, lastSeen, blocking, moderation, mediaEncryption, interruption,
+		staleTokens,
+	}
 	if s.svc.srv != nil {
 		parts = append(parts, plan, refusals, adminBlock, maxSessions, logoutLeavesNothing, qrRefused, qrEndedByPhone)
 	}
@@ -32,7 +37,8 @@ func tour(s *stage) {
 	}
 }
 
-// options are those of initializeSDK. Without an address the licence lookup tells it, and the mode too (protocol.md 1.1, 1.3).
+// options are those of initializeSDK. Without an address the licence lookup tells it, and the mode
+// too (protocol.md 1.1, 1.3).
 func (s *stage) options(address string) object {
 	options := object{"licenseKey": license, "apiBaseUrl": address}
 	if !s.svc.trial {
@@ -51,17 +57,24 @@ func initialize(s *stage) {
 }
 
 func logIn(s *stage) {
-	const badIdentifier = "User identifiers can only contain lowercase alphanumeric characters, hyphens (-), and underscores (_)."
+	const badIdentifier = "User identifiers can only contain lowercase alphanumeric characters, hyphens (-), and " +
+		"underscores (_)."
 	s.call("alice", "register", "").bare(400, "User identifier is empty, Please pass valid user identifier")
 	s.call("alice", "register", "al ice").bare(400, "User identifier should not contain the whitespaces")
 	s.call("alice", "register", "Alice").bare(400, badIdentifier)
 	passwords := map[string]string{}
 	for _, who := range []string{"alice", "bob"} {
-		data := s.call(who, "register", who, true, object{"plan": "gold", "age": 7, "beta": true}).is(200, "Success")["data"].(object)
+		data := s.call(
+			who, "register", who, true, object{"plan": "gold", "age": 7, "beta": true},
+		).is(200, "Success")["data"].(object)
 		passwords[who] = data["password"].(string)
 		require.NotEmpty(s, passwords[who])
 		delete(data, "password")
-		require.Equal(s, object{"username": who, "userJid": who + "@" + host, "isSandbox": s.svc.trial, "isProfileUpdated": false}, data)
+		require.Equal(
+			s,
+			object{"username": who, "userJid": who + "@" + host, "isSandbox": s.svc.trial, "isProfileUpdated": false},
+			data,
+		)
 	}
 	s.call("alice", "getUsersIBlocked").bare(400, notRegistered)
 	s.call("alice", "connect", "", "x").bare(400, "username is not valid or required")
@@ -91,18 +104,24 @@ func profiles(s *stage) {
 
 	var small bytes.Buffer
 	require.NoError(s, png.Encode(&small, image.NewGray(image.Rect(0, 0, 300, 200))))
-	tokens := s.call("alice", "setUserProfile", "Alice", file{"alice.png", "image/png", small.Bytes()}, "", "", "alice@example.com").is(200, "Success")
+	tokens := s.call(
+		"alice", "setUserProfile", "Alice", file{"alice.png", "image/png", small.Bytes()}, "", "", "alice@example.com",
+	).is(200, "Success")
 	require.Len(s, tokens, 2)
 	require.NotEmpty(s, tokens["fileToken"])
 	require.NotEmpty(s, tokens["fileTokenThumb"])
-	s.await("bob", "userProfileListener", `{"fromUser": "alice", "nickName": "Alice", "image": "`+tokens["fileToken"].(string)+`"}`)
+	s.await(
+		"bob", "userProfileListener",
+		`{"fromUser": "alice", "nickName": "Alice", "image": "`+tokens["fileToken"].(string)+`"}`,
+	)
 	s.await("alice", "userProfileListener", `{"fromUser": "alice", "nickName": "Alice", "status": ""}`)
 
 	for _, id := range []string{bob, "bob"} {
 		data := s.call("alice", "getUserProfile", id).is(200, "Success")["data"]
 		require.Equal(s, object{
-			"userId": "bob", "userJid": bob, "fromUser": "bob", "nickName": "Böb <&>", "email": "bob@example.com", "mobileNumber": "+1 23",
-			"status": `"busy" & 'away'`, "image": picture, "thumbImage": picture, "isAdminBlocked": false,
+			"userId": "bob", "userJid": bob, "fromUser": "bob", "nickName": "Böb <&>", "email": "bob@example.com",
+			"mobileNumber": "+1 23",
+			"status":       `"busy" & 'away'`, "image": picture, "thumbImage": picture, "isAdminBlocked": false,
 		}, data)
 		s.await("alice", "userProfileListener", `{"fromUser": "bob", "isAdminBlocked": false}`)
 	}
@@ -228,13 +247,17 @@ func goodbye(s *stage) {
 		if s.inGo("bob") {
 			s.await("bob", "connectionListener", `{"status": "DISCONNECTED"}`)
 		} else {
-			s.await("bob", "connectionListener", `{"status": "AUTHFAIL", "statusCode": 401, "errorMessage": "Invalid Credentials"}`)
+			s.await(
+				"bob", "connectionListener",
+				`{"status": "AUTHFAIL", "statusCode": 401, "errorMessage": "Invalid Credentials"}`,
+			)
 		}
 		s.await("alice", "userDeletedListener", `"`+bob+`"`)
 		s.part("bob", "alice")
 	})
 	s.call("alice", "getUserProfile", bob).bare(400, "User not available")
-	const why = "the account is gone: package sdk says so, the JavaScript SDK only lost its password when it came back (protocol.md 5.9)"
+	const why = "the account is gone: package sdk says so, the JavaScript SDK only lost its password when it came " +
+		"back (protocol.md 5.9)"
 	s.differs(why, "bob", "getCurrentUserJid", `{"statusCode": 200, "message": "Success", "userJid": "null@`+host+`"}`,
 		`{"statusCode": 400, "message": "`+notRegistered+`"}`)
 }

@@ -9,12 +9,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// chain counts the round trips that had to follow one another, on one connection or on several. What is sent may depend on all
-// that was read before; what is read answers what was sent at least a round trip before, and makes the chain
-// longer by one. What is sent without waiting, on one connection or beside each other on two, does not.
+// chain counts the round trips that had to follow one another, on one connection or on several.
+// What is sent may depend on all that was read before; what is read answers what was sent at least
+// a round trip before, and makes the chain longer by one. What is sent without waiting, on one
+// connection or beside each other on two, does not.
 //
-// The link never is faster, so no round trip that was waited for is missed. A machine that stands still for a round trip
-// may add one: a caller repeats, and takes the least.
+// The link never is faster, so no round trip that was waited for is missed. A machine that stands
+// still for a round trip may add one: a caller repeats, and takes the least.
 type chain struct {
 	mu     sync.Mutex
 	length int

@@ -18,9 +18,11 @@ import (
 )
 
 const (
-	rounds = 2  // both SDKs in turn, so often: pages take long to open
-	calls  = 3  // in each round
-	more   = 30 // rounds of the library alone, for as long as a machine that stands still has added round trips to all before
+	rounds = 2 // both SDKs in turn, so often: pages take long to open
+	calls  = 3 // in each round
+	// rounds of the library alone, for as long as a machine that stands still has added round trips
+	// to all before
+	more = 30
 )
 
 // What is measured, the rows of the table.
@@ -54,9 +56,11 @@ func wanted(challenge int) map[string]cost {
 	}
 }
 
-// TestRoundTrips connects and calls over the link, beside the JavaScript SDK. The round trips of the library are counted.
+// TestRoundTrips connects and calls over the link, beside the JavaScript SDK. The round trips of
+// the library are counted.
 func TestRoundTrips(t *testing.T) {
-	var turn sync.Mutex // the servers start beside each other; they are measured one after the other
+	// the servers start beside each other; they are measured one after the other
+	var turn sync.Mutex
 	for _, c := range []struct {
 		login  string
 		server xmppserver.Options
@@ -159,8 +163,8 @@ func (f *figures) least() map[string]cost {
 	return least
 }
 
-// table has a line for each row. Times are the least of each, which other programs on the machine have changed least, divided by that of the link's
-// round trip.
+// table has a line for each row. Times are the least of each, which other programs on the machine
+// have changed least, divided by that of the link's round trip.
 func (f *figures) table() string {
 	var out strings.Builder
 	least := f.least()

@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// roundTrip is the least that an answer takes over a far link, half of it in each direction. The TCP handshake takes none:
-// the proxy is near, and answers it itself.
+// roundTrip is the least that an answer takes over a far link, half of it in each direction. The
+// TCP handshake takes none: the proxy is near, and answers it itself.
 const roundTrip = 50 * time.Millisecond
 
 // far puts a link before upstream, until the test ends, and returns the link's near end.
@@ -25,7 +25,8 @@ func far(t *testing.T, upstream string) (address string) {
 	require.NoError(t, link.Start())
 	t.Cleanup(link.Stop)
 	for _, direction := range []string{"upstream", "downstream"} {
-		toxic := fmt.Sprintf(`{"name":%[1]q,"type":"latency","stream":%[1]q,"toxicity":1,"attributes":{"latency":%[2]d}}`,
+		toxic := fmt.Sprintf(`{"name":%[1]q,"type":"latency","stream":%[1]q,"toxicity":1,`+
+			`"attributes":{"latency":%[2]d}}`,
 			direction, (roundTrip / 2).Milliseconds())
 		_, err := link.Toxics.AddToxicJson(strings.NewReader(toxic))
 		require.NoError(t, err)

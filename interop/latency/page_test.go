@@ -22,7 +22,9 @@ func startBrowser(t *testing.T, svc *service) *browser.Browser {
 	}
 	return browser.Start(t, browser.Options{
 		Driver: jssdk + "/driver.mjs",
-		Flags:  []string{"--ignore-certificate-errors", "--host-resolver-rules=" + rules + "EXCLUDE localhost, MAP * ~NOTFOUND"},
+		Flags: []string{
+			"--ignore-certificate-errors", "--host-resolver-rules=" + rules + "EXCLUDE localhost, MAP * ~NOTFOUND",
+		},
 	})
 }
 
@@ -33,8 +35,8 @@ type visit struct {
 	LastSeen, Profile  []float64
 }
 
-// visitPage runs in a page that is new: it registers, unless it has credentials, connects, and makes some calls one after the
-// other. Connecting ends when the listener is told so.
+// visitPage runs in a page that is new: it registers, unless it has credentials, connects, and
+// makes some calls one after the other. Connecting ends when the listener is told so.
 const visitPage = `(async ({ license, api, register, username, password, profile, calls }) => {
 	const must = (result) => { if (result.statusCode !== 200) throw new Error(JSON.stringify(result)); return result; };
 	const timed = async (f) => { const start = performance.now(); await f(); return performance.now() - start; };

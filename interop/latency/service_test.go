@@ -16,7 +16,8 @@ import (
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
-// The names of the service. Clients know the first; the second is handed out to them, as it is to users of MirrorFly.
+// The names of the service. Clients know the first; the second is handed out to them, as it is to
+// users of MirrorFly.
 const (
 	apiName  = "api.mirrorfly.test"
 	xmppName = "xmpp.mirrorfly.test"

@@ -87,7 +87,9 @@ func TestLegacyVCards(t *testing.T) {
 	node := start(t, xmppserver.Options{Env: map[string]string{"VCARD": "vcard_legacy"}})
 	tour.OverEach(t, node, func(t *testing.T, s *tour.Service) {
 		anna := s.Login(t, "anna")
-		_, err := anna.SetUserProfile(t.Context(), sdk.ProfileUpdate{Name: "Anna", Status: "here", Email: "anna@example.com"})
+		_, err := anna.SetUserProfile(
+			t.Context(), sdk.ProfileUpdate{Name: "Anna", Status: "here", Email: "anna@example.com"},
+		)
 		require.NoError(t, err)
 		anna.RequireProfile(t, anna, sdk.ProfileUpdate{}, sdk.ProfileImage{})
 	})

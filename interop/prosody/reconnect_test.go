@@ -36,7 +36,9 @@ func removedAccount(t *testing.T, s *tour.Service) {
 	// The next event is that of this Connect, so there was no attempt in between.
 	_, err := u.Connect(t.Context(), u.ID(), u.Account.Password)
 	tour.RequireInvalidCredentials(t, err)
-	require.Equal(t, sdk.StatusAuthFail, users.Await(t, u.Connections, func(sdk.ConnectionEvent) bool { return true }).Status)
+	require.Equal(t,
+		sdk.StatusAuthFail, users.Await(t, u.Connections, func(sdk.ConnectionEvent) bool { return true }).Status,
+	)
 }
 
 // TestOversized: a stanza above the server's limit costs the connection, and the call says so.
@@ -45,7 +47,9 @@ func TestOversized(t *testing.T) {
 	node := start(t, xmppserver.Options{Env: map[string]string{"MAX_STANZA": "20000"}})
 	tour.OverEach(t, node, func(t *testing.T, s *tour.Service) {
 		u := s.Login(t, "anna", tour.Quickly)
-		_, err := u.SetUserProfile(t.Context(), sdk.ProfileUpdate{Email: "a@example.com", Status: strings.Repeat("long ", 10_000)})
+		_, err := u.SetUserProfile(
+			t.Context(), sdk.ProfileUpdate{Email: "a@example.com", Status: strings.Repeat("long ", 10_000)},
+		)
 		users.RequireLost(t, err)
 		u.AwaitStatus(t, sdk.StatusDisconnected)
 		u.RequireBack(t)

@@ -30,7 +30,9 @@ func requireScans(t *testing.T, want string, opts qr.Options) {
 	require.NoError(t, err)
 	img, err := png.Decode(bytes.NewReader(file))
 	require.NoError(t, err)
-	require.Equal(t, want, decode(t, img), "%d characters, %d px, logo of %d", len(want), img.Bounds().Dx(), opts.LogoSize)
+	require.Equal(t,
+		want, decode(t, img), "%d characters, %d px, logo of %d", len(want), img.Bounds().Dx(), opts.LogoSize,
+	)
 }
 
 func decode(t *testing.T, img image.Image) string {
@@ -48,7 +50,8 @@ func decode(t *testing.T, img image.Image) string {
 	return res.GetText()
 }
 
-// Contents as long as sealed ones are: six versions of the code, and with a logo one that is larger than all of them.
+// Contents as long as sealed ones are: six versions of the code, and with a logo one that is larger
+// than all of them.
 func TestEveryCodeScans(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	wide, colourful := qrfixture.Logo(300, 200), qrfixture.Photo(200)
@@ -96,7 +99,8 @@ func TestExtremesScan(t *testing.T) {
 		text string
 		opts qr.Options
 	}{
-		{qrfixture.Content(r, 1273), qr.Options{Logo: qrfixture.Logo(4096, 1), LogoSize: 1}}, // the longest there is
+		// the longest there is
+		{qrfixture.Content(r, 1273), qr.Options{Logo: qrfixture.Logo(4096, 1), LogoSize: 1}},
 		{"short", qr.Options{Size: 100, Logo: qrfixture.Logo(1, 1)}},
 		{"short", qr.Options{Size: 1000, Logo: qrfixture.Logo(4096, 4096), LogoSize: 250}},
 	} {

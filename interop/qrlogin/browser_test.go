@@ -1,5 +1,5 @@
-// Package qrlogin_test looks at QR codes with eyes that are not ours: it runs examples/qrlogin in Chromium, and reads
-// every rendering with zbarimg.
+// Package qrlogin_test looks at QR codes with eyes that are not ours: it runs examples/qrlogin in
+// Chromium, and reads every rendering with zbarimg.
 package qrlogin_test
 
 import (
@@ -71,7 +71,8 @@ func (p *tab) accessible(role string) node {
 func zbar(t *testing.T, files ...string) []string {
 	t.Helper()
 	args := []string{"--nodbus", "--quiet", "--raw", "-Sdisable", "-Sqrcode.enable"}
-	cmd := exec.Command("zbarimg", append(args, files...)...) // it fails when it finds none in one of them
+	// it fails when it finds none in one of them
+	cmd := exec.Command("zbarimg", append(args, files...)...)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	raw, err := cmd.Output()

@@ -78,7 +78,8 @@ func sh(t *testing.T, line string) string {
 	return string(raw)
 }
 
-// requireClean checks that pages have asked nobody else for anything, and have had nothing to complain about.
+// requireClean checks that pages have asked nobody else for anything, and have had nothing to
+// complain about.
 func requireClean(t *testing.T, c *browser.Browser, base string) {
 	t.Helper()
 	c.RequireClean(t)
@@ -97,7 +98,9 @@ func TestInChromium(t *testing.T) {
 
 // testInTheBox is what somebody sees who starts the program without settings and does what it says.
 func testInTheBox(t *testing.T, c *browser.Browser, program string) {
-	said := start(t, program, []string{"MIRRORFLY_API_BASE_URL="}, `Open (\S+) in a browser(?s:.*)\n  (.* -scan alice -at .*)\n`)
+	said := start(t,
+		program, []string{"MIRRORFLY_API_BASE_URL="}, `Open (\S+) in a browser(?s:.*)\n  (.* -scan alice -at .*)\n`,
+	)
 	url, command := said[1], said[2]
 	desktop := open(t, c, "desktop", url, 1280, 900, false)
 	phone := open(t, c, "phone", url, 360, 740, true)
@@ -121,7 +124,11 @@ func testInTheBox(t *testing.T, c *browser.Browser, program string) {
 	for _, p := range []*tab{desktop, phone} {
 		p.AwaitText("#name", "Alice Example")
 		var width int
-		p.Evaluate(`(async () => { const p = document.getElementById("picture"); await p.decode(); return p.checkVisibility() ? p.naturalWidth : 0; })()`, &width)
+		p.Evaluate(
+			`(async () => { const p = document.getElementById("picture"); await p.decode(); return `+
+				`p.checkVisibility() ? p.naturalWidth : 0; })()`,
+			&width,
+		)
 		require.Equal(t, 192, width, "the picture")
 		p.Screenshot("in", "")
 		require.Equal(t, "Logged in as Alice Example", p.accessible("status").Text)
@@ -154,8 +161,8 @@ func testInTheBox(t *testing.T, c *browser.Browser, program string) {
 	requireClean(t, c, url)
 }
 
-// testRealService runs the program with settings, as for the real service, and reads the code off the screen as a
-// phone does: the scan works only if every character is right.
+// testRealService runs the program with settings, as for the real service, and reads the code off
+// the screen as a phone does: the scan works only if every character is right.
 func testRealService(t *testing.T, c *browser.Browser, program string) {
 	if runtime.GOOS != "linux" {
 		t.Fatal("SSL_CERT_FILE, by which the program trusts the test's server, works on Linux")
@@ -194,7 +201,8 @@ func testRealService(t *testing.T, c *browser.Browser, program string) {
 	requireClean(t, c, said[1])
 }
 
-// testProgramStartsAgain: a page that stays open tells that its program has gone, and finds it again.
+// testProgramStartsAgain: a page that stays open tells that its program has gone, and finds it
+// again.
 func testProgramStartsAgain(t *testing.T, c *browser.Browser, program string) {
 	box := []string{"MIRRORFLY_API_BASE_URL="}
 	var page *tab
@@ -229,7 +237,9 @@ func setProfile(t *testing.T, srv *sdktest.Server, user, name string) {
 	var file bytes.Buffer
 	require.NoError(t, png.Encode(&file, picture))
 	_, err = client.SetUserProfile(t.Context(), sdk.ProfileUpdate{
-		Name: name, Email: "carol@example.com", Image: sdk.ImageReader("carol.png", "image/png", &file, int64(file.Len())),
+		Name: name, Email: "carol@example.com", Image: sdk.ImageReader(
+			"carol.png", "image/png", &file, int64(file.Len()),
+		),
 	})
 	require.NoError(t, err)
 }

@@ -20,7 +20,8 @@ import (
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
-// testRenderings reads all that QRCode can draw with zbarimg, 50 codes of different length with random content.
+// testRenderings reads all that QRCode can draw with zbarimg, 50 codes of different length with
+// random content.
 func testRenderings(t *testing.T, c *browser.Browser) {
 	page := open(t, c, "svg", "", 500, 500, false)
 	srv := sdktest.New(t)
@@ -99,7 +100,9 @@ func writePNG(t *testing.T, file string, img image.Image) {
 func screen(t *testing.T, text string) image.Image {
 	t.Helper()
 	const width, height = 4, 8 // pixels of a character cell
-	require.Equal(t, strings.Count(text, "\n"), strings.Count(text, "\x1b[38;5;16;48;5;231m"), "every line sets black on white")
+	require.Equal(t,
+		strings.Count(text, "\n"), strings.Count(text, "\x1b[38;5;16;48;5;231m"), "every line sets black on white",
+	)
 	plain := regexp.MustCompile("\x1b\\[[0-9;]*m").ReplaceAllString(text, "")
 	lines := strings.Split(strings.TrimSuffix(plain, "\n"), "\n")
 	columns := len([]rune(lines[0]))

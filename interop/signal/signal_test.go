@@ -121,7 +121,13 @@ func dial(t *testing.T, n *node) *signal.Conn {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	tr := &http.Transport{}
-	c, err := signal.Dial(ctx, signal.Config{URL: n.url, AllowInsecure: true, HTTPClient: &http.Client{Transport: tr, Timeout: time.Second}, MaxDelay: time.Second})
+	c, err := signal.Dial(
+		ctx,
+		signal.Config{
+			URL: n.url, AllowInsecure: true, HTTPClient: &http.Client{Transport: tr, Timeout: time.Second},
+			MaxDelay: time.Second,
+		},
+	)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, c.Close()); tr.CloseIdleConnections() })
 	return c
@@ -197,7 +203,10 @@ func TestCloseIsTold(t *testing.T) {
 		c := dial(t, n)
 		next(t, c, "id")
 		require.NoError(t, c.Close())
-		require.Contains(t, []string{"client namespace disconnect", "transport close"}, n.expect(t, "disconnect").Reason, "at once, not by ping timeout")
+		require.Contains(t,
+			[]string{"client namespace disconnect", "transport close"}, n.expect(t, "disconnect").Reason,
+			"at once, not by ping timeout",
+		)
 	}
 }
 
@@ -224,7 +233,8 @@ func withoutDirect(t *testing.T, n *node) *node {
 	proxy := httputil.NewSingleHostReverseProxy(target)
 	tr := &http.Transport{}
 	proxy.Transport = tr
-	proxy.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // connections that end with the test
+	// connections that end with the test
+	proxy.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	hs := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if q := r.URL.Query(); q.Get("transport") == "websocket" && q.Get("sid") == "" {
 			http.Error(w, "no", http.StatusBadRequest)

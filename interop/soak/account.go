@@ -10,27 +10,37 @@ import (
 
 // account is a user of the service, and what its callers were told about it.
 type account struct {
-	user    string
-	profile *cell[string] // version, which is in every field of it
+	user string
+	// version, which is in every field of it
+	profile *cell[string]
 
-	mu       sync.Mutex
-	password string                 // empty: not known
-	pushed   int                    // number of the next push
-	versions int                    // of the profile, that were tried
-	images   map[string]string      // token of the picture, by version of the profile
-	blocks   map[string]*cell[bool] // by JID: whether it is blocked
-	files    []file                 // that were uploaded, the newest last
-	leaving  bool                   // a deletion may have taken effect
+	mu sync.Mutex
+	// empty: not known
+	password string
+	// number of the next push
+	pushed int
+	// of the profile, that were tried
+	versions int
+	// token of the picture, by version of the profile
+	images map[string]string
+	// by JID: whether it is blocked
+	blocks map[string]*cell[bool]
+	// that were uploaded, the newest last
+	files []file
+	// a deletion may have taken effect
+	leaving bool
 }
 
 // file is an upload that was acknowledged.
 type file struct {
 	media   sdk.MediaFile
 	content content
-	checked bool // with the service
+	// with the service
+	checked bool
 }
 
-const mostFiles = 8 // of an account, to be downloaded
+// of an account, to be downloaded
+const mostFiles = 8
 
 func newAccount(user string) *account {
 	return &account{user: user, profile: newCell(""), images: map[string]string{}, blocks: map[string]*cell[bool]{}}

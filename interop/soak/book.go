@@ -11,27 +11,35 @@ import (
 
 // book is what has been seen in the whole run: the figures of the table, and what did not hold.
 type book struct {
-	mu         sync.Mutex
-	calls      map[string]map[told]int // by method
-	faults     map[string]int
-	events     map[string]int
-	checks     map[string]int // comparisons made
+	mu sync.Mutex
+	// by method
+	calls  map[string]map[told]int
+	faults map[string]int
+	events map[string]int
+	// comparisons made
+	checks     map[string]int
 	violations []violation
-	more       int // violations that are not kept
+	// violations that are not kept
+	more int
 }
 
 // violation is something that did not hold.
 type violation struct {
-	where string // round, session, step
+	// round, session, step
+	where string
 	what  string
-	told  string // to the caller
-	held  string // by the service, or seen
+	// to the caller
+	told string
+	// by the service, or seen
+	held string
 }
 
 const mostViolations = 20
 
 func newBook() *book {
-	return &book{calls: map[string]map[told]int{}, faults: map[string]int{}, events: map[string]int{}, checks: map[string]int{}}
+	return &book{
+		calls: map[string]map[told]int{}, faults: map[string]int{}, events: map[string]int{}, checks: map[string]int{},
+	}
 }
 
 func (b *book) called(method string, how told) {
@@ -90,7 +98,10 @@ func (b *book) report(p Plan) string {
 	if b.more > 0 {
 		fmt.Fprintf(&out, "  and %d more\n", b.more)
 	}
-	fmt.Fprintf(&out, "The plan again: make soak SEED=%d; to read it: go run ./soak -seed %d -sessions %d -plan N\n", p.Seed, p.Seed, p.Sessions)
+	fmt.Fprintf(
+		&out, "The plan again: make soak SEED=%d; to read it: go run ./soak -seed %d -sessions %d -plan N\n", p.Seed,
+		p.Seed, p.Sessions,
+	)
 	return out.String()
 }
 
@@ -122,6 +133,7 @@ func (b *book) table() string {
 		}
 		fmt.Fprintf(w, "all\t%d\n", all)
 	}
-	_ = w.Flush() // into memory
+	// into memory
+	_ = w.Flush()
 	return out.String()
 }

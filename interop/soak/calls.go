@@ -47,7 +47,9 @@ func version(user string, n int) string { return fmt.Sprintf("%s#%d", user, n) }
 
 func update(version string) sdk.ProfileUpdate {
 	user, n, _ := strings.Cut(version, "#")
-	return sdk.ProfileUpdate{Name: "name " + version, Status: version, MobileNumber: n, Email: "v" + n + "@" + user + ".test"}
+	return sdk.ProfileUpdate{
+		Name: "name " + version, Status: version, MobileNumber: n, Email: "v" + n + "@" + user + ".test",
+	}
 }
 
 // whole tells whether all fields are of one version.
@@ -68,14 +70,17 @@ func (p *player) peer(arg uint32) *account {
 // target is whom to block: one of a few who are nobody, or a session whose account stays.
 func (p *player) target(arg uint32) string {
 	user := fmt.Sprintf("x%d", arg%12)
-	if other := int(arg/12) % len(p.stage.players); arg%3 == 0 && other != p.number && !p.stage.players[other].actor.Mortal {
+	if other := int(arg/12) % len(p.stage.players); arg%3 == 0 && other != p.number &&
+		!p.stage.players[other].actor.Mortal {
 		user = p.stage.players[other].current().who.user
 	}
 	return p.stage.jid(user)
 }
 
 // do makes a call, and checks that its result and its error say the same.
-func do[T any](p *player, at, method string, limit time.Duration, f func(context.Context) (sdk.Result[T], error)) (T, told, error) {
+func do[T any](
+	p *player, at, method string, limit time.Duration, f func(context.Context) (sdk.Result[T], error),
+) (T, told, error) {
 	ctx := context.Background()
 	if limit > 0 {
 		var cancel context.CancelFunc
@@ -103,7 +108,12 @@ func (p *player) judge(at, method string, code int, message string, err error) t
 		how = toldUnknown
 	default:
 		if e.StatusCode != code || e.Message != message || code == 200 || e.Op == "" {
-			b.fail(violation{where: at, what: method + " has a result and an error that differ", told: fmt.Sprintf("%d %q and %v", code, message, err)})
+			b.fail(
+				violation{
+					where: at, what: method + " has a result and an error that differ",
+					told: fmt.Sprintf("%d %q and %v", code, message, err),
+				},
+			)
 		}
 		how = toldBy(e)
 	}

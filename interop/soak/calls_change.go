@@ -18,7 +18,9 @@ func (p *player) setProfile(l *life, at string, c Call) {
 		u.Image = sdk.ImageURL("https://pictures.example/" + l.who.user)
 	}
 	l.who.profile.begin(v)
-	image, how, _ := do(p, at, "SetUserProfile", c.Patience, func(ctx context.Context) (sdk.Result[sdk.ProfileImage], error) {
+	image, how, _ := do(p, at, "SetUserProfile", c.Patience, func(ctx context.Context) (
+		sdk.Result[sdk.ProfileImage], error,
+	) {
 		return l.client.SetUserProfile(ctx, u)
 	})
 	if how == toldOK {
@@ -35,7 +37,9 @@ func (p *player) setBlocked(l *life, at string, c Call, blocked bool) {
 	}
 	entry := l.who.block(jid)
 	entry.begin(blocked)
-	_, how, _ := do(p, at, method, c.Patience, func(ctx context.Context) (sdk.Result[sdk.None], error) { return call(ctx, jid) })
+	_, how, _ := do(
+		p, at, method, c.Patience, func(ctx context.Context) (sdk.Result[sdk.None], error) { return call(ctx, jid) },
+	)
 	l.blocked(blockChange{jid, blocked}, how)
 	entry.end(blocked, how)
 }

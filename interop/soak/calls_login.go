@@ -11,7 +11,9 @@ import (
 
 func (p *player) register(l *life, at string, c Call) {
 	got, how, _ := do(p, at, "Register", c.Patience, func(ctx context.Context) (sdk.Result[sdk.Credentials], error) {
-		return l.client.Register(ctx, l.who.user, sdk.ForceRegister(c.Arg%2 == 0), sdk.RegisterMetadata(map[string]any{"arg": c.Arg}))
+		return l.client.Register(
+			ctx, l.who.user, sdk.ForceRegister(c.Arg%2 == 0), sdk.RegisterMetadata(map[string]any{"arg": c.Arg}),
+		)
 	})
 	if how == toldOK {
 		p.welcome(l, at, got)
@@ -32,9 +34,10 @@ func (p *player) connect(l *life, at string, c Call) {
 	if password == "" {
 		return
 	}
-	_, how, _ := do(p, at, "Connect", cmp.Or(c.Patience, loginTime), func(ctx context.Context) (sdk.Result[sdk.None], error) {
+	connect := func(ctx context.Context) (sdk.Result[sdk.None], error) {
 		return l.client.Connect(ctx, l.who.user, password)
-	})
+	}
+	_, how, _ := do(p, at, "Connect", cmp.Or(c.Patience, loginTime), connect)
 	if how == toldOK {
 		l.watch.enter()
 	}
@@ -89,7 +92,8 @@ func (p *player) logInByQR(l *life, at string, c Call) {
 	l.watch.enter()
 	p.welcome(l, at, got)
 	if c.Arg%3 == 0 {
-		_ = phone.LogoutWeb(ctx) // the login may have been lost by now
+		// the login may have been lost by now
+		_ = phone.LogoutWeb(ctx)
 	}
 }
 

@@ -12,7 +12,9 @@ import (
 
 func (p *player) ownProfile(l *life, at string, c Call) {
 	before := l.who.profile.allowed()
-	got, how, err := do(p, at, "GetUserProfile", c.Patience, func(ctx context.Context) (sdk.Result[sdk.Profile], error) {
+	got, how, err := do(p, at, "GetUserProfile", c.Patience, func(ctx context.Context) (
+		sdk.Result[sdk.Profile], error,
+	) {
 		return l.client.GetUserProfile(ctx, p.stage.jid(l.who.user))
 	})
 	if how != toldOK {
@@ -24,7 +26,12 @@ func (p *player) ownProfile(l *life, at string, c Call) {
 	l.read(got.Status)
 	p.stage.book.checked("profile that was read")
 	if allowed := append(before, l.who.profile.allowed()...); !slices.Contains(allowed, got.Status) {
-		p.stage.book.fail(violation{where: at, what: "a profile was read that can't be", told: got.Status, held: fmt.Sprintf("one of %q", allowed)})
+		p.stage.book.fail(
+			violation{
+				where: at, what: "a profile was read that can't be", told: got.Status,
+				held: fmt.Sprintf("one of %q", allowed),
+			},
+		)
 	}
 	p.checkProfile(at, got)
 	if token, known := l.who.picture(got.Status); known && token != got.Image {
@@ -34,7 +41,9 @@ func (p *player) ownProfile(l *life, at string, c Call) {
 
 // checkProfile tells whether a profile is of whom it was asked for, and not made of two.
 func (p *player) checkProfile(at string, got sdk.Profile) {
-	if !whole(got.NickName, got.Status, got.MobileNumber, got.Email) || got.Status != "" && !strings.HasPrefix(got.Status, got.UserID+"#") {
+	if !whole(
+		got.NickName, got.Status, got.MobileNumber, got.Email,
+	) || got.Status != "" && !strings.HasPrefix(got.Status, got.UserID+"#") {
 		p.wrong(at, "a profile of several versions, or of somebody else", fmt.Sprintf("%+v", got))
 	}
 }
@@ -99,7 +108,12 @@ func (p *player) myBlocks(l *life, at string, c Call) {
 	for jid, may := range allowed {
 		p.stage.book.checked("block list that was read")
 		if !slices.Contains(may, listed[jid]) {
-			p.stage.book.fail(violation{where: at, what: "a block list was read that can't be", told: fmt.Sprintf("%s blocked: %v", jid, listed[jid]), held: fmt.Sprintf("one of %v", may)})
+			p.stage.book.fail(
+				violation{
+					where: at, what: "a block list was read that can't be",
+					told: fmt.Sprintf("%s blocked: %v", jid, listed[jid]), held: fmt.Sprintf("one of %v", may),
+				},
+			)
 		}
 	}
 }

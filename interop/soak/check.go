@@ -11,7 +11,8 @@ import (
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
-// checkHeld compares what callers were told with what the service holds. No call is under way, at either end.
+// checkHeld compares what callers were told with what the service holds. No call is under way, at
+// either end.
 func (st *stage) checkHeld(at string) {
 	st.all(func(p *player) {
 		where := at + "/" + p.label
@@ -37,7 +38,12 @@ func (st *stage) checkHeld(at string) {
 
 func (st *stage) compare(at, what string, told *claims, held map[string]int) {
 	n := told.compare(held, func(key, wrong, told string, times int) {
-		st.book.fail(violation{where: fmt.Sprintf("%s, %s of step %s", at, what, key), what: wrong, told: told, held: fmt.Sprintf("%d times", times)})
+		st.book.fail(
+			violation{
+				where: fmt.Sprintf("%s, %s of step %s", at, what, key), what: wrong, told: told,
+				held: fmt.Sprintf("%d times", times),
+			},
+		)
 	})
 	for range n {
 		st.book.checked(what)
@@ -51,7 +57,11 @@ func (st *stage) checkUsers(at string) {
 	for user := range st.gone {
 		st.book.checked("deleted account")
 		if slices.Contains(users, user) {
-			st.book.fail(violation{where: at + "/" + user, what: "the account was deleted", told: toldOK.String(), held: "it is there"})
+			st.book.fail(
+				violation{
+					where: at + "/" + user, what: "the account was deleted", told: toldOK.String(), held: "it is there",
+				},
+			)
 		}
 	}
 }
@@ -75,7 +85,12 @@ func (st *stage) checkProfile(at string, a *account, held sdktest.Profile) {
 	st.book.checked("profile")
 	allowed := a.profile.allowed()
 	if !slices.Contains(allowed, held.Status) {
-		st.book.fail(violation{where: at, what: "another profile than was set", told: fmt.Sprintf("%q, or of unknown outcome %q", allowed[0], allowed[1:]), held: held.Status})
+		st.book.fail(
+			violation{
+				where: at, what: "another profile than was set",
+				told: fmt.Sprintf("%q, or of unknown outcome %q", allowed[0], allowed[1:]), held: held.Status,
+			},
+		)
 	}
 	if !whole(held.NickName, held.Status, held.MobileNumber, held.Email) {
 		st.book.fail(violation{where: at, what: "a profile of several versions", held: fmt.Sprintf("%+v", held)})
@@ -97,7 +112,12 @@ func (st *stage) checkBlocks(at string, a *account, held []string) {
 		st.book.checked("block list entry")
 		blocked, allowed := slices.Contains(held, jid), entries[jid].allowed()
 		if !slices.Contains(allowed, blocked) {
-			st.book.fail(violation{where: at, what: "another block list than was set", told: fmt.Sprintf("%s blocked: %v", jid, allowed[0]), held: fmt.Sprint(blocked)})
+			st.book.fail(
+				violation{
+					where: at, what: "another block list than was set",
+					told: fmt.Sprintf("%s blocked: %v", jid, allowed[0]), held: fmt.Sprint(blocked),
+				},
+			)
 		}
 		entries[jid].settle(blocked)
 	}
@@ -107,7 +127,11 @@ func (st *stage) checkFile(at string, f file) {
 	st.book.checked("file")
 	r, _, err := st.srv.Media(f.media.FileToken)
 	if err != nil {
-		st.book.fail(violation{where: at, what: "an uploaded file is lost", told: fmt.Sprintf("%+v", f.media), held: err.Error()})
+		st.book.fail(
+			violation{
+				where: at, what: "an uploaded file is lost", told: fmt.Sprintf("%+v", f.media), held: err.Error(),
+			},
+		)
 		return
 	}
 	held := bytes.NewBuffer(make([]byte, 0, f.content.size+bytes.MinRead))
@@ -116,11 +140,17 @@ func (st *stage) checkFile(at string, f file) {
 		st.book.fail(violation{where: at, what: "an uploaded file can't be read", held: err.Error()})
 	}
 	if b := held.Bytes(); f.media.FileKey == "" && !f.content.is(b) {
-		st.book.fail(violation{where: at, what: "another file than was uploaded", told: fmt.Sprintf("%d bytes", f.content.size), held: fmt.Sprintf("%d bytes", len(b))})
+		st.book.fail(
+			violation{
+				where: at, what: "another file than was uploaded", told: fmt.Sprintf("%d bytes", f.content.size),
+				held: fmt.Sprintf("%d bytes", len(b)),
+			},
+		)
 	}
 }
 
-// checkComplete: what was acknowledged was told to the own listeners, too, where no event can have been missed.
+// checkComplete: what was acknowledged was told to the own listeners, too, where no event can have
+// been missed.
 func (st *stage) checkComplete(at string) {
 	st.all(func(p *player) {
 		l := p.current()
@@ -133,7 +163,13 @@ func (st *stage) checkComplete(at string) {
 		for change, n := range l.done {
 			st.book.checked("event of an acknowledged change")
 			if blocks[change] < n {
-				st.book.fail(violation{where: at + "/" + p.label, what: "an event never came", told: fmt.Sprintf("%+v done %d times", change, n), held: fmt.Sprintf("%d events", blocks[change])})
+				st.book.fail(
+					violation{
+						where: at + "/" + p.label, what: "an event never came",
+						told: fmt.Sprintf("%+v done %d times", change, n),
+						held: fmt.Sprintf("%d events", blocks[change]),
+					},
+				)
 			}
 		}
 	})
@@ -148,13 +184,26 @@ func (st *stage) checkOnce(at string) {
 			for change, n := range blocks {
 				st.book.checked("event of a change")
 				if most := l.done[change] + l.maybe[change]; n > most {
-					st.book.fail(violation{where: at + "/" + p.label, what: "an event came twice", told: fmt.Sprintf("%+v done %d times at most", change, most), held: fmt.Sprintf("%d events", n)})
+					st.book.fail(
+						violation{
+							where: at + "/" + p.label, what: "an event came twice",
+							told: fmt.Sprintf("%+v done %d times at most", change, most),
+							held: fmt.Sprintf("%d events", n),
+						},
+					)
 				}
 			}
 			for version, n := range profiles {
 				st.book.checked("event of a change")
-				if most := l.reads[version] + 1; n > most || !strings.HasPrefix(version, l.who.user+"#") && version != "" {
-					st.book.fail(violation{where: at + "/" + p.label, what: "an event came twice, or for nothing", told: fmt.Sprintf("%q set once, read %d times", version, most-1), held: fmt.Sprintf("%d events", n)})
+				if most := l.reads[version] + 1; n > most || !strings.HasPrefix(version,
+					l.who.user+"#") && version != "" {
+					st.book.fail(
+						violation{
+							where: at + "/" + p.label, what: "an event came twice, or for nothing",
+							told: fmt.Sprintf("%q set once, read %d times", version, most-1),
+							held: fmt.Sprintf("%d events", n),
+						},
+					)
 				}
 			}
 			l.mu.Unlock()

@@ -20,7 +20,8 @@ func (c content) bytes() []byte {
 	var seed [32]byte
 	binary.LittleEndian.PutUint32(seed[:], c.seed)
 	b := make([]byte, c.size)
-	_, _ = rand.NewChaCha8(seed).Read(b) // never fails
+	// never fails
+	_, _ = rand.NewChaCha8(seed).Read(b)
 	return b
 }
 

@@ -12,29 +12,45 @@ import (
 	sdk "github.com/mirrorfly-go/sdk"
 )
 
-// watcher hears what one Client tells its listeners and checks that as it comes. What the service pushes for the sake of
-// this is numbered.
+// watcher hears what one Client tells its listeners and checks that as it comes. What the service
+// pushes for the sake of this is numbered.
 type watcher struct {
 	book *book
-	who  string // session and account
+	// session and account
+	who  string
 	user string
 
-	mu        sync.Mutex
-	status    sdk.ConnectionStatus
-	attempt   int  // of the last RECONNECTING, 0 after a connection
-	final     bool // nothing will connect by itself, the library says
-	loggedOut bool // likewise, by a Logout that was told to be done: the connection may have been lost before, which is all that is told then
-	before    bool // there was a connection before this one
-	owesGap   bool // CONNECTED was told without the old stream, and not yet what that means
-	mayGap    bool // likewise, by a call of Connect: it may have been in place of an attempt to reconnect
-	next      int  // number that comes next
-	excused   bool // what was pushed before the next number may be missing: that was told
-	dropped   int  // as many more may be missing anywhere: that was told, and what goes first is not what comes first
-	lossless  bool // since the last settle: nothing was lost, not even a connection
+	mu     sync.Mutex
+	status sdk.ConnectionStatus
+	// of the last RECONNECTING, 0 after a connection
+	attempt int
+	// nothing will connect by itself, the library says
+	final bool
+	// likewise, by a Logout that was told to be done: the connection may have been lost before,
+	// which is all that is told then
+	loggedOut bool
+	// there was a connection before this one
+	before bool
+	// CONNECTED was told without the old stream, and not yet what that means
+	owesGap bool
+	// likewise, by a call of Connect: it may have been in place of an attempt to reconnect
+	mayGap bool
+	// number that comes next
+	next int
+	// what was pushed before the next number may be missing: that was told
+	excused bool
+	// as many more may be missing anywhere: that was told, and what goes first is not what comes
+	// first
+	dropped int
+	// since the last settle: nothing was lost, not even a connection
+	lossless  bool
 	lastCause string
-	blocks    map[blockChange]int // own changes that were told, since the last settle
-	profiles  map[string]int      // own profiles that were told, by version, likewise
-	changed   chan struct{}       // capacity 1: something of this is another
+	// own changes that were told, since the last settle
+	blocks map[blockChange]int
+	// own profiles that were told, by version, likewise
+	profiles map[string]int
+	// capacity 1: something of this is another
+	changed chan struct{}
 }
 
 // blockChange is a change of the own block list.
@@ -63,13 +79,25 @@ func (w *watcher) listen(client *sdk.Client) {
 
 // follows is the order that ConnectionEvent promises. The phone can end a login at any time.
 var follows = map[sdk.ConnectionStatus][]sdk.ConnectionStatus{
-	"":                         {sdk.StatusConnected, sdk.StatusConnectionFailed, sdk.StatusAuthFail},
-	sdk.StatusConnected:        {sdk.StatusDisconnected, sdk.StatusLoggedOut},
-	sdk.StatusLoggedOut:        {sdk.StatusDisconnected},
-	sdk.StatusDisconnected:     {sdk.StatusDisconnected, sdk.StatusReconnecting, sdk.StatusConnected, sdk.StatusConnectionFailed, sdk.StatusAuthFail, sdk.StatusLoggedOut},
-	sdk.StatusReconnecting:     {sdk.StatusConnected, sdk.StatusConnectionFailed, sdk.StatusAuthFail, sdk.StatusDisconnected, sdk.StatusLoggedOut},
-	sdk.StatusConnectionFailed: {sdk.StatusReconnecting, sdk.StatusConnected, sdk.StatusConnectionFailed, sdk.StatusAuthFail, sdk.StatusDisconnected, sdk.StatusLoggedOut},
-	sdk.StatusAuthFail:         {sdk.StatusConnected, sdk.StatusConnectionFailed, sdk.StatusAuthFail, sdk.StatusDisconnected, sdk.StatusLoggedOut},
+	"":                  {sdk.StatusConnected, sdk.StatusConnectionFailed, sdk.StatusAuthFail},
+	sdk.StatusConnected: {sdk.StatusDisconnected, sdk.StatusLoggedOut},
+	sdk.StatusLoggedOut: {sdk.StatusDisconnected},
+	sdk.StatusDisconnected: {
+		sdk.StatusDisconnected, sdk.StatusReconnecting, sdk.StatusConnected, sdk.StatusConnectionFailed,
+		sdk.StatusAuthFail, sdk.StatusLoggedOut,
+	},
+	sdk.StatusReconnecting: {
+		sdk.StatusConnected, sdk.StatusConnectionFailed, sdk.StatusAuthFail, sdk.StatusDisconnected,
+		sdk.StatusLoggedOut,
+	},
+	sdk.StatusConnectionFailed: {
+		sdk.StatusReconnecting, sdk.StatusConnected, sdk.StatusConnectionFailed, sdk.StatusAuthFail,
+		sdk.StatusDisconnected, sdk.StatusLoggedOut,
+	},
+	sdk.StatusAuthFail: {
+		sdk.StatusConnected, sdk.StatusConnectionFailed, sdk.StatusAuthFail, sdk.StatusDisconnected,
+		sdk.StatusLoggedOut,
+	},
 }
 
 func (w *watcher) connection(e sdk.ConnectionEvent) {
@@ -114,7 +142,8 @@ func (w *watcher) connected(e sdk.ConnectionEvent) {
 		w.fail("resumed without a loss", string(e.Status))
 	case e.Resumed:
 		w.book.seen("reconnected, resumed")
-	case e.Attempt == 0: // by a call of Connect
+	// by a call of Connect
+	case e.Attempt == 0:
 		w.excused, w.mayGap = true, true
 		w.book.seen("connected")
 	default:
@@ -135,11 +164,15 @@ func (w *watcher) checkAttempt(e sdk.ConnectionEvent) {
 		want = w.attempt
 	}
 	if e.Attempt != want {
-		w.fail("wrong number of an attempt", fmt.Sprintf("%s with %d and not %d after %s", e.Status, e.Attempt, want, w.status))
+		w.fail(
+			"wrong number of an attempt",
+			fmt.Sprintf("%s with %d and not %d after %s", e.Status, e.Attempt, want, w.status),
+		)
 	}
 }
 
-// checkFinal: after what is final nothing goes on by itself, and what was asked for is told only once.
+// checkFinal: after what is final nothing goes on by itself, and what was asked for is told only
+// once.
 func (w *watcher) checkFinal(e sdk.ConnectionEvent) {
 	switch {
 	case w.final && e.Status == sdk.StatusReconnecting:
@@ -205,8 +238,8 @@ func (w *watcher) profile(p sdk.Profile) {
 	w.book.seen("own profile")
 }
 
-// about hears an event about somebody: those that were pushed for this are about a number, those that were forged
-// about a forger, and all others are not for here.
+// about hears an event about somebody: those that were pushed for this are about a number, those
+// that were forged about a forger, and all others are not for here.
 func (w *watcher) about(jid string) {
 	user, _, _ := strings.Cut(jid, "@")
 	w.mu.Lock()
@@ -246,7 +279,8 @@ func (w *watcher) fail(what, seen string) {
 func (w *watcher) wake() {
 	select {
 	case w.changed <- struct{}{}:
-	default: // who waits has not looked yet
+	// who waits has not looked yet
+	default:
 	}
 }
 

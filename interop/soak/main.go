@@ -1,12 +1,14 @@
-// Command soak uses the client hard and for long: 200 sessions make every call of the API, at random, while the service
-// fails in every way that it can, and what the callers were told is compared with what the service holds. "make soak" runs it.
+// Command soak uses the client hard and for long: 200 sessions make every call of the API, at
+// random, while the service fails in every way that it can, and what the callers were told is
+// compared with what the service holds. "make soak" runs it.
 //
-// What was told to be done is done, once; what was refused or not sent has not taken effect; no event comes twice
-// or out of order, and none is missing without a word; the connection's own events come in a legal order; in the end
-// nothing keeps running. It prints a table, and exits with 1 when something of that did not hold.
+// What was told to be done is done, once; what was refused or not sent has not taken effect; no
+// event comes twice or out of order, and none is missing without a word; the connection's own
+// events come in a legal order; in the end nothing keeps running. It prints a table, and exits with
+// 1 when something of that did not hold.
 //
-// Everything that is planned follows from the seed alone, see Plan. How it turns out does not: that is up to
-// the scheduler and the network, as in life.
+// Everything that is planned follows from the seed alone, see Plan. How it turns out does not: that
+// is up to the scheduler and the network, as in life.
 package main
 
 import (
@@ -26,7 +28,8 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second Ctrl+C ends the program at once
+	// a second Ctrl+C ends the program at once
+	context.AfterFunc(ctx, stop)
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
@@ -59,7 +62,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		}
 		return 0
 	}
-	fmt.Fprintf(stdout, "soak: %v with %d sessions; the same plan again: make soak SEED=%d\n", s.length, s.plan.Sessions, s.plan.Seed)
+	fmt.Fprintf(
+		stdout, "soak: %v with %d sessions; the same plan again: make soak SEED=%d\n", s.length, s.plan.Sessions,
+		s.plan.Seed,
+	)
 	b := newBook()
 	begin := time.Now()
 	soak(ctx, s, b, stdout)
@@ -87,7 +93,11 @@ func soak(ctx context.Context, s settings, b *book, stdout io.Writer) {
 			return
 		}
 		if err := goleak.Find(before); err != nil {
-			b.fail(violation{where: fmt.Sprintf("season %d", n), what: "something keeps running after Close", held: err.Error()})
+			b.fail(
+				violation{
+					where: fmt.Sprintf("season %d", n), what: "something keeps running after Close", held: err.Error(),
+				},
+			)
 		}
 		b.checked("goroutines")
 	}
@@ -98,7 +108,9 @@ func parse(args []string, stderr io.Writer) (s settings, err error) {
 	fs.SetOutput(stderr)
 	fs.DurationVar(&s.length, "t", 5*time.Minute, "how `long`; the round that has begun is finished")
 	fs.Uint64Var(&s.plan.Seed, "seed", 0, "what the plan follows from; 0: a random one")
-	fs.IntVar(&s.plan.Sessions, "sessions", 200, fmt.Sprintf("how many sessions, %d to %d", leastSessions, mostSessions))
+	fs.IntVar(
+		&s.plan.Sessions, "sessions", 200, fmt.Sprintf("how many sessions, %d to %d", leastSessions, mostSessions),
+	)
 	fs.IntVar(&s.show, "plan", 0, "print the plan of so many `rounds` and play none")
 	if err := fs.Parse(args); err != nil {
 		return s, err

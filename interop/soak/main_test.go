@@ -23,7 +23,9 @@ func TestSoak(t *testing.T) {
 	for _, part := range []string{"CALLS", "FAULTS", "EVENTS", "CHECKS", "all held"} {
 		require.Contains(t, stdout.String(), part)
 	}
-	for _, what := range []string{"profile", "block list entry", "feedback", "report", "number of a push", "order of events", "goroutines"} {
+	for _, what := range []string{
+		"profile", "block list entry", "feedback", "report", "number of a push", "order of events", "goroutines",
+	} {
 		require.Regexp(t, `(?m)^`+what+` +[1-9]`, stdout.String(), "nothing was compared")
 	}
 }
@@ -52,7 +54,10 @@ func TestFlags(t *testing.T) {
 func TestThePlanCanBeRead(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	require.Zero(t, run(t.Context(), []string{"-plan", "2", "-seed", "7", "-sessions", "4"}, &stdout, &stderr))
-	require.Equal(t, Plan{Seed: 7, Sessions: 4}.Round(1, 1).String()+Plan{Seed: 7, Sessions: 4}.Round(1, 2).String(), stdout.String())
+	require.Equal(t,
+		Plan{Seed: 7, Sessions: 4}.Round(1, 1).String()+Plan{Seed: 7, Sessions: 4}.Round(1, 2).String(),
+		stdout.String(),
+	)
 }
 
 func TestARandomSeedIsTold(t *testing.T) {
@@ -76,7 +81,9 @@ func TestReport(t *testing.T) {
 		b.fail(violation{where: "1.2/s003/4.1", what: "another profile than was set", told: "a", held: "b"})
 	}
 	require.Equal(t, exitFailed, finish(p, b, time.Second, &stdout, &stderr))
-	for _, part := range []string{"seed 42", "1.2/s003/4.1: another profile", "told: a", "held: b", "and 2 more", "SEED=42"} {
+	for _, part := range []string{
+		"seed 42", "1.2/s003/4.1: another profile", "told: a", "held: b", "and 2 more", "SEED=42",
+	} {
 		require.Contains(t, stderr.String(), part)
 	}
 }

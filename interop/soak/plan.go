@@ -11,16 +11,20 @@ import (
 
 const (
 	leastSessions = 4
-	mostSessions  = 400 // for more, a round would be more than the service remembers
+	// for more, a round would be more than the service remembers
+	mostSessions = 400
 
-	stepsOfRound   = 20 // of each session
-	roundsOfSeason = 60 // the service keeps 10,000 files, and a season has one service
-	mortals        = 10 // every so manieth session may delete its account
+	// of each session
+	stepsOfRound = 20
+	// the service keeps 10,000 files, and a season has one service
+	roundsOfSeason = 60
+	// every so manieth session may delete its account
+	mortals = 10
 )
 
-// Plan says what is done: who does what in which step of which round, and which faults there are when. It is
-// a function of the seed and the number of sessions alone. What a session has to do to get back in after a fault is
-// a consequence, and not planned.
+// Plan says what is done: who does what in which step of which round, and which faults there are
+// when. It is a function of the seed and the number of sessions alone. What a session has to do to
+// get back in after a fault is a consequence, and not planned.
 type Plan struct {
 	Seed     uint64
 	Sessions int
@@ -39,8 +43,10 @@ type Season struct {
 
 // Actor is what distinguishes a session.
 type Actor struct {
-	Way    string // "websocket", "starttls" or "tls"
-	Mortal bool   // may delete its account
+	// "websocket", "starttls" or "tls"
+	Way string
+	// may delete its account
+	Mortal bool
 }
 
 // Season is the plan of season n.
@@ -57,22 +63,29 @@ func (p Plan) Season(n int) Season {
 // Round is what happens from one settlement to the next.
 type Round struct {
 	Season, Number int
-	Steps          [][]Step // by session
-	Faults         []Fault  // by when they begin
+	// by session
+	Steps [][]Step
+	// by when they begin
+	Faults []Fault
 }
 
 // Step is something that a session does.
 type Step struct {
-	Think time.Duration // before it
-	Eager bool          // not even waits for the connection to be back
-	Calls []Call        // all at once
+	// before it
+	Think time.Duration
+	// not even waits for the connection to be back
+	Eager bool
+	// all at once
+	Calls []Call
 }
 
 // Call is a call of the API, or something else that a session has done to it.
 type Call struct {
-	Op       op
-	Patience time.Duration // after which the caller gives up; 0: when the library does
-	Arg      uint32        // decides the details
+	Op op
+	// after which the caller gives up; 0: when the library does
+	Patience time.Duration
+	// decides the details
+	Arg uint32
 }
 
 // op is a kind of call.
@@ -97,25 +110,32 @@ const (
 	opRegister    op = "register"
 	opConnect     op = "connect"
 	opLogout      op = "logout"
-	opReplace     op = "replace" // Close, and a new Client
-	opQR          op = "qr"      // Logout, and a login by QR code
-	opDelete      op = "delete"
-	opPush        op = "push"  // the service pushes to this session
-	opFlood       op = "flood" // it pushes more than waits for a listener that is stuck
+	// Close, and a new Client
+	opReplace op = "replace"
+	// Logout, and a login by QR code
+	opQR     op = "qr"
+	opDelete op = "delete"
+	// the service pushes to this session
+	opPush op = "push"
+	// it pushes more than waits for a listener that is stuck
+	opFlood op = "flood"
 )
 
 // kind says how often an op is planned.
 type kind struct {
 	op     op
 	weight int
-	most   int   // in one round; 0: any number
-	class  class // ops of the same class are not done at once: what they leave could not be told
+	// in one round; 0: any number
+	most int
+	// ops of the same class are not done at once: what they leave could not be told
+	class class
 }
 
 type class int
 
 const (
-	reading class = iota // has no effect, may go with all others
+	// has no effect, may go with all others
+	reading class = iota
 	ofProfile
 	ofBlocks
 	ofFeedback
@@ -135,7 +155,8 @@ var kinds = []kind{
 	{opSetProfile, 14, 0, ofProfile},
 	{opBlock, 12, 0, ofBlocks},
 	{opUnblock, 8, 0, ofBlocks},
-	{opFeedback, 10, 900, ofFeedback}, // the service remembers 1000
+	// the service remembers 1000
+	{opFeedback, 10, 900, ofFeedback},
 	{opReport, 8, 900, ofReports},
 	{opUpload, 2, 100, ofMedia},
 	{opUploadLarge, 1, 2, ofMedia},
@@ -159,7 +180,8 @@ func (p Plan) Round(season, number int) Round {
 	for _, k := range kinds {
 		left[k.op] = k.most
 	}
-	for range stepsOfRound { // step by step, so that what is rare is not the first sessions' alone
+	// step by step, so that what is rare is not the first sessions' alone
+	for range stepsOfRound {
 		for i := range p.Sessions {
 			round.Steps[i] = append(round.Steps[i], planStep(r, i%mortals == mortals-1, left))
 		}
@@ -178,7 +200,8 @@ func planStep(r *rand.Rand, mortal bool, left map[op]int) Step {
 			c.Patience = time.Duration(1+r.IntN(60)) * time.Millisecond
 		}
 		if taken[k.class] || k.most > 0 && left[k.op] == 0 || k.op == opDelete && !mortal {
-			c.Op = opOwnProfile // what it would have been can't be
+			// what it would have been can't be
+			c.Op = opOwnProfile
 		} else {
 			taken[k.class] = k.class != reading
 			left[k.op]--

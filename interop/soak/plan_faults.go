@@ -11,39 +11,60 @@ import (
 
 // Fault is something that goes wrong at the service or on the way there.
 type Fault struct {
-	After int           // steps of all sessions that were done in the round
-	For   time.Duration // 0: it is over at once
-	Kind  faultKind
-	Who   int // the session that it is about, if it is about one
+	// steps of all sessions that were done in the round
+	After int
+	// 0: it is over at once
+	For  time.Duration
+	Kind faultKind
+	// the session that it is about, if it is about one
+	Who int
 
-	Step sdktest.Step // misbehave
+	// misbehave
+	Step sdktest.Step
 	How  sdktest.FaultKind
 
-	Op     string // failNext: of so many requests
+	// failNext: of so many requests
+	Op     string
 	Status int
 	Times  int
 
-	Delay   time.Duration // delay
-	Feature string        // feature
+	// delay
+	Delay time.Duration
+	// feature
+	Feature string
 }
 
 type faultKind string
 
 const (
-	faultDrop      faultKind = "drop"      // all connections are cut
-	faultRestart   faultKind = "restart"   // the service crashes and comes back
-	faultTokens    faultKind = "tokens"    // all tokens are stale
-	faultQR        faultKind = "qr"        // all QR codes are stale
-	faultFailNext  faultKind = "fail-next" // requests are refused
-	faultDelay     faultKind = "delay"     // everything takes its time
-	faultMisbehave faultKind = "misbehave" // a step of the protocol goes wrong
-	faultFeature   faultKind = "feature"   // the plan is smaller
-	faultSessions  faultKind = "sessions"  // one login for each user
-	faultAdmin     faultKind = "admin"     // a user is blocked by an administrator
-	faultGarbage   faultKind = "garbage"   // one is sent what is no XML
-	faultOversized faultKind = "oversized" // one is sent what is larger than anybody takes
-	faultForgery   faultKind = "forgery"   // one is sent what strangers have made up
-	faultConflict  faultKind = "conflict"  // one is sent away for good
+	// all connections are cut
+	faultDrop faultKind = "drop"
+	// the service crashes and comes back
+	faultRestart faultKind = "restart"
+	// all tokens are stale
+	faultTokens faultKind = "tokens"
+	// all QR codes are stale
+	faultQR faultKind = "qr"
+	// requests are refused
+	faultFailNext faultKind = "fail-next"
+	// everything takes its time
+	faultDelay faultKind = "delay"
+	// a step of the protocol goes wrong
+	faultMisbehave faultKind = "misbehave"
+	// the plan is smaller
+	faultFeature faultKind = "feature"
+	// one login for each user
+	faultSessions faultKind = "sessions"
+	// a user is blocked by an administrator
+	faultAdmin faultKind = "admin"
+	// one is sent what is no XML
+	faultGarbage faultKind = "garbage"
+	// one is sent what is larger than anybody takes
+	faultOversized faultKind = "oversized"
+	// one is sent what strangers have made up
+	faultForgery faultKind = "forgery"
+	// one is sent away for good
+	faultConflict faultKind = "conflict"
 )
 
 // The faults by how often they are planned.
@@ -86,7 +107,8 @@ func planFault(r *rand.Rand, sessions int) Fault {
 	case faultMisbehave:
 		f.Step, f.How, f.For = pick(r, sdktest.Steps()), pick(r, sdktest.FaultKinds()), window
 		if f.How == sdktest.FaultHuge {
-			f.For = min(f.For, 30*time.Millisecond) // 10 MiB for each who asks
+			// 10 MiB for each who asks
+			f.For = min(f.For, 30*time.Millisecond)
 		}
 	case faultFeature:
 		f.Feature, f.For = pick(r, []string{"block", "report"}), window

@@ -17,11 +17,14 @@ type player struct {
 	label  string
 	actor  Actor
 
-	generation int // of its account: one that may be deleted is left behind
+	// of its account: one that may be deleted is left behind
+	generation int
 
-	mu   sync.Mutex
-	life *life   // now
-	past []*life // those of this round whose client is closed
+	mu sync.Mutex
+	// now
+	life *life
+	// those of this round whose client is closed
+	past []*life
 }
 
 // life is one Client and what its calls were told that its listeners must hear of.
@@ -30,10 +33,13 @@ type life struct {
 	who    *account
 	watch  *watcher
 
-	mu    sync.Mutex
-	done  map[blockChange]int // calls that were told 200, since the last settle
-	maybe map[blockChange]int // calls of which nobody knows
-	reads map[string]int      // own profiles that were read, by version
+	mu sync.Mutex
+	// calls that were told 200, since the last settle
+	done map[blockChange]int
+	// calls of which nobody knows
+	maybe map[blockChange]int
+	// own profiles that were read, by version
+	reads map[string]int
 }
 
 // newLife makes a client for a.
@@ -162,7 +168,8 @@ func (p *player) logIn(at string, l *life) {
 	p.connect(l, at+".connect", Call{})
 }
 
-// comeBack returns when a call works again. The service is well by then: what reconnects by itself must do so.
+// comeBack returns when a call works again. The service is well by then: what reconnects by itself
+// must do so.
 func (p *player) comeBack(ctx context.Context, at string) error {
 	for {
 		l := p.current()
@@ -179,7 +186,8 @@ func (p *player) comeBack(ctx context.Context, at string) error {
 		if ctx.Err() != nil {
 			return fmt.Errorf("%s is %s, %s", l.who.user, l.client.State(), l.watch)
 		}
-		p.stage.pause(ctx, 20*time.Millisecond) // what has failed may fail again
+		// what has failed may fail again
+		p.stage.pause(ctx, 20*time.Millisecond)
 	}
 }
 
@@ -191,7 +199,8 @@ func (p *player) learnFeatures(at string, l *life) error {
 	return nil
 }
 
-// settle comes back, and returns when all that was pushed to this session until now was told, or else that it was missed.
+// settle comes back, and returns when all that was pushed to this session until now was told, or
+// else that it was missed.
 func (p *player) settle(ctx context.Context, at string) error {
 	for {
 		if err := p.comeBack(ctx, at); err != nil {

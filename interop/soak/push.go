@@ -10,8 +10,10 @@ import (
 )
 
 const (
-	numbered = "n"      // users with this name and a number are made up, to tell pushes apart
-	forged   = "forged" // what is told about this user is a stranger's word
+	// users with this name and a number are made up, to tell pushes apart
+	numbered = "n"
+	// what is told about this user is a stranger's word
+	forged = "forged"
 )
 
 func isNumbered(jid string) bool {
@@ -19,24 +21,32 @@ func isNumbered(jid string) bool {
 	return found && rest != "" && '0' <= rest[0] && rest[0] <= '9'
 }
 
-// pushes are the stanzas that carry a number, one for each kind of event: %[1]s is the user that it is about, %[2]s the domain,
-// %[3]s the receiver.
+// pushes are the stanzas that carry a number, one for each kind of event: %[1]s is the user that it
+// is about, %[2]s the domain, %[3]s the receiver.
 var pushes = [...]string{
 	`<presence xmlns="jabber:client" from="%[1]s@%[2]s/phone"/>`,
 	`<message xmlns="jabber:client" from="%[2]s" type="headline"><user_deleted user="%[1]s@%[2]s"/></message>`,
-	`<message xmlns="jabber:client" from="%[2]s" type="headline"><admin_block block_status="1" chat_type="chat" jid="%[1]s@%[2]s"/></message>`,
-	`<message xmlns="jabber:client" from="%[2]s" type="headline"><userblocked blocked_user="%[1]s" type="unblock_user"/></message>`,
-	`<iq xmlns="jabber:client" type="set" id="%[1]s" from="%[3]s@%[2]s"><block xmlns="urn:xmpp:blocking"><item jid="%[1]s@%[2]s"/></block></iq>`,
-	`<iq xmlns="jabber:client" type="result" id="%[1]s" from="%[1]s@%[2]s"><vCard xmlns="vcard-temp"><status>x</status></vCard></iq>`,
+	`<message xmlns="jabber:client" from="%[2]s" type="headline"><admin_block block_status="1" chat_type="chat" ` +
+		`jid="%[1]s@%[2]s"/></message>`,
+	`<message xmlns="jabber:client" from="%[2]s" type="headline"><userblocked blocked_user="%[1]s" ` +
+		`type="unblock_user"/></message>`,
+	`<iq xmlns="jabber:client" type="set" id="%[1]s" from="%[3]s@%[2]s"><block xmlns="urn:xmpp:blocking"><item ` +
+		`jid="%[1]s@%[2]s"/></block></iq>`,
+	`<iq xmlns="jabber:client" type="result" id="%[1]s" from="%[1]s@%[2]s"><vCard ` +
+		`xmlns="vcard-temp"><status>x</status></vCard></iq>`,
 }
 
 // forgeries must not be told to anybody.
 var forgeries = [...]string{
-	`<message xmlns="jabber:client" from="mallory@stranger.example/x"><admin_block block_status="1" chat_type="chat" jid="%[1]s@%[2]s"/></message>`,
+	`<message xmlns="jabber:client" from="mallory@stranger.example/x"><admin_block block_status="1" ` +
+		`chat_type="chat" jid="%[1]s@%[2]s"/></message>`,
 	`<message xmlns="jabber:client" from="mallory@%[2]s/x"><user_deleted user="%[1]s@%[2]s"/></message>`,
-	`<message xmlns="jabber:client" from="mallory@%[2]s/x"><userblocked blocked_user="%[1]s" type="block_user"/></message>`,
-	`<iq xmlns="jabber:client" type="set" id="1" from="mallory@%[2]s/x"><block xmlns="urn:xmpp:blocking"><item jid="%[1]s@%[2]s"/></block></iq>`,
-	`<iq xmlns="jabber:client" type="result" id="1" from="%[1]s@stranger.example"><vCard xmlns="vcard-temp"><status>x</status></vCard></iq>`,
+	`<message xmlns="jabber:client" from="mallory@%[2]s/x"><userblocked blocked_user="%[1]s" ` +
+		`type="block_user"/></message>`,
+	`<iq xmlns="jabber:client" type="set" id="1" from="mallory@%[2]s/x"><block xmlns="urn:xmpp:blocking"><item ` +
+		`jid="%[1]s@%[2]s"/></block></iq>`,
+	`<iq xmlns="jabber:client" type="result" id="1" from="%[1]s@stranger.example"><vCard ` +
+		`xmlns="vcard-temp"><status>x</status></vCard></iq>`,
 }
 
 func forgeriesFrom(domain string) (texts []string) {

@@ -18,29 +18,38 @@ import (
 )
 
 const (
-	resumeTime = 20 * time.Second // for which the service keeps a lost stream
-	backTime   = 2 * time.Minute  // in which all must be back when the service is well
-	roundTime  = 10 * time.Minute // after which a part of a round counts as stuck
+	// for which the service keeps a lost stream
+	resumeTime = 20 * time.Second
+	// in which all must be back when the service is well
+	backTime = 2 * time.Minute
+	// after which a part of a round counts as stuck
+	roundTime = 10 * time.Minute
 
-	// More at once, and on a slow machine each takes longer than a login may: none would ever succeed.
+	// More at once, and on a slow machine each takes longer than a login may: none would ever
+	// succeed.
 	loginsAtOnce = 12
-	callTime     = 5 * time.Second  // Config.RequestTimeout
-	loginTime    = 10 * time.Second // of a Connect, waiting for its turn included
+	// Config.RequestTimeout
+	callTime = 5 * time.Second
+	// of a Connect, waiting for its turn included
+	loginTime = 10 * time.Second
 )
 
 // stage is a season: one service, its sessions, and what their callers were told.
 type stage struct {
-	number  int
-	book    *book
-	srv     *sdktest.Server
-	limit   *sdk.DialLimit // shared by all
+	number int
+	book   *book
+	srv    *sdktest.Server
+	// shared by all
+	limit   *sdk.DialLimit
 	players []*player
 
 	feedback, reports, deletions *claims
 
-	mu       sync.Mutex
-	accounts map[string]*account // by user, those that have left among them
-	gone     map[string]bool     // users whose deletion was acknowledged
+	mu sync.Mutex
+	// by user, those that have left among them
+	accounts map[string]*account
+	// users whose deletion was acknowledged
+	gone map[string]bool
 }
 
 // playSeason plays rounds until over ends or something did not hold. False: something is stuck.
@@ -54,7 +63,8 @@ func playSeason(over context.Context, plan Plan, number int, b *book, stdout io.
 		round := plan.Round(number, n)
 		begin := time.Now()
 		if !st.playRound(round) {
-			return false // and can't be cleared away
+			// and can't be cleared away
+			return false
 		}
 		fmt.Fprintf(stdout, "round %d.%d  plan %s  %d steps, %d faults  %.1fs\n",
 			number, n, round.Hash(), round.steps(), len(round.Faults), time.Since(begin).Seconds())
@@ -95,14 +105,16 @@ func (st *stage) welcome() {
 	})
 }
 
-// startService listens where the system gives no port to outgoing connections: one of those could sit on the
-// service's own when it restarts.
+// startService listens where the system gives no port to outgoing connections: one of those could
+// sit on the service's own when it restarts.
 func startService(trial bool) (srv *sdktest.Server, err error) {
 	for range 20 {
 		at := func() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(10000+rand.IntN(22000))) }
 		srv, err = sdktest.Start(sdktest.Options{
 			Listen: at(), ListenXMPP: at(), ListenXMPPS: at(), Trial: trial, ResumeTimeout: resumeTime,
-			NoContacts: true, // else each change would be told to all, and that is what the machine would do most of the time
+			// else each change would be told to all, and that is what the machine would do most of
+			// the time
+			NoContacts: true,
 		})
 		if err == nil {
 			return srv, nil
@@ -149,7 +161,8 @@ func (st *stage) left(user string) {
 	st.gone[user] = true
 }
 
-// push has the service push number n to a user, and tells whether there was a session to push it to.
+// push has the service push number n to a user, and tells whether there was a session to push it
+// to.
 func (st *stage) push(user string, n int) bool {
 	got := st.srv.Push(user, push(n, st.srv.Domain(), user)) > 0
 	if got {
@@ -183,7 +196,8 @@ func (st *stage) playRound(round Round) bool {
 	return ok
 }
 
-// settleService compares what the service holds. Once it has restarted it does nothing any more that was asked for before.
+// settleService compares what the service holds. Once it has restarted it does nothing any more
+// that was asked for before.
 func (st *stage) settleService(at string) {
 	if err := st.srv.Restart(); err != nil {
 		st.book.fail(violation{where: at, what: "the service does not come back", held: err.Error()})
@@ -220,7 +234,8 @@ func (st *stage) all(do func(*player)) {
 // inTime reports a part of a round that never ends, with what all goroutines do.
 func (st *stage) inTime(what string, do func()) bool {
 	done := make(chan struct{})
-	go func() { // ends with do; when that is stuck, so is this, and the program ends soon
+	// ends with do; when that is stuck, so is this, and the program ends soon
+	go func() {
 		defer close(done)
 		do()
 	}()
@@ -230,7 +245,12 @@ func (st *stage) inTime(what string, do func()) bool {
 	case <-done:
 		return true
 	case <-timer.C:
-		st.book.fail(violation{where: what, what: "something is stuck", held: fmt.Sprintf("nothing after %v; the goroutines are above", roundTime)})
+		st.book.fail(
+			violation{
+				where: what, what: "something is stuck",
+				held: fmt.Sprintf("nothing after %v; the goroutines are above", roundTime),
+			},
+		)
 		_ = pprof.Lookup("goroutine").WriteTo(os.Stderr, 1)
 		return false
 	}

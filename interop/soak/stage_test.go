@@ -25,7 +25,9 @@ func TestSabotage(t *testing.T) {
 			}))
 		}, "another profile than was set"},
 		{"a mixed profile", func(t *testing.T, st *stage, p *player) {
-			require.NoError(t, st.srv.SetProfile(t.Context(), p.current().who.user, sdktest.Profile{NickName: "somebody"}))
+			require.NoError(t,
+				st.srv.SetProfile(t.Context(), p.current().who.user, sdktest.Profile{NickName: "somebody"}),
+			)
 		}, "several versions"},
 		{"a block by another device", func(t *testing.T, st *stage, p *player) {
 			other := second(t, st, p)

@@ -12,10 +12,14 @@ import (
 type told int
 
 const (
-	toldOK      told = iota // it is done
-	toldRefused             // it has not, and will not, take effect
-	toldNotSent             // likewise
-	toldUnknown             // either
+	// it is done
+	toldOK told = iota
+	// it has not, and will not, take effect
+	toldRefused
+	// likewise
+	toldNotSent
+	// either
+	toldUnknown
 )
 
 func (t told) String() string { return [...]string{"200", "refused", "not sent", "unknown"}[t] }
@@ -34,13 +38,14 @@ func toldBy(e *sdk.Error) told {
 	return toldUnknown
 }
 
-// cell is a value at the service, as far as it follows from what callers were told: one that is certain, and those that calls
-// of which nobody knows the outcome may have put there, or may yet.
+// cell is a value at the service, as far as it follows from what callers were told: one that is
+// certain, and those that calls of which nobody knows the outcome may have put there, or may yet.
 type cell[T comparable] struct {
 	mu      sync.Mutex
 	certain T
 	maybe   map[T]bool
-	pending map[T]int // by calls that are under way
+	// by calls that are under way
+	pending map[T]int
 }
 
 func newCell[T comparable](v T) *cell[T] {
@@ -90,11 +95,14 @@ func (c *cell[T]) settle(v T) {
 	clear(c.maybe)
 }
 
-// claims are what callers were told about things that are only ever added, each with a key of its own.
+// claims are what callers were told about things that are only ever added, each with a key of its
+// own.
 type claims struct {
-	mu    sync.Mutex
-	told  map[string]told // in this round
-	older map[string]told // before: the service may have forgotten them
+	mu sync.Mutex
+	// in this round
+	told map[string]told
+	// before: the service may have forgotten them
+	older map[string]told
 }
 
 func newClaims() *claims { return &claims{told: map[string]told{}, older: map[string]told{}} }
@@ -105,7 +113,8 @@ func (c *claims) add(key string, how told) {
 	c.told[key] = how
 }
 
-// compare finds out what is wrong with how often the service holds each key, and calls wrong with it. A round is over then.
+// compare finds out what is wrong with how often the service holds each key, and calls wrong with
+// it. A round is over then.
 func (c *claims) compare(held map[string]int, wrong func(key, what, told string, times int)) (compared int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -39,12 +39,32 @@ func TestClaims(t *testing.T) {
 		held map[string]int
 		want []string
 	}{
-		{"all well", map[string]told{"a": toldOK, "b": toldUnknown, "c": toldUnknown, "d": toldRefused, "e": toldNotSent}, map[string]int{"a": 1, "b": 1}, nil},
+		{
+			"all well",
+			map[string]told{"a": toldOK, "b": toldUnknown, "c": toldUnknown, "d": toldRefused, "e": toldNotSent},
+			map[string]int{"a": 1, "b": 1},
+			nil,
+		},
 		{"lost", map[string]told{"a": toldOK}, nil, []string{"a: what was acknowledged is lost, 200, 0"}},
 		{"twice", map[string]told{"a": toldOK}, map[string]int{"a": 2}, []string{"a: it was applied twice, 200, 2"}},
-		{"unknown, but twice", map[string]told{"a": toldUnknown}, map[string]int{"a": 2}, []string{"a: it was applied twice, unknown, 2"}},
-		{"refused, but done", map[string]told{"a": toldRefused}, map[string]int{"a": 1}, []string{"a: it has taken effect nevertheless, refused, 1"}},
-		{"not sent, but done", map[string]told{"a": toldNotSent}, map[string]int{"a": 1}, []string{"a: it has taken effect nevertheless, not sent, 1"}},
+		{
+			"unknown, but twice",
+			map[string]told{"a": toldUnknown},
+			map[string]int{"a": 2},
+			[]string{"a: it was applied twice, unknown, 2"},
+		},
+		{
+			"refused, but done",
+			map[string]told{"a": toldRefused},
+			map[string]int{"a": 1},
+			[]string{"a: it has taken effect nevertheless, refused, 1"},
+		},
+		{
+			"not sent, but done",
+			map[string]told{"a": toldNotSent},
+			map[string]int{"a": 1},
+			[]string{"a: it has taken effect nevertheless, not sent, 1"},
+		},
 		{"out of nothing", nil, map[string]int{"a": 1}, []string{"a: nobody has asked for it, nothing, 1"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

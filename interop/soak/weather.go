@@ -12,20 +12,24 @@ import (
 type weather struct {
 	st     *stage
 	faults []Fault
-	ctx    context.Context // ends when the steps are done
+	// ends when the steps are done
+	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
-	slow   bool // connections were made slow, and stay so. Of run, until it has ended
+	// connections were made slow, and stay so. Of run, until it has ended
+	slow bool
 
-	mu      sync.Mutex
-	steps   int
-	changed chan struct{} // capacity 1: steps is another
+	mu    sync.Mutex
+	steps int
+	// capacity 1: steps is another
+	changed chan struct{}
 }
 
 func startWeather(st *stage, round Round) *weather {
 	w := &weather{st: st, faults: round.Faults, changed: make(chan struct{}, 1)}
 	w.ctx, w.cancel = context.WithCancel(context.Background())
-	w.wg.Go(w.run) // ends with the last fault, or with end
+	// ends with the last fault, or with end
+	w.wg.Go(w.run)
 	return w
 }
 
@@ -36,7 +40,8 @@ func (w *weather) step() {
 	w.steps++
 	select {
 	case w.changed <- struct{}{}:
-	default: // run has not looked yet
+	// run has not looked yet
+	default:
 	}
 }
 
@@ -50,7 +55,8 @@ func (w *weather) run() {
 			}
 		}
 		if undo := w.begin(f); f.For > 0 {
-			w.wg.Go(func() { // ends when the fault is over, or with end
+			// ends when the fault is over, or with end
+			w.wg.Go(func() {
 				w.st.pause(w.ctx, f.For)
 				undo()
 			})
@@ -107,9 +113,11 @@ func (w *weather) begin(f Fault) (undo func()) {
 
 // What nobody should be sent.
 const (
-	garbage  = `<iq type="result"<<<`
-	oversize = 2 << 20 // bytes
-	conflict = `<stream:error xmlns:stream="http://etherx.jabber.org/streams"><conflict xmlns="urn:ietf:params:xml:ns:xmpp-streams"/></stream:error>`
+	garbage = `<iq type="result"<<<`
+	// bytes
+	oversize = 2 << 20
+	conflict = `<stream:error xmlns:stream="http://etherx.jabber.org/streams"><conflict ` +
+		`xmlns="urn:ietf:params:xml:ns:xmpp-streams"/></stream:error>`
 )
 
 // pushBad sends it to the first session, from f.Who on, that is there to be sent something.
@@ -142,6 +150,7 @@ func (w *weather) end() {
 	w.wg.Wait()
 	w.st.srv.ClearFaults()
 	if w.slow {
-		w.st.srv.DropConnections() // those that were made slow, among them
+		// those that were made slow, among them
+		w.st.srv.DropConnections()
 	}
 }

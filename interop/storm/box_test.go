@@ -34,7 +34,8 @@ const (
 // endpoints are what the server says when it serves.
 type endpoints struct{ API, Lookup, XMPP, CAFile string }
 
-// serveBox is the server's process. It ends with its standard input, that is, with the test at the latest.
+// serveBox is the server's process. It ends with its standard input, that is, with the test at the
+// latest.
 func serveBox(address, data string) int {
 	saved, err := openState(filepath.Join(data, "state"))
 	if err != nil {
@@ -49,7 +50,9 @@ func serveBox(address, data string) int {
 		return 1
 	}
 	defer srv.Close()
-	_ = json.NewEncoder(os.Stdout).Encode(endpoints{API: srv.URL(), Lookup: srv.ConfigURL(), XMPP: srv.XMPPURL(), CAFile: srv.CAFile()})
+	_ = json.NewEncoder(os.Stdout).Encode(
+		endpoints{API: srv.URL(), Lookup: srv.ConfigURL(), XMPP: srv.XMPPURL(), CAFile: srv.CAFile()},
+	)
 	_, _ = io.Copy(io.Discard, os.Stdin)
 	return 0
 }
@@ -129,8 +132,8 @@ func startBox(t *testing.T) *box {
 	return b
 }
 
-// freeAddress is none of those that the system gives to outgoing connections: one of 1,000 clients that dial would
-// have taken it when the server comes back.
+// freeAddress is none of those that the system gives to outgoing connections: one of 1,000 clients
+// that dial would have taken it when the server comes back.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	for range 100 {
@@ -176,8 +179,10 @@ func (b *box) kill(t *testing.T) {
 // config reaches the server, whichever process it is.
 func (b *box) config() sdk.Config {
 	return sdk.Config{
-		LicenseKey: "sdktest-license-key", APIBaseURL: b.told.API, APIConfigURL: b.told.Lookup, XMPPAddress: b.told.XMPP,
-		TLSConfig: &tls.Config{InsecureSkipVerify: true, VerifyConnection: b.verify}, // verify does it, by what is trusted now
+		LicenseKey: "sdktest-license-key", APIBaseURL: b.told.API, APIConfigURL: b.told.Lookup,
+		XMPPAddress: b.told.XMPP,
+		// verify does it, by what is trusted now
+		TLSConfig: &tls.Config{InsecureSkipVerify: true, VerifyConnection: b.verify},
 	}
 }
 

@@ -44,7 +44,8 @@ func gather(t *testing.T, b *box, prefix string, n int, limit *sdk.DialLimit) *c
 		if err != nil {
 			return err
 		}
-		for err = sdk.ErrNetwork; errors.Is(err, sdk.ErrNetwork) && ctx.Err() == nil; { // a busy machine may need longer than an address is given
+		// a busy machine may need longer than an address is given
+		for err = sdk.ErrNetwork; errors.Is(err, sdk.ErrNetwork) && ctx.Err() == nil; {
 			_, err = client.Connect(ctx, res.Data.Username, res.Data.Password)
 		}
 		return err

@@ -1,9 +1,9 @@
-// Package storm holds a whole process of clients against the loss of its server: hundreds of sessions
-// lose it at once, it is away for a while, and then they all want to come back (TestStorm). `make soak`
-// does it with 1,000 sessions and ten seconds.
+// Package storm holds a whole process of clients against the loss of its server: hundreds of
+// sessions lose it at once, it is away for a while, and then they all want to come back
+// (TestStorm). `make soak` does it with 1,000 sessions and ten seconds.
 //
-// The server is a process of its own, so that what is measured here is the clients'; the loss is a SIGKILL. To be
-// that process, the test binary runs itself.
+// The server is a process of its own, so that what is measured here is the clients'; the loss is a
+// SIGKILL. To be that process, the test binary runs itself.
 package storm
 
 import (

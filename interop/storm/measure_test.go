@@ -24,7 +24,8 @@ func (d *dials) count() {
 	d.at = append(d.at, time.Now())
 }
 
-// spread tells how many dials there were between begin and end, and of how many seconds' worth of the mean the busiest second was.
+// spread tells how many dials there were between begin and end, and of how many seconds' worth of
+// the mean the busiest second was.
 func (d *dials) spread(begin, end time.Time) (count, busiest int, ratio float64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -43,8 +44,9 @@ func (d *dials) spread(begin, end time.Time) (count, busiest int, ratio float64)
 
 // footprint is what the process holds.
 type footprint struct {
-	heap       uint64 // bytes of live objects
-	goroutines int    // but for those of idle HTTP connections: how many are not yet 30 s old is up to the machine
+	heap uint64 // bytes of live objects
+	// but for those of idle HTTP connections: how many are not yet 30 s old is up to the machine
+	goroutines int
 }
 
 func measureFootprint() footprint {
@@ -61,7 +63,8 @@ func goroutinesBut(function string) (n int) {
 	_ = pprof.Lookup("goroutine").WriteTo(&all, 1) // into memory
 	for stack := range strings.SplitSeq(all.String(), "\n\n") {
 		before, _, found := strings.Cut(stack, " @ ")
-		count, err := strconv.Atoi(before[strings.LastIndex(before, "\n")+1:]) // the first stack comes behind a title
+		// the first stack comes behind a title
+		count, err := strconv.Atoi(before[strings.LastIndex(before, "\n")+1:])
 		if found && err == nil && !strings.Contains(stack, function) {
 			n += count
 		}
@@ -80,8 +83,8 @@ func cpuTime() time.Duration {
 
 const beat = 10 * time.Millisecond
 
-// probe stands for the other work of the program: a little each beat. How late it is done says how much the clients
-// leave to it.
+// probe stands for the other work of the program: a little each beat. How late it is done says how
+// much the clients leave to it.
 type probe struct {
 	stop chan struct{}
 	done chan struct{}

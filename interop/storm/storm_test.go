@@ -31,9 +31,11 @@ const (
 
 // What must hold.
 const (
-	mostInASecond = 3 * perSecond // dials: a process that stood still for a second or two makes up for it. Without the limit it is all at once
-	mostGrowth    = 0.2           // of memory and goroutines
-	mostCPU       = 0.5           // of the machine's, used by the process
+	// dials: a process that stood still for a second or two makes up for it. Without the limit it
+	// is all at once
+	mostInASecond = 3 * perSecond
+	mostGrowth    = 0.2 // of memory and goroutines
+	mostCPU       = 0.5 // of the machine's, used by the process
 )
 
 // figures are what one storm was like.
@@ -100,8 +102,12 @@ func TestStorm(t *testing.T) {
 	f := strike(t, b, gather(t, b, "storm", *sessions, sdk.NewDialLimit(perSecond, atOnce)), *away)
 	t.Logf("\n%s", f)
 	require.LessOrEqual(t, f.busiest, mostInASecond, "dials are spread")
-	require.LessOrEqual(t, growth(float64(f.before.heap), float64(f.after.heap)), mostGrowth, "memory returns to what it was")
-	require.LessOrEqual(t, growth(float64(f.before.goroutines), float64(f.after.goroutines)), mostGrowth, "goroutines, too")
+	require.LessOrEqual(t,
+		growth(float64(f.before.heap), float64(f.after.heap)), mostGrowth, "memory returns to what it was",
+	)
+	require.LessOrEqual(t,
+		growth(float64(f.before.goroutines), float64(f.after.goroutines)), mostGrowth, "goroutines, too",
+	)
 	require.LessOrEqual(t, f.load()/float64(runtime.GOMAXPROCS(0)), mostCPU, "CPU stays free for other work")
 }
 
@@ -112,7 +118,8 @@ func TestStormWithoutALimit(t *testing.T) {
 	t.Logf("\n%s", f)
 }
 
-// load is how many processors' worth of work the process has done meanwhile. Other processes do not matter to it.
+// load is how many processors' worth of work the process has done meanwhile. Other processes do not
+// matter to it.
 func (f figures) load() float64 { return f.cpu.Seconds() / f.recovery.Seconds() }
 
 func (f figures) String() string {
@@ -128,10 +135,15 @@ func (f figures) String() string {
 		name string
 		l    lateness
 	}{{"probe before", f.calm}, {"probe meanwhile", f.storm}} {
-		fmt.Fprintf(w, "%s\t%d beats, %.1f %% in time, late by %v (median), %v (99 %%), %v (most)\n", row.name, row.l.beats, 100*row.l.inTime,
-			row.l.median.Round(10*time.Microsecond), row.l.p99.Round(10*time.Microsecond), row.l.most.Round(10*time.Microsecond))
+		fmt.Fprintf(w, "%s\t%d beats, %.1f %% in time, late by %v (median), %v (99 %%), %v (most)\n", row.name,
+			row.l.beats, 100*row.l.inTime,
+			row.l.median.Round(10*time.Microsecond), row.l.p99.Round(10*time.Microsecond),
+			row.l.most.Round(10*time.Microsecond))
 	}
-	fmt.Fprintf(w, "probe's ratio\t%.1f (median), %.1f (99 %%)\n", float64(f.storm.median)/float64(f.calm.median), float64(f.storm.p99)/float64(f.calm.p99))
+	fmt.Fprintf(
+		w, "probe's ratio\t%.1f (median), %.1f (99 %%)\n", float64(f.storm.median)/float64(f.calm.median),
+		float64(f.storm.p99)/float64(f.calm.p99),
+	)
 	_ = w.Flush() // into memory
 	return b.String()
 }

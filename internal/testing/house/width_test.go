@@ -23,7 +23,7 @@ const (
 var narrow = []string{
 	"internal/backoff", "internal/dial", "internal/dispatch", "internal/fips", "internal/httpguard", "internal/media",
 	"internal/plain", "internal/qr", "internal/rest", "internal/seal", "internal/signal", "internal/testing",
-	"internal/unsent", "internal/uuid",
+	"internal/unsent", "internal/uuid", "interop", "bench",
 }
 
 // A comment and a line of a document have at most 100 columns, and Go code has at most 120.

@@ -52,15 +52,19 @@ func need(t testing.TB, what string, err error) {
 
 // Options say how the browser is started.
 type Options struct {
-	Driver string                                // the script, relative to the test; default: one without commands of its own
-	Flags  []string                              // of Chromium
-	Told   func(page, event string, payload any) // gets what pages tell on their own, one at a time; may be nil
+	// the script, relative to the test; default: one without commands of its own
+	Driver string
+	// of Chromium
+	Flags []string
+	// gets what pages tell on their own, one at a time; may be nil
+	Told func(page, event string, payload any)
 }
 
 // Browser is Chromium under the test's control. All methods may be called from any goroutine.
 type Browser struct {
 	told func(page, event string, payload any)
-	done chan struct{} // closed when the driver's output has ended
+	// closed when the driver's output has ended
+	done chan struct{}
 
 	mu       sync.Mutex
 	in       *json.Encoder
@@ -95,7 +99,8 @@ func Start(t testing.TB, o Options) *Browser {
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
 	b := &Browser{told: o.Told, done: make(chan struct{}), in: json.NewEncoder(in), answers: map[int]chan answer{}}
-	go b.read(bufio.NewReader(out)) // owner: the test; ends with the driver
+	// owner: the test; ends with the driver
+	go b.read(bufio.NewReader(out))
 	t.Cleanup(func() {
 		// The driver ends with its input. Should it not, it is killed.
 		kill := time.AfterFunc(Patience, func() { _ = cmd.Process.Kill() })
@@ -151,7 +156,8 @@ func (b *Browser) read(out *bufio.Reader) {
 		case said.Event != "" && b.told != nil:
 			b.told(said.Page, said.Event, said.Payload)
 		case waiter != nil:
-			waiter <- said.answer // capacity 1, and this is the only one
+			// capacity 1, and this is the only one
+			waiter <- said.answer
 		}
 	}
 }

@@ -32,7 +32,8 @@ func Restart(t *testing.T, node *xmppserver.Server) {
 		t.Run(c.name, func(t *testing.T) {
 			c.end(node)
 			for _, u := range all {
-				u.AwaitStatus(t, sdk.StatusDisconnected) // with stream management even a Prosody that stops says no more
+				// with stream management even a Prosody that stops says no more
+				u.AwaitStatus(t, sdk.StatusDisconnected)
 				u.AwaitStatus(t, sdk.StatusConnectionFailed)
 				_, err := u.SetUserProfile(t.Context(), sdk.ProfileUpdate{Email: "a@example.com"})
 				users.RequireLost(t, err)
@@ -49,5 +50,8 @@ func Restart(t *testing.T, node *xmppserver.Server) {
 func Resume(t *testing.T, s *Service) {
 	var line users.Line
 	desk := s.Login(t, "anna", Quickly, func(cfg *sdk.Config) { cfg.DialContext = line.Dial })
-	desk.RequireResumed(t, &line, desk.Again(t, s.Config()), s.Register(t, "ben"), func() int { return s.Node.ResumptionsTimedOut(desk.JID()) })
+	desk.RequireResumed(t,
+		&line, desk.Again(t, s.Config()), s.Register(t, "ben"),
+		func() int { return s.Node.ResumptionsTimedOut(desk.JID()) },
+	)
 }

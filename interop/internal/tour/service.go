@@ -17,7 +17,8 @@ import (
 type Way struct {
 	Name string
 
-	short        string // as part of a user name
+	// as part of a user name
+	short        string
 	scheme, path string
 	host         func(*xmppserver.Server) string
 }
@@ -45,11 +46,13 @@ func (w Way) Addresses(hosts ...string) string {
 
 // Service is MirrorFly as a test sees it: REST by sdktest, XMPP by real servers over one transport.
 type Service struct {
-	Node *xmppserver.Server // the REST half works with this one
+	// the REST half works with this one
+	Node *xmppserver.Server
 	REST *sdktest.Server
 	Way  Way
 
-	// suffix is in the name of every user: the services of many tests share a server and its accounts.
+	// suffix is in the name of every user: the services of many tests share a server and its
+	// accounts.
 	suffix string
 }
 
@@ -60,9 +63,12 @@ func New(t testing.TB, way Way, node *xmppserver.Server, others ...*xmppserver.S
 	for _, other := range others {
 		hosts = append(hosts, way.Host(other))
 	}
-	return &Service{Node: node, Way: way, suffix: Identifier(t, way.short), REST: sdktest.New(t, sdktest.Options{Trial: true, XMPP: &sdktest.XMPP{
-		Domain: node.Domain, APIURL: node.APIURL, Address: way.Addresses(hosts...), CAFile: node.CAFile,
-	}})}
+	return &Service{
+		Node: node, Way: way, suffix: Identifier(t, way.short),
+		REST: sdktest.New(t, sdktest.Options{Trial: true, XMPP: &sdktest.XMPP{
+			Domain: node.Domain, APIURL: node.APIURL, Address: way.Addresses(hosts...), CAFile: node.CAFile,
+		}}),
+	}
 }
 
 // OverEach runs f once for each transport, all against the same server, each with a REST

@@ -11,7 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Profile is the tour itself: two users log in, one sets profiles, the other reads them, one logs out.
+// Profile is the tour itself: two users log in, one sets profiles, the other reads them, one logs
+// out.
 func Profile(t *testing.T, s *Service) {
 	anna, ben := s.Friends(t)
 	require.Equal(t, sdk.StatusConnected, anna.State())
@@ -21,7 +22,8 @@ func Profile(t *testing.T, s *Service) {
 
 	picture := pngPicture(t)
 	want := sdk.ProfileUpdate{
-		Name: "Anna Ünal & Co. <1>", Status: "“here” <b>&amp;</b>", MobileNumber: "+49 170 1234567", Email: "anna@example.com",
+		Name: "Anna Ünal & Co. <1>", Status: "“here” <b>&amp;</b>", MobileNumber: "+49 170 1234567",
+		Email: "anna@example.com",
 		Image: sdk.ImageReader("anna.png", "image/png", bytes.NewReader(picture), int64(len(picture))),
 	}
 	set, err := anna.SetUserProfile(t.Context(), want)
@@ -49,7 +51,8 @@ func Profile(t *testing.T, s *Service) {
 func TwoResources(t *testing.T, s *Service) {
 	first, ben := s.Friends(t)
 	second := first.Again(t, s.Config())
-	ben.AwaitPresence(t, first, "online") // once more
+	// once more
+	ben.AwaitPresence(t, first, "online")
 	require.JSONEq(t, `{"resources": 2}`, s.Node.API("num_resources", s.Account(first)))
 	for _, u := range []*users.User{first, second} {
 		require.Equal(t, sdk.StatusConnected, u.State(), "a login elsewhere ended this one")
@@ -79,7 +82,8 @@ func Refusals(t *testing.T, s *Service) {
 	})
 }
 
-// RequireInvalidCredentials checks that a login failed because the XMPP server did not take the password.
+// RequireInvalidCredentials checks that a login failed because the XMPP server did not take the
+// password.
 func RequireInvalidCredentials(t testing.TB, err error) {
 	t.Helper()
 	require.ErrorIs(t, err, sdk.ErrInvalidCredentials)
@@ -91,8 +95,8 @@ func RequireInvalidCredentials(t testing.TB, err error) {
 }
 
 // UnknownHost asks for a domain, elsewhere.example.com, that the server does not serve. It says so
-// itself, except over direct TLS: there onDirectTLS checks the error. With STARTTLS that comes before
-// TLS, so it is told and nothing follows from it (protocol.md 13).
+// itself, except over direct TLS: there onDirectTLS checks the error. With STARTTLS that comes
+// before TLS, so it is told and nothing follows from it (protocol.md 13).
 func UnknownHost(t *testing.T, s *Service, onDirectTLS func(error)) {
 	u := s.Register(t, "anna", func(cfg *sdk.Config) { cfg.XMPPHost = "elsewhere.example.com" })
 	_, err := u.Connect(t.Context(), u.ID(), u.Account.Password)
@@ -116,13 +120,15 @@ func UnknownHost(t *testing.T, s *Service, onDirectTLS func(error)) {
 // blocked is the condition that somebody who is blocked meets.
 func BlocksAndEnd(t *testing.T, s *Service, blocked string) {
 	anna, ben := s.Login(t, "anna"), s.Login(t, "ben")
-	ben.RequireOnline(t, anna) // no subscription needed here
+	// no subscription needed here
+	ben.RequireOnline(t, anna)
 	ben.RequireBlockedBy(t)
 	anna.RequireIBlocked(t)
 
 	anna.Block(t, ben)
 	ben.AwaitBlockedBy(t, anna, true)
-	ben.AwaitPresence(t, anna, "unavailable") // told before the block itself, protocol.md 6.4
+	// told before the block itself, protocol.md 6.4
+	ben.AwaitPresence(t, anna, "unavailable")
 	anna.AwaitMyBlock(t, ben, true)
 	anna.RequireIBlocked(t, ben)
 	ben.RequireBlockedBy(t, anna)

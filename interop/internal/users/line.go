@@ -11,8 +11,10 @@ import (
 type Line struct {
 	mu    sync.Mutex
 	conns []net.Conn
-	held  chan struct{} // dials wait for its end; nil: they don't
-	away  string        // an address that is not reached any more
+	// dials wait for its end; nil: they don't
+	held chan struct{}
+	// an address that is not reached any more
+	away string
 }
 
 // Dial is for Config.DialContext.

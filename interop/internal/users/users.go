@@ -11,7 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Patience bounds every wait: far more than a busy machine needs, and well below a test's own limit.
+// Patience bounds every wait: far more than a busy machine needs, and well below a test's own
+// limit.
 const Patience = 2 * time.Minute
 
 // User is a client and, once it is registered, the account that it stands for.
@@ -32,7 +33,8 @@ func New(t testing.TB, cfg sdk.Config) *User {
 	client, err := sdk.New(cfg)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, client.Close()) })
-	const many = 10_000 // what a test leaves unread must not hold the listeners up
+	// what a test leaves unread must not hold the listeners up
+	const many = 10_000
 	u := &User{
 		Client:      client,
 		Connections: make(chan sdk.ConnectionEvent, many), Presences: make(chan sdk.PresenceEvent, many),
@@ -82,7 +84,8 @@ func (u *User) Login(t testing.TB) {
 	require.NoError(t, err)
 	require.Equal(t, "Login Success", res.Message)
 	u.AwaitStatus(t, sdk.StatusConnected)
-	_, err = u.GetLastSeen(t.Context(), u.JID()) // a session's stanzas are handled in order, so any answer will do
+	// a session's stanzas are handled in order, so any answer will do
+	_, err = u.GetLastSeen(t.Context(), u.JID())
 	require.NoError(t, err)
 }
 
@@ -101,7 +104,10 @@ func (u *User) AwaitStatus(t testing.TB, want sdk.ConnectionStatus) sdk.Connecti
 // AwaitPresence waits to be told that of has this status: "online", "unavailable".
 func (u *User) AwaitPresence(t testing.TB, of *User, status string) {
 	t.Helper()
-	Await(t, u.Presences, func(e sdk.PresenceEvent) bool { return e == sdk.PresenceEvent{FromUserJID: of.JID(), Status: status} })
+	Await(t,
+		u.Presences,
+		func(e sdk.PresenceEvent) bool { return e == sdk.PresenceEvent{FromUserJID: of.JID(), Status: status} },
+	)
 }
 
 // AwaitMyBlock waits to be told that the own block list has changed.
@@ -164,7 +170,8 @@ func (u *User) RequireOnline(t testing.TB, other *User) {
 	require.Equal(t, sdk.LastSeen{FromUserJID: other.JID(), Seconds: 0}, res.Data)
 }
 
-// RequireProfile checks what reading the profile of owner gives, by JID and by ID, and that the listener was told the same.
+// RequireProfile checks what reading the profile of owner gives, by JID and by ID, and that the
+// listener was told the same.
 func (u *User) RequireProfile(t testing.TB, owner *User, want sdk.ProfileUpdate, picture sdk.ProfileImage) {
 	t.Helper()
 	for _, id := range []string{owner.JID(), owner.ID()} {
@@ -187,9 +194,10 @@ func (u *User) RequireBack(t testing.TB) {
 	require.NoError(t, err)
 }
 
-// RequireResumed cuts the line of u, has its other device block and unblock whom meanwhile, and checks that u is told all
-// of it when it is back: once, in order, and without a gap. refusals is how often the server says that it could not resume the stream.
-// It may say so once: then the gap must be told.
+// RequireResumed cuts the line of u, has its other device block and unblock whom meanwhile, and
+// checks that u is told all of it when it is back: once, in order, and without a gap. refusals is
+// how often the server says that it could not resume the stream. It may say so once: then the gap
+// must be told.
 func (u *User) RequireResumed(t testing.TB, line *Line, device, whom *User, refusals func() int) {
 	t.Helper()
 	const times = 10
@@ -208,10 +216,12 @@ func (u *User) RequireResumed(t testing.TB, line *Line, device, whom *User, refu
 	require.Empty(t, u.Missed)
 }
 
-// comesBack cuts the line of u while its other device blocks and unblocks whom so many times, and reports whether the stream was resumed.
+// comesBack cuts the line of u while its other device blocks and unblocks whom so many times, and
+// reports whether the stream was resumed.
 func (u *User) comesBack(t testing.TB, line *Line, device, whom *User, times int) (resumed bool) {
 	t.Helper()
-	u.RequireIBlocked(t) // asked for the list (Prosody pushes it only then), and the stream counts by now
+	// asked for the list (Prosody pushes it only then), and the stream counts by now
+	u.RequireIBlocked(t)
 	device.RequireIBlocked(t)
 	mend := line.Cut()
 	u.AwaitStatus(t, sdk.StatusDisconnected)

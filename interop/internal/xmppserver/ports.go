@@ -9,7 +9,8 @@ import (
 
 // What the start scripts add to PORT_BASE.
 const (
-	portDist   = 10 // Erlang distribution
+	// Erlang distribution
+	portDist   = 10
 	portC2S    = 22
 	portC2STLS = 23
 	portHTTPS  = 43

@@ -30,35 +30,51 @@ import (
 const requiredEnv = "MIRRORFLY_INTEROP"
 
 const (
-	startTimeout = 5 * time.Minute // far more than a busy machine needs
+	// far more than a busy machine needs
+	startTimeout = 5 * time.Minute
 	stopTimeout  = time.Minute
 )
 
 // Options say how a server differs from what its package installs. The zero
 // value is a stock server that requires TLS.
 type Options struct {
-	MirrorFly bool              // load the optional module that answers the service's own stanzas
-	Passwords string            // how they are stored: "scram" (default) or "plain", which logs in faster
-	Domain    string            // default xmpp.mirrorfly.test
-	Env       map[string]string // further variables of the start script, listed at its top
+	// load the optional module that answers the service's own stanzas
+	MirrorFly bool
+	// how they are stored: "scram" (default) or "plain", which logs in faster
+	Passwords string
+	// default xmpp.mirrorfly.test
+	Domain string
+	// further variables of the start script, listed at its top
+	Env map[string]string
 }
 
 // Server is a running server, and what a client needs to reach it.
 type Server struct {
-	Domain string // the JIDs' domain
-	C2S    string // host:port, TCP with STARTTLS
-	C2STLS string // host:port, TCP with direct TLS
-	HTTP   string // host:port; /websocket, /bosh and, on ejabberd, /api
-	HTTPS  string // host:port, the same with TLS
-	APIURL string // ejabberd's HTTP API without the command, needs no credentials; empty on Prosody
-	CAFile string // PEM of the certificate to trust
-	Dir    string // everything the server keeps; log/ has its log
+	// the JIDs' domain
+	Domain string
+	// host:port, TCP with STARTTLS
+	C2S string
+	// host:port, TCP with direct TLS
+	C2STLS string
+	// host:port; /websocket, /bosh and, on ejabberd, /api
+	HTTP string
+	// host:port, the same with TLS
+	HTTPS string
+	// ejabberd's HTTP API without the command, needs no credentials; empty on Prosody
+	APIURL string
+	// PEM of the certificate to trust
+	CAFile string
+	// everything the server keeps; log/ has its log
+	Dir string
 
-	t     testing.TB
-	name  string   // "ejabberd" or "prosody"
-	start []string // command that starts it and returns when it answers
+	t testing.TB
+	// "ejabberd" or "prosody"
+	name string
+	// command that starts it and returns when it answers
+	start []string
 	env   []string
-	guard *os.File // read end of the pipe that guard.sh watches
+	// read end of the pipe that guard.sh watches
+	guard *os.File
 }
 
 // Ejabberd starts a private ejabberd node, ready when this returns, that lives
@@ -168,7 +184,8 @@ func (h *host) server(name, dir, ip string) *Server {
 	h.t.Cleanup(func() {
 		s.Kill()
 		if h.t.Failed() {
-			h.t.Logf("end of the log of %s:\n%s", name, s.logTail(64<<10)) // what matters may be long before the end
+			// what matters may be long before the end
+			h.t.Logf("end of the log of %s:\n%s", name, s.logTail(64<<10))
 		}
 	})
 	return s
@@ -247,7 +264,8 @@ func post(ctx context.Context, url string, body []byte) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	req.Close = true // nothing may keep running after the test
+	// nothing may keep running after the test
+	req.Close = true
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return "", err
@@ -260,8 +278,9 @@ func post(ctx context.Context, url string, body []byte) (string, error) {
 	return string(out), err
 }
 
-// ResumptionsTimedOut is how often the log says that a stream of jid could not be resumed because its old process was stuck: with
-// ejabberd one in some hundred over WebSocket is, for 15 s (servers/README.md).
+// ResumptionsTimedOut is how often the log says that a stream of jid could not be resumed because
+// its old process was stuck: with ejabberd one in some hundred over WebSocket is, for 15 s
+// (servers/README.md).
 func (s *Server) ResumptionsTimedOut(jid string) int {
 	return strings.Count(s.logTail(math.MaxInt), "Cannot resume session for "+jid+": Session state copying timed out")
 }
@@ -286,7 +305,8 @@ func run(limit time.Duration, env []string, guard *os.File, command ...string) (
 	cmd := exec.CommandContext(ctx, filepath.Join(dir, command[0]), command[1:]...)
 	cmd.Env = env
 	if guard != nil {
-		cmd.ExtraFiles = []*os.File{guard} // descriptor 3
+		// descriptor 3
+		cmd.ExtraFiles = []*os.File{guard}
 	}
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr

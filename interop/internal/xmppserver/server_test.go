@@ -31,7 +31,9 @@ func TestEjabberd(t *testing.T) {
 	requireGone(t, s)
 	s.Start()
 	requireServing(t, s)
-	require.JSONEq(t, "0", s.API("check_account", map[string]any{"user": "anna", "host": s.Domain}), "account lost by a restart")
+	require.JSONEq(t,
+		"0", s.API("check_account", map[string]any{"user": "anna", "host": s.Domain}), "account lost by a restart",
+	)
 	require.JSONEq(t, "1", s.API("check_account", map[string]any{"user": "ben", "host": s.Domain}))
 	s.Kill()
 	requireGone(t, s)
@@ -63,13 +65,17 @@ func TestCluster(t *testing.T) {
 	requireServing(t, a)
 	a.API("register", map[string]any{"user": "anna", "host": a.Domain, "password": "pw"})
 	b.Start()
-	require.JSONEq(t, "0", b.API("check_account", map[string]any{"user": "anna", "host": b.Domain}), "written while b was down")
+	require.JSONEq(t,
+		"0", b.API("check_account", map[string]any{"user": "anna", "host": b.Domain}), "written while b was down",
+	)
 }
 
 func requireOptions(t *testing.T, s *Server, module bool, passwords string) {
 	t.Helper()
 	require.Equal(t, fmt.Sprintf("{%v,%s}", module, passwords), s.Ctl("eval",
-		fmt.Sprintf("{gen_mod:is_loaded(<<%[1]q>>, mod_mirrorfly), ejabberd_auth:password_format(<<%[1]q>>)}.", s.Domain)))
+		fmt.Sprintf(
+			"{gen_mod:is_loaded(<<%[1]q>>, mod_mirrorfly), ejabberd_auth:password_format(<<%[1]q>>)}.", s.Domain,
+		)))
 }
 
 // holdEnv makes TestKilledProcess the process that gets killed.
