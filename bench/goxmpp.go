@@ -12,18 +12,18 @@ import (
 	"github.com/xmppo/go-xmpp"
 )
 
-// goXMPP is a client of github.com/xmppo/go-xmpp. It has no requests: who wants an answer looks at
-// all that comes.
+// goXMPP is a client of github.com/xmppo/go-xmpp. It has no requests: a caller who wants
+// an answer has to look at everything that comes.
 type goXMPP struct {
 	*xmpp.Client
 	bare string
 	last atomic.Int64
 
-	// closed when nothing is received any more
+	// ended is closed when receive has ended.
 	ended chan struct{}
 
 	mu sync.Mutex
-	// by id; nil once the connection has ended
+	// waiting is by the id of the request; nil once the connection has ended.
 	waiting map[string]chan xmpp.IQ
 }
 
@@ -37,7 +37,7 @@ func dialGoXMPP(_ context.Context, at *place, who account) (session, error) {
 		return nil, err
 	}
 	g := &goXMPP{Client: client, bare: at.jid(who), ended: make(chan struct{}), waiting: make(map[string]chan xmpp.IQ)}
-	// ends with the connection
+	// Close owns it. It ends with the connection.
 	go g.receive()
 	return g, nil
 }
@@ -63,13 +63,13 @@ func (g *goXMPP) receive() {
 	g.waiting = nil
 }
 
-// Close has the server end the stream first: the client's own Close is not for use beside Recv.
+// Close lets the server end the stream first: the client's own Close must not run beside Recv.
 func (g *goXMPP) Close() error {
 	if _, err := g.SendOrg("</stream:stream>"); err != nil {
 		return err
 	}
 	<-g.ended
-	// says that the stream has ended
+	// It only reports that the stream has ended.
 	_ = g.Client.Close()
 	return nil
 }
@@ -107,8 +107,8 @@ func (g *goXMPP) Ask(ctx context.Context) error {
 		if !alive {
 			return errors.New("go-xmpp: connection lost")
 		}
-		// It hands out the payload as bytes, which are not well-formed: found is as far as one gets
-		// with them.
+		// The payload comes as bytes that are not well-formed XML, so this search is all that can
+		// be done with it.
 		_, seconds, found := bytes.Cut(iq.Query, []byte(`seconds="`))
 		if iq.Type != xmpp.IQTypeResult || !found || len(seconds) == 0 {
 			return fmt.Errorf("go-xmpp: answered %s %q", iq.Type, iq.Query)

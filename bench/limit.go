@@ -15,57 +15,57 @@ import (
 	"github.com/coder/websocket"
 )
 
-// wire moves bytes: a WebSocket message, or whatever TCP has.
+// wire moves bytes: a WebSocket message, or the bytes that TCP has.
 type wire interface {
-	// valid until the next call. Over TCP it begins with the last bytes of the one before, too few
-	// for an answer
+	// read returns bytes that are valid until the next call. Over TCP they begin with the last
+	// bytes of the call before, which were too few for an answer.
 	read() ([]byte, error)
 	write([]byte) error
 	Close() error
 }
 
 // limit is the least that a client can do: it sends bytes that were prepared beforehand and counts
-// the answers, without looking at anything else in them. It is no XMPP client: it believes whatever
-// it is told.
+// the answers, without looking at anything else in them. It is no XMPP client: it checks nothing.
 type limit struct {
 	wire
 	request []byte
-	// of the stream
+	// end closes the stream.
 	end    string
 	domain string
-	// one for each answer that has come and was not asked for yet
+	// answers has an element for each answer that askMany has not taken yet.
 	answers chan struct{}
-	// closed when nothing is read any more
+	// ended is closed when count has ended.
 	ended chan struct{}
 
-	// the stream is managed (XEP-0198)
+	// managed: the stream is managed (XEP-0198).
 	managed bool
 
-	// of a managed one
+	// The rest is for a managed stream.
 	mu sync.Mutex
-	// runs tellRest
+	// timer calls tellRest.
 	timer *time.Timer
 	come  int
 	told  int
 }
 
 const (
-	// answers that are acknowledged at a time, as in package sdk
+	// tellEvery is how many answers are acknowledged at a time, as in package sdk.
 	tellEvery = 32
-	// the rest; ejabberd ends a stream on which it has waited for a minute
+	// tellLate is when fewer are acknowledged: ejabberd ends a stream that lets it wait for a
+	// minute.
 	tellLate = 20 * time.Second
 )
 
-// answer is in every result of jabber:iq:last, once, and in no refusal.
+// answer is once in every result of jabber:iq:last, and in no refusal.
 const answer = "seconds="
 
 func dialLimit(ctx context.Context, at *place, who account) (session, error) {
 	return dialAnyLimit(ctx, at, who, false)
 }
 
-// dialManagedLimit is the limit with what a client needs that loses nothing when its connection is
-// cut: each side keeps what the other has not acknowledged, and a timer is there, or nobody would
-// notice that the connection is dead.
+// dialManagedLimit is the limit with what a client needs to lose nothing when its connection is
+// cut: each side keeps what the other has not acknowledged, and a timer finds out that the
+// connection is dead.
 func dialManagedLimit(ctx context.Context, at *place, who account) (session, error) {
 	return dialAnyLimit(ctx, at, who, true)
 }
@@ -94,17 +94,17 @@ func dialAnyLimit(ctx context.Context, at *place, who account, managed bool) (se
 		return nil, errors.Join(err, l.wire.Close())
 	}
 	if managed {
-		// the timer sees it
+		// The timer uses the lock, too.
 		l.mu.Lock()
 		l.timer = time.AfterFunc(tellLate, l.tellRest)
 		l.mu.Unlock()
 	}
-	// ends with the connection
+	// Close owns it. It ends with the connection.
 	go l.count()
 	return l, nil
 }
 
-// Close ends the stream first: one that is managed would live on for a while.
+// Close ends the stream first, since the server keeps a managed stream for a while otherwise.
 func (l *limit) Close() error {
 	l.mu.Lock()
 	if l.timer != nil {
@@ -159,7 +159,7 @@ func (l *limit) await(what string) error {
 	}
 }
 
-// count reads until the connection ends. A ping is answered on the way, or the server would leave.
+// count reads until the connection ends. It answers pings, since the server would leave otherwise.
 func (l *limit) count() {
 	defer close(l.ended)
 	for {
@@ -179,8 +179,8 @@ func (l *limit) count() {
 	}
 }
 
-// acknowledge tells the server how much has come, for many answers at a time. It always waits for
-// that.
+// acknowledge tells the server how many answers have come, for many at a time. It always waits
+// until that is written.
 func (l *limit) acknowledge(b []byte) error {
 	l.mu.Lock()
 	l.come += bytes.Count(b, []byte(answer))
@@ -200,7 +200,7 @@ func (l *limit) tell() error {
 	return l.write([]byte(frame))
 }
 
-// tellRest is what the timer runs.
+// tellRest acknowledges what is left. The timer calls it.
 func (l *limit) tellRest() {
 	err := l.tell()
 	l.mu.Lock()
@@ -223,8 +223,8 @@ func (l *limit) pong(ping []byte) error {
 // Ask is a single request. Only one goroutine may call it at a time.
 func (l *limit) Ask(context.Context) error { return l.askMany(1, 1) }
 
-// askMany sends the requests one after the other, while the reading goroutine counts: nobody waits
-// for an answer of his own.
+// askMany sends the requests one after the other, while the reading goroutine counts the answers.
+// No caller waits for its own answer.
 func (l *limit) askMany(calls, inFlight int) error {
 	for sent := range calls + inFlight {
 		if sent >= inFlight {
@@ -243,8 +243,8 @@ func (l *limit) askMany(calls, inFlight int) error {
 	return nil
 }
 
-// webSocketWire works with a context that can end, as any client's does: that costs what it costs
-// in the WebSocket library.
+// webSocketWire uses a context that can end, as every client does, since that has a cost in the
+// WebSocket library.
 type webSocketWire struct {
 	conn *websocket.Conn
 	life context.Context
@@ -275,7 +275,7 @@ func (w webSocketWire) Close() error {
 type streamWire struct {
 	net.Conn
 	buf []byte
-	// of what was read last
+	// end is where the bytes of the last read end.
 	end int
 }
 

@@ -41,12 +41,12 @@ func dialMellium(ctx context.Context, at *place, who account) (session, error) {
 	if err != nil {
 		return nil, err
 	}
-	// "Secure" also where it is not, or it would not log in.
+	// Without "Secure" it does not log in, so it is set for plain connections, too.
 	s, err := xmpp.NewSession(ctx, bare.Domain(), bare, conn, xmpp.Secure, negotiator)
 	if err != nil {
 		return nil, err
 	}
-	// ends with the session
+	// Close owns it. It ends with the session.
 	go func() { _ = s.Serve(nil) }()
 	if err := s.Send(ctx, stanza.Presence{}.Wrap(nil)); err != nil {
 		return nil, err

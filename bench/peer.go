@@ -15,20 +15,20 @@ import (
 
 // The transports. Without TLS they go to a listener that offers none.
 const (
-	// WebSocket
+	// overWS is WebSocket.
 	overWS = "ws"
-	// WebSocket over TLS
+	// overWSS is WebSocket over TLS.
 	overWSS = "wss"
-	// TCP
+	// overTCP is plain TCP.
 	overTCP = "tcp"
-	// TCP with TLS from the first byte
+	// overTLS is TCP with TLS from the first byte.
 	overTLS = "tls"
 )
 
-// read only
+// transports is immutable.
 var transports = []string{overWS, overTCP, overWSS, overTLS}
 
-// session is one logged in connection of a peer.
+// session is a connection of a peer that is logged in.
 type session interface {
 	// Ask sends one jabber:iq:last request about the own account and returns when it is answered.
 	// Any number of goroutines may call it at once.
@@ -36,18 +36,18 @@ type session interface {
 	Close() error
 }
 
-// peer is a client library, or the limit that it is held against.
+// peer is a client library, or the limit with which they are compared.
 type peer struct {
 	name       string
 	transports []string
-	// part of this repository, so not among whom "best peer" means
+	// ours: it is a part of this repository, so it cannot be the "best peer".
 	ours bool
-	// the scenarios that it is in unless peers are named
+	// in are the scenarios that it is in, unless the command line names peers.
 	in   []string
 	dial func(ctx context.Context, at *place, who account) (session, error)
 }
 
-// limitName is the peer that all ratios are to.
+// limitName is the peer to which all ratios are.
 const limitName = "limit"
 
 func peers() []peer {
@@ -72,27 +72,27 @@ func findPeer(name string) (peer, error) {
 	return all[i], nil
 }
 
-// account is a user whom the service and its XMPP server know.
+// account is a user of the service and its XMPP server.
 type account struct{ Username, Password string }
 
 // service is what peers need to reach a server: XMPP by several transports, and the REST half for
 // package sdk.
 type service struct {
-	// "ejabberd" or "sdktest"
+	// Name is "ejabberd" or "sdktest".
 	Name   string
 	Domain string
-	// by transport, a URL for WebSocket and host:port for TCP
+	// Addresses are by transport: a URL for WebSocket and host:port for TCP.
 	Addresses  map[string]string
 	APIBaseURL string
 	LicenseKey string
-	// PEM
+	// Roots is PEM.
 	Roots string
-	// Roots are those of the system, as this process sees it
+	// trusted: the roots of the system are Roots, as this process sees it.
 	trusted bool
 }
 
-// trust makes s.Roots the ones of the system, as they are for a user of a public service: no peer
-// needs a TLS configuration for them. Before the first use of TLS only.
+// trust makes s.Roots the roots of the system, as for a user of a public service: then no peer
+// needs a TLS configuration for them. It must be called before the first use of TLS.
 func (s *service) trust() error {
 	dir, err := os.MkdirTemp("", "bench-roots-")
 	if err != nil {
@@ -103,14 +103,14 @@ func (s *service) trust() error {
 		os.WriteFile(file, []byte(s.Roots), 0o600), os.Setenv("SSL_CERT_FILE", file), os.Setenv("SSL_CERT_DIR", dir),
 	)
 	if err == nil {
-		// reads them
+		// This reads them.
 		_, err = x509.SystemCertPool()
 	}
 	s.trusted = err == nil
 	return errors.Join(err, os.RemoveAll(dir))
 }
 
-// place is a service reached by one transport, with what sessions of one process may share.
+// place is a service with one of its transports, and with what the sessions of a process may share.
 type place struct {
 	service
 	transport string
@@ -146,7 +146,7 @@ func (p *place) tlsFor() *tls.Config {
 	return conf
 }
 
-// dialTCP connects, with TLS where the transport says so.
+// dialTCP connects, with TLS if the transport has it.
 func (p *place) dialTCP(ctx context.Context) (net.Conn, error) {
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", p.address())
 	if err != nil || p.transport == overTCP {

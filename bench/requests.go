@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// requestsJob connects one session, which then asks when it is its turn.
+// requestsJob connects one session, which makes requests when it has its turn.
 type requestsJob struct {
 	Peer      string
 	Transport string
@@ -20,17 +20,18 @@ type requestsJob struct {
 	Account   account
 }
 
-// turn is that many requests, with as many in flight.
+// turn is a number of requests, of which so many are in flight.
 type turn struct{ Calls, InFlight int }
 
 // requestsResult is what one call costs.
 type requestsResult struct {
-	// CPU: of the whole process, user and system
+	// CPU is that of the whole process, user and system.
 	Wall, CPU     time.Duration
 	Allocs, Bytes float64
 }
 
-// run tells an empty result when it is connected, and one for each turn. It ends with the turns.
+// run tells an empty result when it is connected, and a result for each turn. It ends with the
+// turns.
 func (j *requestsJob) run(ctx context.Context, turns <-chan turn, tell func(requestsResult) error) (err error) {
 	defer func() {
 		if err != nil {
@@ -65,11 +66,11 @@ func (j *requestsJob) run(ctx context.Context, turns <-chan turn, tell func(requ
 	return nil
 }
 
-// leave ends a session, if that does not take long: how it ends is not measured, and not every peer
-// is sure to end it.
+// leave ends a session, but does not wait long for it. How a session ends is not measured, and some
+// peers may not end at all.
 func leave(s session) {
 	left := make(chan struct{})
-	// ends with the process at the latest
+	// It has no owner: it ends with the process at the latest.
 	go func() {
 		defer close(left)
 		_ = s.Close()
@@ -80,7 +81,7 @@ func leave(s session) {
 	}
 }
 
-// measure asks once warm.
+// measure makes the requests of a turn, after some that are not measured.
 func measure(ctx context.Context, s session, t turn) (r requestsResult, err error) {
 	if err := ask(ctx, s, t.Calls/5+t.InFlight, t.InFlight); err != nil {
 		return r, err
@@ -98,7 +99,7 @@ func measure(ctx context.Context, s session, t turn) (r requestsResult, err erro
 	}, nil
 }
 
-// ask has inFlight callers make that many calls together. The limit needs no callers.
+// ask makes that many calls by inFlight callers together. The limit needs no callers.
 func ask(ctx context.Context, s session, calls, inFlight int) error {
 	if l, is := s.(*limit); is {
 		return l.askMany(calls, inFlight)
@@ -109,7 +110,7 @@ func ask(ctx context.Context, s session, calls, inFlight int) error {
 	left.Store(int64(calls))
 	var callers sync.WaitGroup
 	for range inFlight {
-		// ends with the last call
+		// ask owns it. It ends with the last call.
 		callers.Go(func() {
 			for left.Add(-1) >= 0 && ctx.Err() == nil {
 				if err := s.Ask(ctx); err != nil {
@@ -122,15 +123,15 @@ func ask(ctx context.Context, s session, calls, inFlight int) error {
 	return context.Cause(ctx)
 }
 
-// runner is one peer, and what its turns gave.
+// runner is one peer, and the results of its turns.
 type runner struct {
 	peer   peer
 	worker *worker
-	// for each of numbersInFlight
+	// rounds has the results for each of numbersInFlight.
 	rounds [][]requestsResult
 }
 
-// numbersInFlight are measured one after the other. They are not to be changed.
+// numbersInFlight are measured one after the other. It is immutable.
 var numbersInFlight = []int{32, 1}
 
 // requests measures the peers over one transport after the other and prints a table for each
@@ -157,7 +158,7 @@ func (b *bench) requests(ctx context.Context, st *stage) error {
 	return nil
 }
 
-// requestsOver connects all peers and has them take turns.
+// requestsOver connects all peers and lets them take turns.
 func (b *bench) requestsOver(ctx context.Context, st *stage, transport string) (all []*runner, err error) {
 	defer func() {
 		for _, r := range all {
@@ -176,7 +177,7 @@ func (b *bench) requestsOver(ctx context.Context, st *stage, transport string) (
 	}
 	for range b.rounds {
 		for i, n := range numbersInFlight {
-			// none is always the first, or after the same other
+			// By a random order, no peer is always the first, or always after the same other.
 			for _, which := range rand.Perm(len(all)) {
 				if err := all[which].take(i, turn{Calls: b.calls, InFlight: n}); err != nil {
 					return all, err
@@ -187,7 +188,7 @@ func (b *bench) requestsOver(ctx context.Context, st *stage, transport string) (
 	return all, nil
 }
 
-// connect hires a worker and waits until it is connected.
+// connect starts a worker and waits until it is connected.
 func connect(ctx context.Context, j requestsJob) (*runner, error) {
 	w, err := hire(ctx, job{Requests: &j})
 	if err != nil {
@@ -199,7 +200,7 @@ func connect(ctx context.Context, j requestsJob) (*runner, error) {
 	return &runner{worker: w, rounds: make([][]requestsResult, len(numbersInFlight))}, nil
 }
 
-// take notes what a turn gives, among those for the i-th number in flight.
+// take adds the result of a turn to those for the i-th number in flight.
 func (r *runner) take(i int, t turn) error {
 	if err := r.worker.in.Encode(t); err != nil {
 		return err
@@ -220,8 +221,8 @@ func limitOf(all []*runner, i int) []requestsResult {
 	return nil
 }
 
-// level stretches the times of each round as if the limit had taken its median there: a machine
-// that is slower for a while is slower for all.
+// level scales the times of each round as if the limit had taken its median in it: a machine that
+// is slower for a while is slower for all peers.
 func level(rounds, limit []requestsResult) []requestsResult {
 	if limit == nil {
 		return rounds
@@ -235,7 +236,7 @@ func level(rounds, limit []requestsResult) []requestsResult {
 	return rounds
 }
 
-// median is taken of each figure by itself.
+// median takes the median of each figure by itself.
 func median(rounds []requestsResult) requestsResult {
 	figure := func(get func(requestsResult) float64) float64 {
 		var all []float64

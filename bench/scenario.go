@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// scenario is what is measured, and where.
+// scenario says what is measured, and where.
 type scenario struct {
 	name    string
 	servers []string
-	// transports that are left out unless asked for by name
+	// without are the transports that are left out unless they are named.
 	without  []string
 	accounts int
-	// how often the server pings an idle client
+	// ping is how often the server pings an idle client.
 	ping time.Duration
 	play func(ctx context.Context, st *stage) error
 }
@@ -33,13 +33,13 @@ func (b *bench) all() []scenario {
 	}
 }
 
-// stage is a scenario at one server that runs.
+// stage is a scenario at a running server.
 type stage struct {
 	service
 	scenario
 	accounts   []account
 	transports []string
-	// as the command line has them
+	// peers is as on the command line.
 	peers string
 }
 
@@ -95,7 +95,7 @@ func (b *bench) transportsAt(at service, s scenario) []string {
 	})
 }
 
-// peersOver are those that know the transport: the named ones, or those of the scenario.
+// peersOver are the peers that know the transport, of those that are named or are in the scenario.
 func (st *stage) peersOver(transport string) []peer {
 	return slices.DeleteFunc(peers(), func(p peer) bool {
 		named := st.peers != "" && chosen(st.peers, p.name) || st.peers == "" && slices.Contains(p.in, st.scenario.name)

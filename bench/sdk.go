@@ -14,7 +14,7 @@ type sdkSession struct {
 	jid string
 }
 
-// dialSDK is package sdk as it comes.
+// dialSDK uses package sdk with its defaults.
 func dialSDK(ctx context.Context, at *place, who account) (session, error) {
 	client, err := sdk.New(at.sdkConfig())
 	if err != nil {
@@ -26,7 +26,7 @@ func dialSDK(ctx context.Context, at *place, who account) (session, error) {
 	return sdkSession{client, at.jid(who)}, nil
 }
 
-// sdkConfig is what a user of a service of their own would write.
+// sdkConfig is the configuration of a user who runs the service.
 func (p *place) sdkConfig() sdk.Config {
 	cfg := sdk.Config{
 		LicenseKey: p.LicenseKey, APIBaseURL: p.APIBaseURL, TrialLicense: true,
@@ -42,7 +42,7 @@ func (p *place) sdkConfig() sdk.Config {
 	return cfg
 }
 
-// xmppAddress is the address in the words of package sdk.
+// xmppAddress is the address as package sdk wants it.
 func (p *place) xmppAddress() string {
 	switch p.transport {
 	case overTCP:
@@ -77,7 +77,7 @@ func dialTransport(ctx context.Context, at *place, who account) (session, error)
 	if err != nil {
 		return nil, err
 	}
-	// ends with the session
+	// Close owns it. It ends with the session.
 	go func() { _ = s.Serve() }()
 	return transportSession{s, at.jid(who)}, nil
 }

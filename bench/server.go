@@ -24,14 +24,14 @@ import (
 // ejabberd.
 type serveJob struct {
 	XMPP *sdktest.XMPP
-	// how often sdktest pings its clients
+	// Ping is how often sdktest pings its clients.
 	Ping time.Duration
 }
 
-// resumeTimeout is how long a lost stream can be resumed (XEP-0198): both servers offer that.
+// resumeTimeout is how long both servers let a client resume a lost stream (XEP-0198).
 const resumeTimeout = 10 * time.Second
 
-// run tells where the server is reached and serves until ctx ends.
+// run tells the addresses of the server and serves until ctx ends.
 func (j *serveJob) run(ctx context.Context, tell func(service) error) error {
 	srv, err := sdktest.Start(
 		sdktest.Options{
@@ -63,13 +63,13 @@ func inTheBox(srv *sdktest.Server) (service, error) {
 	}, err
 }
 
-// running is a service that others run for us.
+// running is a service in other processes.
 type running struct {
 	service
 	stop func() error
 }
 
-// startSDKTest starts sdktest in a process of its own.
+// startSDKTest starts sdktest in another process.
 func startSDKTest(ctx context.Context, j serveJob) (*running, error) {
 	w, err := hire(ctx, job{Serve: &j})
 	if err != nil {
@@ -94,7 +94,7 @@ func startEjabberd(ctx context.Context, scripts string, ping time.Duration) (_ *
 	if err != nil {
 		return nil, err
 	}
-	// the node is killed when alive closes, if only because we have gone
+	// The node is killed when alive closes, also because this process has ended.
 	guard, alive, err := os.Pipe()
 	if err != nil {
 		return nil, errors.Join(err, ports.Close())
@@ -125,7 +125,7 @@ func startEjabberd(ctx context.Context, scripts string, ping time.Duration) (_ *
 }
 
 func (r *running) frontEjabberd(ctx context.Context, dir string, base int) error {
-	// the script's own
+	// This is the script's own domain.
 	const domain = "xmpp.mirrorfly.test"
 	at := func(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(base+port)) }
 	caFile := filepath.Join(dir, "tls", "cert.pem")
@@ -148,9 +148,9 @@ func (r *running) frontEjabberd(ctx context.Context, dir string, base int) error
 	return err
 }
 
-// reservePorts finds a hundred ports below those that systems take for outgoing connections. They
-// are nobody else's, nor those of the tests in interop/, until the lock is closed: it listens on
-// the first, which no server uses.
+// reservePorts finds a hundred ports below those that systems take for outgoing connections. No
+// other caller gets them until lock is closed, and neither do the tests in interop/: lock listens
+// on the first of them, which no server uses.
 func reservePorts() (lock net.Listener, base int, err error) {
 	for range 100 {
 		base := 10000 + 100*rand.IntN(220)
@@ -180,7 +180,7 @@ func listen(port int) (net.Listener, error) {
 	return net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 }
 
-// register makes accounts by the REST half, which tells the XMPP server.
+// register makes accounts by the REST half, which adds them to the XMPP server.
 func (s service) register(ctx context.Context, n int) ([]account, error) {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM([]byte(s.Roots))
@@ -202,17 +202,17 @@ func (s service) register(ctx context.Context, n int) ([]account, error) {
 	})
 }
 
-// registrars are how many accounts are made at a time.
+// registrars is how many accounts are made at a time.
 const registrars = 8
 
-// each calls f for 0 to n-1, as many at a time as told, until one fails.
+// each calls f for 0 to n-1, atATime of them at once, until one fails.
 func each(ctx context.Context, n, atATime int, f func(ctx context.Context, i int) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	turns := make(chan int)
 	var group sync.WaitGroup
 	for range atATime {
-		// ends with the turns
+		// each owns it. It ends with the turns.
 		group.Go(func() {
 			for i := range turns {
 				if err := f(ctx, i); err != nil {

@@ -14,29 +14,29 @@ type sessionsJob struct {
 	Transport string
 	Service   service
 	Accounts  []account
-	// left alone before it is measured what they hold: the last answers of the login come, and
-	// caches empty
+	// Settle is how long they are left alone before their memory is measured: the last answers of
+	// the login come, and caches are emptied.
 	Settle time.Duration
-	// then their CPU time is watched
+	// Watch is how long their CPU time is measured after that.
 	Watch time.Duration
 }
 
 // sessionsResult is what one session costs.
 type sessionsResult struct {
-	// bytes of heap and stacks
+	// InUse is bytes of heap and stacks.
 	InUse float64
-	// bytes that the system counts for the process
+	// Resident is bytes that the system counts for the process.
 	Resident   float64
 	Goroutines float64
-	// CPU time a second, pings included
+	// Idle is CPU time in a second, pings included.
 	Idle time.Duration
-	// CPU time of connecting, without that of answering pings meanwhile
+	// Connect is the CPU time of connecting, without that of answering pings meanwhile.
 	Connect time.Duration
-	// connects that failed at first, of all sessions together
+	// Repeated is how many connects of all sessions failed at first.
 	Repeated int
 }
 
-// dialers are how many sessions are connected at a time.
+// dialers is how many sessions are connected at a time.
 const dialers = 32
 
 func (j *sessionsJob) run(ctx context.Context) (sessionsResult, error) {
@@ -56,7 +56,7 @@ func (j *sessionsJob) measure(ctx context.Context) (r sessionsResult, err error)
 	if err != nil {
 		return r, err
 	}
-	// what a process needs once, however many sessions it has
+	// This session is not measured: it pays for what a process needs only once.
 	if _, err := p.dial(ctx, at, j.Accounts[0]); err != nil {
 		return r, err
 	}
@@ -70,7 +70,7 @@ func (j *sessionsJob) measure(ctx context.Context) (r sessionsResult, err error)
 	if err := each(ctx, len(sessions), dialers, func(ctx context.Context, i int) error {
 		s, err := p.dial(ctx, at, j.Accounts[i+1])
 		if err != nil {
-			// a server that is busy refuses now and then
+			// A busy server refuses now and then.
 			repeated.Add(1)
 			s, err = p.dial(ctx, at, j.Accounts[i+1])
 		}
@@ -92,8 +92,7 @@ func (j *sessionsJob) measure(ctx context.Context) (r sessionsResult, err error)
 		return r, err
 	}
 	n := len(sessions)
-	// Those that were connected early idled for nearly all of the time, those that came late
-	// hardly.
+	// The first sessions idled for nearly all of the time, the last ones for hardly any.
 	idled := time.Duration(float64(idle) * connected.at.Sub(start.at).Seconds() / 2)
 	r = sessionsResult{
 		InUse: perSession(before.inUse, after.inUse, n), Resident: perSession(before.resident, after.resident, n),
@@ -101,9 +100,9 @@ func (j *sessionsJob) measure(ctx context.Context) (r sessionsResult, err error)
 		Connect: (connected.cpu - start.cpu - idled) / time.Duration(n), Repeated: int(repeated.Load()),
 	}
 	return r, each(ctx, n, dialers, func(ctx context.Context, i int) error {
-		// those that are still there answer
+		// A session that is still there gets an answer.
 		err := sessions[i].Ask(ctx)
-		// and leave, so that the server does not wait for them while the next are measured
+		// It leaves, so that the server does not wait for it while the next ones are measured.
 		_ = sessions[i].Close()
 		return err
 	})
@@ -195,7 +194,7 @@ func (b *bench) many(ctx context.Context, st *stage) error {
 	return nil
 }
 
-// note tells of connects that did not succeed at once.
+// note prints how many connects did not succeed at once.
 func (b *bench) note(p peer, transport string, repeated int) {
 	if repeated > 0 {
 		fmt.Fprintf(b.out, "(%s over %s: %d connects had to be repeated)\n", p.name, transport, repeated)

@@ -11,9 +11,9 @@ import (
 type figure struct {
 	value float64
 	text  string
-	// depends on the machine: shown only when asked for
+	// isTime: it depends on the machine, and is shown only on request.
 	isTime bool
-	// the more the better, as with rates
+	// more: a larger one is better, as with rates.
 	more bool
 }
 
@@ -71,7 +71,8 @@ func (t *table) print(out io.Writer, verbose bool) {
 	}
 }
 
-// shown: times say something only about this machine, ratios about the peers.
+// shown hides times, which say something only about this machine. Ratios say something about the
+// peers.
 func (t *table) shown(column int, verbose bool) bool {
 	return verbose || !t.rows[0].figures[column].isTime
 }
@@ -97,7 +98,7 @@ func (t *table) best(column int) float64 {
 }
 
 func ratio(f figure, to float64) string {
-	// there is next to nothing to compare with
+	// What it is compared with is next to nothing.
 	if to*1000 < f.value {
 		return "-"
 	}

@@ -14,7 +14,7 @@ import (
 // usage is what this process has used since its start, at one moment.
 type usage struct {
 	at time.Time
-	// user and system
+	// cpu is user and system time.
 	cpu    time.Duration
 	allocs uint64
 	bytes  uint64
@@ -22,25 +22,25 @@ type usage struct {
 
 func used() usage {
 	var r syscall.Rusage
-	// cannot fail: the argument is a constant
+	// It cannot fail, since the argument is a constant.
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &r)
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return usage{time.Now(), time.Duration(r.Utime.Nano() + r.Stime.Nano()), m.Mallocs, m.TotalAlloc}
 }
 
-// memory is what this process holds.
+// memory is the memory of this process.
 type memory struct {
-	// heap and stacks
+	// inUse is heap and stacks.
 	inUse uint64
-	// as the system sees it
+	// resident is what the system counts.
 	resident   uint64
 	goroutines int
 }
 
-// held measures after everything that is garbage is gone and has been given back.
+// held measures the memory after all garbage has been collected and returned to the system.
 func held() (memory, error) {
-	// what a pool keeps goes with the second collection, a stack shrinks in each
+	// A pool is emptied by the second collection, and each one shrinks a stack.
 	for range 3 {
 		runtime.GC()
 		time.Sleep(20 * time.Millisecond)

@@ -12,20 +12,22 @@ import (
 	"time"
 )
 
-// workerFlag makes this program one of the processes that it starts: each peer is measured in one
-// of its own, so that CPU time and memory are the peer's alone, and sdktest runs in another.
+// workerFlag makes this program one of the processes that it starts. Each peer is measured in a
+// process of its own, so that CPU time and memory are the peer's alone. sdktest runs in another
+// one.
 const workerFlag = "-worker"
 
-// job is what a worker reads from its standard input: one of these, as JSON. Its standard output
-// gets the answer, for Requests one when it is connected and one for each turn that it reads then.
+// job is what a worker reads from its standard input, as JSON. One field is set. The worker writes
+// the answer to its standard output: for Requests one when it is connected, and then one for each
+// turn that it reads.
 type job struct {
 	Requests *requestsJob `json:",omitempty"`
 	Sessions *sessionsJob `json:",omitempty"`
 	Serve    *serveJob    `json:",omitempty"`
 }
 
-// work is the life of a worker. It ends early when its standard input does: then whoever started it
-// has gone.
+// work does the job of a worker. It ends early with its standard input: then the process that
+// started it has ended.
 func work(stdin io.Reader, stdout io.Writer) error {
 	in := json.NewDecoder(stdin)
 	var j job
@@ -35,7 +37,7 @@ func work(stdin io.Reader, stdout io.Writer) error {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	turns := make(chan turn, 1)
-	// ends with standard input, at the latest with the process
+	// It has no owner: it ends with standard input, at the latest with the process.
 	go func() {
 		defer close(turns)
 		for t := (turn{}); in.Decode(&t) == nil; {
@@ -64,7 +66,7 @@ func work(stdin io.Reader, stdout io.Writer) error {
 	return out.Encode(result)
 }
 
-// worker is a started process.
+// worker is a process that was started.
 type worker struct {
 	cmd   *exec.Cmd
 	stdin io.Closer
@@ -72,7 +74,7 @@ type worker struct {
 	out   *json.Decoder
 }
 
-// hire starts a worker. Who ends ctx kills it.
+// hire starts a worker. The end of ctx kills it.
 func hire(ctx context.Context, j job) (*worker, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -80,7 +82,7 @@ func hire(ctx context.Context, j job) (*worker, error) {
 	}
 	cmd := exec.CommandContext(ctx, self, workerFlag)
 	cmd.Stderr = os.Stderr
-	// Ctrl+C is for us; a worker ends with its standard input
+	// Ctrl+C must end only this process: a worker ends with its standard input.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.WaitDelay = time.Second
 	stdin, err := cmd.StdinPipe()
@@ -101,13 +103,13 @@ func hire(ctx context.Context, j job) (*worker, error) {
 	return w, nil
 }
 
-// end lets the worker go and waits until it has.
+// end tells the worker to end and waits for it.
 func (w *worker) end() error {
 	defer w.limited()()
 	return errors.Join(w.stdin.Close(), w.cmd.Wait())
 }
 
-// patience is how long one answer may take: not every peer notices that its server has gone.
+// patience is how long one answer may take: some peers do not notice that their server has gone.
 const patience = 15 * time.Minute
 
 // limited kills the worker when patience ends before the returned function is called.
