@@ -24,9 +24,10 @@ const (
 // database is the data directory's bbolt file, as the sdktest.StateStore of the emulator. It has a
 // bucket for each kind of entries.
 type database struct {
-	path  string
-	bolt  *bbolt.DB
-	kinds []string // that were loaded
+	path string
+	bolt *bbolt.DB
+	// that were loaded
+	kinds []string
 }
 
 // openDatabase opens the database in a directory. It makes both when they do not exist.

@@ -33,7 +33,8 @@ func populate(t *testing.T, at endpoints) (alice sdk.Credentials, picture string
 	alice = login(t, a, "alice")
 	login(t, newUser(t, at), "bob")
 	sent, err := a.SetUserProfile(ctx, sdk.ProfileUpdate{
-		Name: "Alice", Email: "a@example.com", Image: sdk.ImageReader("a.png", "image/png", bytes.NewReader(dot(t)), int64(len(dot(t)))),
+		Name: "Alice", Email: "a@example.com",
+		Image: sdk.ImageReader("a.png", "image/png", bytes.NewReader(dot(t)), int64(len(dot(t)))),
 	})
 	require.NoError(t, err)
 	_, err = a.BlockUser(ctx, "bob@"+at.Domain)
@@ -258,7 +259,8 @@ func TestDamagedDatabase(t *testing.T) {
 	var changes []sdktest.StateChange
 	for i := range 200 { // more than one page
 		value := fmt.Sprintf(`{"password":"0123456789abcdef","vCard":%q}`, strings.Repeat("x", i))
-		changes = append(changes, sdktest.StateChange{Kind: "accounts", Key: fmt.Sprintf("user-%03d", i), Value: []byte(value)})
+		user := sdktest.StateChange{Kind: "accounts", Key: fmt.Sprintf("user-%03d", i), Value: []byte(value)}
+		changes = append(changes, user)
 	}
 	require.NoError(t, db.Save(changes))
 	require.NoError(t, db.close())
@@ -281,7 +283,8 @@ func TestDamagedDatabase(t *testing.T) {
 		db, err := openDatabase(dir)
 		if err == nil {
 			if err = load(db); err == nil {
-				_ = db.Save([]sdktest.StateChange{{Kind: "accounts", Key: "one more", Value: []byte(`{}`)}}) // may fail, but returns
+				oneMore := sdktest.StateChange{Kind: "accounts", Key: "one more", Value: []byte(`{}`)}
+				_ = db.Save([]sdktest.StateChange{oneMore}) // may fail, but returns
 			}
 			_ = db.close()
 		}
@@ -306,12 +309,12 @@ func scratch(t *testing.T) string {
 // A program that is killed has lost nothing that it had acknowledged.
 func TestKilled(t *testing.T) {
 	data := t.TempDir()
-	t.Setenv("TMPDIR", t.TempDir()) // what is killed can not clean up
+	t.Setenv("TMPDIR", t.TempDir()) // a killed program cannot clean up
 	at := func() (*exec.Cmd, endpoints) {
 		cmd, first := start(t, "-data", data)
 		return cmd, endpoints{
-			LicenseKey: first["licenseKey"].(string), APIBaseURL: first["apiBaseUrl"].(string), XMPPURL: first["xmppUrl"].(string),
-			CAFile: first["caFile"].(string), Domain: first["domain"].(string),
+			LicenseKey: first["licenseKey"].(string), APIBaseURL: first["apiBaseUrl"].(string),
+			XMPPURL: first["xmppUrl"].(string), CAFile: first["caFile"].(string), Domain: first["domain"].(string),
 		}
 	}
 	cmd, first := at()

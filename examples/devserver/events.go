@@ -15,12 +15,16 @@ import (
 )
 
 const (
-	minPause  = 50 * time.Millisecond // between two looks
-	lookAgain = time.Second           // for what changes without traffic
-	heartbeat = 15                    // looks until a page that has gone is noticed
+	// minPause is the least time between two looks at the state.
+	minPause = 50 * time.Millisecond
+	// lookAgain is the time after which the state is looked at also without new traffic.
+	lookAgain = time.Second
+	// heartbeat is the number of looks after which a comment is sent, which fails when the page was
+	// closed.
+	heartbeat = 15
 )
 
-// welcome is what a page is told first.
+// welcome is the first event.
 type welcome struct {
 	Page     string              `json:"page"`
 	Domain   string              `json:"domain"`
@@ -35,19 +39,21 @@ type welcome struct {
 
 func (p *page) welcome() welcome {
 	return welcome{
-		Page: p.reach.page, Domain: p.srv.Domain(), Kept: p.reach.kept, Go: p.reach.goCode, Browser: p.reach.browser, JS: p.reach.jsCode,
+		Page: p.reach.page, Domain: p.srv.Domain(), Kept: p.reach.kept,
+		Go: p.reach.goCode, Browser: p.reach.browser, JS: p.reach.jsCode,
 		Steps: sdktest.Steps(), Kinds: sdktest.FaultKinds(), Features: slices.Sorted(maps.Keys(p.srv.Features())),
 	}
 }
 
-// fresh is traffic that a page has not got yet.
+// fresh is traffic that a page was not sent yet.
 type fresh struct {
 	// Gone is how many pieces before List were dropped.
 	Gone int       `json:"gone"`
 	List []traffic `json:"list"`
 }
 
-// events is the page's stream (server-sent events): "welcome", then "state" whenever it is another one, and "traffic".
+// events is the stream of server-sent events for a page: "welcome", then "state" whenever the state
+// has changed, and "traffic".
 func (p *page) events(w http.ResponseWriter, req *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	out := &stream{w: w, rc: http.NewResponseController(w)}
@@ -55,7 +61,7 @@ func (p *page) events(w http.ResponseWriter, req *http.Request) {
 	out.event("welcome", p.welcome())
 	var state []byte
 	_, _, newest, _ := p.history.after(0)
-	newest = max(0, newest-maxHistory) // it begins with what there is
+	newest = max(0, newest-maxHistory) // a new page gets all that is kept
 	for looks := 1; out.err == nil; looks++ {
 		list, gone, now, more := p.history.after(newest)
 		if newest = now; len(list) > 0 {
@@ -69,14 +75,16 @@ func (p *page) events(w http.ResponseWriter, req *http.Request) {
 		if looks%heartbeat == 0 {
 			out.write(": still here\n\n")
 		}
-		// However much the emulator holds, looking takes a small part of the time.
+		// With many users a look takes long: so that looking stays a small part of the time, the
+		// pause is longer then.
 		if !pause(req.Context(), max(minPause, 10*time.Since(began)), more) {
 			return
 		}
 	}
 }
 
-// pause waits for least, and then for more or lookAgain; false: ctx has ended.
+// pause waits for the time least, and then until more is closed or lookAgain is over. It returns
+// false when ctx has ended.
 func pause(ctx context.Context, least time.Duration, more <-chan struct{}) bool {
 	t := time.NewTimer(least)
 	defer t.Stop()
@@ -95,7 +103,7 @@ func pause(ctx context.Context, least time.Duration, more <-chan struct{}) bool 
 	return true
 }
 
-// stream writes server-sent events until one fails.
+// stream writes server-sent events. After the first failure it writes nothing.
 type stream struct {
 	w   http.ResponseWriter
 	rc  *http.ResponseController
@@ -103,7 +111,7 @@ type stream struct {
 }
 
 func (s *stream) event(name string, v any) {
-	data, err := json.Marshal(v) // on one line
+	data, err := json.Marshal(v) // it is one line
 	if err != nil {
 		s.err = err
 		return

@@ -25,19 +25,22 @@ func TestMain(m *testing.M) { testprogram.Main(main, func() { goleak.VerifyTestM
 
 // emulator is the program, run in this process.
 type emulator struct {
-	t      *testing.T
-	at     endpoints
-	base   string // of the page, without a slash at the end
+	t  *testing.T
+	at endpoints
+	// of the page, without a slash at the end
+	base   string
 	stderr *buffer
 	http   *http.Client
-	stop   func() // ends it and checks that it ended cleanly
+	// ends it and checks that it ended cleanly
+	stop func()
 }
 
 // buffer is written by the program and read by the test.
 type buffer struct {
-	mu   sync.Mutex
-	b    bytes.Buffer
-	told chan struct{} // closed when all is said about how to reach it
+	mu sync.Mutex
+	b  bytes.Buffer
+	// closed when all is said about how to reach it
+	told chan struct{}
 }
 
 func (b *buffer) Write(p []byte) (int, error) {

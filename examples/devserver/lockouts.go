@@ -9,7 +9,8 @@ import (
 
 const lockOutTime = 10 * time.Second
 
-// lockOuts are faults that keep the page itself out, so that it could not end them: they end by themselves.
+// lockOuts ends the faults at the steps at which the page's own connections fail, too: the page
+// could not end them.
 type lockOuts struct {
 	srv *sdktest.Server
 
@@ -31,7 +32,7 @@ func (l *lockOuts) set(step sdktest.Step) {
 	l.timers[step] = time.AfterFunc(lockOutTime, func() { l.srv.SetFault(step, sdktest.FaultNone) })
 }
 
-// lift stops the clock of a fault that has ended or begins anew.
+// lift stops the timer of a fault that has ended or is set again.
 func (l *lockOuts) lift(step sdktest.Step) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

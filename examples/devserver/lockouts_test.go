@@ -23,7 +23,8 @@ func TestLockOutsEnd(t *testing.T) {
 		l.set(sdktest.StepHTTPAccept) // begins anew
 		time.Sleep(lockOutTime/2 + 1)
 		synctest.Wait()
-		require.Equal(t, map[sdktest.Step]sdktest.FaultKind{sdktest.StepHTTPAccept: sdktest.FaultClose}, srv.Faults().Steps)
+		left := map[sdktest.Step]sdktest.FaultKind{sdktest.StepHTTPAccept: sdktest.FaultClose}
+		require.Equal(t, left, srv.Faults().Steps)
 		time.Sleep(lockOutTime)
 		synctest.Wait()
 		require.Empty(t, srv.Faults().Steps)

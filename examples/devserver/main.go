@@ -1,10 +1,12 @@
-// Devserver is the emulator of the service: package sdktest on its own, for apps and tools in any language, with a page
-// that shows what it holds and what goes over the wire, and that can make it fail.
+// Devserver is the emulator of the service: the server of package sdktest as a program, for apps
+// and tools in any language. It has a page that shows what the emulator holds and what is sent, and
+// on which one can make it fail.
 //
-//	go run ./examples/devserver                 says on standard error how to reach it
+//	go run ./examples/devserver                 prints to standard error how to reach it
 //	go run ./examples/devserver -data ./data    keeps accounts
 //
-// Its first line on standard output is a JSON object that says where it listens. SIGINT and SIGTERM end it.
+// Its first line on standard output is a JSON object with the addresses at which it listens. SIGINT
+// and SIGTERM end it.
 package main
 
 import (
@@ -38,10 +40,10 @@ func main() {
 	}
 }
 
-// errUsage has been told to the user already.
+// errUsage: the user was already told what is wrong.
 var errUsage = errors.New("wrong arguments")
 
-// settings are the command line.
+// settings are the flags of the command line.
 type settings struct {
 	options sdktest.Options
 	caOut   string
@@ -53,8 +55,8 @@ func parse(args []string, stderr io.Writer) (s settings, err error) {
 	fs := flag.NewFlagSet("devserver", flag.ContinueOnError)
 	fs.SetOutput(stderr)
 	o := &s.options
-	fs.StringVar(&o.Listen, "listen", "127.0.0.1:0", "`address` of REST, WebSocket, signalling and the page (TLS)")
-	fs.StringVar(&o.Domain, "domain", "", "XMPP domain; it and its siblings are in the certificate")
+	fs.StringVar(&o.Listen, "listen", "127.0.0.1:0", "`address` for REST, WebSocket, signalling and the page (TLS)")
+	fs.StringVar(&o.Domain, "domain", "", "XMPP `domain`; the certificate is for it and for names beside it")
 	fs.StringVar(&o.LicenseKey, "license", "", "licence `key` that is accepted")
 	fs.BoolVar(&o.Trial, "trial", true, "trial licence; -trial=false for a licensed one")
 	fs.StringVar(&s.caOut, "ca-out", "", "`file` to write the certificate authority to (PEM)")
@@ -118,12 +120,12 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) error {
 	if err := json.NewEncoder(stdout).Encode(how.endpoints); err != nil {
 		return fmt.Errorf("standard output: %w", err)
 	}
-	_, _ = io.WriteString(stderr, how.text()) // who has closed it does not want it
+	_, _ = io.WriteString(stderr, how.text()) // it fails when nobody reads standard error
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-p.restart: // not in the page's handler, which Restart waits for
+		case <-p.restart: // it cannot be done in the page's handler, for which Restart waits
 			if err := srv.Restart(); err != nil {
 				return err
 			}
@@ -131,7 +133,7 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) error {
 	}
 }
 
-// writeCA copies the certificate authority to where it is wanted, and returns where it is for good.
+// writeCA copies the certificate authority to a file, if one is named, and returns its name.
 func writeCA(srv *sdktest.Server, to string) (file string, err error) {
 	if to == "" {
 		return srv.CAFile(), nil

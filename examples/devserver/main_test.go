@@ -23,7 +23,7 @@ import (
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
-// patience is how long a test waits for what must come: for one that would hang. Nothing takes so long, however busy the machine.
+// patience ends a test that would wait for ever. Nothing takes so long on a busy machine.
 const patience = 2 * time.Minute
 
 // start runs the program and reads its first line.
@@ -48,11 +48,14 @@ func TestBinary(t *testing.T) {
 	ca, data := filepath.Join(dir, "ca.pem"), filepath.Join(dir, "data")
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
 	if runtime.GOOS == "windows" {
-		signals = nil // Process.Signal can't deliver them there
+		signals = nil // Process.Signal cannot deliver them there
 	}
 	for _, sig := range signals {
-		cmd, first := start(t, "-domain", "chat.example.test", "-license", "KEY", "-trial=true", "-ca-out", ca, "-data", data)
-		for _, key := range []string{"apiBaseUrl", "apiConfigUrl", "signalUrl", "xmppUrl", "xmppAddress", "domain", "licenseKey", "caFile"} {
+		cmd, first := start(t,
+			"-domain", "chat.example.test", "-license", "KEY", "-trial=true", "-ca-out", ca, "-data", data)
+		for _, key := range []string{
+			"apiBaseUrl", "apiConfigUrl", "signalUrl", "xmppUrl", "xmppAddress", "domain", "licenseKey", "caFile",
+		} {
 			require.IsType(t, "", first[key], key)
 			require.NotEmpty(t, first[key], key)
 		}
@@ -60,8 +63,10 @@ func TestBinary(t *testing.T) {
 		require.Equal(t, "chat.example.test", first["domain"])
 		require.Equal(t, "KEY", first["licenseKey"])
 		require.Equal(t, ca, first["caFile"])
-		body := `{"deviceType":"web","deviceId":"1","mobileNumber":"alice","licenseKey":"KEY","userIdentifier":"alice","forceRegister":true,"metaData":{}}`
-		resp, err := client(t, ca).Post(first["apiBaseUrl"].(string)+"/sandbox/register", "application/json", strings.NewReader(body))
+		body := strings.NewReader(`{"deviceType":"web","deviceId":"1","mobileNumber":"alice","licenseKey":"KEY",` +
+			`"userIdentifier":"alice","forceRegister":true,"metaData":{}}`)
+		address := first["apiBaseUrl"].(string) + "/sandbox/register"
+		resp, err := client(t, ca).Post(address, "application/json", body)
 		require.NoError(t, err)
 		raw, err := io.ReadAll(resp.Body)
 		require.NoError(t, err)
@@ -73,12 +78,16 @@ func TestBinary(t *testing.T) {
 }
 
 func TestArguments(t *testing.T) {
-	for _, args := range [][]string{{"-nonsense"}, {"-trial=maybe"}, {"-page=everybody"}, {"-contacts=some"}, {"extra"}} {
+	for _, args := range [][]string{
+		{"-nonsense"}, {"-trial=maybe"}, {"-page=everybody"}, {"-contacts=some"}, {"extra"},
+	} {
 		var stderr bytes.Buffer
 		require.ErrorIs(t, run(t.Context(), args, io.Discard, &stderr), errUsage, args)
 		require.NotEmpty(t, stderr.String())
 	}
-	for _, args := range [][]string{{"-listen", "nonsense"}, {"-domain", "No Domain"}, {"-ca-out", "/no/such/dir/ca.pem"}} {
+	for _, args := range [][]string{
+		{"-listen", "nonsense"}, {"-domain", "No Domain"}, {"-ca-out", "/no/such/dir/ca.pem"},
+	} {
 		err := run(t.Context(), args, io.Discard, io.Discard)
 		require.Error(t, err, args)
 		require.NotErrorIs(t, err, errUsage)
@@ -102,9 +111,9 @@ func TestContactsFlag(t *testing.T) {
 // A server that takes its time to close must not hold up somebody who presses Ctrl+C again.
 func TestSecondInterruptEndsAtOnce(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		return // Process.Signal can't deliver interrupts there
+		return // Process.Signal cannot deliver interrupts there
 	}
-	t.Setenv("TMPDIR", t.TempDir()) // what is killed can not clean up
+	t.Setenv("TMPDIR", t.TempDir()) // a killed program cannot clean up
 	data := t.TempDir()
 	var status *exec.ExitError
 	for attempt := 0; !errors.As(interruptTwice(t, data), &status); attempt++ {

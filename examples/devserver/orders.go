@@ -17,12 +17,12 @@ import (
 )
 
 const (
-	phoneTimeout = 20 * time.Second // for the web side to log in
+	phoneTimeout = 20 * time.Second // in which the web side has to log in
 	maxDelay     = time.Minute
-	maxFailures  = 100 // that wait for their calls
+	maxFailures  = 100 // calls that will fail
 )
 
-// order is what the page's forms send; each uses some of it.
+// order is what the forms of the page send. Each form uses some of the fields.
 type order struct {
 	User    string `json:"user"`
 	Text    string `json:"text"`
@@ -37,7 +37,7 @@ type order struct {
 	Count   int    `json:"count"`
 }
 
-// orders are what can be asked for, by the last part of the address. Each says what it has done.
+// orders are by the last part of their address. Each returns a text about what it has done.
 var orders = map[string]func(p *page, ctx context.Context, o order) (string, error){
 	"drop":     (*page).drop,
 	"restart":  (*page).restartServer,
@@ -57,13 +57,13 @@ var orders = map[string]func(p *page, ctx context.Context, o order) (string, err
 	"logout":   (*page).logoutWeb,
 }
 
-// answer is what the page is told.
+// answer is the answer to an order.
 type answer struct {
 	Said  string `json:"said,omitempty"`
 	Error string `json:"error,omitempty"`
 }
 
-// order is POST /_dev/do/{order}. It takes JSON alone: no form of another site can send that unasked.
+// order serves POST /_dev/do/{order}. It only takes JSON, which a form of another site cannot send.
 func (p *page) order(w http.ResponseWriter, req *http.Request) {
 	kind, _, err := mime.ParseMediaType(req.Header.Get("Content-Type"))
 	if err != nil || kind != "application/json" {
@@ -75,7 +75,7 @@ func (p *page) order(w http.ResponseWriter, req *http.Request) {
 		reply(w, http.StatusNotFound, answer{Error: "there is no such order"})
 		return
 	}
-	// It fails only for writers that have no deadlines; those of net/http have.
+	// This cannot fail: the writers of net/http have deadlines.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(requestTimeout))
 	var o order
 	d := json.NewDecoder(http.MaxBytesReader(w, req.Body, maxOrder))
@@ -96,19 +96,20 @@ func (p *page) order(w http.ResponseWriter, req *http.Request) {
 	}
 	reply(w, http.StatusOK, answer{Said: said})
 	if req.PathValue("order") == "restart" {
-		p.wishRestart() // it ends this connection too: the answer goes first
+		p.wishRestart() // only now: it ends this connection, too
 	}
 }
 
 func reply(w http.ResponseWriter, status int, a answer) {
 	raw, err := json.Marshal(a)
 	if err != nil {
-		panic(err) // two strings
+		panic(err) // two strings cannot fail
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Content-Length", strconv.Itoa(len(raw))) // so that it is whole once it is flushed
+	// With a length the answer is complete when it is flushed.
+	w.Header().Set("Content-Length", strconv.Itoa(len(raw)))
 	w.WriteHeader(status)
-	_, _ = w.Write(raw) // it fails when the page is gone
+	_, _ = w.Write(raw) // it fails when the page was closed
 	_ = http.NewResponseController(w).Flush()
 }
 
@@ -124,7 +125,7 @@ func (p *page) restartServer(context.Context, order) (string, error) {
 func (p *page) wishRestart() {
 	select {
 	case p.restart <- struct{}{}:
-	default: // one is due already
+	default: // a restart is already wanted
 	}
 }
 
@@ -179,7 +180,8 @@ func (p *page) setFault(_ context.Context, o order) (string, error) {
 		return fmt.Sprintf("%s works again.", step), nil
 	case step == sdktest.StepHTTPAccept || step == sdktest.StepHTTPTLS:
 		p.locks.set(step)
-		return fmt.Sprintf("%s: %s. That keeps this page out too, so it ends by itself after %s.", step, kind, lockOutTime), nil
+		return fmt.Sprintf("%s: %s. That keeps this page out too, so it ends by itself after %s.",
+			step, kind, lockOutTime), nil
 	}
 	return fmt.Sprintf("%s: %s, until it is cleared.", step, kind), nil
 }
@@ -194,7 +196,8 @@ func (p *page) setFeature(_ context.Context, o order) (string, error) {
 		return "", fmt.Errorf("there is no feature %q", o.Feature)
 	}
 	p.srv.SetFeature(o.Feature, o.On)
-	return fmt.Sprintf("Feature %s: %s. Clients see it when they next register or connect.", o.Feature, onOff(o.On)), nil
+	return fmt.Sprintf("Feature %s: %s. Clients see it when they next register or connect.",
+		o.Feature, onOff(o.On)), nil
 }
 
 func onOff(on bool) string {
@@ -234,7 +237,7 @@ func (p *page) knows(user string) error {
 }
 
 func (p *page) setProfile(ctx context.Context, o order) (string, error) {
-	pr := p.srv.Profile(o.User) // what is not in the form stays
+	pr := p.srv.Profile(o.User) // the other fields stay as they are
 	pr.NickName, pr.Status = o.Name, o.Status
 	if err := p.srv.SetProfile(ctx, o.User, pr); err != nil {
 		return "", err

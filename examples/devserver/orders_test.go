@@ -71,7 +71,8 @@ func TestOrders(t *testing.T) {
 
 	seen := make(chan sdk.PresenceEvent, 10)
 	defer alice.OnPresence(func(p sdk.PresenceEvent) { seen <- p })()
-	done("push", `{"user":"alice","text":"<presence xmlns='jabber:client' from='zoe@`+e.at.Domain+`/x'/>"}`, "sessions: 1")
+	presence := "<presence xmlns='jabber:client' from='zoe@" + e.at.Domain + "/x'/>"
+	done("push", `{"user":"alice","text":"`+presence+`"}`, "sessions: 1")
 	for (<-seen).FromUserJID != "zoe@"+e.at.Domain { // her own comes too
 	}
 
@@ -127,9 +128,11 @@ func TestOrdersRefused(t *testing.T) {
 		"feature": `{"feature":"nothing","on":true}`, "sessions": `{"count":-1}`,
 		"admin": `{"user":"nobody","on":true}`, "push": `{"user":"nobody","text":"<x/>"}`,
 		"profile": `{"user":"Not An Id","name":"x"}`, "profile ": `{"user":"","name":"x"}`,
-		"scan": `{"user":"alice","text":"nonsense"}`, "reject": `{"user":"alice","text":""}`, "logout": `{"user":"nobody"}`,
-		"nothing": `{}`, "drop": `{"more":1}`, "drop ": `{} {}`, "drop  ": `[`, "drop   ": `null null`, "drop    ": `{"count":"1"}`,
-		"clear": `{"text":"` + strings.Repeat("x", maxOrder) + `"}`,
+		"scan": `{"user":"alice","text":"nonsense"}`, "reject": `{"user":"alice","text":""}`,
+		"logout":  `{"user":"nobody"}`,
+		"nothing": `{}`, "drop": `{"more":1}`, "drop ": `{} {}`, "drop  ": `[`, "drop   ": `null null`,
+		"drop    ": `{"count":"1"}`,
+		"clear":    `{"text":"` + strings.Repeat("x", maxOrder) + `"}`,
 	} {
 		_, failure := e.order(strings.TrimSpace(name), body)
 		require.NotEmpty(t, failure, "%s %.50s", name, body)

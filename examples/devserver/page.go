@@ -19,12 +19,12 @@ import (
 var pageFiles embed.FS
 
 const (
-	maxPages       = 20        // that are open
-	maxOrder       = 300 << 10 // bytes: a stanza fits in
+	maxPages       = 20        // open pages
+	maxOrder       = 300 << 10 // bytes: enough for a stanza
 	requestTimeout = 10 * time.Second
 )
 
-// audience is who may open the page.
+// audience says who may open the page.
 type audience string
 
 const (
@@ -44,14 +44,17 @@ func (a *audience) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// page shows what the emulator holds and what clients and the emulator send each other, and it takes
-// orders. It is made before the server, which needs its handler, and opened when the server runs.
+// page shows what the emulator holds and what clients and the emulator send each other, and it
+// takes orders. It is made before the server, which needs its handler, and opened when the server
+// runs.
 type page struct {
 	settings settings
 	history  *history
-	restart  chan struct{} // capacity 1: the wish for a restart
+	// capacity 1: the wish for a restart
+	restart chan struct{}
 
-	opened chan struct{} // closed by open
+	// closed by open
+	opened chan struct{}
 	// The rest is set by open.
 	srv   *sdktest.Server
 	reach reach
@@ -71,13 +74,15 @@ func (p *page) open(srv *sdktest.Server, how reach) {
 
 func (p *page) close() { p.locks.close() }
 
-// handler is everything that the page consists of.
+// handler serves the page and everything that it needs.
 func (p *page) handler() http.Handler {
 	mux := http.NewServeMux()
 	for path, file := range map[string]string{
 		"/{$}": "page.html", "/_dev/page.css": "page.css", "/_dev/page.js": "page.js", "/_dev/icon.svg": "icon.svg",
 	} {
-		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, req *http.Request) { http.ServeFileFS(w, req, pageFiles, "page/"+file) })
+		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, req *http.Request) {
+			http.ServeFileFS(w, req, pageFiles, "page/"+file)
+		})
 	}
 	mux.Handle("GET /_dev/events", localpage.Limit(maxPages, p.events))
 	mux.HandleFunc("GET /_dev/picture/{token}", p.picture)
@@ -85,8 +90,14 @@ func (p *page) handler() http.Handler {
 	return p.guard(mux)
 }
 
-// guard lets nobody drive the page but the page: other machines only when they are meant to, no name that a stranger's
-// DNS can point here, and no request from another web site.
+const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; " +
+	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// ownPage are the values of Sec-Fetch-Site for requests that no other site has caused.
+var ownPage = []string{"", "same-origin", "none"}
+
+// guard keeps everybody out but the page: other machines, unless they are allowed; requests under a
+// name that others have pointed here (DNS rebinding); and requests from other web sites.
 func (p *page) guard(next http.Handler) http.Handler {
 	own, _, _ := net.SplitHostPort(p.settings.options.Listen)
 	next = http.NewCrossOriginProtection().Handler(next)
@@ -97,7 +108,7 @@ func (p *page) guard(next http.Handler) http.Handler {
 			return
 		}
 		h := w.Header()
-		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+		h.Set("Content-Security-Policy", contentSecurityPolicy)
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
@@ -105,10 +116,11 @@ func (p *page) guard(next http.Handler) http.Handler {
 		h.Set("Cache-Control", "no-store")
 		switch {
 		case p.settings.page != audienceAll && !loopback(req.RemoteAddr):
-			http.Error(w, "the page is for the machine that the emulator runs on; start it with -page all to show it to others", http.StatusForbidden)
+			http.Error(w, "the page is for the machine that the emulator runs on; "+
+				"start it with -page all to show it to others", http.StatusForbidden)
 		case !localpage.HostAllowed(req.Host, own):
 			http.Error(w, "open this page by its IP address, or as localhost", http.StatusMisdirectedRequest)
-		case req.URL.Path != "/" && !slices.Contains([]string{"", "same-origin", "none"}, req.Header.Get("Sec-Fetch-Site")):
+		case req.URL.Path != "/" && !slices.Contains(ownPage, req.Header.Get("Sec-Fetch-Site")):
 			http.Error(w, "this is for the emulator's own page", http.StatusForbidden)
 		default:
 			next.ServeHTTP(w, req)
@@ -121,10 +133,11 @@ func loopback(address string) bool {
 	return err == nil && ap.Addr().Unmap().IsLoopback()
 }
 
-// pictures are what a browser shows without running anything in it.
+// pictures are the types in which a browser runs no code.
 var pictures = []string{"image/png", "image/jpeg", "image/gif", "image/webp"}
 
-// picture is a profile's. Whoever uploaded it chose content and type.
+// picture serves the picture of a profile. Its content and type are what the user has uploaded, and
+// may be anything.
 func (p *page) picture(w http.ResponseWriter, req *http.Request) {
 	content, contentType, err := p.srv.Media(req.PathValue("token"))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -141,6 +154,7 @@ func (p *page) picture(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", contentType)
-	w.Header().Set("Cache-Control", "private, max-age=86400, immutable") // a token never stands for another
+	// A token names one file for ever.
+	w.Header().Set("Cache-Control", "private, max-age=86400, immutable")
 	http.ServeContent(w, req, "", time.Time{}, content)
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
-// Nothing of the page comes from elsewhere, nor runs inside its markup.
+// The page loads nothing from elsewhere, and no code is inside its markup.
 func TestPageIsPlain(t *testing.T) {
 	e := launch(t)
 	status, html, header := e.do("GET", "/", "")
@@ -31,7 +31,10 @@ func TestPageIsPlain(t *testing.T) {
 	require.NotRegexp(t, `(?i)\son\w+=|<style|<script>|style=|https?:`, html)
 	_, script, _ := e.do("GET", "/_dev/page.js", "")
 	require.NotRegexp(t, `innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|https?:`, script)
-	for _, path := range []string{"/nothing", "/_dev/", "/_dev/page.html", "/_dev/../main.go", "/_dev/picture/nothing", "/_dev/picture/..%2Faccounts.db"} {
+	for _, path := range []string{
+		"/nothing", "/_dev/", "/_dev/page.html", "/_dev/../main.go",
+		"/_dev/picture/nothing", "/_dev/picture/..%2Faccounts.db",
+	} {
 		status, _, _ := e.do("GET", path, "")
 		require.Equal(t, 404, status, path)
 	}
@@ -39,14 +42,15 @@ func TestPageIsPlain(t *testing.T) {
 	require.Equal(t, 405, status)
 }
 
-// Every order that the page has is one, and the other way round.
+// The page has a button for every order, and no others.
 func TestPageHasAllOrders(t *testing.T) {
 	html, err := pageFiles.ReadFile("page/page.html")
 	require.NoError(t, err)
 	script, err := pageFiles.ReadFile("page/page.js")
 	require.NoError(t, err)
 	used := map[string]bool{}
-	for _, m := range regexp.MustCompile(`data-order="(\w+)"|send\("(\w+)"`).FindAllStringSubmatch(string(html)+string(script), -1) {
+	inPage := regexp.MustCompile(`data-order="(\w+)"|send\("(\w+)"`)
+	for _, m := range inPage.FindAllStringSubmatch(string(html)+string(script), -1) {
 		used[m[1]+m[2]] = true
 	}
 	for name := range orders {
@@ -55,7 +59,7 @@ func TestPageHasAllOrders(t *testing.T) {
 	require.Len(t, used, len(orders))
 }
 
-// No other site, and no other machine, reads the page or drives it.
+// No other site and no other machine reads the page or uses it.
 func TestGuard(t *testing.T) {
 	e := launch(t)
 	host := strings.TrimPrefix(e.base, "https://")
@@ -63,9 +67,12 @@ func TestGuard(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		headers []string
-		open    int // GET /
-		watch   int // GET /_dev/page.js, for the stream
-		drive   int // POST /_dev/do/clear
+		// GET /
+		open int
+		// GET /_dev/page.js, for the stream
+		watch int
+		// POST /_dev/do/clear
+		drive int
 	}{
 		{"the page", []string{"Sec-Fetch-Site", "same-origin", "Origin", e.base}, 200, 200, 200},
 		{"typed in", []string{"Sec-Fetch-Site", "none"}, 200, 200, 200},
@@ -77,7 +84,9 @@ func TestGuard(t *testing.T) {
 		{"an old browser", []string{"Origin", "https://evil.example"}, 200, 200, 403},
 		{"a sandboxed page", []string{"Origin", "null"}, 200, 200, 403},
 		{"DNS rebinding", []string{"Host", "evil.example" + port}, 421, 421, 421},
-		{"DNS rebinding, same origin", []string{"Host", "evil.example" + port, "Origin", "https://evil.example" + port, "Sec-Fetch-Site", "same-origin"}, 421, 421, 421},
+		{"DNS rebinding, same origin", []string{
+			"Host", "evil.example" + port, "Origin", "https://evil.example" + port, "Sec-Fetch-Site", "same-origin",
+		}, 421, 421, 421},
 		{"no name", []string{"Host", "0x7f000001" + port}, 421, 421, 421},
 		{"plain text", []string{"Content-Type", "text/plain"}, 200, 200, 415},
 		{"a form", []string{"Content-Type", "application/x-www-form-urlencoded"}, 200, 200, 415},
@@ -89,7 +98,11 @@ func TestGuard(t *testing.T) {
 			for _, want := range []struct {
 				method, path, body string
 				status             int
-			}{{"GET", "/", "", c.open}, {"GET", "/_dev/page.js", "", c.watch}, {"POST", "/_dev/do/clear", "{}", c.drive}} {
+			}{
+				{"GET", "/", "", c.open},
+			{"GET", "/_dev/page.js", "", c.watch},
+			{"POST", "/_dev/do/clear", "{}", c.drive},
+			} {
 				status, body, header := e.do(want.method, want.path, want.body, c.headers...)
 				require.Equal(t, want.status, status, "%s %s: %s", want.method, want.path, body)
 				require.Empty(t, header.Get("Access-Control-Allow-Origin"))
@@ -109,7 +122,8 @@ func TestOtherMachines(t *testing.T) {
 		defer p.close()
 		p.open(sdktest.New(t), reach{})
 		for remote, status := range map[string]int{
-			"192.0.2.1:5": want, "[2001:db8::1]:5": want, "nonsense": want, "127.0.0.1:5": 200, "[::1]:5": 200, "[::ffff:127.0.0.1]:5": 200,
+			"192.0.2.1:5": want, "[2001:db8::1]:5": want, "nonsense": want,
+			"127.0.0.1:5": 200, "[::1]:5": 200, "[::ffff:127.0.0.1]:5": 200,
 		} {
 			req := httptest.NewRequest(http.MethodGet, "https://host.example:1/", nil)
 			req.RemoteAddr = remote
@@ -120,7 +134,7 @@ func TestOtherMachines(t *testing.T) {
 	}
 }
 
-// What somebody uploads as a picture and is none is not served on the page's origin.
+// An upload that is no picture is not served on the page's origin.
 func TestPicturesAreSafe(t *testing.T) {
 	e := launch(t)
 	alice := newUser(t, e.at)
@@ -128,7 +142,8 @@ func TestPicturesAreSafe(t *testing.T) {
 	for _, kind := range []string{"image/svg+xml", "text/html", "image/png; charset=x"} {
 		content := `<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>`
 		sent, err := alice.SetUserProfile(t.Context(), sdk.ProfileUpdate{
-			Name: "x", Email: "a@example.com", Image: sdk.ImageReader("a.svg", kind, strings.NewReader(content), int64(len(content))),
+			Name: "x", Email: "a@example.com",
+			Image: sdk.ImageReader("a.svg", kind, strings.NewReader(content), int64(len(content))),
 		})
 		require.NoError(t, err)
 		status, body, header := e.do("GET", "/_dev/picture/"+sent.Data.FileToken, "")

@@ -9,27 +9,31 @@ import (
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
-// endpoints is the first line of output.
+// endpoints is the first line of the output.
 type endpoints struct {
 	APIBaseURL   string `json:"apiBaseUrl"`
 	APIConfigURL string `json:"apiConfigUrl"`
 	SignalURL    string `json:"signalUrl"`
 	XMPPURL      string `json:"xmppUrl"`
-	XMPPAddress  string `json:"xmppAddress"` // host:port, TCP with STARTTLS
-	Domain       string `json:"domain"`
-	LicenseKey   string `json:"licenseKey"`
-	CAFile       string `json:"caFile"`
+	// XMPPAddress is host:port, for TCP with STARTTLS.
+	XMPPAddress string `json:"xmppAddress"`
+	Domain      string `json:"domain"`
+	LicenseKey  string `json:"licenseKey"`
+	CAFile      string `json:"caFile"`
 }
 
-// reach is how to reach the emulator: for programs, and for people.
+// reach tells programs and people how to reach the emulator.
 type reach struct {
 	endpoints endpoints
-	page      string // URL; empty: there is none
-	kept      string // the data directory; empty: nothing is kept
+	// page is the URL of the page. Empty: there is none.
+	page string
+	// kept is the data directory. Empty: nothing is kept.
+	kept string
 
-	goCode  string // to be pasted
-	browser string // a command that starts a browser which finds the domain here
-	jsCode  string // to be pasted
+	// goCode and jsCode are for pasting into a program.
+	goCode, jsCode string
+	// browser is a command that starts a browser in which the domain leads here.
+	browser string
 }
 
 func howToReach(srv *sdktest.Server, s settings, caFile string) reach {
@@ -63,8 +67,8 @@ if err != nil {
 	log.Fatal(err)
 }
 `, caFile, r.endpoints.LicenseKey, r.endpoints.APIBaseURL, r.endpoints.XMPPURL, s.options.Trial)
-	r.browser = fmt.Sprintf(`chromium --user-data-dir=./devserver-browser --ignore-certificate-errors --host-resolver-rules="MAP %s:443 %s"`,
-		srv.Domain(), hostOf(srv.SignalURL()))
+	r.browser = fmt.Sprintf(`chromium --user-data-dir=./devserver-browser --ignore-certificate-errors `+
+		`--host-resolver-rules="MAP %s:443 %s"`, srv.Domain(), hostOf(srv.SignalURL()))
 	r.jsCode = fmt.Sprintf(`await MirrorFly.initializeSDK({
   licenseKey: %q,
   apiBaseUrl: %q,
@@ -83,12 +87,13 @@ func hostOf(address string) string {
 	return u.Host
 }
 
-// text is what somebody reads who has just started the program.
+// text is what the program prints for people when it has started.
 func (r reach) text() string {
 	var b strings.Builder
 	b.WriteString("\nThe emulator is running. Ctrl+C ends it.\n")
 	if r.page != "" {
-		fmt.Fprintf(&b, "\nWhat happens in it, and buttons for faults: %s\n(The certificate is its own: the browser warns, and can be told to go on.)\n", r.page)
+		fmt.Fprintf(&b, "\nThis page shows what happens in it, and has buttons for faults: %s\n", r.page)
+		b.WriteString("(The browser warns of the emulator's own certificate; tell it to go on.)\n")
 	}
 	if r.kept != "" {
 		fmt.Fprintf(&b, "\nAccounts are kept in %s.\n", r.kept)
@@ -96,8 +101,8 @@ func (r reach) text() string {
 		b.WriteString("\nNothing is kept when it ends; -data DIR keeps accounts.\n")
 	}
 	fmt.Fprintf(&b, "\nGo:\n\n%s\n", indent(r.goCode))
-	fmt.Fprintf(&b, `JavaScript: the official SDK takes addresses without a port only. This starts a browser that finds them here; use its
-window for nothing else, as it accepts any certificate.
+	fmt.Fprintf(&b, `JavaScript: the official SDK only takes addresses without a port. This starts a browser in
+which they lead here. Use it for nothing else: it accepts any certificate.
 
 %s
 %s

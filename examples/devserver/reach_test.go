@@ -20,7 +20,7 @@ func block(t *testing.T, text, after string) string {
 	return regexp.MustCompile(`(?m)^    `).ReplaceAllString(found[1], "")
 }
 
-// What is printed for Go is a program's beginning that works as it is.
+// The Go code that is printed works as the beginning of a program.
 func TestPrintedGoWorks(t *testing.T) {
 	for _, trial := range []string{"true", "false"} {
 		e := launch(t, "-trial="+trial, "-license", `a "quoted" key`)
@@ -70,7 +70,8 @@ func TestPrintedText(t *testing.T) {
 	require.Contains(t, text, " "+e.base+"/\n", "the page")
 	require.Contains(t, text, "Accounts are kept in "+dir)
 	js := block(t, text, "JavaScript:")
-	require.Contains(t, js, `--host-resolver-rules="MAP chat.example.test:443 `+strings.TrimPrefix(e.base, "https://")+`"`)
+	rule := "MAP chat.example.test:443 " + strings.TrimPrefix(e.base, "https://")
+	require.Contains(t, js, `--host-resolver-rules="`+rule+`"`)
 	call := text[strings.Index(text, "await MirrorFly"):]
 	require.Contains(t, call, `licenseKey: "sdktest-license-key"`)
 	// protocol.md 1.1: what the official SDK takes for an address.

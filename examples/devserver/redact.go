@@ -125,7 +125,8 @@ var attribute = regexp.MustCompile(`([\w.:-]+)(\s*=\s*)("[^"]*"|'[^']*')`)
 func hideText(raw string, secretText func(xml.Name) bool) string {
 	d := xml.NewDecoder(strings.NewReader(raw))
 	var out strings.Builder
-	depth, secretAt := 0, 0 // secretAt is the depth of the element whose text is hidden now; 0: none
+	// secretAt is the depth of the outermost element whose text is hidden; 0: there is none.
+	depth, secretAt := 0, 0
 	for {
 		from := d.InputOffset()
 		token, err := d.Token()

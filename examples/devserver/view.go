@@ -8,42 +8,52 @@ import (
 )
 
 const (
-	maxUsers = 200 // that are shown
-	maxNotes = 50  // feedback, reports, deletions that are shown
+	maxUsers = 200 // users that are shown
+	maxNotes = 50  // feedback, reports and deletions that are shown, of each
 )
 
-// view is what the emulator holds, as the page shows it.
+// view is what the emulator holds, in the form for the page.
 type view struct {
-	Users    []user             `json:"users"`
-	More     int                `json:"more"` // users that are not shown
+	Users []user `json:"users"`
+	// More is how many users are not shown.
+	More     int                `json:"more"`
 	Feedback []sdktest.Feedback `json:"feedback"`
 	Reports  []sdktest.Report   `json:"reports"`
 	Deleted  []sdktest.Deletion `json:"deleted"`
 
 	Faults map[sdktest.Step]sdktest.FaultKind `json:"faults"`
-	Next   []string                           `json:"next"`  // calls that are going to fail
-	Delay  int64                              `json:"delay"` // milliseconds
-	Off    []string                           `json:"off"`   // features
+	// Next are the calls that will fail next.
+	Next []string `json:"next"`
+	// Delay is in milliseconds.
+	Delay int64 `json:"delay"`
+	// Off are the features that are switched off.
+	Off []string `json:"off"`
 }
 
 type user struct {
-	ID           string   `json:"id"`
-	Name         string   `json:"name"`
-	Email        string   `json:"email"`
-	Mobile       string   `json:"mobile"`
-	Status       string   `json:"status"`
-	Picture      string   `json:"picture"` // media token
-	Link         string   `json:"link"`    // of a picture that lies elsewhere
-	Resources    []string `json:"resources"`
-	Blocked      []string `json:"blocked"` // ids of this service, JIDs of others
+	ID     string `json:"id"`
+	Name   string `json:"name"`
+	Email  string `json:"email"`
+	Mobile string `json:"mobile"`
+	Status string `json:"status"`
+	// Picture is a media token.
+	Picture string `json:"picture"`
+	// Link is the URL of a picture that is somewhere else.
+	Link      string   `json:"link"`
+	Resources []string `json:"resources"`
+	// Blocked are ids of users of this service, or JIDs of others.
+	Blocked      []string `json:"blocked"`
 	AdminBlocked bool     `json:"adminBlocked"`
 }
 
 func (p *page) look() view {
 	f := p.srv.Faults()
 	v := view{
-		Users: []user{}, Feedback: newestFirst(p.srv.Feedback()), Reports: newestFirst(p.srv.Reports()), Deleted: newestFirst(p.srv.Deleted()),
-		Faults: f.Steps, Next: []string{}, Delay: f.Delay.Milliseconds(), Off: []string{},
+		Users:    []user{},
+		Feedback: newestFirst(p.srv.Feedback()),
+		Reports:  newestFirst(p.srv.Reports()),
+		Deleted:  newestFirst(p.srv.Deleted()),
+		Faults:   f.Steps, Next: []string{}, Delay: f.Delay.Milliseconds(), Off: []string{},
 	}
 	for _, next := range f.Next {
 		v.Next = append(v.Next, next.Op)
@@ -55,7 +65,7 @@ func (p *page) look() view {
 	}
 	slices.Sort(v.Off)
 	ids := p.srv.Users()
-	// Those who are connected come first, so that they are shown however many there are.
+	// When not all can be shown, those who are connected come first.
 	connected := func(id string) bool { return len(p.srv.Resources(id)) > 0 }
 	if len(ids) > maxUsers {
 		there := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !connected(id) })

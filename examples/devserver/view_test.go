@@ -16,7 +16,8 @@ func TestManyUsersAreBounded(t *testing.T) {
 	defer p.close()
 	p.open(srv, reach{})
 	for i := range maxUsers + 5 {
-		require.NoError(t, srv.SetProfile(t.Context(), fmt.Sprintf("user-%03d", i), sdktest.Profile{Image: "https://elsewhere.example/a.png"}))
+		profile := sdktest.Profile{Image: "https://elsewhere.example/a.png"}
+		require.NoError(t, srv.SetProfile(t.Context(), fmt.Sprintf("user-%03d", i), profile))
 	}
 	c, err := sdk.New(srv.Config())
 	require.NoError(t, err)

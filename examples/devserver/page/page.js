@@ -1,6 +1,6 @@
 "use strict";
 
-// All that comes from the server is put into the page as text, never as markup.
+// Everything that comes from the server is put into the page as text, never as markup.
 
 const maxRows = 500;
 const $ = (id) => document.getElementById(id);
@@ -12,7 +12,7 @@ function make(tag, text, attributes = {}) {
   return node;
 }
 
-// Screen readers read a live region each time that its text is set.
+// Screen readers read a live region aloud each time its text is set.
 function setText(id, text) {
   if ($(id).textContent !== text) $(id).textContent = text;
 }
@@ -49,7 +49,7 @@ document.addEventListener("submit", (submit) => {
 
 // What the emulator holds
 
-const rows = new Map(); // user id to its row and what that shows
+const rows = new Map(); // by user id: the row, and what it shows
 
 function picture(user) {
   const cell = make("td");
@@ -58,7 +58,7 @@ function picture(user) {
     image.addEventListener("error", () => image.replaceWith("none to show"));
     cell.append(image);
   } else if (user.link) {
-    cell.textContent = user.link; // another site's is not loaded
+    cell.textContent = user.link; // a picture of another site is not loaded
   }
   return cell;
 }
@@ -93,7 +93,7 @@ function userRow(user) {
   return row;
 }
 
-// Rows that stay the same are left alone: a button under the pointer, and the focus, stay where they are.
+// Rows that have not changed are not replaced: a button under the pointer and the focus stay where they are.
 function showUsers(users) {
   const body = $("users").tBodies[0];
   const now = new Set(users.map((user) => user.id));
@@ -203,13 +203,13 @@ function welcome(hello) {
   setText("browser", hello.browser);
   setText("js", hello.js);
   const kind = document.querySelector("select[name=kind]");
-  if (kind.options.length > 1) return; // a stream that has come back: what is chosen stays
+  if (kind.options.length > 1) return; // after a reconnection: what was chosen stays
   options(document.querySelector("select[name=step]"), hello.steps);
   options(kind, hello.kinds, kind.options[0]);
   options(document.querySelector("select[name=feature]"), hello.features);
 }
 
-// A browser keeps few connections to one server open, so only tabs that are seen have one.
+// A browser opens only a few connections to one server, so only visible tabs have one.
 let events = null;
 
 function stop() {
@@ -226,14 +226,14 @@ function listen() {
     source.addEventListener("welcome", (message) => {
       welcome(JSON.parse(message.data));
       waiting = [];
-      $("traffic").replaceChildren(); // the latest come again
+      $("traffic").replaceChildren(); // the server sends the latest traffic again
       setText("link", "Live.");
     });
     source.addEventListener("state", (message) => showState(JSON.parse(message.data)));
     source.addEventListener("traffic", (message) => showTraffic(JSON.parse(message.data)));
     source.onerror = () => {
       setText("link", "This page has lost the emulator. Trying again.");
-      // The browser itself tries again, unless the server has refused.
+      // The browser tries again by itself, unless the server has refused.
       if (source.readyState === EventSource.CLOSED) {
         stop();
         setTimeout(listen, 2000);
