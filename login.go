@@ -105,7 +105,7 @@ func (c *Client) rememberRegistered(found *rest.Account) rest.Service {
 	if _, kept, _ := current.state(); !kept {
 		current.leave()
 		l := c.newLogin(found.Username, found.Password, nil)
-		l.me.service = service
+		l.setService(service)
 		c.setLogin(l)
 	}
 	return service
@@ -391,7 +391,7 @@ func (l *login) enter(ctx context.Context, wirePassword string) error {
 	c, old := l.client, l.client.currentLogin()
 	token, err := c.rest.Token(ctx, l.username, wirePassword)
 	if err != nil {
-		refusal := explain(ctx, "Connect", err)
+		refusal := explain(c.deciding(ctx), "Connect", err)
 		if refusal.StatusCode == http.StatusBadRequest && refusal.is(ErrInvalidCredentials) {
 			old.refuse()
 		}
@@ -466,10 +466,14 @@ func (l *login) learnService(ctx context.Context) error {
 	if told.XMPPHost == "" {
 		return in(stepConfig, errNoXMPPHost)
 	}
+	l.setService(told)
+	return nil
+}
+
+func (l *login) setService(told rest.Service) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.me.service = told
-	return nil
 }
 
 // openFailed tells why there is no session. A login that goes on for one that was lost tries again.

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/mirrorfly-go/sdk/internal/rest"
 	"github.com/stretchr/testify/require"
 )
 
@@ -37,7 +38,7 @@ func TestCloseDuringReconnect(t *testing.T) {
 			}
 		})
 		l := c.newLogin("alice", "p", nil)
-		l.me.service.XMPPHost = "xmpp.example.com"
+		l.setService(rest.Service{XMPPHost: "xmpp.example.com"})
 		for range 100 { // calls under way end with the client one after the other
 			_, release := endingWith(context.Background(), c.ctx)
 			defer release()
@@ -64,7 +65,7 @@ func TestSessionOfALoginThatHasEnded(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { require.NoError(t, c.Close()) }()
 	l := c.newLogin("alice", "p", nil)
-	l.me.service.XMPPHost = "xmpp.example.com"
+	l.setService(rest.Service{XMPPHost: "xmpp.example.com"})
 
 	ended := make(chan error, 1)
 	go func() { ended <- bindAndHangOn(server, l.cancel) }() // ends with the connection
