@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/internal/testing/backend"
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
@@ -40,9 +41,9 @@ func TestGetJID(t *testing.T) {
 
 // The domain is the one that the server has bound, whatever the service told before.
 func TestGetJIDAtTheBoundDomain(t *testing.T) {
-	b := newBackEnd(t)
-	b.bareJID = func(user string) string { return user + "@bound.test" }
-	res, err := b.connected(b.config(sdk.TransportTCP), "alice").GetJID("bob")
+	b := backend.New(t)
+	b.BareJID = func(user string) string { return user + "@bound.test" }
+	res, err := b.Connected(b.Config(sdk.TransportTCP), "alice").GetJID("bob")
 	require.NoError(t, err)
 	require.Equal(t, "bob@bound.test", res.Data)
 }
@@ -50,26 +51,28 @@ func TestGetJIDAtTheBoundDomain(t *testing.T) {
 // Who is logged in is what the server has bound, whatever was typed (RFC 6120 7.6.1).
 func TestIdentityIsWhatTheServerBound(t *testing.T) {
 	for _, transport := range bothTransports {
-		b := newBackEnd(t)
-		b.bareJID = func(user string) string { return strings.ToLower(user) + "@" + chatDomain }
-		b.on("POST /moderation/report", func(w http.ResponseWriter, _ *http.Request) { answerJSON(w, done200) })
-		client := newClient(t, b.config(transport))
+		b := backend.New(t)
+		b.BareJID = func(user string) string { return strings.ToLower(user) + "@" + backend.Domain }
+		b.On("POST /moderation/report", func(w http.ResponseWriter, _ *http.Request) {
+			backend.AnswerJSON(w, backend.Done)
+		})
+		client := newClient(t, b.Config(transport))
 		_, err := client.Connect(t.Context(), "Alice", "pw")
 		require.NoError(t, err)
 		me, err := client.GetCurrentUserJID()
 		require.NoError(t, err)
-		require.Equal(t, "alice@"+chatDomain, me.Data)
-		require.Equal(t, []string{"Alice pw"}, b.logins(), "SASL gets what was typed")
+		require.Equal(t, "alice@"+backend.Domain, me.Data)
+		require.Equal(t, []string{"Alice pw"}, b.Logins(), "SASL gets what was typed")
 
-		_, err = client.ReportUserOrGroup(t.Context(), "bob@"+chatDomain, sdk.ChatTypeChat, []sdk.ReportedMessage{
+		_, err = client.ReportUserOrGroup(t.Context(), "bob@"+backend.Domain, sdk.ChatTypeChat, []sdk.ReportedMessage{
 			{MsgID: "1", MsgType: "text", Timestamp: 1, PublisherID: "bob"},
 		})
 		require.NoError(t, err)
-		require.Contains(t, b.calls("POST /moderation/report")[0].body, `"from":"alice"`)
+		require.Contains(t, b.Calls("POST /moderation/report")[0].Body, `"from":"alice"`)
 
 		_, err = client.Connect(t.Context(), "ALICE", "pw")
 		require.ErrorIs(t, err, sdk.ErrAlreadyLoggedIn)
-		b.expireTokens()
+		b.ExpireTokens()
 		_, err = client.GetUserProfile(t.Context(), "bob")
 		require.NoError(t, err, "the same account to REST, too")
 	}

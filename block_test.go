@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/internal/testing/backend"
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
@@ -17,14 +18,15 @@ import (
 func TestWhoBlockedMeOverREST(t *testing.T) {
 	for _, condition := range []string{"service-unavailable", "feature-not-implemented", "forbidden"} {
 		for _, paged := range []bool{true, false} {
-			b := newBackEnd(t)
-			b.onIQ = func(v *visitor, id, to, frame string) bool {
-				v.send(`<iq ` + nsOfClient + ` type="error" id="` + id + `"><error type="cancel"><` + condition + ` ` +
-					nsOfStanzas + `/></error></iq>`)
+			b := backend.New(t)
+			b.OnIQ = func(v *backend.Visitor, id, to, frame string) bool {
+				v.Send(`<iq ` + backend.NSClient + ` type="error" id="` + id + `"><error type="cancel"><` + condition +
+					` ` +
+					backend.NSStanzas + `/></error></iq>`)
 				return true
 			}
 			const users = 120
-			b.on("GET /users/blockedby", func(w http.ResponseWriter, r *http.Request) {
+			b.On("GET /users/blockedby", func(w http.ResponseWriter, r *http.Request) {
 				page, _ := strconv.Atoi(r.URL.Query().Get("page"))
 				size, _ := strconv.Atoi(r.URL.Query().Get("size"))
 				pages := `"totalPages":` + strconv.Itoa((users+size-1)/size) + `,`
@@ -35,28 +37,29 @@ func TestWhoBlockedMeOverREST(t *testing.T) {
 				for i := (page - 1) * size; i < min(page*size, users); i++ {
 					list += fmt.Sprintf(`,{"userId":"user%d"}`, i)
 				}
-				answerJSON(w, `{"status":200,"message":"ok","data":{`+pages+`"users":[`+list[min(1, len(list)):]+`]}}`)
+				backend.AnswerJSON(w, `{"status":200,"message":"ok","data":{`+pages+`"users":[`+
+					list[min(1, len(list)):]+`]}}`)
 			})
-			client := b.connected(b.config(sdk.TransportWebSocket), "alice")
+			client := b.Connected(b.Config(sdk.TransportWebSocket), "alice")
 			res, err := client.GetUsersWhoBlockedMe(t.Context())
 			if condition == "forbidden" {
 				require.Equal(t, condition, failed(t, res, err).Condition)
-				require.Empty(t, b.calls("GET /users/blockedby"), "that is an answer")
+				require.Empty(t, b.Calls("GET /users/blockedby"), "that is an answer")
 				continue
 			}
 			require.NoError(t, err)
 			require.Len(t, res.Data, users)
-			require.Equal(t, "user119@"+chatDomain, res.Data[users-1].JID)
+			require.Equal(t, "user119@"+backend.Domain, res.Data[users-1].JID)
 			// Without the number of pages, one that brings nobody new is the end.
-			require.Len(t, b.calls("GET /users/blockedby"), map[bool]int{true: 3, false: 4}[paged])
+			require.Len(t, b.Calls("GET /users/blockedby"), map[bool]int{true: 3, false: 4}[paged])
 
-			b.on("GET /users/blockedby", func(w http.ResponseWriter, _ *http.Request) {
+			b.On("GET /users/blockedby", func(w http.ResponseWriter, _ *http.Request) {
 				w.WriteHeader(http.StatusNotFound)
 			})
 			res, err = client.GetUsersWhoBlockedMe(t.Context())
 			require.Equal(t, condition, failed(t, res, err).Condition, "nobody knows: the server's word")
-			b.on("GET /users/blockedby", func(w http.ResponseWriter, _ *http.Request) {
-				answerJSON(w, `{"status":500,"message":"boom"}`)
+			b.On("GET /users/blockedby", func(w http.ResponseWriter, _ *http.Request) {
+				backend.AnswerJSON(w, `{"status":500,"message":"boom"}`)
 			})
 			res, err = client.GetUsersWhoBlockedMe(t.Context())
 			answered(t, 500, "boom", nil, res, err)
@@ -77,26 +80,26 @@ func TestWhoBlockedMeInTheBox(t *testing.T) {
 
 // Pages that were asked for as one account are not read on as the next one.
 func TestWhoBlockedMeEndsWithItsLogin(t *testing.T) {
-	b := newBackEnd(t)
-	b.onIQ = func(v *visitor, id, to, frame string) bool {
-		v.send(`<iq ` + nsOfClient + ` type="error" id="` + id + `"><error type="cancel"><service-unavailable ` +
-			nsOfStanzas + `/></error></iq>`)
+	b := backend.New(t)
+	b.OnIQ = func(v *backend.Visitor, id, to, frame string) bool {
+		v.Send(`<iq ` + backend.NSClient + ` type="error" id="` + id + `"><error type="cancel"><service-unavailable ` +
+			backend.NSStanzas + `/></error></iq>`)
 		return true
 	}
-	client := b.connected(b.config(sdk.TransportWebSocket), "alice")
+	client := b.Connected(b.Config(sdk.TransportWebSocket), "alice")
 	left := make(chan error, 1)
-	b.on("GET /users/blockedby", func(w http.ResponseWriter, r *http.Request) {
+	b.On("GET /users/blockedby", func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Query().Get("page") == "1" {
 			_, err := client.Logout(r.Context())
-			_, again := client.Connect(r.Context(), "bob", b.password)
+			_, again := client.Connect(r.Context(), "bob", b.Password())
 			left <- errors.Join(err, again)
 		}
-		answerJSON(w, `{"status":200,"message":"ok","data":{"totalPages":2,"users":[{"userId":"user`+
+		backend.AnswerJSON(w, `{"status":200,"message":"ok","data":{"totalPages":2,"users":[{"userId":"user`+
 			r.URL.Query().Get("page")+`"}]}}`)
 	})
 	res, err := client.GetUsersWhoBlockedMe(t.Context())
 	require.NoError(t, <-left)
-	require.Len(t, b.calls("GET /users/blockedby"), 1)
+	require.Len(t, b.Calls("GET /users/blockedby"), 1)
 	require.ErrorIs(t, failed(t, res, err), sdk.ErrNotRegistered)
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/internal/testing/backend"
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
@@ -39,32 +40,32 @@ func TestWrongClockAtConnect(t *testing.T) {
 
 // The same where it is the XMPP server that refuses, which takes the same password.
 func TestWrongClockAtTheXMPPServer(t *testing.T) {
-	b := newBackEnd(t)
+	b := backend.New(t)
 	var off atomic.Bool
 	off.Store(true)
-	b.sasl = func(string, string) string {
+	b.SASL = func(string, string) string {
 		if off.Load() {
 			return "not-authorized"
 		}
 		return ""
 	}
-	cfg := b.config(sdk.TransportTCP)
+	cfg := b.Config(sdk.TransportTCP)
 	cfg.TrialLicense = false
 	now, by := clockAt(48 * time.Hour)
 	cfg.Now = now
 	client := newClient(t, cfg)
 	connection := collect(client.OnConnection)
-	_, err := client.Connect(t.Context(), "alice", b.password)
+	_, err := client.Connect(t.Context(), "alice", b.Password())
 	require.NotErrorIs(t, err, sdk.ErrInvalidCredentials)
 	require.ErrorIs(t, err, sdk.ErrNetwork)
 	require.ErrorContains(t, err, "the clock here is off by 48h")
 	connection.until(t, hasStatus(sdk.StatusConnectionFailed))
 	by.Store(0)
 	off.Store(false)
-	b.expireTokens()
+	b.ExpireTokens()
 	_, err = client.GetUserProfile(t.Context(), "bob")
 	require.NoError(t, err, "the credentials were kept")
-	_, err = client.Connect(t.Context(), "alice", b.password)
+	_, err = client.Connect(t.Context(), "alice", b.Password())
 	require.NoError(t, err)
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/internal/testing/backend"
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
@@ -61,10 +62,10 @@ func TestConnectChecksTexts(t *testing.T) {
 // brings in the end is closed.
 func TestDialThatIgnoresItsContext(t *testing.T) {
 	for _, end := range []string{"deadline", "close"} {
-		b := newBackEnd(t)
-		cfg := b.config(sdk.TransportTCP)
+		b := backend.New(t)
+		cfg := b.Config(sdk.TransportTCP)
 		dialling, goOn, late := make(chan struct{}), make(chan struct{}), make(chan net.Conn, 1)
-		address := b.tcp.Addr().String()
+		address := b.TCPAddress()
 		cfg.DialContext = func(ctx context.Context, network, to string) (net.Conn, error) {
 			if to != address {
 				return new(net.Dialer).DialContext(ctx, network, to)

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/internal/testing/backend"
 )
 
 var bothTransports = []sdk.Transport{sdk.TransportWebSocket, sdk.TransportTCP}
@@ -19,29 +20,32 @@ var bothTransports = []sdk.Transport{sdk.TransportWebSocket, sdk.TransportTCP}
 // than that: what became of the connection that was made meanwhile is not the last word.
 func TestConnectDialsAgainAfterASlowLogin(t *testing.T) {
 	for _, transport := range bothTransports {
-		for name, last := range map[string]func(*visitor){
-			"cut":            (*visitor).answerStream,
-			"cut with words": func(v *visitor) { v.answerStream(); v.send(streamErrorOf("connection-timeout")) },
+		for name, last := range map[string]func(*backend.Visitor){
+			"cut": (*backend.Visitor).AnswerStream,
+			"cut with words": func(v *backend.Visitor) {
+				v.AnswerStream()
+				v.Send(streamErrorOf("connection-timeout"))
+			},
 		} {
 			t.Run(transportName(transport)+" "+name, func(t *testing.T) {
-				b := newBackEnd(t)
+				b := backend.New(t)
 				cut := make(chan struct{})
-				b.onStream = func(v *visitor) bool {
-					if v.nth > 1 {
+				b.OnStream = func(v *backend.Visitor) bool {
+					if v.Nth > 1 {
 						return true
 					}
 					last(v)
-					v.conn.Close()
+					v.Conn.Close()
 					close(cut)
 					return false
 				}
-				b.onLogin = func(http.ResponseWriter, int) bool { <-cut; return false }
-				client, credentials := register(t, b.config(transport), "alice")
+				b.OnLogin = func(http.ResponseWriter, int) bool { <-cut; return false }
+				client, credentials := register(t, b.Config(transport), "alice")
 				connection := collect(client.OnConnection)
 				connect(t, client, credentials)
 				connection.until(t, hasStatus(sdk.StatusConnected))
 				require.Equal(t, []sdk.ConnectionStatus{sdk.StatusConnected}, statuses(connection))
-				require.Equal(t, 2, b.connections())
+				require.Equal(t, 2, b.Connections())
 			})
 		}
 	}
@@ -49,30 +53,30 @@ func TestConnectDialsAgainAfterASlowLogin(t *testing.T) {
 
 // A host that does not answer is dialled once, and what the server says of the login is its word.
 func TestConnectDoesNotDialAgainForAnAnswer(t *testing.T) {
-	b := newBackEnd(t)
-	b.sasl = func(string, string) string { return "not-authorized" }
-	client, credentials := register(t, b.config(sdk.TransportTCP), "alice")
+	b := backend.New(t)
+	b.SASL = func(string, string) string { return "not-authorized" }
+	client, credentials := register(t, b.Config(sdk.TransportTCP), "alice")
 	_, err := client.Connect(t.Context(), credentials.Username, credentials.Password)
 	require.ErrorIs(t, err, sdk.ErrInvalidCredentials)
-	require.Equal(t, 1, b.connections())
+	require.Equal(t, 1, b.Connections())
 }
 
 func streamErrorOf(condition string) string {
-	return `<stream:error ` + nsOfStream + `><` + condition + ` ` + nsOfStreams + `/></stream:error>`
+	return `<stream:error ` + backend.NSStream + `><` + condition + ` ` + backend.NSStreams + `/></stream:error>`
 }
 
 // held has the back end's streams wait for release, all but the first. It tells of each.
-func (b *backEnd) held() (waiting <-chan struct{}, release func()) {
+func held(t *testing.T, b *backend.Server) (waiting <-chan struct{}, release func()) {
 	told, gate := make(chan struct{}, 8), make(chan struct{})
-	b.onStream = func(v *visitor) bool {
-		if v.nth > 1 && v.streams == 1 {
+	b.OnStream = func(v *backend.Visitor) bool {
+		if v.Nth > 1 && v.Streams == 1 {
 			told <- struct{}{}
 			<-gate
 		}
 		return true
 	}
 	release = sync.OnceFunc(func() { close(gate) })
-	b.t.Cleanup(release)
+	t.Cleanup(release)
 	return told, release
 }
 
@@ -82,20 +86,20 @@ func TestConnectWhileReconnectionSucceeds(t *testing.T) {
 	for _, transport := range bothTransports {
 		for _, user := range []string{"alice", "Alice", "bob"} {
 			t.Run(transportName(transport)+" "+user, func(t *testing.T) {
-				b := newBackEnd(t)
-				waiting, release := b.held()
+				b := backend.New(t)
+				waiting, release := held(t, b)
 				asked, goOn := make(chan struct{}), make(chan struct{})
-				b.onLogin = func(_ http.ResponseWriter, nth int) bool {
+				b.OnLogin = func(_ http.ResponseWriter, nth int) bool {
 					if nth > 1 {
 						close(asked)
 						<-goOn
 					}
 					return false
 				}
-				client, credentials := register(t, b.config(transport), "alice")
+				client, credentials := register(t, b.Config(transport), "alice")
 				connection := collect(client.OnConnection)
 				connect(t, client, credentials)
-				b.cut()
+				b.Cut()
 				<-waiting
 				failed := make(chan error, 1)
 				go func() {
@@ -110,7 +114,7 @@ func TestConnectWhileReconnectionSucceeds(t *testing.T) {
 				require.Equal(t, sdk.StatusConnected, client.State())
 				_, err := client.GetUsersIBlocked(t.Context())
 				require.NoError(t, err)
-				require.Equal(t, 2, b.connections())
+				require.Equal(t, 2, b.Connections())
 				lost := func(e sdk.ConnectionEvent) bool { return e.Status == sdk.StatusDisconnected }
 				require.Equal(t, 1, len(slices.DeleteFunc(connection.list(), func(e sdk.ConnectionEvent) bool {
 					return !lost(e)
@@ -118,8 +122,8 @@ func TestConnectWhileReconnectionSucceeds(t *testing.T) {
 
 				_, err = client.GetUserProfile(t.Context(), "carol")
 				require.NoError(t, err)
-				calls := b.calls("GET /contacts/vcard")
-				require.Equal(t, user == "bob", strings.HasPrefix(calls[0].token, "token-of-alice-1"), calls[0].token)
+				calls := b.Calls("GET /contacts/vcard")
+				require.Equal(t, user == "bob", strings.HasPrefix(calls[0].Token, "token-of-alice-1"), calls[0].Token)
 			})
 		}
 	}
@@ -131,26 +135,22 @@ func TestConnectWhileReconnectionSucceeds(t *testing.T) {
 func TestNewPasswordWhileReconnecting(t *testing.T) {
 	for _, transport := range bothTransports {
 		t.Run(transportName(transport), func(t *testing.T) {
-			b := newBackEnd(t)
-			waiting, release := b.held()
-			b.sasl = func(_, password string) string {
-				b.mu.Lock()
-				defer b.mu.Unlock()
-				if password != b.password {
+			b := backend.New(t)
+			waiting, release := held(t, b)
+			b.SASL = func(_, password string) string {
+				if password != b.Password() {
 					return "not-authorized"
 				}
 				return ""
 			}
-			cfg := b.config(transport)
+			cfg := b.Config(transport)
 			cfg.Reconnect.MaxAttempts = 1
 			client, credentials := register(t, cfg, "alice")
 			connection := collect(client.OnConnection)
 			connect(t, client, credentials)
-			b.cut()
+			b.Cut()
 			<-waiting
-			b.mu.Lock()
-			b.password = "another"
-			b.mu.Unlock()
+			b.SetPassword("another")
 			res, err := client.Register(t.Context(), "alice")
 			require.NoError(t, err)
 			require.Equal(t, "another", res.Data.Password)
@@ -159,40 +159,40 @@ func TestNewPasswordWhileReconnecting(t *testing.T) {
 			require.Equal(t, sdk.StatusConnected, event.Status, "%+v", event)
 			require.Equal(t, 1, event.Attempt)
 
-			b.expireTokens()
+			b.ExpireTokens()
 			_, err = client.GetUserProfile(t.Context(), "bob")
 			require.NoError(t, err)
-			calls := b.calls("POST /login")
-			require.Contains(t, calls[len(calls)-1].body, "another")
+			calls := b.Calls("POST /login")
+			require.Contains(t, calls[len(calls)-1].Body, "another")
 		})
 	}
 }
 
 // A password that is refused while no other is known is forgotten, as ever.
 func TestRefusedPasswordEndsReconnection(t *testing.T) {
-	b := newBackEnd(t)
+	b := backend.New(t)
 	var refuse sync.Map
-	b.sasl = func(string, string) string {
+	b.SASL = func(string, string) string {
 		if _, now := refuse.Load("now"); now {
 			return "not-authorized"
 		}
 		return ""
 	}
-	client, credentials := register(t, b.config(sdk.TransportTCP), "alice")
+	client, credentials := register(t, b.Config(sdk.TransportTCP), "alice")
 	connection := collect(client.OnConnection)
 	connect(t, client, credentials)
 	refuse.Store("now", true)
-	b.cut()
+	b.Cut()
 	require.True(t, connection.until(t, hasStatus(sdk.StatusAuthFail)).Final)
 	_, err := client.GetUsersIBlocked(t.Context())
 	require.ErrorIs(t, err, sdk.ErrNotConnected)
 	require.ErrorIs(t, err, sdk.ErrInvalidCredentials)
 	require.NotErrorIs(t, err, sdk.ErrNetwork)
-	logins := len(b.calls("POST /login"))
-	b.expireTokens()
+	logins := len(b.Calls("POST /login"))
+	b.ExpireTokens()
 	_, err = client.GetUserProfile(t.Context(), "bob")
 	require.Error(t, err)
-	require.Len(t, b.calls("POST /login"), logins, "nothing is tried with it any more")
+	require.Len(t, b.Calls("POST /login"), logins, "nothing is tried with it any more")
 }
 
 // With a resource of its own (Config.DeviceID) a client may come back before the server has noticed
@@ -200,19 +200,20 @@ func TestRefusedPasswordEndsReconnection(t *testing.T) {
 // credentials (RFC 6120 7.7.2.2).
 func TestResourceHeldByTheDeadSession(t *testing.T) {
 	for _, transport := range bothTransports {
-		b := newBackEnd(t)
-		b.onBind = func(v *visitor, id string) bool {
-			if v.nth != 2 {
+		b := backend.New(t)
+		b.OnBind = func(v *backend.Visitor, id string) bool {
+			if v.Nth != 2 {
 				return false
 			}
-			v.send(`<iq ` + nsOfClient + ` type="error" id="` + id + `"><error type="cancel"><conflict ` + nsOfStanzas +
+			v.Send(`<iq ` + backend.NSClient + ` type="error" id="` + id + `"><error type="cancel"><conflict ` +
+				backend.NSStanzas +
 				`/></error></iq>`)
 			return true
 		}
-		client, credentials := register(t, b.config(transport), "alice")
+		client, credentials := register(t, b.Config(transport), "alice")
 		connection := collect(client.OnConnection)
 		connect(t, client, credentials)
-		b.cut()
+		b.Cut()
 		failed := connection.until(t, hasStatus(sdk.StatusConnectionFailed))
 		require.False(t, failed.Final)
 		var e *sdk.Error

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/internal/testing/backend"
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
@@ -130,13 +131,13 @@ func TestRetryable(t *testing.T) {
 // A refusal passes when its type says so (RFC 6120 8.3.2).
 func TestRetryableRefusal(t *testing.T) {
 	for kind, want := range map[string]bool{"wait": true, "cancel": false} {
-		b := newBackEnd(t)
-		b.onIQ = func(v *visitor, id, to, frame string) bool {
-			v.send(`<iq ` + nsOfClient + ` type="error" id="` + id + `"` + fromAttribute(to) + `>` +
-				`<error type="` + kind + `"><resource-constraint ` + nsOfStanzas + `/></error></iq>`)
+		b := backend.New(t)
+		b.OnIQ = func(v *backend.Visitor, id, to, frame string) bool {
+			v.Send(`<iq ` + backend.NSClient + ` type="error" id="` + id + `"` + backend.FromAttribute(to) + `>` +
+				`<error type="` + kind + `"><resource-constraint ` + backend.NSStanzas + `/></error></iq>`)
 			return true
 		}
-		_, err := b.connected(b.config(sdk.TransportWebSocket), "alice").GetUsersIBlocked(t.Context())
+		_, err := b.Connected(b.Config(sdk.TransportWebSocket), "alice").GetUsersIBlocked(t.Context())
 		var failure *sdk.Error
 		require.ErrorAs(t, err, &failure)
 		require.Equal(t, sdk.OutcomeRefused, failure.Outcome)

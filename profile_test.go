@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/internal/testing/backend"
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
@@ -218,27 +219,27 @@ func TestProfileOfATypedName(t *testing.T) {
 // A profile is opened under the id that the service answers, else under the one that was asked for,
 // as servers have it.
 func TestProfileOpenedUnderTheAnsweredID(t *testing.T) {
-	b := newBackEnd(t)
+	b := backend.New(t)
 	cards := make(chan string, 1)
-	b.onIQ = func(v *visitor, id, to, frame string) bool {
-		if isCard(frame) {
+	b.OnIQ = func(v *backend.Visitor, id, to, frame string) bool {
+		if backend.IsCard(frame) {
 			cards <- frame
 		}
 		return false
 	}
-	client := b.connected(b.config(sdk.TransportWebSocket), "alice")
+	client := b.Connected(b.Config(sdk.TransportWebSocket), "alice")
 	_, err := client.SetUserProfile(t.Context(), sdk.ProfileUpdate{Name: "Alice Smith", Email: "alice@example.com"})
 	require.NoError(t, err)
-	name := cardField(<-cards, "nickName")
-	for _, who := range []string{`"userId":"alice",`, `"userJid":"alice@` + chatDomain + `",`, ``} {
-		b.on("GET /contacts/vcard", func(w http.ResponseWriter, _ *http.Request) {
-			answerJSON(w, `{"status":200,"message":"ok","data":{`+who+`"nickName":"`+name+`"}}`)
+	name := backend.CardField(<-cards, "nickName")
+	for _, who := range []string{`"userId":"alice",`, `"userJid":"alice@` + backend.Domain + `",`, ``} {
+		b.On("GET /contacts/vcard", func(w http.ResponseWriter, _ *http.Request) {
+			backend.AnswerJSON(w, `{"status":200,"message":"ok","data":{`+who+`"nickName":"`+name+`"}}`)
 		})
-		for _, id := range []string{"Alice@" + chatDomain, "ALICE", "alice"} {
+		for _, id := range []string{"Alice@" + backend.Domain, "ALICE", "alice"} {
 			res, err := client.GetUserProfile(t.Context(), id)
 			require.NoError(t, err)
 			require.Equal(t, "Alice Smith", res.Data.NickName, "%s, answered %s", id, who)
-			require.Equal(t, "alice@"+chatDomain, res.Data.UserJID)
+			require.Equal(t, "alice@"+backend.Domain, res.Data.UserJID)
 		}
 	}
 }

@@ -7,17 +7,18 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/internal/testing/backend"
 )
 
 // WaitConnected waits through a reconnection, as long as its context does.
 func TestWaitConnected(t *testing.T) {
-	b := newBackEnd(t)
-	waiting, release := b.held()
-	client, credentials := register(t, b.config(sdk.TransportTCP), "alice")
+	b := backend.New(t)
+	waiting, release := held(t, b)
+	client, credentials := register(t, b.Config(sdk.TransportTCP), "alice")
 	require.ErrorIs(t, client.WaitConnected(t.Context()), sdk.ErrNotRegistered)
 	connect(t, client, credentials)
 	require.NoError(t, client.WaitConnected(t.Context()))
-	b.cut()
+	b.Cut()
 	<-waiting
 	_, err := client.GetUsersIBlocked(t.Context())
 	require.ErrorContains(t, err, "reconnects by itself")
@@ -47,22 +48,22 @@ func TestWaitConnected(t *testing.T) {
 // A Connect that is under way is waited for, and its failure is the reason.
 func TestWaitConnectedForConnect(t *testing.T) {
 	for _, refused := range []bool{false, true} {
-		b := newBackEnd(t)
+		b := backend.New(t)
 		asked, goOn := make(chan struct{}), make(chan struct{})
-		b.onStream = func(v *visitor) bool {
-			if v.streams == 1 {
+		b.OnStream = func(v *backend.Visitor) bool {
+			if v.Streams == 1 {
 				close(asked)
 				<-goOn
 			}
 			return true
 		}
-		b.sasl = func(string, string) string {
+		b.SASL = func(string, string) string {
 			if refused {
 				return "not-authorized"
 			}
 			return ""
 		}
-		client := newClient(t, b.config(sdk.TransportTCP))
+		client := newClient(t, b.Config(sdk.TransportTCP))
 		connected := make(chan error, 1)
 		go func() {
 			_, err := client.Connect(t.Context(), "alice", "pw")
@@ -88,30 +89,32 @@ func TestWaitConnectedForConnect(t *testing.T) {
 // Who waits is told at once when nothing comes any more.
 func TestWaitConnectedInVain(t *testing.T) {
 	for name, c := range map[string]struct {
-		end  func(t *testing.T, b *backEnd, c *sdk.Client)
+		end  func(t *testing.T, b *backend.Server, c *sdk.Client)
 		want error
 	}{
-		"closed": {func(t *testing.T, _ *backEnd, c *sdk.Client) { require.NoError(t, c.Close()) }, sdk.ErrClosed},
-		"logged out": {func(t *testing.T, _ *backEnd, c *sdk.Client) {
+		"closed": {func(t *testing.T, _ *backend.Server, c *sdk.Client) {
+			require.NoError(t, c.Close())
+		}, sdk.ErrClosed},
+		"logged out": {func(t *testing.T, _ *backend.Server, c *sdk.Client) {
 			_, err := c.Logout(t.Context())
 			require.NoError(t, err)
 		}, sdk.ErrNotRegistered},
-		"given up": {func(*testing.T, *backEnd, *sdk.Client) {}, sdk.ErrNetwork},
+		"given up": {func(*testing.T, *backend.Server, *sdk.Client) {}, sdk.ErrNetwork},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBackEnd(t)
-			waiting, release := b.held()
-			cfg := b.config(sdk.TransportTCP)
+			b := backend.New(t)
+			waiting, release := held(t, b)
+			cfg := b.Config(sdk.TransportTCP)
 			cfg.Reconnect.MaxAttempts = 1
 			client := newClient(t, cfg)
 			_, err := client.Connect(t.Context(), "alice", "pw")
 			require.NoError(t, err)
-			b.cut()
+			b.Cut()
 			<-waiting
 			waited := make(chan error, 1)
 			go func() { waited <- client.WaitConnected(t.Context()) }()
 			if name == "given up" {
-				b.cut()
+				b.Cut()
 			}
 			c.end(t, b, client)
 			require.ErrorIs(t, <-waited, c.want)
