@@ -63,11 +63,12 @@ func twins(t *testing.T, trial bool) (one, other *service) {
 	require.NoError(t, err)
 	srv.Close()
 	second := maps.Clone(first)
-	return inProcess(t, sdktest.Options{Trial: trial, StateStore: first}), inProcess(t, sdktest.Options{Trial: trial, StateStore: second})
+	return inProcess(t, sdktest.Options{Trial: trial, StateStore: first}),
+		inProcess(t, sdktest.Options{Trial: trial, StateStore: second})
 }
 
-// state is an sdktest.StateStore in memory, by kind and key. It is for servers that start with the vectors alone, so that
-// the order of the keys does not matter.
+// state is an sdktest.StateStore in memory, by kind and key. It is for servers that start with the
+// vectors alone, so that the order of the keys does not matter.
 type state map[[2]string][]byte
 
 func (s state) Load(kind string, each func(key string, value []byte) error) error {

@@ -57,7 +57,8 @@ func serveBox(address, data string) int {
 	return 0
 }
 
-// state is an sdktest.StateStore that survives the end of its process: one file, of which each line is a list of changes.
+// state is an sdktest.StateStore that survives the end of its process: one file, of which each line
+// is a list of changes.
 type state struct {
 	file    *os.File
 	entries map[string]map[string][]byte // by kind and key, as they were when the file was opened
@@ -115,7 +116,8 @@ func (s *state) Save(changes []sdktest.StateChange) error {
 	return json.NewEncoder(s.file).Encode(line)
 }
 
-// box is the server as the test sees it: it can be killed, and comes back at the same address with the same accounts.
+// box is the server as the test sees it: it can be killed, and comes back at the same address with
+// the same accounts.
 type box struct {
 	address, data, temp string
 	told                endpoints
