@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/mirrorfly-go/sdk/internal/dial"
-	"github.com/mirrorfly-go/sdk/internal/prompt"
+	"github.com/mirrorfly-go/sdk/internal/frames"
 )
 
 const (
@@ -176,7 +176,7 @@ func promptly(dial dialFunc) dialFunc {
 		if err != nil {
 			return nil, err
 		}
-		return prompt.Wrap(conn), nil
+		return frames.Wrap(conn), nil
 	}
 }
 

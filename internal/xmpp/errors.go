@@ -4,8 +4,9 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/mirrorfly-go/sdk/internal/frames"
 	"github.com/mirrorfly-go/sdk/internal/plain"
-	"github.com/mirrorfly-go/sdk/internal/prompt"
+	"github.com/mirrorfly-go/sdk/internal/xmltext"
 )
 
 // What callers branch on. Match them with [errors.Is].
@@ -22,11 +23,11 @@ var (
 )
 
 var (
-	errMalformed    = errors.New("malformed stream")
-	errTooLarge     = errors.New("stanza larger than 1 MiB")
+	errMalformed    = xmltext.ErrMalformed
+	errTooLarge     = frames.ErrTooLarge
+	errWriteStuck   = frames.ErrStuck
 	errServerClosed = errors.New("server closed the stream")
 	errNoAnswer     = errors.New("server does not answer pings")
-	errWriteStuck   = prompt.ErrStuck
 	errWriteBroken  = errors.New("writing was broken off")
 	errServedTwice  = errors.New("Serve called twice")
 )

@@ -1,6 +1,10 @@
 package xmpp
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/mirrorfly-go/sdk/internal/xmltext"
+)
 
 // Event is what the server tells unasked: one of the types below. Their senders
 // have been checked (protocol.md 13, "Who is believed"); what is inside is verbatim.
@@ -116,16 +120,16 @@ func (s *Session) receiveVCard(st *stanza) {
 		s.ignore(st, "reply to nothing")
 		return
 	}
-	card, ok := st.child(nsVCard, "vCard")
+	card, ok := st.Child(nsVCard, "vCard")
 	if !ok {
 		s.countIgnored()
 		return
 	}
 	e := VCardPush{From: from.clone(), Empty: true}
-	for child := range card.children() {
+	for child := range card.Children() {
 		e.Empty = false
-		if field := e.VCard.field(child.local); field != nil && *field == "" {
-			*field = strings.Clone(child.text())
+		if field := e.VCard.field(child.Local); field != nil && *field == "" {
+			*field = strings.Clone(child.Text())
 		}
 	}
 	s.emit(e)
@@ -162,18 +166,18 @@ func (s *Session) receiveRequest(st *stanza) {
 		s.ignore(st, "request that cannot be answered")
 		return
 	}
-	if _, ping := st.child(nsPing, "ping"); ping && st.kind == kindGet {
+	if _, ping := st.Child(nsPing, "ping"); ping && st.kind == kindGet {
 		s.answer(&iq{from: st.to, id: st.id, to: st.from, kind: kindResult})
 		return
 	}
-	if push, ok := blockPush(st.element); ok && st.kind == kindSet && s.believesBlock(st.from) {
+	if push, ok := blockPush(st.Element); ok && st.kind == kindSet && s.believesBlock(st.from) {
 		s.answer(&iq{id: st.id, to: st.from, kind: kindResult})
 		s.emit(push)
 		return
 	}
 	s.countIgnored()
-	s.answer(&iq{id: st.id, to: st.from, kind: kindError, payload: markup{
-		name: "error", attrs: []string{"type", "cancel"}, children: []markup{empty(nsStanzas, "service-unavailable")},
+	s.answer(&iq{id: st.id, to: st.from, kind: kindError, payload: xmltext.Markup{
+		Name: "error", Attrs: []string{"type", "cancel"}, Children: []xmltext.Markup{empty(nsStanzas, "service-unavailable")},
 	}})
 }
 
@@ -188,11 +192,11 @@ func (s *Session) believesBlock(from string) bool {
 	return err == nil && jid == s.server()
 }
 
-func blockPush(request element) (BlockPush, bool) {
-	list, blocked := request.child(nsBlocking, "block")
+func blockPush(request xmltext.Element) (BlockPush, bool) {
+	list, blocked := request.Child(nsBlocking, "block")
 	if !blocked {
 		var unblocked bool
-		if list, unblocked = request.child(nsBlocking, "unblock"); !unblocked {
+		if list, unblocked = request.Child(nsBlocking, "unblock"); !unblocked {
 			return BlockPush{}, false
 		}
 	}

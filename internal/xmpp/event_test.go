@@ -1,13 +1,40 @@
 package xmpp
 
 import (
+	"bytes"
+	"encoding/xml"
+	"errors"
 	"fmt"
+	"io"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mirrorfly-go/sdk/internal/frames"
+	"github.com/mirrorfly-go/sdk/internal/testing/fuzz"
+	"github.com/mirrorfly-go/sdk/internal/testing/scripted"
+	"github.com/mirrorfly-go/sdk/internal/testing/xmltree"
+	"github.com/mirrorfly-go/sdk/internal/xmltext"
 )
+
+func BenchmarkReceivePresence(b *testing.B) {
+	cfg := Config{Handle: func(Event) {}}
+	cfg.setDefaults()
+	s := newSession(&cfg, &handshake{cfg: &cfg, conn: nowhere{}, jid: JID{scripted.User, scripted.Domain, scripted.Resource}})
+	defer s.end(ErrClosed)
+	frame := (`<presence xmlns='jabber:client' xml:lang='en' to='` + scripted.Full + `' from='bob@xmpp.example.com/x'><priority>1</priority></presence>`)
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := s.receive(frame); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
 
 // Who is believed, and what is no push at all. None of it ends the session.
 func TestEvents(t *testing.T) {
@@ -15,13 +42,13 @@ func TestEvents(t *testing.T) {
 		bob      = `from="bob@xmpp.example.com"`
 		bobPhone = `from="bob@xmpp.example.com/phone"`
 		mallory  = `from="mallory@xmpp.example.com/x"`
-		own      = `from="` + testBare + `"`
-		ownPhone = `from="` + testBare + `/phone"`
-		server   = `from="` + testDomain + `"`
+		own      = `from="` + scripted.Bare + `"`
+		ownPhone = `from="` + scripted.Bare + `/phone"`
+		server   = `from="` + scripted.Domain + `"`
 		foreign  = `from="bob@elsewhere.example"`
 	)
 	iq := func(attrs, inner string) string {
-		return `<iq id="p1" to="` + testFull + `" ` + attrs + ` xmlns="jabber:client">` + inner + `</iq>`
+		return `<iq id="p1" to="` + scripted.Full + `" ` + attrs + ` xmlns="jabber:client">` + inner + `</iq>`
 	}
 	msg := func(attrs, inner string) string {
 		return `<message ` + attrs + ` xmlns="jabber:client">` + inner + `</message>`
@@ -35,10 +62,10 @@ func TestEvents(t *testing.T) {
 		unblock = `<unblock xmlns="urn:xmpp:blocking"/>`
 		blocked = `<userblocked blocked_user="bob" type="block_user"/>`
 		deleted = `<user_deleted user="bob@xmpp.example.com"/>`
-		admin   = `<admin_block jid="` + testBare + `"/>`
+		admin   = `<admin_block jid="` + scripted.Bare + `"/>`
 		logout  = `<logout socket_id=" a, ,b,"/>`
 	)
-	bobJID := JID{Local: "bob", Domain: testDomain}
+	bobJID := JID{Local: "bob", Domain: scripted.Domain}
 	vcardPush := VCardPush{From: bobJID, VCard: VCard{NickName: "Bob"}}
 	blockPush := BlockPush{Blocked: true, JIDs: []string{"x@xmpp.example.com"}}
 	userBlocked := UserBlocked{User: "bob", Blocked: true}
@@ -57,7 +84,7 @@ func TestEvents(t *testing.T) {
 		{"presence of the same name elsewhere", `<presence from="alice_1@elsewhere.example" xmlns="jabber:client"/>`, Presence{From: JID{Local: "alice_1", Domain: "elsewhere.example"}}, 0},
 		{"presence from nobody", `<presence from="@" xmlns="jabber:client"/>`, nil, 1},
 
-		{"vCard of our own", iq(own+` type="result"`, vcard), VCardPush{From: JID{Local: testUser, Domain: testDomain}, VCard: VCard{NickName: "Bob"}}, 0},
+		{"vCard of our own", iq(own+` type="result"`, vcard), VCardPush{From: JID{Local: scripted.User, Domain: scripted.Domain}, VCard: VCard{NickName: "Bob"}}, 0},
 		{"vCard, case of the sender", iq(`from="BOB@XMPP.Example.COM" type="result"`, vcard), vcardPush, 0},
 		{"vCard with a prefix", iq(bob+` type="result"`, `<v:vCard xmlns:v="vcard-temp"><v:nickName>Bob</v:nickName></v:vCard>`), vcardPush, 0},
 		{"vCard, empty", iq(bob+` type="result"`, `<vCard xmlns="vcard-temp"/>`), VCardPush{From: bobJID, Empty: true}, 0},
@@ -104,8 +131,8 @@ func TestEvents(t *testing.T) {
 		{"deleted, says the server", msg(server, deleted), userDeleted, 0},
 		{"deleted, says bob", msg(bob, deleted), nil, 1},
 		{"deleted, nobody", msg(server, `<user_deleted/>`), nil, 1},
-		{"admin block, by default off", msg(server, admin), AdminBlock{JID: testBare}, 0},
-		{"admin block of us, says bob", msg(bob, `<admin_block block_status="1" jid="`+testBare+`"/>`), nil, 1},
+		{"admin block, by default off", msg(server, admin), AdminBlock{JID: scripted.Bare}, 0},
+		{"admin block of us, says bob", msg(bob, `<admin_block block_status="1" jid="`+scripted.Bare+`"/>`), nil, 1},
 		{"admin block, nobody", msg(server, `<admin_block block_status="1"/>`), nil, 1},
 		{"logout, says our account", msg(own, logout), LoggedOut{SocketIDs: []string{"a", "b"}}, 0},
 		{"logout, says bob", msg(bob, logout), nil, 1},
@@ -138,7 +165,7 @@ func TestEvents(t *testing.T) {
 
 	t.Run("all at once, in order", func(t *testing.T) {
 		events, ignored := push(t, msg(server, logout+admin+deleted+blocked+blocked), msg(bob, deleted+blocked))
-		require.Equal(t, []Event{userBlocked, userDeleted, AdminBlock{JID: testBare}, LoggedOut{SocketIDs: []string{"a", "b"}}, userBlocked}, events)
+		require.Equal(t, []Event{userBlocked, userDeleted, AdminBlock{JID: scripted.Bare}, LoggedOut{SocketIDs: []string{"a", "b"}}, userBlocked}, events)
 		require.Equal(t, 1, ignored)
 	})
 	t.Run("many items", func(t *testing.T) {
@@ -161,30 +188,30 @@ func TestEnormousRequestIsNotEchoed(t *testing.T) {
 		`<iq type="set"%s><block xmlns="urn:xmpp:blocking"><item jid="bob@xmpp.example.com"/></block></iq>`,
 	}
 	attributes := []string{
-		` id="` + long + `" from="` + testDomain + `"`,
+		` id="` + long + `" from="` + scripted.Domain + `"`,
 		` id="1" to="` + long + `"`,
 		` id="1" from="mallory@xmpp.example.com/` + long + `"`,
 	}
-	eachTransport(t, func(t *testing.T, serve func(testing.TB, script) Config) {
+	eachTransport(t, func(t *testing.T, serve serverFunc) {
 		answered := make(chan int, 1)
 		cfg := serve(t, func(p *peer) {
-			p.login()
+			p.Login()
 			go func() { // ends with the connection at the latest
 				for _, ask := range asks {
 					for _, a := range attributes {
-						p.send(fmt.Sprintf(ask, a))
+						p.Send(fmt.Sprintf(ask, a))
 					}
 				}
-				p.send(`<iq id="last" type="get"><ping xmlns="urn:xmpp:ping"/></iq>`)
+				p.Send(`<iq id="last" type="get"><ping xmlns="urn:xmpp:ping"/></iq>`)
 			}()
 			bytes := 0
-			for n := p.recv(); ; n = p.recv() {
-				if bytes += len(n.String()); n.attr("id") == "last" {
+			for n := p.Recv(); ; n = p.Recv() {
+				if bytes += len(n.String()); n.Attr("id") == "last" {
 					break
 				}
 			}
 			answered <- bytes
-			p.drain()
+			p.Drain()
 		})
 		cfg.Ignored = new(atomic.Int64)
 		cfg.Ignored.Store(100) // of other sessions
@@ -194,4 +221,277 @@ func TestEnormousRequestIsNotEchoed(t *testing.T) {
 		require.EqualValues(t, 100+len(asks)*len(attributes), cfg.Ignored.Load())
 		require.NoError(t, c.Err())
 	})
+}
+
+// wholeElement reads a frame with encoding/xml. It reports false where that cannot: letters beyond ASCII are all good
+// for a name to a session.
+func wholeElement(t *testing.T, frame string) (xmltree.Node, bool) {
+	n, err := xmltree.ParseIn(frame, nsClient)
+	if err != nil && strings.ContainsFunc(frame, func(r rune) bool { return r > '~' }) {
+		return xmltree.Node{}, false
+	}
+	require.NoError(t, err)
+	return n, true
+}
+
+// Whatever comes in one frame after the login: what is accepted is one well-formed element without anything that XMPP
+// forbids, who sent an event was entitled to, and what we answer is well-formed and goes to the sender.
+func FuzzReceive(f *testing.F) {
+	for _, e := range loadVectors(f).Events {
+		f.Add([]byte(e.Inbound))
+	}
+	for _, m := range loadVectors(f).Methods {
+		f.Add([]byte(m.Inbound))
+	}
+	for _, s := range []string{
+		frames.CloseFrame, scripted.PlainFeatures, `<a>&x;</a>`, `<a/><b/>`, `<a/ >`, `<r xmlns="urn:xmpp:sm:3"/>`,
+		`<iq type="result" id="w"><blocklist><members>x</members></blocklist></iq>`,
+		`<iq type="result" from="bob@xmpp.example.com"><vCard xmlns="vcard-temp"><nickName>x</nickName></vCard></iq>`,
+		`<message from="bob@xmpp.example.com/x"><userblocked blocked_user="bob" type="block_user"/></message>`,
+		`<message from="xmpp.example.com"><user_deleted user="x"/><admin_block jid="y"/><logout socket_id="1,2"/></message>`,
+		`<message from="alice_1@xmpp.example.com"><received xmlns="urn:xmpp:carbons:2"><forwarded xmlns="urn:xmpp:forward:0"><message from="eve@x"><user_deleted user="x"/></message></forwarded></received></message>`,
+		`<iq type="get" id="&quot;" from="&lt;"><ping xmlns="urn:xmpp:ping"/></iq>`, `<iq type="set" id="1"><block xmlns="urn:xmpp:blocking"><item jid="x"/></block></iq>`,
+		`<presence from="bob@x" type="&#10;"/>`, `<message><body>` + strings.Repeat("<a/>", 100) + `</body></message>`,
+	} {
+		f.Add([]byte(s))
+	}
+	jid, err := ParseJID(scripted.Full)
+	require.NoError(f, err)
+	f.Fuzz(func(t *testing.T, frame []byte) {
+		sink := &keeper{}
+		var events []Event
+		cfg := Config{Handle: func(e Event) { events = append(events, e) }}
+		cfg.setDefaults()
+		s := newSession(&cfg, &handshake{cfg: &cfg, conn: sink, jid: jid})
+		s.waiters = map[string]*waiter{"w": {id: "w", reply: make(chan reply, 1)}}
+		var err error
+		fuzz.Bounded(t, len(frame), frames.MaxFrame, func() {
+			err = s.receive(string(frame))
+			s.writers.Wait()
+		})
+		s.end(ErrClosed)
+		stream := (*StreamError)(nil)
+		if err != nil && !errors.Is(err, errServerClosed) && !errors.As(err, &stream) {
+			require.ErrorIs(t, err, errMalformed)
+			require.Less(t, len(err.Error()), 1000)
+			require.Empty(t, events, "of what is not well-formed nothing is told")
+			return
+		}
+		if requireOneElement(t, frame, err == nil) {
+			if root, ok := wholeElement(t, string(frame)); ok {
+				requireEntitled(t, root, events)
+				requireAnswers(t, root, sink.frames())
+			}
+		}
+	})
+}
+
+// requireOneElement holds a frame that was accepted against a plain XML decoder. What ends the session need not be read to its end.
+func requireOneElement(t *testing.T, frame []byte, whole bool) bool {
+	dec := xml.NewDecoder(bytes.NewReader(frame))
+	roots, depth := 0, 0
+	for {
+		tok, err := dec.RawToken()
+		if err == io.EOF {
+			break
+		}
+		if !whole && err != nil {
+			return false
+		}
+		if err != nil && bytes.ContainsFunc(frame, func(r rune) bool { return r > '~' }) {
+			return whole // letters beyond ASCII are all good for a name to us
+		}
+		require.NoError(t, err)
+		switch tok.(type) {
+		case xml.StartElement:
+			if depth == 0 {
+				roots++
+			}
+			depth++
+			require.LessOrEqual(t, depth, xmltext.MaxDepth)
+		case xml.EndElement:
+			depth--
+		case xml.Directive, xml.ProcInst, xml.Comment:
+			t.Fatalf("accepted %T", tok)
+		}
+	}
+	require.Equal(t, 1, roots)
+	require.Zero(t, depth)
+	return whole
+}
+
+// requireEntitled is who may tell what (protocol.md 13), read off the stanza once more and in another way.
+func requireEntitled(t *testing.T, stanza xmltree.Node, events []Event) {
+	const ours, server = scripted.Bare, scripted.Domain
+	bare := func(jid string) string {
+		j, err := ParseJID(jid)
+		if err != nil {
+			return "nobody"
+		}
+		return j.Bare().String()
+	}
+	from := stanza.Attr("from")
+	speakers := []string{from} // whose words a message may carry
+	if from == "" || strings.EqualFold(strings.TrimSuffix(from, "."), ours) {
+		for _, inner := range stanza.All("message") {
+			speakers = append(speakers, inner.Attr("from"))
+		}
+	}
+	trusted := func(speaker string) bool { return speaker == "" || bare(speaker) == ours || bare(speaker) == server }
+	for _, event := range events {
+		switch e := event.(type) {
+		case Presence:
+			require.Equal(t, bare(from), e.From.Bare().String())
+			require.NotEqual(t, ours, e.From.Bare().String())
+		case VCardPush:
+			require.Equal(t, bare(from), e.From.String())
+			require.Equal(t, scripted.Domain, e.From.Domain)
+			require.NotContains(t, from, "/")
+		case BlockPush:
+			require.True(t, from == "" || bare(from) == ours || bare(from) == server, from)
+		case UserBlocked:
+			require.True(t, slices.ContainsFunc(speakers, func(s string) bool {
+				named, err := ParseJID(e.User + "@" + scripted.Domain)
+				return trusted(s) || err == nil && bare(s) == named.String()
+			}), from)
+		default:
+			require.True(t, slices.ContainsFunc(speakers, trusted), "%T from %q", e, from)
+		}
+	}
+}
+
+// requireAnswers: nothing that was received can break out of the attributes of an answer.
+func requireAnswers(t *testing.T, asked xmltree.Node, frames [][]byte) {
+	for _, frame := range frames {
+		require.NoError(t, xmltext.Check(string(frame)))
+		n, err := xmltree.ParseIn(string(frame), nsClient)
+		require.NoError(t, err)
+		require.Equal(t, "iq", n.Name.Local)
+		require.Contains(t, []string{kindResult, kindError}, n.Attr("type"))
+		require.Equal(t, clean(asked.Attr("from")), clean(n.Attr("to")))
+		require.Equal(t, clean(asked.Attr("id")), clean(n.Attr("id")))
+		require.LessOrEqual(t, len(n.Inner), 1)
+	}
+}
+
+// clean is a value without its white space, which two rounds of XML may write in two ways.
+func clean(s string) string { return strings.Join(strings.Fields(s), "") }
+
+// keeper is a transport that keeps what is written.
+type keeper struct {
+	nowhere
+	mu   sync.Mutex
+	sent [][]byte
+}
+
+func (k *keeper) WriteFrames(frames ...[]byte) (late bool, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, frame := range frames {
+		k.sent = append(k.sent, bytes.Clone(frame))
+	}
+	return false, nil
+}
+
+func (k *keeper) frames() [][]byte {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.sent
+}
+
+// What we answer to requests of the server, frame by frame.
+func TestAnswers(t *testing.T) {
+	v := loadVectors(t)
+	unavailable := v.stream(t, "unknown iq get/set reply")
+	withTo := func(to string) string { return strings.Replace(unavailable, "<iq ", `<iq to="`+to+`" `, 1) }
+	for _, tc := range []struct{ name, in, want string }{
+		{"ping", v.stream(t, "server ping"), v.stream(t, "pong")},
+		{
+			"ping without to",
+			strings.Replace(v.stream(t, "server ping"), ` to="alice_1@xmpp.example.com/Web-r"`, "", 1),
+			v.stream(t, "pong when the ping had no to attribute"),
+		},
+		{"ping without from or to", `<iq id="s1" type="get" xmlns="jabber:client"><ping xmlns="urn:xmpp:ping"/></iq>`, `<iq id="s1" type="result" xmlns="jabber:client"/>`},
+		{"ping as a set", `<iq id="ID" type="set" xmlns="jabber:client"><ping xmlns="urn:xmpp:ping"/></iq>`, unavailable},
+		{"unknown get", `<iq id="ID" type="get" xmlns="jabber:client"><query xmlns="jabber:iq:version"/></iq>`, unavailable},
+		{"unknown set", `<iq id="ID" type="set" from="xmpp.example.com" xmlns="jabber:client"><query xmlns="jabber:iq:privacy"/></iq>`, withTo("xmpp.example.com")},
+		{"empty get", `<iq id="ID" type="get" from="bob@elsewhere.example/x" xmlns="jabber:client"/>`, withTo("bob@elsewhere.example/x")},
+		{"block push", `<iq id="b1" type="set" from="` + scripted.Bare + `" xmlns="jabber:client"><block xmlns="urn:xmpp:blocking"><item jid="bob@xmpp.example.com"/></block></iq>`, `<iq id="b1" to="` + scripted.Bare + `" type="result" xmlns="jabber:client"/>`},
+		{"forged block push", `<iq id="ID" type="set" from="bob@xmpp.example.com" xmlns="jabber:client"><block xmlns="urn:xmpp:blocking"><item jid="x@xmpp.example.com"/></block></iq>`, withTo("bob@xmpp.example.com")},
+		{"block push as a get", `<iq id="ID" type="get" xmlns="jabber:client"><block xmlns="urn:xmpp:blocking"><item jid="x@xmpp.example.com"/></block></iq>`, unavailable},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			answered := make(chan string, 1)
+			dial(t, pipeServer(t, func(p *peer) {
+				p.Login()
+				p.Send(tc.in)
+				answered <- p.Recv().String()
+				p.Drain()
+			}))
+			select {
+			case got := <-answered:
+				require.Equal(t, canon(t, tc.want), got)
+			case <-time.After(patience):
+				require.FailNow(t, "no answer")
+			}
+		})
+	}
+}
+
+// Every recorded push: what we tell, in the terms of the recorded payload.
+func TestVectorEvents(t *testing.T) {
+	bob := JID{Local: "bob", Domain: scripted.Domain}
+	want := map[string]Event{
+		"presence online":  Presence{From: JID{"bob", scripted.Domain, "Web-x"}},
+		"presence offline": Presence{From: JID{"bob", scripted.Domain, "Web-x"}, Type: "unavailable"},
+		"vCard push": VCardPush{From: bob, VCard: VCard{
+			NickName: "YS1l5V7cl7vq3/8xxj3WoQ==", Image: "bob.png", ThumbImage: "bobt.png",
+			Email: "WlxJ4yVQRiyAIRXeGR4XFhVwsDEFuvRGdm7U1JzfZSk=", MobileNumber: "+pzGA/B6XOs3n0Lutap4uA==", Status: "Hi there",
+		}},
+		"vCard push, not encrypted":             VCardPush{From: bob, VCard: VCard{NickName: "Plain Bob"}},
+		"block push (own other device)":         BlockPush{Blocked: true, JIDs: []string{"bob@xmpp.example.com"}},
+		"unblock push (own other device)":       BlockPush{JIDs: []string{"bob@xmpp.example.com"}},
+		"someone blocked me":                    UserBlocked{User: "bob", Blocked: true},
+		"someone unblocked me":                  UserBlocked{User: "bob"},
+		"userblocked carbon":                    UserBlocked{User: "bob", Blocked: true, Carbon: true},
+		"user deleted":                          UserDeleted{User: "bob@xmpp.example.com"},
+		"admin block":                           AdminBlock{JID: "bob@xmpp.example.com", ChatType: "chat", Blocked: true},
+		"web session logged out from the phone": LoggedOut{SocketIDs: []string{"xxxx", "sOcKeTiD_0001"}},
+		// Of the roster, which is not ours to keep; and our own presence.
+		"own presence": nil, "contact permission off": nil, "contact permission on": nil, "register update": nil, "roster result": nil,
+	}
+	for _, v := range loadVectors(t).Events {
+		t.Run(v.Event, func(t *testing.T) {
+			expected, known := want[v.Event]
+			require.True(t, known, "a push that this test does not know")
+			events, _ := push(t, v.Inbound)
+			if expected == nil {
+				require.Empty(t, events)
+			} else {
+				require.Equal(t, []Event{expected}, events)
+			}
+		})
+	}
+}
+
+// push sends stanzas to a session, on each transport in turn, and returns what
+// it told of them and how many it ignored.
+func push(t *testing.T, stanzas ...string) (events []Event, ignored int) {
+	t.Helper()
+	const mark = "end@of.test/x"
+	c := dial(t, pipeServer(t, func(p *peer) {
+		p.Login()
+		go p.Drain() // the client may answer; ends with the connection
+		for _, s := range stanzas {
+			p.Send(s)
+		}
+		p.Send(`<presence from="` + mark + `" xmlns="jabber:client"/>`)
+	}))
+	for {
+		e := c.event()
+		if pr, ok := e.(Presence); ok && pr.From.String() == mark {
+			return events, c.Ignored()
+		}
+		events = append(events, e)
+	}
 }

@@ -6,24 +6,31 @@ import (
 	"sync"
 )
 
-// errDowngrade refuses a server that offers less than it did before: that is what
-// somebody in the middle would do.
+// errDowngrade refuses a server that offers less than it did before: that is what somebody in the middle would do.
 var errDowngrade = errors.New("server offers a weaker login than before")
 
-// Memory is what one account's sessions have learned about the servers of a domain: so that
-// a later one is never taken in by less, and does not ask what it knows. The zero value is ready, nil remembers nothing; it is safe for
-// concurrent use. It lasts as long as the program: whoever really weakens a server restarts its clients.
+// Memory is what one account's sessions have learned about the servers of a domain, so that a later session
+// is never taken in by less, and does not ask what is known. The zero value is ready, nil remembers nothing;
+// it is safe for concurrent use. It lasts as long as the program: whoever really weakens a server restarts its
+// clients.
 type Memory struct {
 	mu    sync.Mutex
-	known []knownDomain // hardly ever more than one
+	known []knownDomain
 }
 
 type knownDomain struct {
-	name     string
-	strength int  // index in mechanisms of the best that a login was made with, from the end; 0: none
-	startTLS bool // it has offered STARTTLS
-	ahead    bool // it has understood what was written ahead, with the mechanism of strength
-	stepwise bool // it does not
+	name string
+	// strength is that of the best mechanism that a login was made with: its index in mechanisms, counted from
+	// the end. 0: none.
+	strength int
+	// startTLS: it has offered STARTTLS.
+	startTLS bool
+
+	// announces is how it says that it takes what is written ahead. pipelined: it has taken such, with the
+	// mechanism of strength. stepByStep: it says so, and does not.
+	announces  announcement
+	pipelined  bool
+	stepByStep bool
 }
 
 // with calls f with what is known of a domain, to be read or changed.
@@ -64,30 +71,37 @@ func (m *Memory) sawTLS(domain string) {
 	m.with(domain, func(k *knownDomain) { k.startTLS = true })
 }
 
-// takes returns the mechanism that domain takes with the first header, if it is known to.
-func (m *Memory) takes(domain string) (i int, known bool) {
-	m.with(domain, func(k *knownDomain) { i, known = len(mechanisms)-k.strength, k.ahead })
-	return i, known
+// pipelines returns how domain announces that it takes what is written ahead, if it is known to.
+func (m *Memory) pipelines(domain string) (how announcement) {
+	m.with(domain, func(k *knownDomain) { how = k.announces })
+	return how
 }
 
-// writesAhead notes that domain has understood what was written ahead.
-func (m *Memory) writesAhead(domain string) {
-	m.with(domain, func(k *knownDomain) { k.ahead = true })
+// strongest returns the index in mechanisms of the best that a login to domain was made with.
+func (m *Memory) strongest(domain string) (i int) {
+	m.with(domain, func(k *knownDomain) { i = len(mechanisms) - k.strength })
+	return i
 }
 
-// forgetAhead: the next login asks again. It reports whether that is news.
-func (m *Memory) forgetAhead(domain string) (known bool) {
-	m.with(domain, func(k *knownDomain) { known, k.ahead = k.ahead, false })
-	return known
+// learnPipelining notes how domain announces that it takes what is written ahead, and whether it has.
+func (m *Memory) learnPipelining(domain string, how announcement, has bool) {
+	m.with(domain, func(k *knownDomain) { k.announces, k.pipelined = how, k.pipelined || has })
 }
 
-// stepwise reports whether nothing may be written ahead to domain.
-func (m *Memory) stepwise(domain string) (stepwise bool) {
-	m.with(domain, func(k *knownDomain) { stepwise = k.stepwise })
-	return stepwise
+// forgetPipelining has the next login go without, until the server announces it again. It reports whether
+// domain has ever taken what was written ahead.
+func (m *Memory) forgetPipelining(domain string) (had bool) {
+	m.with(domain, func(k *knownDomain) { had, k.announces, k.pipelined = k.pipelined, notAnnounced, false })
+	return had
 }
 
-// goStepwise notes that nothing may.
-func (m *Memory) goStepwise(domain string) {
-	m.with(domain, func(k *knownDomain) { k.stepwise = true })
+// refusesPipelining reports whether nothing may be written ahead to domain.
+func (m *Memory) refusesPipelining(domain string) (refuses bool) {
+	m.with(domain, func(k *knownDomain) { refuses = k.stepByStep })
+	return refuses
+}
+
+// refusePipelining notes that nothing may.
+func (m *Memory) refusePipelining(domain string) {
+	m.with(domain, func(k *knownDomain) { k.stepByStep = true })
 }

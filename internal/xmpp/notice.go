@@ -1,6 +1,10 @@
 package xmpp
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/mirrorfly-go/sdk/internal/xmltext"
+)
 
 // notice is what the service says in a message (protocol.md 6.4): the first
 // element of each known name, at any depth, but not in what the message forwards.
@@ -9,7 +13,7 @@ type notice struct {
 	carbon bool
 	copied bool // the carbon's message has been read
 
-	blocked, deleted, admin, logout *element
+	blocked, deleted, admin, logout *xmltext.Element
 }
 
 func (s *Session) receiveMessage(st *stanza) {
@@ -17,9 +21,9 @@ func (s *Session) receiveMessage(st *stanza) {
 		return
 	}
 	n := notice{from: st.from}
-	for child := range st.children() {
+	for child := range st.Children() {
 		switch {
-		case !child.is(nsCarbons, "received"):
+		case !child.Is(nsCarbons, "received"):
 			n.read(child)
 		case s.fromAccount(st.from): // XEP-0280 11: nobody else sends carbons
 			n.carbon = true
@@ -38,10 +42,10 @@ func (s *Session) receiveMessage(st *stanza) {
 	}
 }
 
-// read notes an element, if it is one of those looked for, and what is in it.
-func (n *notice) read(e element) {
-	var slot **element
-	switch e.local {
+// read notes an xmltext.Element, if it is one of those looked for, and what is in it.
+func (n *notice) read(e xmltext.Element) {
+	var slot **xmltext.Element
+	switch e.Local {
 	case "forwarded", "message", "received":
 		return // somebody else's words
 	case "userblocked":
@@ -56,24 +60,24 @@ func (n *notice) read(e element) {
 	if slot != nil && *slot == nil {
 		*slot = &e
 	}
-	for child := range e.children() {
+	for child := range e.Children() {
 		n.read(child)
 	}
 }
 
 // readCarbon reads the copied message in <received><forwarded> (XEP-0280 7).
-func (n *notice) readCarbon(received element) {
-	for forwarded := range received.children() {
-		if !forwarded.is(nsForward, "forwarded") {
+func (n *notice) readCarbon(received xmltext.Element) {
+	for forwarded := range received.Children() {
+		if !forwarded.Is(nsForward, "forwarded") {
 			continue
 		}
-		for message := range forwarded.children() {
-			if message.local != "message" || n.copied || message.attr("type") == kindError {
+		for message := range forwarded.Children() {
+			if message.Local != "message" || n.copied || message.Attr("type") == kindError {
 				continue
 			}
 			n.copied = true
-			n.from = message.attr("from")
-			for child := range message.children() {
+			n.from = message.Attr("from")
+			for child := range message.Children() {
 				n.read(child)
 			}
 		}
@@ -98,31 +102,31 @@ func (n *notice) events() []Event {
 	return events
 }
 
-func userBlocked(el element, carbon bool) Event {
-	user, kind := el.attr("blocked_user"), el.attr("type")
+func userBlocked(el xmltext.Element, carbon bool) Event {
+	user, kind := el.Attr("blocked_user"), el.Attr("type")
 	if user == "" || kind != "block_user" && kind != "unblock_user" {
 		return nil
 	}
 	return UserBlocked{User: strings.Clone(user), Blocked: kind == "block_user", Carbon: carbon}
 }
 
-func userDeleted(el element) Event {
-	if user := el.attr("user"); user != "" {
+func userDeleted(el xmltext.Element) Event {
+	if user := el.Attr("user"); user != "" {
 		return UserDeleted{User: strings.Clone(user)}
 	}
 	return nil
 }
 
-func adminBlock(el element) Event {
-	status, jid := el.attr("block_status"), el.attr("jid")
+func adminBlock(el xmltext.Element) Event {
+	status, jid := el.Attr("block_status"), el.Attr("jid")
 	if jid == "" {
 		return nil
 	}
-	return AdminBlock{JID: strings.Clone(jid), ChatType: strings.Clone(el.attr("chat_type")), Blocked: status == "1" || status == "true"}
+	return AdminBlock{JID: strings.Clone(jid), ChatType: strings.Clone(el.Attr("chat_type")), Blocked: status == "1" || status == "true"}
 }
 
-func loggedOut(el element) Event {
-	e := LoggedOut{SocketIDs: list(el.attr("socket_id")), DeviceIDs: list(el.attr("device_id"))}
+func loggedOut(el xmltext.Element) Event {
+	e := LoggedOut{SocketIDs: list(el.Attr("socket_id")), DeviceIDs: list(el.Attr("device_id"))}
 	if e.SocketIDs == nil && e.DeviceIDs == nil {
 		return nil
 	}

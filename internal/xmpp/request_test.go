@@ -2,10 +2,11 @@ package xmpp
 
 import (
 	"context"
+	"encoding/xml"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,8 +16,123 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mirrorfly-go/sdk/internal/frames"
+	"github.com/mirrorfly-go/sdk/internal/testing/fuzz"
+	"github.com/mirrorfly-go/sdk/internal/testing/scripted"
+	"github.com/mirrorfly-go/sdk/internal/testing/xmltree"
 	"github.com/mirrorfly-go/sdk/internal/unsent"
 )
+
+// answering is a transport whose other side answers the first request with reply and hangs up.
+type answering struct {
+	nowhere
+	reply  string
+	frames chan string
+	done   chan struct{}
+	once   sync.Once
+	over   bool
+}
+
+func (a *answering) WriteFrames(frames ...[]byte) (late bool, err error) {
+	n, err := xmltree.Parse(string(frames[0])) // there is one request
+	if err != nil || n.Attr("type") != kindGet && n.Attr("type") != kindSet {
+		return false, err
+	}
+	select {
+	case a.frames <- strings.ReplaceAll(a.reply, "ID", n.Attr("id")):
+	case <-a.done:
+	}
+	return false, nil
+}
+
+func (a *answering) ReadFrame(context.Context) (string, error) {
+	if a.over {
+		return "", io.EOF
+	}
+	select {
+	case frame := <-a.frames:
+		a.over = true
+		return frame, nil
+	case <-a.done:
+		return "", io.EOF
+	}
+}
+
+func (a *answering) Cut() { a.once.Do(func() { close(a.done) }) }
+
+// Whatever a request is answered with: the call ends, and returns nothing that is not in the answer.
+func FuzzReply(f *testing.F) {
+	for op, m := range loadVectors(f).Methods {
+		if _, inner, ok := strings.Cut(m.Inbound, ">"); ok {
+			f.Add(`type="result"`, strings.TrimSuffix(inner, "</iq>"), byte(op))
+		}
+	}
+	f.Add(`type="result" from="bob@xmpp.example.com"`, `<query xmlns="jabber:iq:last" seconds="-5"/>`, byte(0))
+	f.Add(`type="result"`, `<a><blocklist><members> x </members><members><b/>y</members></blocklist></a>`, byte(2))
+	f.Add(`type="error"`, `<error type="cancel"><x xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/><text>`+"\n"+`</text></error>`, byte(3))
+	jid, err := ParseJID(scripted.Full)
+	require.NoError(f, err)
+	f.Fuzz(func(t *testing.T, attrs, inner string, op byte) {
+		reply := `<iq xmlns="jabber:client" id="ID" ` + attrs + `>` + inner + `</iq>`
+		cfg := Config{}
+		cfg.setDefaults()
+		end := &answering{reply: reply, frames: make(chan string, 1), done: make(chan struct{})}
+		s := newSession(&cfg, &handshake{cfg: &cfg, conn: end, jid: jid})
+		served := make(chan struct{})
+		go func() { // ends with the session
+			defer close(served)
+			_ = s.Serve()
+		}()
+		var returned []string
+		var err error
+		fuzz.Bounded(t, len(reply), frames.MaxFrame, func() { returned, err = ask(t, s, op) })
+		s.end(ErrClosed)
+		<-served
+		if err != nil {
+			require.Less(t, len(err.Error()), 2000)
+			return
+		}
+		root, ok := wholeElement(t, reply)
+		if !ok {
+			return
+		}
+		require.Equal(t, kindResult, root.Attr("type"))
+		for _, s := range returned {
+			require.NotEmpty(t, s)
+			require.Contains(t, root.String(), strings.Trim(quoted(s), `"`))
+		}
+	})
+}
+
+// quoted is s as a Node prints it.
+func quoted(s string) string {
+	n := xmltree.Node{Attrs: []xml.Attr{{Name: xml.Name{Local: "a"}, Value: s}}}
+	_, value, _ := strings.Cut(n.String(), "a=")
+	return strings.TrimSuffix(value, "></>")
+}
+
+// ask makes one of the requests and returns what came back.
+func ask(t *testing.T, s *Session, op byte) ([]string, error) {
+	ctx := t.Context()
+	switch op % 5 {
+	case 0:
+		_, seconds, err := s.LastActivity(ctx, "bob@xmpp.example.com")
+		require.GreaterOrEqual(t, seconds, int64(0))
+		return nil, err
+	case 1:
+		list, err := s.BlockList(ctx)
+		require.Equal(t, err == nil, list != nil)
+		return list, err
+	case 2:
+		list, err := s.WhoBlockedMe(ctx)
+		require.Equal(t, err == nil, list != nil)
+		return nil, err // text: pieces of it may stand apart
+	case 3:
+		return nil, s.SetVCard(ctx, VCard{NickName: "x"})
+	default:
+		return nil, s.Ping(ctx)
+	}
+}
 
 // Replies that are none: wrong id, sender or kind. Each is dropped and counted,
 // then the right one still arrives.
@@ -40,13 +156,13 @@ func TestReplyMatching(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := dial(t, pipeServer(t, func(p *peer) {
-				p.login()
-				q := p.recv()
-				go p.drain() // answers to gets and sets; ends with the connection
-				p.send(replyTo(forged, q))
-				p.send(replyTo(right, q))
-				p.send(replyTo(right, q)) // and a duplicate
-				p.send(`<presence from="end@xmpp.example.com" xmlns="jabber:client"/>`)
+				p.Login()
+				q := p.Recv()
+				go p.Drain() // answers to gets and sets; ends with the connection
+				p.Send(scripted.ReplyTo(forged, q))
+				p.Send(scripted.ReplyTo(right, q))
+				p.Send(scripted.ReplyTo(right, q)) // and a duplicate
+				p.Send(`<presence from="end@xmpp.example.com" xmlns="jabber:client"/>`)
 			}))
 			_, seconds, err := c.LastActivity(soon(t), "BOB@xmpp.example.com")
 			require.NoError(t, err)
@@ -63,19 +179,19 @@ func TestReplyMatching(t *testing.T) {
 func TestReplyForAnother(t *testing.T) {
 	for name, from := range map[string]string{
 		"nobody":        "",
-		"our account":   `from="` + testBare + `"`,
-		"ourselves":     `from="` + testFull + `"`,
-		"our server":    `from="` + testDomain + `"`,
+		"our account":   `from="` + scripted.Bare + `"`,
+		"ourselves":     `from="` + scripted.Full + `"`,
+		"our server":    `from="` + scripted.Domain + `"`,
 		"whom we asked": `from="bob@xmpp.example.com"`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			eachTransport(t, func(t *testing.T, serve func(testing.TB, script) Config) {
+			eachTransport(t, func(t *testing.T, serve serverFunc) {
 				c := dial(t, serve(t, func(p *peer) {
-					p.login()
-					p.send(replyTo(`<iq `+from+` id="%s" type="error" xmlns="jabber:client"><error type="auth">`+
-						`<forbidden xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error></iq>`, p.recv()))
-					p.send(replyTo(`<iq `+from+` id="%s" type="result" xmlns="jabber:client"><query seconds="7" xmlns="jabber:iq:last"/></iq>`, p.recv()))
-					p.drain()
+					p.Login()
+					p.Send(scripted.ReplyTo(`<iq `+from+` id="%s" type="error" xmlns="jabber:client"><error type="auth">`+
+						`<forbidden xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error></iq>`, p.Recv()))
+					p.Send(scripted.ReplyTo(`<iq `+from+` id="%s" type="result" xmlns="jabber:client"><query seconds="7" xmlns="jabber:iq:last"/></iq>`, p.Recv()))
+					p.Drain()
 				}))
 				const asked = "bob@xmpp.example.com"
 				_, _, err := c.LastActivity(soon(t), asked)
@@ -95,28 +211,28 @@ func TestReplyForAnother(t *testing.T) {
 // Who may answer when we asked our own account, or its server.
 func TestReplySenders(t *testing.T) {
 	for from, accepted := range map[string]bool{
-		``:                                true,
-		`from="` + testBare + `"`:         true,
-		`from="` + testFull + `"`:         true,
-		`from="ALICE_1@XMPP.example.com"`: true,
-		`from="` + testDomain + `"`:       true,
-		`from="` + testBare + `/other"`:   false,
-		`from="bob@xmpp.example.com"`:     false,
-		`from="elsewhere.example"`:        false,
-		`from="` + testDomain + `/x"`:     false,
+		``:                                   true,
+		`from="` + scripted.Bare + `"`:       true,
+		`from="` + scripted.Full + `"`:       true,
+		`from="ALICE_1@XMPP.example.com"`:    true,
+		`from="` + scripted.Domain + `"`:     true,
+		`from="` + scripted.Bare + `/other"`: false,
+		`from="bob@xmpp.example.com"`:        false,
+		`from="elsewhere.example"`:           false,
+		`from="` + scripted.Domain + `/x"`:   false,
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			c := dial(t, pipeServer(t, func(p *peer) {
-				p.login()
+				p.Login()
 				for range 2 {
-					p.send(replyTo(`<iq `+from+` id="%s" type="result" xmlns="jabber:client"/>`, p.recv()))
+					p.Send(scripted.ReplyTo(`<iq `+from+` id="%s" type="result" xmlns="jabber:client"/>`, p.Recv()))
 				}
-				p.drain()
+				p.Drain()
 			}))
 			for i, ask := range []func(context.Context) error{
 				func(ctx context.Context) error { return c.Block(ctx, "bob@xmpp.example.com") },
 				func(ctx context.Context) error {
-					_, _, err := c.LastActivity(ctx, testBare)
+					_, _, err := c.LastActivity(ctx, scripted.Bare)
 					if err != nil && strings.Contains(err.Error(), "without a query") {
 						return nil
 					}
@@ -144,50 +260,12 @@ func TestRefusalFromStranger(t *testing.T) {
 		require.Contains(t, v.Inbound, `from="bob@xmpp.example.com"`)
 		synctest.Test(t, func(t *testing.T) {
 			c := dial(t, pipeServer(t, func(p *peer) {
-				p.login()
-				p.send(strings.Replace(v.Inbound, `id="ID"`, `id="`+p.recv().attr("id")+`"`, 1))
-				p.drain()
+				p.Login()
+				p.Send(strings.Replace(v.Inbound, `id="ID"`, `id="`+p.Recv().Attr("id")+`"`, 1))
+				p.Drain()
 			}))
 			require.ErrorIs(t, c.Block(soon(t), "bob@xmpp.example.com"), context.DeadlineExceeded)
 			require.Equal(t, 1, c.Ignored())
-		})
-	}
-}
-
-// A refusal because the list is so already is none; any other is, also one with a part of such a
-// text.
-func TestBlockThatIsSoAlready(t *testing.T) {
-	block, unblock := (*Session).Block, (*Session).Unblock
-	for name, tc := range map[string]struct {
-		change func(*Session, context.Context, string) error
-		text   string
-		done   bool
-	}{
-		"blocked already":     {block, "User is already in blocked list", true},
-		"in other words":      {block, "already BLOCKED", true},
-		"not blocked":         {unblock, "User is not in blocked list", true},
-		"of the other call":   {block, "User is not in blocked list", false},
-		"of the other call 2": {unblock, "User is already in blocked list", false},
-		"oneself":             {block, "Blocking/Unblocking of self account is not allowed", false},
-		"unknown":             {block, "Invalid user id.", false},
-		"something else":      {block, "request already running", false},
-		"without a text":      {unblock, "", false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			c := dial(t, pipeServer(t, func(p *peer) {
-				p.login()
-				p.send(replyTo(`<iq id="%s" type="error" xmlns="jabber:client"><error type="cancel">`+
-					`<not-allowed xmlns="`+nsStanzas+`"/><text xmlns="`+nsStanzas+`">`+tc.text+`</text></error></iq>`, p.recv()))
-				p.drain()
-			}))
-			err := tc.change(c.Session, t.Context(), "bob@xmpp.example.com")
-			if tc.done {
-				require.NoError(t, err)
-				return
-			}
-			var refused *StanzaError
-			require.ErrorAs(t, err, &refused)
-			require.Equal(t, tc.text, refused.Text)
 		})
 	}
 }
@@ -220,11 +298,11 @@ func TestRealReplies(t *testing.T) {
 		},
 		"no error element": {`<iq from='bob@xmpp.example.com' type='error' id='%s'/>`, StanzaError{"", "undefined-condition", ""}},
 	} {
-		eachTransport(t, func(t *testing.T, serve func(testing.TB, script) Config) {
+		eachTransport(t, func(t *testing.T, serve serverFunc) {
 			c := dial(t, serve(t, func(p *peer) {
-				p.login()
-				p.send(replyTo(tc.reply, p.recv()))
-				p.drain()
+				p.Login()
+				p.Send(scripted.ReplyTo(tc.reply, p.Recv()))
+				p.Drain()
 			}))
 			_, _, err := c.LastActivity(soon(t), "bob@xmpp.example.com")
 			refused := (*StanzaError)(nil)
@@ -234,66 +312,16 @@ func TestRealReplies(t *testing.T) {
 	}
 }
 
-func TestLastActivityValues(t *testing.T) {
-	for reply, want := range map[string]int64{
-		`<query xmlns="jabber:iq:last" seconds="0"/>`:                       0,
-		`<query xmlns="jabber:iq:last" seconds="-5"/>`:                      0,
-		`<query xmlns="jabber:iq:last" seconds="many"/>`:                    0,
-		`<query xmlns="jabber:iq:last" seconds="99999999999999999999"/>`:    0,
-		`<query xmlns="jabber:iq:last" seconds="2">reason</query>`:          2,
-		`<x/><query xmlns="jabber:iq:last" seconds="9223372036854775807"/>`: 9223372036854775807,
-		`<last xmlns="jabber:iq:last" seconds="2"/>`:                        -1,
-		``: -1,
-	} {
-		c := dial(t, pipeServer(t, func(p *peer) {
-			p.login()
-			p.send(replyTo(`<iq id="%s" type="result" xmlns="jabber:client">`+reply+`</iq>`, p.recv()))
-			p.drain()
-		}))
-		from, seconds, err := c.LastActivity(soon(t), testBare)
-		if want < 0 {
-			require.ErrorContains(t, err, "without a query")
-			continue
-		}
-		require.NoError(t, err, reply)
-		require.Equal(t, want, seconds, reply)
-		require.Equal(t, testBare, from)
-	}
-	c := dial(t, pipeServer(t, func(p *peer) { p.login(); p.drain() }))
-	_, _, err := c.LastActivity(t.Context(), "not a jid")
-	require.Error(t, err)
-	require.Zero(t, c.pending())
-}
-
-func TestWhoBlockedMeShapes(t *testing.T) {
-	for reply, want := range map[string][]string{
-		``:             {},
-		`<blocklist/>`: {},
-		`<blocklist xmlns="u"><members> bob </members><other>x</other><members/><members>a&amp;b</members></blocklist>`:          {"bob", "a&b"},
-		`<query><a><b><blocklist><members>bob</members></blocklist></b></a></query><blocklist><members>no</members></blocklist>`: {"bob"},
-		`<members>bob</members>`: {},
-	} {
-		c := dial(t, pipeServer(t, func(p *peer) {
-			p.login()
-			p.send(replyTo(`<iq id="%s" type="result" xmlns="jabber:client">`+reply+`</iq>`, p.recv()))
-			p.drain()
-		}))
-		got, err := c.WhoBlockedMe(soon(t))
-		require.NoError(t, err)
-		require.Equal(t, want, got, reply)
-	}
-}
-
 // Every way out of a request removes its waiter.
 func TestWaitersAreRemoved(t *testing.T) {
 	asked := make(chan struct{}, 1)
 	c := dial(t, pipeServer(t, func(p *peer) {
-		p.login()
+		p.Login()
 		for range 2 {
-			p.recv()
+			p.Recv()
 			asked <- struct{}{}
 		}
-		p.recv()
+		p.Recv()
 	}))
 	ctx, cancel := context.WithCancel(context.Background())
 	failed := make(chan error, 1)
@@ -307,7 +335,7 @@ func TestWaitersAreRemoved(t *testing.T) {
 	require.ErrorIs(t, c.Ping(ctx), context.Canceled, "a context that is done sends nothing")
 	require.Zero(t, c.pending())
 
-	require.ErrorIs(t, c.SetVCard(t.Context(), VCard{Status: strings.Repeat("x", maxFrame)}), ErrRequestSize)
+	require.ErrorIs(t, c.SetVCard(t.Context(), VCard{Status: strings.Repeat("x", frames.MaxFrame)}), ErrRequestSize)
 	require.Zero(t, c.pending())
 	require.NoError(t, c.Err(), "that was the request's fault")
 
@@ -324,28 +352,28 @@ func TestWaitersAreRemoved(t *testing.T) {
 // Many at once, answered out of order.
 func TestConcurrentRequests(t *testing.T) {
 	const n = 200
-	eachTransport(t, func(t *testing.T, serve func(testing.TB, script) Config) {
+	eachTransport(t, func(t *testing.T, serve serverFunc) {
 		c := dial(t, serve(t, func(p *peer) {
-			p.login()
-			queries := make(chan node, n)
+			p.Login()
+			queries := make(chan xmltree.Node, n)
 			go func() { // answers the latest first; ends with the reads
-				var held []node
+				var held []xmltree.Node
 				for q := range queries {
 					if held = append(held, q); len(held) == n/10 {
 						for i := len(held) - 1; i >= 0; i-- {
-							user, _, _ := strings.Cut(held[i].attr("to"), "@")
-							p.send(fmt.Sprintf(`<iq from="%s" id="%s" type="result" xmlns="jabber:client"><query seconds="%s" xmlns="jabber:iq:last"/></iq>`,
-								held[i].attr("to"), held[i].attr("id"), strings.TrimPrefix(user, "u")))
+							user, _, _ := strings.Cut(held[i].Attr("to"), "@")
+							p.Send(fmt.Sprintf(`<iq from="%s" id="%s" type="result" xmlns="jabber:client"><query seconds="%s" xmlns="jabber:iq:last"/></iq>`,
+								held[i].Attr("to"), held[i].Attr("id"), strings.TrimPrefix(user, "u")))
 						}
 						held = held[:0]
 					}
 				}
 			}()
 			for range n {
-				queries <- p.recv()
+				queries <- p.Recv()
 			}
 			close(queries)
-			p.drain()
+			p.Drain()
 		}))
 		var wg sync.WaitGroup
 		for i := range n {
@@ -362,209 +390,27 @@ func TestConcurrentRequests(t *testing.T) {
 	})
 }
 
-// A server that reads nothing: requests end with their contexts, the session
-// after writeTimeout.
-func TestServerThatDoesNotRead(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		stop := make(chan struct{})
-		c := dial(t, pipeServer(t, func(p *peer) { p.login(); <-stop }))
-		start := time.Now()
-		for range 3 {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			require.ErrorIs(t, c.Ping(ctx), context.DeadlineExceeded)
-			cancel()
-		}
-		require.Equal(t, 3*time.Second, time.Since(start))
-		err := c.Ping(t.Context())
-		require.ErrorIs(t, err, ErrNotConnected)
-		require.ErrorIs(t, err, errWriteStuck)
-		require.Equal(t, writeTimeout, time.Since(start))
-		require.ErrorIs(t, <-c.served, errWriteStuck)
-		close(stop)
-	})
-}
-
-// A server that pings and pings and does not read: bounded, without a deadlock.
-func TestPingFlood(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := dial(t, pipeServer(t, func(p *peer) {
-			p.login()
-			ping := `<iq id="` + strings.Repeat("x", maxEcho) + `" type="get" xmlns="jabber:client"><ping xmlns="urn:xmpp:ping"/></iq>`
-			for range 2 * maxQueued / maxEcho {
-				p.send(ping)
-			}
-		}))
-		require.ErrorIs(t, <-c.served, errWriteStuck)
-		require.LessOrEqual(t, c.queued, maxQueued)
-	})
-}
-
-// Why the server hung up wins over the write that failed for it.
-func TestReasonBeatsFailedWrite(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		cfg := pipeServer(t, func(p *peer) {
-			p.login()
-			p.recv()
-			<-time.After(lastWords / 2) // of the bubble
-			p.send(`<stream:error><conflict xmlns="urn:ietf:params:xml:ns:xmpp-streams"/></stream:error></stream:stream>`)
-		})
-		c := dialThrough(t, cfg, func(f framer) framer { return &failingWriter{framer: f} })
-		require.NoError(t, c.LogOutQR(t.Context(), "gets through"))
-		synctest.Wait()
-		require.NoError(t, c.LogOutQR(t.Context(), "does not"))
-		stream := (*StreamError)(nil)
-		require.ErrorAs(t, <-c.served, &stream)
-		require.Equal(t, "conflict", stream.Condition)
-
-		cfg = pipeServer(t, func(p *peer) { p.login(); p.drain() })
-		c = dialThrough(t, cfg, func(f framer) framer { return &failingWriter{framer: f, after: 1} })
-		start := time.Now()
-		err := c.Ping(t.Context())
-		require.ErrorIs(t, err, errBroken)
-		require.Equal(t, lastWords, time.Since(start))
-		require.ErrorIs(t, <-c.served, errBroken)
-	})
-}
-
-var errBroken = errors.New("broken pipe")
-
-// failingWriter is a transport whose second write fails.
-type failingWriter struct {
-	framer
-	after int // writes so far
-}
-
-func (f *failingWriter) WriteFrames(ctx context.Context, frames ...[]byte) error {
-	if f.after++; f.after > 1 {
-		return errBroken
-	}
-	return f.framer.WriteFrames(ctx, frames...)
-}
-
-// Few requests at a time need no map, and what many have made of it does not stay.
-func TestWaiters(t *testing.T) {
-	var all waiters
-	for _, id := range []string{"1", "2", "3", "4"} {
-		all.add(id, &waiter{reply: make(chan reply, 1)})
-	}
-	for _, id := range []string{"1", "2", "3", "4"} {
-		require.Equal(t, id, all.get(id).id)
-	}
-	require.Nil(t, all.get("5"))
-	require.Len(t, slices.Collect(all.all()), 4)
-	all.shrink()
-	require.NotNil(t, all.get("4"), "still waits")
-	for _, id := range []string{"4", "1", "3", "2"} {
-		require.False(t, all.none())
-		all.remove(id)
-		require.Nil(t, all.get(id))
-	}
-	all.remove("5")
-	require.True(t, all.none())
-	all.add("6", new(waiter))
-	require.True(t, all.none(), "was only told")
-	all.remove("6")
-	all.shrink()
-	require.Nil(t, all.more)
-}
-
-// A request whose context has no deadline is given up by the session, each in its time; it and the session go on.
-func TestRequestTimeout(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		const timeout = 30 * time.Second
-		var requests []node
-		late := make(chan struct{})
-		cfg := pipeServer(t, func(p *peer) {
-			p.login()
-			for range 5 {
-				requests = append(requests, p.recv())
-			}
-			<-late
-			p.send(replyTo(`<iq id="%s" type="result" xmlns="jabber:client"/>`, requests[0]))
-			p.send(replyTo(`<iq id="%s" type="result" xmlns="jabber:client"/>`, p.recv()))
-			p.drain()
-		})
-		cfg.RequestTimeout = timeout
-		c := dial(t, cfg)
-		start := time.Now()
-		var asking sync.WaitGroup
-		for i := range 4 { // two more than need no map
-			asking.Go(func() {
-				after := time.Duration(i) * time.Second
-				<-time.After(after) // of the bubble
-				err := c.Ping(t.Context())
-				if !errors.Is(err, ErrNoReply) || !errors.Is(err, context.DeadlineExceeded) || unsent.Is(err) {
-					t.Errorf("%d: %v", i, err)
-				}
-				if took := time.Since(start); took != after+timeout {
-					t.Errorf("%d: took %v", i, took)
-				}
-			})
-		}
-		asking.Go(func() {
-			ctx, cancel := context.WithTimeout(t.Context(), 2*timeout)
-			defer cancel()
-			if err := c.Ping(ctx); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrNoReply) {
-				t.Errorf("with a deadline of its own: %v", err)
-			}
-			if took := time.Since(start); took != 2*timeout {
-				t.Errorf("with a deadline of its own: took %v", took)
-			}
-		})
-		asking.Wait()
-		require.Zero(t, c.pending())
-		require.NoError(t, c.Err())
-		close(late)
-		require.NoError(t, c.Ping(t.Context()))
-		require.Equal(t, 1, c.Ignored(), "an answer that came too late")
-	})
-}
-
-// What was not even written when it is given up never will be, and its error says so.
-func TestRequestTimeoutOfWhatWasNotWritten(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		stop := make(chan struct{})
-		cfg := pipeServer(t, func(p *peer) { p.login(); <-stop })
-		cfg.RequestTimeout = writeTimeout / 4
-		c := dial(t, cfg)
-		require.ErrorIs(t, c.Ping(t.Context()), ErrNoReply)
-		err := c.Ping(t.Context())
-		require.ErrorIs(t, err, ErrNoReply)
-		require.True(t, unsent.Is(err))
-		close(stop)
-	})
-}
-
-const pong = `<iq id="%s" type="result" xmlns="jabber:client"/>`
-
-// answer answers so many requests.
-func (p *peer) answer(requests int) {
-	for range requests {
-		p.send(replyTo(pong, p.recv()))
-	}
-}
-
 // A request that is given up while its reply is coming returns at once, however much of that has come, and nothing
 // that comes after it is lost.
 func TestGivenUpWhileTheReplyComes(t *testing.T) {
 	for quarters := range 4 {
-		for name, serve := range map[string]func(testing.TB, script) Config{
+		for name, serve := range map[string]serverFunc{
 			"tcp": pipeServer, "tls": directTLSServer, "starttls": startTLSServer,
 		} {
 			t.Run(fmt.Sprint(name, quarters), func(t *testing.T) {
 				proceed, half := make(chan struct{}), make(chan struct{})
 				c := dial(t, serve(t, func(p *peer) {
-					p.login()
+					p.Login()
 					for range 2 {
-						reply := replyTo(pong, p.recv())
+						reply := scripted.ReplyTo(scripted.Pong, p.Recv())
 						at := len(reply) * quarters / 4
-						p.send(reply[:at])
+						p.Send(reply[:at])
 						half <- struct{}{}
 						<-proceed
-						p.send(reply[at:] + online)
+						p.Send(reply[at:] + scripted.Online)
 					}
-					p.answer(1)
-					p.drain()
+					p.Answer(1)
+					p.Drain()
 				}))
 				for range 2 {
 					ctx, cancel := context.WithCancel(t.Context())
@@ -587,36 +433,36 @@ func TestGivenUpWhileTheReplyComes(t *testing.T) {
 // Callers who come, wait, and give up at random, with pushes in between: every stanza is handled, and counts, once.
 func TestRequestStorm(t *testing.T) {
 	const last = "last@xmpp.example.com"
-	for name, serve := range map[string]func(testing.TB, script) Config{"tcp": pipeServer, "tls": directTLSServer} {
+	for name, serve := range map[string]serverFunc{"tcp": pipeServer, "tls": directTLSServer} {
 		for _, callers := range []int{1, 2, 8} {
 			t.Run(fmt.Sprint(name, callers), func(t *testing.T) {
 				var sent, pushes atomic.Int64
 				c := dial(t, serve(t, func(p *peer) {
-					request := p.managed()
+					request := p.Managed()
 					sent.Add(2)
-					p.send(replyTo(pong, request) + online)
+					p.Send(scripted.ReplyTo(scripted.Pong, request) + scripted.Online)
 					for {
-						n, err := p.read()
+						n, err := p.Read()
 						switch {
 						case err != nil:
 							return
-						case n.name.Local != "iq":
+						case n.Name.Local != "iq":
 							continue
-						case n.attr("to") == last:
+						case n.Attr("to") == last:
 							sent.Add(1)
-							p.send(replyTo(`<iq from="`+last+`" id="%s" type="result" xmlns="jabber:client"><query xmlns="jabber:iq:last"/></iq>`, n))
+							p.Send(scripted.ReplyTo(`<iq from="`+last+`" id="%s" type="result" xmlns="jabber:client"><query xmlns="jabber:iq:last"/></iq>`, n))
 							continue
 						}
-						text := replyTo(pong, n)
+						text := scripted.ReplyTo(scripted.Pong, n)
 						sent.Add(1)
 						if rand.N(8) == 0 {
-							text = [...]string{text + online, online + text}[rand.N(2)]
+							text = [...]string{text + scripted.Online, scripted.Online + text}[rand.N(2)]
 							sent.Add(1)
 							pushes.Add(1)
 						}
 						cut := rand.N(len(text))
-						p.send(text[:cut])
-						p.send(text[cut:])
+						p.Send(text[:cut])
+						p.Send(text[cut:])
 					}
 				}))
 				require.NoError(t, c.Start(t.Context()))
@@ -640,11 +486,35 @@ func TestRequestStorm(t *testing.T) {
 				_, _, err := c.LastActivity(soon(t), last)
 				require.NoError(t, err)
 				c.mu.Lock()
-				received := c.counts.received
+				received := c.sm.received
 				c.mu.Unlock()
 				require.EqualValues(t, sent.Load(), received)
 				require.EqualValues(t, pushes.Load(), len(c.events))
 			})
 		}
 	}
+}
+
+// What a request needs to be told: nobody has seen it, or somebody may have.
+func TestUnsentRequests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := pipeServer(t, func(p *peer) {
+			p.Login()
+			p.Recv() // the first request: written, and never answered
+		})
+		c := dial(t, cfg)
+		err := c.Ping(soon(t))
+		require.ErrorIs(t, err, ErrNotConnected)
+		require.False(t, unsent.Is(err), "the server has it")
+
+		err = c.Ping(soon(t))
+		require.ErrorIs(t, err, ErrNotConnected)
+		require.True(t, unsent.Is(err))
+
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		require.True(t, unsent.Is(c.Ping(ctx)))
+		_, _, err = c.LastActivity(t.Context(), "no jid@")
+		require.True(t, unsent.Is(err))
+	})
 }

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/mirrorfly-go/sdk/internal/xmltext"
 )
 
 // management counts stanzas both ways, so that a stream whose connection is lost
@@ -52,25 +54,25 @@ const maxResumeID = 4000
 // reply would cost two more frames; told a little later, one answer does for many. Nothing hangs on it: a resumption tells
 // how much we have. But the server keeps what it is not told of, and ends a stream for which it keeps too much.
 const (
-	tellDelay = 250 * time.Millisecond
-	tellEvery = 32 // stanzas
+	ackDelay = 250 * time.Millisecond
+	ackEvery = 32 // stanzas
 )
 
 // smRequest asks how many stanzas the server has handled.
 const smRequest = `<r xmlns="` + nsManagement + `"/>`
 
 // The elements of XEP-0198 that we send. handled is how many stanzas we have handled.
-func smEnable() markup {
-	return markup{space: nsManagement, name: "enable", attrs: []string{"resume", "true"}}
+func smEnable() xmltext.Markup {
+	return xmltext.Markup{Space: nsManagement, Name: "enable", Attrs: []string{"resume", "true"}}
 }
 
-func smAnswer(handled uint32) markup {
-	return markup{space: nsManagement, name: "a", attrs: []string{"h", strconv.FormatUint(uint64(handled), 10)}}
+func smAnswer(handled uint32) xmltext.Markup {
+	return xmltext.Markup{Space: nsManagement, Name: "a", Attrs: []string{"h", strconv.FormatUint(uint64(handled), 10)}}
 }
 
 func (r *Resumption) request() []byte {
 	handled := strconv.FormatUint(uint64(r.m.received), 10)
-	return markup{space: nsManagement, name: "resume", attrs: []string{"h", handled, "previd", r.m.id}}.frame()
+	return xmltext.Markup{Space: nsManagement, Name: "resume", Attrs: []string{"h", handled, "previd", r.m.id}}.Bytes()
 }
 
 // Resumption returns what resumes the stream, or nil: when the server does not offer
@@ -79,7 +81,7 @@ func (s *Session) Resumption() *Resumption {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	stream := (*StreamError)(nil)
-	if s.sm == nil || s.sm.id == "" || s.ending || s.endTaken ||
+	if s.sm == nil || s.sm.id == "" || s.ending || s.closeSent ||
 		errors.Is(s.err, errServerClosed) || errors.As(s.err, &stream) {
 		return nil
 	}
@@ -90,28 +92,28 @@ func (s *Session) Resumption() *Resumption {
 // nothing that was pushed in between is lost, and there is no new presence to send.
 func (s *Session) Resumed() bool { return s.resumed }
 
-func (n *negotiation) mayResume() bool {
-	return n.cfg.Resume != nil && n.cfg.Resume.failures < maxResumeFailures
+func (h *handshake) mayResume() bool {
+	return h.cfg.Resume != nil && h.cfg.Resume.failures < maxResumeFailures
 }
 
 // resume asks for the old stream. False: it is gone, and a resource must be bound.
-func (n *negotiation) resume(ctx context.Context, r *Resumption) (done bool, err error) {
+func (h *handshake) resume(ctx context.Context, r *Resumption) (done bool, err error) {
 	defer func() {
 		if err != nil {
 			r.failures++
 		}
 	}()
-	if err := n.send(ctx, r.request()); err != nil {
+	if err := h.pipeline.send(r.request()); err != nil {
 		return false, fmt.Errorf("resume: %w", err)
 	}
-	st, err := n.next(ctx)
+	st, err := h.next(ctx)
 	if err != nil {
 		return false, fmt.Errorf("resume: %w", err)
 	}
-	if st.is(nsManagement, "failed") {
+	if st.Is(nsManagement, "failed") {
 		return false, nil
 	}
-	if !st.is(nsManagement, "resumed") || st.attr("previd") != r.m.id {
+	if !st.Is(nsManagement, "resumed") || st.Attr("previd") != r.m.id {
 		return false, errors.New("resume: got something else than an answer")
 	}
 	m := r.m
@@ -120,22 +122,22 @@ func (n *negotiation) resume(ctx context.Context, r *Resumption) (done bool, err
 		return false, err
 	}
 	m.sent = m.acked // what the server did not get is written again or forgotten
-	n.management, n.resumed, n.jid = &m, true, r.jid
+	h.management, h.resumed, h.jid = &m, true, r.jid
 	return true, nil
 }
 
 // acknowledge drops what the server says that it has. Counters wrap (XEP-0198 4).
 func (m *management) acknowledge(st *stanza) error {
-	h, err := strconv.ParseUint(st.attr("h"), 10, 32)
+	h, err := strconv.ParseUint(st.Attr("h"), 10, 32)
 	if err != nil {
-		return malformed("bad count of handled stanzas")
+		return xmltext.Malformed("bad count of handled stanzas")
 	}
 	handled := uint32(h)
 	if int32(m.sent-handled) < 0 {
-		return malformed("server has handled more stanzas than were sent")
+		return xmltext.Malformed("server has handled more stanzas than were sent")
 	}
 	if int32(handled-m.acked) < 0 {
-		return malformed("server takes back that it has handled stanzas")
+		return xmltext.Malformed("server takes back that it has handled stanzas")
 	}
 	m.acked = handled
 	had := slices.IndexFunc(m.unacked, func(u unacked) bool { return int32(handled-u.number) < 0 })
@@ -147,8 +149,8 @@ func (m *management) acknowledge(st *stanza) error {
 	return nil
 }
 
-// takeUp writes again what the server did not get.
-func (s *Session) takeUp() error {
+// repeatUnacked writes again what the server did not get.
+func (s *Session) repeatUnacked() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.err != nil {
@@ -158,7 +160,7 @@ func (s *Session) takeUp() error {
 	s.sm.unacked = nil
 	for _, u := range again {
 		if u.id != "" {
-			s.waiters.add(u.id, new(waiter))
+			s.addWaiterLocked(&waiter{id: u.id})
 		}
 		s.enqueueLocked(u.outgoing)
 	}
@@ -200,15 +202,14 @@ func (s *Session) receiveManagement(st *stanza) error {
 func (s *Session) manage(st *stanza) (known bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.sm == nil || !s.sm.counting || s.sm.enabled != (st.local == "r" || st.local == "a") {
+	if s.sm == nil || !s.sm.counting || s.sm.enabled != (st.Local == "r" || st.Local == "a") {
 		return false, nil
 	}
-	switch st.local {
+	switch st.Local {
 	case "r":
-		if s.tellBy == 0 {
-			now := clock()
-			s.tellBy = now + tellDelay
-			s.wakeLocked(now, s.tellBy)
+		if s.ackDeadline.IsZero() {
+			s.ackDeadline = time.Now().Add(ackDelay)
+			s.wakeLocked(s.ackDeadline)
 		}
 	case "a":
 		return true, s.sm.acknowledge(st)
@@ -239,12 +240,12 @@ func (s *Session) answerLocked(frame []byte) error {
 // opened at here. A place that is no better than a wish is left out.
 func (m *management) start(st *stanza, here Address) {
 	m.enabled = true
-	resume, id := st.attr("resume"), st.attr("id")
+	resume, id := st.Attr("resume"), st.Attr("id")
 	if (resume == "true" || resume == "1") && len(id) <= maxResumeID {
 		m.id = strings.Clone(id)
 	}
-	if to := st.attr("location"); to != "" && len(to) <= maxResumeID {
-		if at, err := (&redirect{to}).from(here); err == nil {
+	if to := st.Attr("location"); to != "" && len(to) <= maxResumeID {
+		if at, err := here.Redirect(to); err == nil {
 			m.at = &at
 		}
 	}
@@ -252,7 +253,7 @@ func (m *management) start(st *stanza, here Address) {
 
 // count counts a stanza of the server, just before it is handled: one whose handling fails ends the stream for good.
 func (s *Session) count(st *stanza) error {
-	if !st.is(nsClient, "iq") && !st.is(nsClient, "presence") && !st.is(nsClient, "message") {
+	if !st.Is(nsClient, "iq") && !st.Is(nsClient, "presence") && !st.Is(nsClient, "message") {
 		return nil
 	}
 	s.mu.Lock()
@@ -261,25 +262,25 @@ func (s *Session) count(st *stanza) error {
 		return nil
 	}
 	s.sm.received++
-	if s.tellBy > 0 && s.sm.received-s.sm.told >= tellEvery {
-		return s.tellReceivedLocked()
+	if !s.ackDeadline.IsZero() && s.sm.received-s.sm.told >= ackEvery {
+		return s.acknowledgeLocked()
 	}
 	return nil
 }
 
-// tellLateLocked tells the server when it has waited long enough, or has the timer go off then.
-func (s *Session) tellLateLocked(now time.Duration) error {
+// acknowledgeLateLocked tells the server when it has waited long enough, or has the timer go off then.
+func (s *Session) acknowledgeLateLocked(now time.Time) error {
 	switch {
-	case s.tellBy == 0 || s.err != nil:
+	case s.ackDeadline.IsZero() || s.err != nil:
 		return nil
-	case now >= s.tellBy:
-		return s.tellReceivedLocked()
+	case !now.Before(s.ackDeadline):
+		return s.acknowledgeLocked()
 	}
-	s.wakeLocked(now, s.tellBy)
+	s.wakeLocked(s.ackDeadline)
 	return nil
 }
 
-func (s *Session) tellReceivedLocked() error {
-	s.sm.told, s.tellBy = s.sm.received, 0
-	return s.answerLocked(smAnswer(s.sm.received).frame())
+func (s *Session) acknowledgeLocked() error {
+	s.sm.told, s.ackDeadline = s.sm.received, time.Time{}
+	return s.answerLocked(smAnswer(s.sm.received).Bytes())
 }

@@ -1,13 +1,10 @@
 package xmpp
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"io"
 	"math"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -15,64 +12,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/mirrorfly-go/sdk/internal/unsent"
+	"github.com/mirrorfly-go/sdk/internal/frames"
+	"github.com/mirrorfly-go/sdk/internal/testing/scripted"
 )
-
-var smFeatures = strings.Replace(bindFeatures, "</stream:features>", `<sm xmlns="urn:xmpp:sm:3"/></stream:features>`, 1)
-
-const (
-	enable  = `<enable resume="true" xmlns="urn:xmpp:sm:3"/>`
-	enabled = `<enabled id="one" resume="true" xmlns="urn:xmpp:sm:3"/>`
-	hello   = `<presence xmlns="jabber:client"><priority>1</priority></presence>`
-	carbons = `<iq id="ID" type="set" xmlns="jabber:client"><enable xmlns="urn:xmpp:carbons:2"/></iq>`
-	request = `<r xmlns="urn:xmpp:sm:3"/>`
-	online  = `<presence from="bob@xmpp.example.com/x" xmlns="jabber:client"/>`
-)
-
-// inTurn runs a script for each connection, in order.
-func inTurn(scripts ...script) script {
-	var n atomic.Int32
-	return func(p *peer) { scripts[n.Add(1)-1](p) }
-}
-
-// authenticated takes the client to the features behind SASL.
-func (p *peer) authenticated(features string) {
-	p.t.Helper()
-	p.open(plainFeatures)
-	p.expect(plainAuth)
-	p.send(saslSuccess)
-	p.open(features)
-}
-
-// managed takes a client that has called Start to a stream that counts. What it asks for, carbons, is not answered yet.
-func (p *peer) managed() (asked node) {
-	p.t.Helper()
-	p.authenticated(smFeatures)
-	p.recv() // bind
-	p.send(bindResult)
-	p.expect(enable)
-	p.expect(hello)
-	asked = p.expect(carbons)
-	p.send(enabled)
-	p.expect(request)
-	return asked
-}
-
-// resumed takes the client back to the stream of managed, of which nothing has arrived on either side.
-func (p *peer) resumed() {
-	p.t.Helper()
-	p.authenticated(smFeatures)
-	p.expect(`<resume h="0" previd="one" xmlns="urn:xmpp:sm:3"/>`)
-	p.send(`<resumed h="0" previd="one" xmlns="urn:xmpp:sm:3"/>`)
-}
-
-// announced reads what the client sends when nothing of it has arrived before.
-func (p *peer) announced() {
-	p.t.Helper()
-	p.expect(hello)
-	p.expect(carbons)
-	p.expect(request)
-}
 
 // lose starts a session on the first script of serve and returns what resumes it when that script has hung up.
 func lose(t *testing.T, cfg Config) *Resumption {
@@ -90,33 +32,33 @@ func TestResume(t *testing.T) {
 	}
 }
 
-func resumes(t *testing.T, serve func(testing.TB, script) Config) {
-	cfg := serve(t, inTurn(
+func resumes(t *testing.T, serve serverFunc) {
+	cfg := serve(t, scripted.InTurn(
 		func(p *peer) {
-			p.managed()
-			p.send(online)
-			p.send(`<message from="x@y/z" xmlns="jabber:client"><body>not understood, but counted</body></message>`)
-			p.send(request)
-			p.expect(`<a h="2" xmlns="urn:xmpp:sm:3"/>`)
-			p.send(`<a h="1" xmlns="urn:xmpp:sm:3"/>`) // it has the presence
-			p.send(online)
+			p.Managed()
+			p.Send(scripted.Online)
+			p.Send(`<message from="x@y/z" xmlns="jabber:client"><body>not understood, but counted</body></message>`)
+			p.Send(scripted.Request)
+			p.Expect(`<a h="2" xmlns="urn:xmpp:sm:3"/>`)
+			p.Send(`<a h="1" xmlns="urn:xmpp:sm:3"/>`) // it has the presence
+			p.Send(scripted.Online)
 		},
 		func(p *peer) {
-			p.authenticated(smFeatures)
-			p.expect(`<resume h="3" previd="one" xmlns="urn:xmpp:sm:3"/>`)
-			p.send(`<resumed h="1" previd="one" xmlns="urn:xmpp:sm:3"/>`)
-			p.send(online)
-			p.expect(carbons)
-			p.expect(request)
-			p.send(`<a h="2" xmlns="urn:xmpp:sm:3"/>`)
-			p.send(request)
-			p.expect(`<a h="4" xmlns="urn:xmpp:sm:3"/>`)
-			p.send(online)
-			p.expect(`<presence type="unavailable" xmlns="jabber:client"/>`)
-			p.expect(`<a h="5" xmlns="urn:xmpp:sm:3"/>`)
-			p.expectEnd()
-			p.sendEnd()
-			p.drain()
+			p.Authenticated(scripted.ManagedFeatures)
+			p.Expect(`<resume h="3" previd="one" xmlns="urn:xmpp:sm:3"/>`)
+			p.Send(`<resumed h="1" previd="one" xmlns="urn:xmpp:sm:3"/>`)
+			p.Send(scripted.Online)
+			p.Expect(scripted.Carbons)
+			p.Expect(scripted.Request)
+			p.Send(`<a h="2" xmlns="urn:xmpp:sm:3"/>`)
+			p.Send(scripted.Request)
+			p.Expect(`<a h="4" xmlns="urn:xmpp:sm:3"/>`)
+			p.Send(scripted.Online)
+			p.Expect(`<presence type="unavailable" xmlns="jabber:client"/>`)
+			p.Expect(`<a h="5" xmlns="urn:xmpp:sm:3"/>`)
+			p.ExpectEnd()
+			p.SendEnd()
+			p.Drain()
 		},
 	))
 	var presences atomic.Int32
@@ -134,7 +76,7 @@ func resumes(t *testing.T, serve func(testing.TB, script) Config) {
 	cfg.Resume = lost
 	again := dial(t, cfg)
 	require.True(t, again.Resumed())
-	require.Equal(t, testFull, again.JID().String())
+	require.Equal(t, scripted.Full, again.JID().String())
 	require.NoError(t, again.Start(t.Context()))
 	for range 4 {
 		<-came
@@ -144,116 +86,54 @@ func resumes(t *testing.T, serve func(testing.TB, script) Config) {
 	require.Nil(t, again.Resumption(), "it was ended, not lost")
 }
 
-// What a request needs to be told: nobody has seen it, or somebody may have.
-func TestUnsentRequests(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		cfg := pipeServer(t, func(p *peer) {
-			p.login()
-			p.recv() // the first request: written, and never answered
-		})
-		c := dial(t, cfg)
-		err := c.Ping(soon(t))
-		require.ErrorIs(t, err, ErrNotConnected)
-		require.False(t, unsent.Is(err), "the server has it")
-
-		err = c.Ping(soon(t))
-		require.ErrorIs(t, err, ErrNotConnected)
-		require.True(t, unsent.Is(err))
-
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		require.True(t, unsent.Is(c.Ping(ctx)))
-		_, _, err = c.LastActivity(t.Context(), "no jid@")
-		require.True(t, unsent.Is(err))
-	})
-}
-
-// A request that its caller has given up before it was written never is.
-func TestGivenUpRequestsAreNotWritten(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		blocked, got := make(chan struct{}), make(chan string, 4)
-		unblock := sync.OnceFunc(func() { close(blocked) })
-		c := dial(t, pipeServer(t, func(p *peer) {
-			p.login()
-			<-blocked // and nothing is read
-			for range 2 {
-				got <- p.recv().String()
-			}
-		}))
-		t.Cleanup(unblock)
-		require.NoError(t, c.LogOutQR(t.Context(), "fills the pipe"))
-		synctest.Wait() // all that is queued is being written: what comes now is not part of that
-		err := c.Block(within(t, time.Second), "bob@xmpp.example.com")
-		require.ErrorIs(t, err, context.DeadlineExceeded)
-		require.True(t, unsent.Is(err))
-		require.NoError(t, c.LogOutQR(t.Context(), "comes next"))
-		unblock()
-		require.Contains(t, <-got, "fills the pipe")
-		require.Contains(t, <-got, "comes next")
-	})
-}
-
 func TestWhatCannotBeResumed(t *testing.T) {
 	for name, end := range map[string]script{
-		"not offered": func(p *peer) { p.login(); p.expect(hello); p.expect(carbons) },
-		"refused":     func(p *peer) { p.enabling(`<failed xmlns="urn:xmpp:sm:3"/>`) },
+		"not offered": func(p *peer) { p.Login(); p.Expect(scripted.Hello); p.Expect(scripted.Carbons) },
+		"refused":     func(p *peer) { p.Enabling(`<failed xmlns="urn:xmpp:sm:3"/>`) },
 		"an enormous id": func(p *peer) {
-			p.enabling(`<enabled id="` + strings.Repeat("x", maxResumeID+1) + `" resume="true" xmlns="urn:xmpp:sm:3"/>`)
-			p.expect(request)
+			p.Enabling(`<enabled id="` + strings.Repeat("x", maxResumeID+1) + `" resume="true" xmlns="urn:xmpp:sm:3"/>`)
+			p.Expect(scripted.Request)
 		},
-		"not for resumption":  func(p *peer) { p.enabling(`<enabled xmlns="urn:xmpp:sm:3"/>`); p.expect(request) },
-		"no answer":           func(p *peer) { p.enabling("") },
-		"ended by the server": func(p *peer) { p.managed(); p.sendEnd() },
+		"not for resumption":  func(p *peer) { p.Enabling(`<enabled xmlns="urn:xmpp:sm:3"/>`); p.Expect(scripted.Request) },
+		"no answer":           func(p *peer) { p.Enabling("") },
+		"ended by the server": func(p *peer) { p.Managed(); p.SendEnd() },
 		"stream error": func(p *peer) {
-			p.managed()
-			p.send(`<stream:error xmlns:stream="` + nsStream + `"><conflict xmlns="` + nsStreams + `"/></stream:error>`)
+			p.Managed()
+			p.Send(`<stream:error xmlns:stream="` + nsStream + `"><conflict xmlns="` + nsStreams + `"/></stream:error>`)
 		},
 		"malformed": func(p *peer) {
-			p.managed()
-			p.send(`<presence xmlns="jabber:client"><a></b></presence>`)
-			p.expectEnd()
+			p.Managed()
+			p.Send(`<presence xmlns="jabber:client"><a></b></presence>`)
+			p.ExpectEnd()
 		},
 		"too much acknowledged": func(p *peer) {
-			p.managed()
-			p.send(`<a h="3" xmlns="urn:xmpp:sm:3"/>`)
-			p.expectEnd()
+			p.Managed()
+			p.Send(`<a h="3" xmlns="urn:xmpp:sm:3"/>`)
+			p.ExpectEnd()
 		},
 		"taken back": func(p *peer) {
-			p.managed()
-			p.send(`<a h="2" xmlns="urn:xmpp:sm:3"/>`)
-			p.send(`<a h="1" xmlns="urn:xmpp:sm:3"/>`)
-			p.expectEnd()
+			p.Managed()
+			p.Send(`<a h="2" xmlns="urn:xmpp:sm:3"/>`)
+			p.Send(`<a h="1" xmlns="urn:xmpp:sm:3"/>`)
+			p.ExpectEnd()
 		},
-		"no count": func(p *peer) { p.managed(); p.send(`<a h="-1" xmlns="urn:xmpp:sm:3"/>`); p.expectEnd() },
+		"no count": func(p *peer) { p.Managed(); p.Send(`<a h="-1" xmlns="urn:xmpp:sm:3"/>`); p.ExpectEnd() },
 	} {
 		t.Run(name, func(t *testing.T) {
-			require.Nil(t, lose(t, directTLSServer(t, func(p *peer) { p.impatient = true; end(p) })))
+			require.Nil(t, lose(t, directTLSServer(t, func(p *peer) { p.Impatient = true; end(p) })))
 		})
-	}
-}
-
-func (p *peer) enabling(answer string) {
-	p.t.Helper()
-	p.authenticated(smFeatures)
-	p.recv()
-	p.send(bindResult)
-	p.expect(enable)
-	p.expect(hello)
-	p.expect(carbons)
-	if answer != "" {
-		p.send(answer)
 	}
 }
 
 // Elements of stream management that were not asked for do nothing.
 func TestStreamManagementOutOfTurn(t *testing.T) {
 	c := dial(t, directTLSServer(t, func(p *peer) {
-		p.login()
-		for _, raw := range []string{enabled, request, `<a h="7" xmlns="urn:xmpp:sm:3"/>`, `<resumed h="7" previd="x" xmlns="urn:xmpp:sm:3"/>`, `<who xmlns="urn:xmpp:sm:3"/>`} {
-			p.send(raw)
+		p.Login()
+		for _, raw := range []string{scripted.Enabled, scripted.Request, `<a h="7" xmlns="urn:xmpp:sm:3"/>`, `<resumed h="7" previd="x" xmlns="urn:xmpp:sm:3"/>`, `<who xmlns="urn:xmpp:sm:3"/>`} {
+			p.Send(raw)
 		}
-		p.send(replyTo(`<iq id="%s" type="result" xmlns="jabber:client"/>`, p.recv()))
-		p.drain()
+		p.Send(scripted.ReplyTo(`<iq id="%s" type="result" xmlns="jabber:client"/>`, p.Recv()))
+		p.Drain()
 	}))
 	require.NoError(t, c.Block(soon(t), "bob@xmpp.example.com"))
 	require.Equal(t, 5, c.Ignored())
@@ -272,22 +152,22 @@ func TestResumeAnswers(t *testing.T) {
 		{name: "never sent", answer: `<resumed h="3" previd="one" xmlns="urn:xmpp:sm:3"/>`, text: "more stanzas than were sent"},
 		{name: "no count", answer: `<resumed previd="one" xmlns="urn:xmpp:sm:3"/>`, text: "bad count"},
 		{name: "too big", answer: `<resumed h="4294967296" previd="one" xmlns="urn:xmpp:sm:3"/>`, text: "bad count"},
-		{name: "a stanza", answer: online, text: "something else"},
-		{name: "the end", answer: closeFrame, text: "closed the stream"},
+		{name: "a stanza", answer: scripted.Online, text: "something else"},
+		{name: "the end", answer: frames.CloseFrame, text: "closed the stream"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			cfg := webSocketServer(t, inTurn(
-				func(p *peer) { p.managed() },
+			cfg := webSocketServer(t, scripted.InTurn(
+				func(p *peer) { p.Managed() },
 				func(p *peer) {
-					p.impatient = true
-					p.authenticated(smFeatures)
-					p.recv()
-					p.send(tc.answer)
+					p.Impatient = true
+					p.Authenticated(scripted.ManagedFeatures)
+					p.Recv()
+					p.Send(tc.answer)
 					if tc.fresh {
-						p.recv()
-						p.send(bindResult)
+						p.Recv()
+						p.Send(scripted.BindResult)
 					}
-					p.drain()
+					p.Drain()
 				},
 			))
 			cfg.Resume = lose(t, cfg)
@@ -355,65 +235,18 @@ func TestResumeLocation(t *testing.T) {
 	}
 }
 
-func TestNeverWeakerThanBefore(t *testing.T) {
-	t.Run("mechanism", func(t *testing.T) {
-		cfg := directTLSServer(t, func(p *peer) {
-			p.impatient = true
-			p.open(plainFeatures)
-			if n, err := p.read(); err == nil && n.name.Local == "auth" {
-				p.t.Error("the password was sent")
-			}
-		})
-		cfg.Memory = new(Memory)
-		cfg.Memory.loggedIn(testDomain, 0)
-		_, err := Dial(soon(t), cfg)
-		require.ErrorIs(t, err, errDowngrade)
-		auth := (*AuthError)(nil)
-		require.False(t, errors.As(err, &auth), "another address, or another time, may be better")
-	})
-	t.Run("the same and better pass", func(t *testing.T) {
-		m := new(Memory)
-		cfg := directTLSServer(t, func(p *peer) { p.login(); p.drain() })
-		cfg.Memory = m
-		dial(t, cfg)
-		require.Equal(t, []knownDomain{{name: testDomain, strength: 1}}, m.known)
-		dial(t, cfg)
-		m.loggedIn(testDomain, 1)
-		m.loggedIn(testDomain, 2)
-		require.True(t, m.weaker(testDomain, 2))
-		require.False(t, m.weaker(testDomain, 1))
-		require.False(t, m.weaker(testDomain, 0))
-		require.False(t, m.weaker("other.example", 2))
-	})
-	t.Run("STARTTLS", func(t *testing.T) {
-		cfg := startTLSServer(t, func(p *peer) { p.login(); p.drain() })
-		cfg.Memory, cfg.AllowInsecure = new(Memory), true
-		dial(t, cfg)
-		bare := pipeServer(t, func(p *peer) {
-			p.impatient = true
-			p.open(plainFeatures)
-			if n, err := p.read(); err == nil && n.name.Local == "auth" {
-				p.t.Error("the password was sent")
-			}
-		})
-		bare.Memory = cfg.Memory
-		_, err := Dial(soon(t), bare)
-		require.ErrorIs(t, err, errDowngrade)
-	})
-}
-
 // Answers count as what they are, and nothing counts that is no stanza.
 func TestWhatCounts(t *testing.T) {
 	c := dial(t, directTLSServer(t, func(p *peer) {
-		p.managed()
-		p.send(`<iq from="xmpp.example.com" id="p1" type="get" xmlns="jabber:client"><ping xmlns="urn:xmpp:ping"/></iq>`)
-		p.recv()
-		p.send(`<a h="3" xmlns="urn:xmpp:sm:3"/>`) // presence, carbons, the answer
-		p.send(`<message xmlns="urn:else"/>`)
-		p.send(request)
-		p.expect(`<a h="1" xmlns="urn:xmpp:sm:3"/>`)
-		p.send(online)
-		p.drain()
+		p.Managed()
+		p.Send(`<iq from="xmpp.example.com" id="p1" type="get" xmlns="jabber:client"><ping xmlns="urn:xmpp:ping"/></iq>`)
+		p.Recv()
+		p.Send(`<a h="3" xmlns="urn:xmpp:sm:3"/>`) // presence, carbons, the answer
+		p.Send(`<message xmlns="urn:else"/>`)
+		p.Send(scripted.Request)
+		p.Expect(`<a h="1" xmlns="urn:xmpp:sm:3"/>`)
+		p.Send(scripted.Online)
+		p.Drain()
 	}))
 	require.NoError(t, c.Start(t.Context()))
 	require.IsType(t, Presence{}, c.event(), "the session goes on")
@@ -423,20 +256,20 @@ func TestWhatCounts(t *testing.T) {
 func TestResumedTwice(t *testing.T) {
 	seen := make(chan struct{})
 	resume := `<resume h="0" previd="one" xmlns="urn:xmpp:sm:3"/>`
-	cfg := webSocketServer(t, inTurn(
-		func(p *peer) { p.managed() },
+	cfg := webSocketServer(t, scripted.InTurn(
+		func(p *peer) { p.Managed() },
 		func(p *peer) {
-			p.resumed()
-			p.announced()
-			p.send(`<a h="2" xmlns="urn:xmpp:sm:3"/>`)
+			p.Resumed()
+			p.Announced()
+			p.Send(`<a h="2" xmlns="urn:xmpp:sm:3"/>`)
 		},
 		func(p *peer) {
-			p.authenticated(smFeatures)
-			p.expect(resume)
-			p.send(`<resumed h="2" previd="one" xmlns="urn:xmpp:sm:3"/>`)
-			p.expect(request)
+			p.Authenticated(scripted.ManagedFeatures)
+			p.Expect(resume)
+			p.Send(`<resumed h="2" previd="one" xmlns="urn:xmpp:sm:3"/>`)
+			p.Expect(scripted.Request)
 			close(seen)
-			p.drain()
+			p.Drain()
 		},
 	))
 	for range 2 {
@@ -459,10 +292,10 @@ func TestFloodOfAckRequests(t *testing.T) {
 		stop := make(chan struct{})
 		defer close(stop)
 		c := dial(t, pipeServer(t, func(p *peer) {
-			p.impatient = true
-			p.managed()
+			p.Impatient = true
+			p.Managed()
 			for range 1500 { // 37 bytes of answer to each of a hundred: more than maxQueued
-				if _, err := io.WriteString(p.conn, strings.Repeat(request, 100)); err != nil {
+				if _, err := io.WriteString(p.Conn, strings.Repeat(scripted.Request, 100)); err != nil {
 					break
 				}
 			}
@@ -482,19 +315,19 @@ func TestFloodOfAckRequests(t *testing.T) {
 func TestQueuedIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		started := make(chan struct{})
-		cfg := pipeServer(t, inTurn(
+		cfg := pipeServer(t, scripted.InTurn(
 			func(p *peer) {
-				p.authenticated(smFeatures)
-				p.recv()
-				p.send(bindResult)
-				p.expect(enable)
-				p.send(enabled)
+				p.Authenticated(scripted.ManagedFeatures)
+				p.Recv()
+				p.Send(scripted.BindResult)
+				p.Expect(scripted.Enable)
+				p.Send(scripted.Enabled)
 				<-started // and hangs up: it has taken neither the presence nor the carbons
 			},
 			func(p *peer) {
-				p.resumed()
-				p.announced()
-				p.drain()
+				p.Resumed()
+				p.Announced()
+				p.Drain()
 			},
 		))
 		c := dial(t, cfg)
@@ -513,13 +346,13 @@ func TestQueuedIsKept(t *testing.T) {
 // The same over a second loss: resumed, and lost before the first word.
 func TestLostTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cfg := pipeServer(t, inTurn(
-			func(p *peer) { p.managed() },
-			(*peer).resumed,
+		cfg := pipeServer(t, scripted.InTurn(
+			func(p *peer) { p.Managed() },
+			(*peer).Resumed,
 			func(p *peer) {
-				p.resumed()
-				p.announced()
-				p.drain()
+				p.Resumed()
+				p.Announced()
+				p.Drain()
 			},
 		))
 		cfg.Resume = lose(t, cfg)
@@ -541,14 +374,14 @@ func TestLostTwice(t *testing.T) {
 
 // A resumed session may have ended before it is started.
 func TestStartAfterEnd(t *testing.T) {
-	cfg := webSocketServer(t, inTurn(
-		func(p *peer) { p.managed() },
+	cfg := webSocketServer(t, scripted.InTurn(
+		func(p *peer) { p.Managed() },
 		func(p *peer) {
-			p.impatient = true
-			p.authenticated(smFeatures)
-			p.recv()
-			p.send(`<resumed h="0" previd="one" xmlns="urn:xmpp:sm:3"/>`)
-			p.drain()
+			p.Impatient = true
+			p.Authenticated(scripted.ManagedFeatures)
+			p.Recv()
+			p.Send(`<resumed h="0" previd="one" xmlns="urn:xmpp:sm:3"/>`)
+			p.Drain()
 		},
 	))
 	cfg.Resume = lose(t, cfg)
@@ -561,41 +394,41 @@ func TestStartAfterEnd(t *testing.T) {
 
 // A server that asks is told a little later, and at once when much has come, each time once; asked once more, the wait begins anew.
 func TestTellingLater(t *testing.T) {
-	for _, keepAlive := range []time.Duration{0, 20 * tellDelay} { // the timer goes off for something else, too
+	for _, keepAlive := range []time.Duration{0, 20 * ackDelay} { // the timer goes off for something else, too
 		synctest.Test(t, func(t *testing.T) {
 			cfg := pipeServer(t, func(p *peer) {
-				p.managed()
+				p.Managed()
 				told := 0
 				tell := func(wait time.Duration, more int) {
 					start := time.Now()
 					for range more {
-						p.send(online)
+						p.Send(scripted.Online)
 					}
 					told += more
-					p.expect(fmt.Sprintf(`<a h="%d" xmlns="urn:xmpp:sm:3"/>`, told))
+					p.Expect(fmt.Sprintf(`<a h="%d" xmlns="urn:xmpp:sm:3"/>`, told))
 					if took := time.Since(start); took != wait {
-						p.fail("told after %s, not %s", took, wait)
+						p.Fail("told after %s, not %s", took, wait)
 					}
 				}
-				p.send(request)
-				tell(tellDelay, 1)
-				p.send(request)
-				p.send(request)
-				tell(0, tellEvery)
-				<-time.After(tellDelay / 2) // of the bubble: what was due for the last time is not
-				p.send(request)
-				tell(tellDelay, tellEvery-1)
-				for range tellEvery + 1 {
-					p.send(online)
+				p.Send(scripted.Request)
+				tell(ackDelay, 1)
+				p.Send(scripted.Request)
+				p.Send(scripted.Request)
+				tell(0, ackEvery)
+				<-time.After(ackDelay / 2) // of the bubble: what was due for the last time is not
+				p.Send(scripted.Request)
+				tell(ackDelay, ackEvery-1)
+				for range ackEvery + 1 {
+					p.Send(scripted.Online)
 				}
-				told += tellEvery + 1
-				<-time.After(10 * tellDelay) // not asked, so not told
-				p.send(request)
+				told += ackEvery + 1
+				<-time.After(10 * ackDelay) // not asked, so not told
+				p.Send(scripted.Request)
 				tell(0, 1)
-				p.send(request)
-				tell(tellDelay, 1)
+				p.Send(scripted.Request)
+				tell(ackDelay, 1)
 				if keepAlive > 0 {
-					p.expect(`<iq id="ID" to="xmpp.example.com" type="get" xmlns="jabber:client"><ping xmlns="urn:xmpp:ping"/></iq>`) // and not once more the same
+					p.Expect(`<iq id="ID" to="xmpp.example.com" type="get" xmlns="jabber:client"><ping xmlns="urn:xmpp:ping"/></iq>`) // and not once more the same
 				}
 			})
 			cfg.KeepAliveInterval, cfg.Handle = keepAlive, func(Event) {}
@@ -611,20 +444,20 @@ func TestTellingLater(t *testing.T) {
 func TestResumptionTells(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := pipeServer(t, func(p *peer) {
-			p.authenticated(smFeatures)
-			p.expect(fmt.Sprintf(`<resume h="%d" previd="one" xmlns="urn:xmpp:sm:3"/>`, tellEvery))
-			p.send(`<resumed h="0" previd="one" xmlns="urn:xmpp:sm:3"/>`)
-			p.expect(request)
+			p.Authenticated(scripted.ManagedFeatures)
+			p.Expect(fmt.Sprintf(`<resume h="%d" previd="one" xmlns="urn:xmpp:sm:3"/>`, ackEvery))
+			p.Send(`<resumed h="0" previd="one" xmlns="urn:xmpp:sm:3"/>`)
+			p.Expect(scripted.Request)
 			start := time.Now()
-			p.send(request)
-			p.send(online)
-			p.expect(fmt.Sprintf(`<a h="%d" xmlns="urn:xmpp:sm:3"/>`, tellEvery+1))
-			if took := time.Since(start); took != tellDelay {
-				p.fail("told after %s, not %s", took, tellDelay)
+			p.Send(scripted.Request)
+			p.Send(scripted.Online)
+			p.Expect(fmt.Sprintf(`<a h="%d" xmlns="urn:xmpp:sm:3"/>`, ackEvery+1))
+			if took := time.Since(start); took != ackDelay {
+				p.Fail("told after %s, not %s", took, ackDelay)
 			}
 		})
-		lost := management{counting: true, enabled: true, id: "one", received: tellEvery}
-		cfg.Resume, cfg.Handle = &Resumption{m: lost, jid: JID{"alice", testDomain, "x"}}, func(Event) {}
+		lost := management{counting: true, enabled: true, id: "one", received: ackEvery}
+		cfg.Resume, cfg.Handle = &Resumption{m: lost, jid: JID{"alice", scripted.Domain, "x"}}, func(Event) {}
 		c := dial(t, cfg)
 		require.NoError(t, c.Start(t.Context()))
 		require.ErrorContains(t, <-c.served, "EOF")
@@ -635,13 +468,13 @@ func TestResumptionTells(t *testing.T) {
 func TestAckBeforeClose(t *testing.T) {
 	still(t, func(t *testing.T) {
 		c := dial(t, directTLSServer(t, func(p *peer) {
-			p.managed()
-			p.send(online)
-			p.expect(`<presence type="unavailable" xmlns="jabber:client"/>`)
-			p.expect(`<a h="1" xmlns="urn:xmpp:sm:3"/>`)
-			p.expectEnd()
-			p.sendEnd()
-			p.drain()
+			p.Managed()
+			p.Send(scripted.Online)
+			p.Expect(`<presence type="unavailable" xmlns="jabber:client"/>`)
+			p.Expect(`<a h="1" xmlns="urn:xmpp:sm:3"/>`)
+			p.ExpectEnd()
+			p.SendEnd()
+			p.Drain()
 		}))
 		require.NoError(t, c.Start(t.Context()))
 		c.event()

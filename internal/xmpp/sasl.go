@@ -12,6 +12,7 @@ import (
 	"mellium.im/sasl"
 
 	"github.com/mirrorfly-go/sdk/internal/fips"
+	"github.com/mirrorfly-go/sdk/internal/xmltext"
 )
 
 // Bounds of the SCRAM iteration count: fewer make the password guessable from
@@ -29,39 +30,42 @@ const maxServerFirst = 4 << 10
 //
 // The password goes in as it is: like the service's other clients we do no
 // SASLprep, which would change nothing in the ASCII that the service hands out.
-func (n *negotiation) authenticate(ctx context.Context, offered []string) error {
-	mechanism, err := n.choose(offered)
+func (h *handshake) authenticate(ctx context.Context, offered []string) error {
+	mechanism, err := h.choose(offered)
 	switch {
 	case err != nil:
 		return err
-	case n.login != nil && n.login.mechanism.Name != mechanism.Name:
-		return errSurprise // it is under way with one that is worse, or gone
-	case n.login == nil:
-		if n.login, err = n.begin(mechanism); err != nil {
+	case h.login != nil && h.login.mechanism.Name != mechanism.Name:
+		// A login is under way with one that is worse, or gone.
+		return errSurprise
+	case h.login == nil:
+		if h.login, err = h.begin(mechanism); err != nil {
 			return err
 		}
 	}
 	var following [][]byte
 	if mechanism.Name == sasl.Plain.Name {
-		following = n.afterLogin()
+		following = h.afterLogin()
 	}
-	if err := n.send(ctx, n.login.first, following...); err != nil {
+	if err := h.pipeline.send(h.login.first, following...); err != nil {
 		return fmt.Errorf("sasl: %w", err)
 	}
-	return n.converse(ctx, n.login)
+	return h.converse(ctx, h.login)
 }
 
 // login is one that is under way.
 type login struct {
 	mechanism sasl.Mechanism
 	client    *sasl.Negotiator
-	unproved  bool   // the server has still to show that it knows the password
-	first     []byte // the frame that begins it
+	// unproved: the server has still to show that it knows the password.
+	unproved bool
+	// first is the frame that begins it.
+	first []byte
 }
 
-func (n *negotiation) begin(mechanism sasl.Mechanism) (*login, error) {
+func (h *handshake) begin(mechanism sasl.Mechanism) (*login, error) {
 	l := &login{mechanism: mechanism, client: sasl.NewClient(mechanism, sasl.Credentials(func() ([]byte, []byte, []byte) {
-		return []byte(n.cfg.Username), []byte(n.cfg.Password), nil
+		return []byte(h.cfg.Username), []byte(h.cfg.Password), nil
 	}))}
 	var data []byte
 	var err error
@@ -72,10 +76,10 @@ func (n *negotiation) begin(mechanism sasl.Mechanism) (*login, error) {
 	return l, nil
 }
 
-// converse goes from the server's first word to its last.
-func (n *negotiation) converse(ctx context.Context, l *login) error {
+// converse goes from the server's first answer to its last.
+func (h *handshake) converse(ctx context.Context, l *login) error {
 	for challenges := 0; ; challenges++ {
-		st, err := n.next(ctx)
+		st, err := h.next(ctx)
 		if err != nil {
 			return fmt.Errorf("sasl: %w", err)
 		}
@@ -93,10 +97,12 @@ func (n *negotiation) converse(ctx context.Context, l *login) error {
 		case done && l.unproved:
 			return &AuthError{Step: "sasl", Err: errors.New("server did not prove that it knows the password")}
 		case done:
-			n.cfg.Memory.loggedIn(n.cfg.Domain, slices.IndexFunc(mechanisms[:], func(m sasl.Mechanism) bool { return m.Name == l.mechanism.Name }))
+			h.cfg.Memory.loggedIn(h.cfg.Domain, slices.IndexFunc(mechanisms[:], func(m sasl.Mechanism) bool {
+				return m.Name == l.mechanism.Name
+			}))
 			return nil
 		}
-		if err := n.send(ctx, saslFrame("response", "", data), n.afterLogin()...); err != nil {
+		if err := h.pipeline.send(saslFrame("response", "", data), h.afterLogin()...); err != nil {
 			return fmt.Errorf("sasl: %w", err)
 		}
 	}
@@ -107,7 +113,7 @@ var mechanisms = [...]sasl.Mechanism{sasl.ScramSha256, sasl.ScramSha1, sasl.Plai
 
 // choose picks the best mechanism, and refuses one that is worse than what the
 // server has taken before.
-func (n *negotiation) choose(offered []string) (sasl.Mechanism, error) {
+func (h *handshake) choose(offered []string) (sasl.Mechanism, error) {
 	var forbidden error
 	for i, m := range mechanisms {
 		if !slices.Contains(offered, m.Name) {
@@ -118,10 +124,10 @@ func (n *negotiation) choose(offered []string) (sasl.Mechanism, error) {
 				continue
 			}
 		}
-		if n.cfg.Memory.weaker(n.cfg.Domain, i) {
+		if h.cfg.Memory.weaker(h.cfg.Domain, i) {
 			return m, fmt.Errorf("sasl: %w: %s", errDowngrade, m.Name)
 		}
-		return m, n.permit(m)
+		return m, h.permit(m)
 	}
 	err := fmt.Errorf("sasl: no common mechanism, server offers: %s", clip(strings.Join(offered, " ")))
 	if forbidden != nil {
@@ -131,13 +137,13 @@ func (n *negotiation) choose(offered []string) (sasl.Mechanism, error) {
 }
 
 // permit refuses PLAIN where the password could be read.
-func (n *negotiation) permit(m sasl.Mechanism) error {
+func (h *handshake) permit(m sasl.Mechanism) error {
 	switch {
 	case m.Name != sasl.Plain.Name:
 		return nil
-	case !n.secure && !n.cfg.AllowInsecure:
+	case !h.secure && !h.cfg.AllowInsecure:
 		return fmt.Errorf("%w: PLAIN refused", ErrInsecure)
-	case strings.ContainsRune(n.cfg.Password, 0):
+	case strings.ContainsRune(h.cfg.Password, 0):
 		return &AuthError{Step: "sasl", Err: errors.New("NUL in the password")}
 	}
 	return nil
@@ -200,22 +206,23 @@ func checkServerFirst(msg, nonce string) error {
 // data. Anything else is an error.
 func saslData(st *stanza) (done bool, data []byte, err error) {
 	switch {
-	case st.is(nsSASL, "challenge"), st.is(nsSASL, "success"):
-		if text := strings.TrimSpace(st.text()); text != "=" { // "=" is no data, spelt out
+	case st.Is(nsSASL, "challenge"), st.Is(nsSASL, "success"):
+		// "=" stands for no data.
+		if text := strings.TrimSpace(st.Text()); text != "=" {
 			if data, err = base64.StdEncoding.DecodeString(text); err != nil {
 				return false, nil, &AuthError{Step: "sasl", Err: errors.New("server's data is not base64")}
 			}
 		}
-		return st.is(nsSASL, "success"), data, nil
-	case st.is(nsSASL, "failure"):
-		c := conditionIn(st.element, nsSASL)
+		return st.Is(nsSASL, "success"), data, nil
+	case st.Is(nsSASL, "failure"):
+		c := conditionIn(st.Element, nsSASL)
 		return false, nil, &AuthError{Step: "sasl", Condition: c.name, Text: c.text}
 	}
-	return false, nil, fmt.Errorf("sasl: got <%s> instead of an answer", clip(st.local))
+	return false, nil, fmt.Errorf("sasl: got <%s> instead of an answer", clip(st.Local))
 }
 
 func saslFrame(name, mechanism string, data []byte) []byte {
-	return markup{
-		space: nsSASL, name: name, attrs: []string{"mechanism", mechanism}, text: base64.StdEncoding.EncodeToString(data),
-	}.frame()
+	return xmltext.Markup{
+		Space: nsSASL, Name: name, Attrs: []string{"mechanism", mechanism}, Text: base64.StdEncoding.EncodeToString(data),
+	}.Bytes()
 }

@@ -10,74 +10,84 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/mirrorfly-go/sdk/internal/prompt"
+	"github.com/mirrorfly-go/sdk/internal/frames"
+	"github.com/mirrorfly-go/sdk/internal/xmltext"
 )
 
 // closeTimeout is how long a polite end waits for the server.
 const closeTimeout = 2 * time.Second
 
-// Session is one authenticated, bound stream. Its methods are safe for use from
-// several goroutines, and from Config.Handle. It does not come back: when it has
-// ended, dial another.
+// Session is one authenticated, bound stream. Its methods are safe for use from several goroutines, and from
+// Config.Handle. It does not come back: when it has ended, dial another.
 type Session struct {
-	f       framer
-	prompt  *prompt.Conn // of f
-	addr    Address
-	jid     JID
-	handle  func(Event)
-	log     *slog.Logger
-	early   []string      // what came before Serve
-	flushed chan struct{} // made by Close, closed when our end of the stream is written
+	conn   frames.Conn
+	addr   Address
+	jid    JID
+	handle func(Event)
+	log    *slog.Logger
+	// resumed: the stream goes on where an earlier session broke.
+	resumed bool
+	// earlyFrames are what came before Serve.
+	earlyFrames []string
 
 	keepAliveInterval time.Duration
 	keepAliveTimeout  time.Duration
 	requestTimeout    time.Duration
 
-	ignored      atomic.Int64
-	ignoredByAll *atomic.Int64 // Config.Ignored; nil: none was given
-	serving      atomic.Bool   // Serve was called
-	handling     atomic.Bool   // the read loop is inside handle
-	flushers     sync.WaitGroup
+	ignored atomic.Int64
+	// ignoredByAll is Config.Ignored, or nil.
+	ignoredByAll *atomic.Int64
 
-	mu       sync.Mutex
-	err      error         // why the session ended; nil: it has not
-	ending   bool          // Close was called
-	endTaken bool          // somebody writes, or has written, our end of the stream
-	isCut    bool          // the connection is closed
-	flushing bool          // a flusher is running, or has failed
-	resumed  bool          // immutable; among these it takes no room: the Session just fits into 512 bytes, after which the heap has 576
-	parted   chan struct{} // made by Close, closed with isCut
-	waiters  waiters
-	queue    []outgoing    // to be written
-	queued   int           // bytes in queue
-	writeErr error         // why writing has failed
-	timer    *time.Timer   // nil: nothing to wait for yet
-	wakeAt   time.Duration // when it goes off, by clock; 0: it does not
-	writeBy  time.Duration // when what is being written must be; 0: nothing is watched
-	pingedAt time.Duration // 0: no ping was sent
-	tellBy   time.Duration // when the server must be told what has come; 0: it does not wait for that
-	sm       *management   // counts; nil: the server does not offer it
-	counts   management
+	// serving: Serve was called. handling: the read loop is inside handle.
+	serving, handling atomic.Bool
+	// writers are the goroutines that write what is queued.
+	writers sync.WaitGroup
+
+	// closeWritten is closed when our end of the stream is written, disconnected when the connection is cut.
+	closeWritten, disconnected chan struct{}
+	disconnect                 sync.Once
+
+	mu sync.Mutex
+	// err is why the session ended. nil: it has not.
+	err error
+	// ending: Close was called. closeSent: our end of the stream is written, or about to be.
+	ending, closeSent bool
+	// waiters are the requests whose replies have not come, by id. nil: none.
+	waiters map[string]*waiter
+	// queue is what is to be written, of so many bytes.
+	queue  []outgoing
+	queued int
+	// writing: somebody writes what is queued, or writing has failed.
+	writing bool
+	// lastWords ends the session after a write has failed. nil: none has.
+	lastWords *time.Timer
+	// timer is for what is late; see tick. timerAt: when it goes off. Zero: it does not.
+	timer   *time.Timer
+	timerAt time.Time
+	// pingedAt is when the last ping of the keepalive was sent.
+	pingedAt time.Time
+	// ackDeadline is when the server must be told what has come. Zero: it does not wait for that.
+	ackDeadline time.Time
+	// sm counts stanzas. nil: the server does not offer that.
+	sm *management
 }
 
-func newSession(cfg *Config, n *negotiation) *Session {
+func newSession(cfg *Config, h *handshake) *Session {
 	s := &Session{
-		f: n.f, prompt: n.f.Prompt(), addr: n.addr, jid: n.jid, resumed: n.resumed, early: n.early,
-		handle: cfg.Handle, log: cfg.Logger, ignoredByAll: cfg.Ignored,
-		keepAliveInterval: min(cfg.KeepAliveInterval, forever), keepAliveTimeout: min(cfg.KeepAliveTimeout, forever), requestTimeout: min(cfg.RequestTimeout, forever),
+		conn: h.conn, addr: h.addr, jid: h.jid, handle: cfg.Handle, log: cfg.Logger,
+		resumed: h.resumed, earlyFrames: h.earlyFrames,
+		keepAliveInterval: cfg.KeepAliveInterval, keepAliveTimeout: cfg.KeepAliveTimeout,
+		requestTimeout: cfg.RequestTimeout, ignoredByAll: cfg.Ignored,
+		closeWritten: make(chan struct{}), disconnected: make(chan struct{}), sm: h.management,
 	}
-	s.mu.Lock() // the timer sees a complete session
+	// The timer sees a complete session.
+	s.mu.Lock()
 	defer s.mu.Unlock()
-	if n.management != nil {
-		s.counts = *n.management
-		s.sm = &s.counts
-	}
-	if n.unheard {
-		s.waiters.add(sessionID, new(waiter))
+	if h.sessionAsked {
+		s.addWaiterLocked(&waiter{id: sessionID})
 	}
 	if s.keepAliveInterval > 0 {
-		now := clock()
-		s.wakeLocked(now, now+s.keepAliveInterval)
+		s.wakeLocked(time.Now().Add(s.keepAliveInterval))
 	}
 	return s
 }
@@ -92,19 +102,19 @@ func (s *Session) Err() error {
 	return s.err
 }
 
-// Ignored returns how many stanzas were dropped: forged, malformed, not
-// understood, or replies that nobody waits for.
+// Ignored returns how many stanzas were dropped: forged, malformed, not understood, or replies that nobody
+// waits for.
 func (s *Session) Ignored() int { return int(s.ignored.Load()) }
 
-// Start announces the session: stream management (XEP-0198) where the server offers it,
-// initial presence with priority 1, then message carbons (protocol.md 4.4). One that was
-// resumed has said all that already. It waits for no answer. Pushes may come from then on.
+// Start announces the session: stream management (XEP-0198) where the server offers it, initial presence with
+// priority 1, then message carbons (protocol.md 4.4). A session that was resumed has said all that already.
+// Start waits for no answer. Pushes may come from then on.
 func (s *Session) Start(ctx context.Context) error {
 	err := ctx.Err()
 	switch {
 	case err != nil:
 	case s.resumed:
-		err = s.takeUp()
+		err = s.repeatUnacked()
 	default:
 		err = s.announce()
 	}
@@ -115,192 +125,72 @@ func (s *Session) Start(ctx context.Context) error {
 }
 
 func (s *Session) announce() error {
-	if s.sm != nil {
-		if err := s.post(outgoing{frame: smEnable().frame(), enable: true}, nil); err != nil {
+	s.mu.Lock()
+	managed := s.sm != nil
+	s.mu.Unlock()
+	if managed {
+		if err := s.post(outgoing{frame: smEnable().Bytes(), enable: true}, nil); err != nil {
 			return err
 		}
 	}
-	presence := markup{space: nsClient, name: "presence", children: []markup{{name: "priority", text: "1"}}}
-	if err := s.post(outgoing{frame: presence.frame(), stanza: true, again: true}, nil); err != nil {
+	priority := xmltext.Markup{Name: "priority", Text: "1"}
+	presence := xmltext.Markup{Space: nsClient, Name: "presence", Children: []xmltext.Markup{priority}}
+	if err := s.post(outgoing{frame: presence.Bytes(), stanza: true, again: true}, nil); err != nil {
 		return err
 	}
 	return s.tell(&iq{kind: kindSet, payload: empty(nsCarbons, "enable")}, true)
 }
 
-// Serve is the read loop. It runs in the caller's goroutine until the session
-// ends and returns why: [ErrClosed] after Close, a [*StreamError] when the server
-// said so, else what broke. Nothing of the session runs after it. Call it once.
+// Serve is the read loop, the only place that reads. It runs in the caller's goroutine until the session ends
+// and returns why: [ErrClosed] after Close, a [*StreamError] when the server said so, else what broke. Nothing
+// of the session runs after it. Call it once.
 func (s *Session) Serve() error {
 	if !s.serving.CompareAndSwap(false, true) {
 		return errServedTwice
 	}
-	for _, frame := range s.early {
+	for _, frame := range s.earlyFrames {
 		logFrame(s.log, "receive", frame)
 		if s.serveFrame(frame, nil) {
 			break
 		}
 	}
-	s.early = nil
-	for !s.serveFrame(s.read()) {
+	s.earlyFrames = nil
+	for !s.serveFrame(s.readFrame()) {
 	}
-	s.flushers.Wait()
-	_ = s.prompt.CatchUp() // the connection is cut: it does not take long
+	s.writers.Wait()
+	// The connection is cut, so this does not take long.
+	_ = s.conn.CatchUp()
 	return s.Err()
 }
 
-// read is the next frame.
-func (s *Session) read() (string, error) {
-	frame, err := s.f.ReadFrame(context.Background())
+// readFrame is where an idle session waits. It keeps little on the stack: see [frames.Conn.ReadFrame].
+func (s *Session) readFrame() (string, error) {
+	frame, err := s.conn.ReadFrame(context.Background())
 	if err == nil {
 		s.logReceived(frame)
 	}
 	return frame, err
 }
 
-// logReceived is not inlined into read, where a session waits: see ReadFrame.
+// logReceived is not inlined into readFrame, on whose stack it would need room.
 //
 //go:noinline
 func (s *Session) logReceived(frame string) { logFrame(s.log, "receive", frame) }
 
-// serveFrame takes what was read and reports whether the session is over.
+// serveFrame handles what was read and reports whether the session is over.
 func (s *Session) serveFrame(frame string, err error) (over bool) {
 	if err == nil {
 		if err = s.receive(frame); err != nil {
 			s.finish(err)
 		}
 	} else if errors.Is(err, errMalformed) || errors.Is(err, errTooLarge) || errors.Is(err, errWriteStuck) {
-		s.finish(err) // a stream that is only cut could be resumed, and the same would come again
+		// A stream that is only cut could be resumed, and the same would come again.
+		s.finish(err)
 	} else {
 		s.end(err)
 	}
 	return err != nil || s.Err() != nil
 }
-
-// Close ends the session as protocol.md 4.8 has it: unavailable presence, end of
-// the stream, socket. It waits until the server has ended its side too, but no
-// longer than 2 s nor than ctx; with a context that is done the connection is
-// just broken. Serve then returns ErrClosed. More calls wait for the first.
-func (s *Session) Close(ctx context.Context) error {
-	s.mu.Lock()
-	if s.parted == nil {
-		s.parted = make(chan struct{})
-		if s.isCut {
-			close(s.parted)
-		}
-	}
-	first := s.err == nil && !s.ending
-	s.ending = s.ending || s.err == nil
-	if first && ctx.Err() == nil {
-		unavailable := markup{space: nsClient, name: "presence", attrs: []string{"type", "unavailable"}}
-		s.enqueueLocked(outgoing{frame: unavailable.frame(), stanza: true})
-		if s.sm != nil && s.sm.enabled { // else the server counts as lost what we have (XEP-0198 7)
-			s.enqueueLocked(outgoing{frame: smAnswer(s.sm.received).frame()})
-		}
-		s.flushed = make(chan struct{})
-		s.enqueueLocked(outgoing{})
-	}
-	s.mu.Unlock()
-
-	wait, cancel := context.WithTimeout(ctx, closeTimeout)
-	defer cancel()
-	if first {
-		s.partWith(wait)
-	} else {
-		select {
-		case <-s.parted:
-		case <-wait.Done():
-		}
-	}
-	s.end(ErrClosed)
-	return nil
-}
-
-// partWith waits for our end of the stream to be written and the server's to come.
-func (s *Session) partWith(ctx context.Context) {
-	select {
-	case <-s.flushed:
-	case <-s.parted:
-		return
-	case <-ctx.Done():
-		return
-	}
-	if !s.serving.Load() || s.handling.Load() {
-		// Nobody reads, or the reader is who called Close.
-		_ = s.f.Close(ctx)
-		return
-	}
-	select {
-	case <-s.parted:
-	case <-ctx.Done():
-	}
-}
-
-// finish ends the session with a word to the server: the stream is over, but
-// the connection still works.
-func (s *Session) finish(cause error) {
-	s.mark(cause)
-	ctx, cancel := context.WithTimeout(context.Background(), lastWords)
-	defer cancel()
-	s.mu.Lock()
-	mine := !s.endTaken
-	s.endTaken = true
-	s.mu.Unlock()
-	if mine && s.f.End(ctx) == nil { // the connection goes either way
-		stop := context.AfterFunc(ctx, s.f.Cut)
-		_ = s.prompt.CatchUp()
-		stop()
-	} else if !mine {
-		select {
-		case <-s.flushed:
-		case <-ctx.Done():
-		}
-	}
-	_ = s.f.Close(ctx)
-	s.cut()
-}
-
-// end ends the session and breaks the connection.
-func (s *Session) end(cause error) {
-	s.mark(cause)
-	s.cut()
-}
-
-func (s *Session) cut() {
-	s.f.Cut()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.isCut && s.parted != nil {
-		close(s.parted)
-	}
-	s.isCut = true
-}
-
-// mark notes that the session has ended, and why, if it had not, and tells who waits for a reply.
-func (s *Session) mark(cause error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.err != nil {
-		return
-	}
-	if s.ending {
-		cause = ErrClosed
-	}
-	s.err = cause
-	if s.sm != nil {
-		s.sm.keep(s.queue)
-	}
-	s.queue = nil
-	for w := range s.waiters.all() {
-		w.settle(nil)
-	}
-	s.waiters = waiters{}
-	if s.timer != nil {
-		s.timer.Stop()
-	}
-}
-
-// gone is what asking a session that has ended fails with.
-func (s *Session) gone() error { return fmt.Errorf("%w: %w", ErrNotConnected, s.Err()) }
 
 // receive handles one stanza. An error ends the session.
 func (s *Session) receive(frame string) error {
@@ -309,22 +199,22 @@ func (s *Session) receive(frame string) error {
 		return err
 	}
 	switch {
-	case st.is(nsFraming, "close"):
+	case st.Is(nsFraming, "close"):
 		return errServerClosed
-	case st.is(nsStream, "error"):
+	case st.Is(nsStream, "error"):
 		err := streamError(st)
 		if r := (*redirect)(nil); errors.As(err, &r) {
 			return &StreamError{Condition: "see-other-host", Text: clip(r.to)}
 		}
 		return err
 	}
-	if st.space == nsManagement {
+	if st.Space == nsManagement {
 		return s.receiveManagement(st)
 	}
 	if err := s.count(st); err != nil {
 		return err
 	}
-	switch st.local {
+	switch st.Local {
 	case "iq":
 		s.receiveIQ(st)
 	case "presence":
@@ -348,7 +238,7 @@ func (s *Session) countIgnored() {
 // ignore drops a stanza.
 func (s *Session) ignore(st *stanza, why string) {
 	s.countIgnored()
-	s.log.Debug("stanza ignored", "op", "receive", "why", why, "stanza", clip(st.local), "jid", clip(st.from))
+	s.log.Debug("stanza ignored", "op", "receive", "why", why, "stanza", clip(st.Local), "jid", clip(st.from))
 }
 
 func (s *Session) emit(e Event) {
@@ -357,8 +247,8 @@ func (s *Session) emit(e Event) {
 	s.handle(e)
 }
 
-// logFrame logs the first tag of a frame: stanzas show what they are and whose,
-// but neither content nor, in SASL elements, credentials.
+// logFrame logs the first tag of a frame: stanzas show what they are and whose, but neither content nor, in
+// SASL elements, credentials.
 func logFrame[F string | []byte](log *slog.Logger, op string, frame F) {
 	ctx := context.Background()
 	if !log.Enabled(ctx, slog.LevelDebug) {

@@ -1,11 +1,16 @@
 package xmpp
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/mirrorfly-go/sdk/internal/frames"
+	"github.com/mirrorfly-go/sdk/internal/xmltext"
+)
 
 const (
-	nsClient     = "jabber:client"
-	nsStream     = "http://etherx.jabber.org/streams"
-	nsFraming    = "urn:ietf:params:xml:ns:xmpp-framing"
+	nsClient     = frames.NSClient
+	nsStream     = frames.NSStream
+	nsFraming    = frames.NSFraming
 	nsTLS        = "urn:ietf:params:xml:ns:xmpp-tls"
 	nsSASL       = "urn:ietf:params:xml:ns:xmpp-sasl"
 	nsBind       = "urn:ietf:params:xml:ns:xmpp-bind"
@@ -24,8 +29,6 @@ const (
 	nsPipelining = "urn:xmpp:features:pipelining"
 )
 
-const closeFrame = `<close xmlns="` + nsFraming + `"/>`
-
 // The kinds of an iq, and what a presence or message may share with them.
 const (
 	kindGet    = "get"
@@ -38,61 +41,63 @@ const (
 // wants every stanza to carry its namespace, and TCP does not mind.
 type iq struct {
 	from, id, to, kind string
-	payload            markup
+	payload            xmltext.Markup
 }
 
 func (q *iq) frame() []byte {
-	return markup{
-		space: nsClient, name: "iq",
-		attrs:    []string{"from", q.from, "id", q.id, "to", q.to, "type", q.kind},
-		children: []markup{q.payload},
-	}.frame()
+	return xmltext.Markup{
+		Space: nsClient, Name: "iq",
+		Attrs:    []string{"from", q.from, "id", q.id, "to", q.to, "type", q.kind},
+		Children: []xmltext.Markup{q.payload},
+	}.Bytes()
 }
 
 // activity is a query of the service's own (protocol.md 5.6, 5.11).
-func activity(status, socketID string) markup {
-	return markup{space: nsActivities, name: "query", attrs: []string{"status", status, "socket_id", socketID}}
+func activity(status, socketID string) xmltext.Markup {
+	return xmltext.Markup{Space: nsActivities, Name: "query", Attrs: []string{"status", status, "socket_id", socketID}}
 }
 
 // empty is an element with nothing in it.
-func empty(space, name string) markup { return markup{space: space, name: name} }
+func empty(space, name string) xmltext.Markup { return xmltext.Markup{Space: space, Name: name} }
 
-// stanza is a received element with what nearly every kind of it has.
+// stanza is a received element with the attributes that nearly every kind of it has.
 type stanza struct {
-	element
-	id, kind, from, to string // the attributes id, type, from and to
+	xmltext.Element
+	// The attributes id, type, from and to.
+	id, kind, from, to string
 }
 
 // parse checks a frame and reads its start tag.
 func parse(frame string) (*stanza, error) {
-	if err := check(frame); err != nil {
+	e, err := xmltext.Parse(frame, nsClient)
+	if err != nil {
 		return nil, err
 	}
-	st := &stanza{element: newElement(strings.TrimSpace(frame), scope{unprefixed: nsClient})}
-	for name, value := range attributes(st.tag) {
+	st := &stanza{Element: e}
+	for name, value := range e.Attributes() {
 		switch name {
 		case "id":
-			st.id = unescape(value)
+			st.id = value
 		case "type":
-			st.kind = unescape(value)
+			st.kind = value
 		case "from":
-			st.from = unescape(value)
+			st.from = value
 		case "to":
-			st.to = unescape(value)
+			st.to = value
 		}
 	}
 	return st, nil
 }
 
 // jidsIn are the JIDs of a block, an unblock or a blocklist (XEP-0191), and how many items there are.
-func jidsIn(list element) (jids []string, items int) {
+func jidsIn(list xmltext.Element) (jids []string, items int) {
 	jids = []string{}
-	for item := range list.children() {
-		if item.local != "item" {
+	for item := range list.Children() {
+		if item.Local != "item" {
 			continue
 		}
 		items++
-		if jid := item.attr("jid"); jid != "" {
+		if jid := item.Attr("jid"); jid != "" {
 			jids = append(jids, strings.Clone(jid))
 		}
 	}
@@ -102,20 +107,19 @@ func jidsIn(list element) (jids []string, items int) {
 // condition is the content of an error element: a first child of the namespace space that
 // names what went wrong, and perhaps a text (RFC 6120 4.9.2, 6.5, 8.3.2).
 type condition struct {
-	name    string // clipped; "undefined-condition" when there is none
-	content string
-	text    string // clipped
+	// name is "undefined-condition" when there is none. It and text are clipped.
+	name, content, text string
 }
 
-func conditionIn(e element, space string) condition {
+func conditionIn(e xmltext.Element, space string) condition {
 	c := condition{name: "undefined-condition"}
 	named := false
-	for child := range e.children() {
+	for child := range e.Children() {
 		switch {
-		case child.local == "text":
-			c.text = clip(child.text())
-		case child.space == space && !named:
-			c.name, c.content, named = clip(child.local), child.text(), true
+		case child.Local == "text":
+			c.text = clip(child.Text())
+		case child.Space == space && !named:
+			c.name, c.content, named = clip(child.Local), child.Text(), true
 		}
 	}
 	return c
@@ -123,7 +127,7 @@ func conditionIn(e element, space string) condition {
 
 // refusal is what an iq of type error says.
 func (st *stanza) refusal() *StanzaError {
-	e, _ := st.child("", "error")
+	e, _ := st.Child("", "error")
 	c := conditionIn(e, nsStanzas)
-	return &StanzaError{Type: clip(e.attr("type")), Condition: c.name, Text: c.text}
+	return &StanzaError{Type: clip(e.Attr("type")), Condition: c.name, Text: c.text}
 }

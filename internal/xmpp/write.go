@@ -1,32 +1,40 @@
 package xmpp
 
 import (
-	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"time"
+
+	"github.com/mirrorfly-go/sdk/internal/frames"
 )
 
 const (
-	writeTimeout = 20 * time.Second // one that takes longer ends the session; where writes do not wait, a step of it: see prompt.Below
-	lastWords    = time.Second      // after a failed write, to read why the server hung up
-	maxQueued    = 4 * maxFrame     // bytes waiting to be written; more ends the session
-	maxBatch     = 32 << 10         // bytes after which a batch is written
+	// maxQueued is how many bytes may wait to be written. More ends the session.
+	maxQueued = 4 * frames.MaxFrame
+	// maxBatch is how many bytes are enough for one batch.
+	maxBatch = 32 << 10
 )
 
 // outgoing is something to be written.
 type outgoing struct {
-	frame  []byte // nil: the end of the stream
-	stanza bool   // counts (XEP-0198)
-	enable bool   // from here on stanzas count
-	again  bool   // written again when the stream is resumed and the server does not have it
-	id     string // of a request; who waits for its reply may take it back until it is written
+	frame []byte
+	// end: it is the end of the stream.
+	end bool
+	// stanza: it counts (XEP-0198). enable: from here on stanzas count.
+	stanza, enable bool
+	// again: it is written again when the stream is resumed and the server does not have it.
+	again bool
+	// id is that of a request, which may be given up until it is written.
+	id string
 }
 
-// post queues o without waiting for the server and, when w is not nil, has w
-// wait for the reply.
+// post queues o without waiting for the server. w, if not nil, waits for the reply.
+//
+// Nothing that is written waits for the server, but what is late is to be given up with its request. So only
+// one goroutine writes at a time, and while something is late, the rest stays in the queue.
 func (s *Session) post(o outgoing, w *waiter) error {
-	if len(o.frame) > maxFrame {
+	if len(o.frame) > frames.MaxFrame {
 		return ErrRequestSize
 	}
 	s.mu.Lock()
@@ -37,111 +45,91 @@ func (s *Session) post(o outgoing, w *waiter) error {
 	case s.ending:
 		s.mu.Unlock()
 		return fmt.Errorf("%w: %w", ErrNotConnected, ErrClosed)
-	}
-	stuck := s.queued+len(o.frame) > maxQueued
-	alone := s.waiters.none()
-	here := !stuck && !s.flushing && w != nil && w.reply != nil && s.prompt != nil // who waits for a reply may as well write
-	if !stuck {
-		if w != nil {
-			s.waiters.add(o.id, w)
-			if w.by > 0 {
-				s.wakeLocked(w.askedAt, w.by)
-			}
-		}
-		if here {
-			s.flushing = true
-			s.flushers.Add(1)
-		}
-		s.enqueueLocked(o)
-	}
-	s.mu.Unlock()
-	switch {
-	case stuck:
+	case s.queued+len(o.frame) > maxQueued:
+		s.mu.Unlock()
 		s.end(errWriteStuck)
 		return s.gone()
-	case here:
+	}
+	alone := len(s.waiters) == 0
+	if w != nil {
+		s.addWaiterLocked(w)
+	}
+	// A caller who waits for a reply may as well write: that is a goroutine less to wake.
+	here := w != nil && w.reply != nil && !s.writing
+	if here {
+		s.writing = true
+		s.writers.Add(1)
+	}
+	s.enqueueLocked(o)
+	s.mu.Unlock()
+	if here {
 		if !alone {
-			runtime.Gosched() // who is about to ask too gets into the same batch
+			// Other callers who are about to make a request get into the same batch.
+			runtime.Gosched()
 		}
 		s.flushHere()
 	}
 	return nil
 }
 
-// enqueueLocked queues what is to be written. A write may
-// block, and neither the read loop nor a caller whose context ends may wait for
-// it, so it is done by a goroutine of its own, for as long as there is something to write.
+// enqueueLocked queues o. Unless somebody writes, a goroutine does, for as long as there is something to write.
 func (s *Session) enqueueLocked(o outgoing) {
 	s.queue = append(s.queue, o)
 	s.queued += len(o.frame)
-	if !s.flushing {
-		s.flushing = true
-		s.flushers.Go(s.flush) // ends when the queue is empty or the session has ended; Serve waits for it
+	if !s.writing {
+		s.writing = true
+		// Owner: s. It ends when the queue is empty or the session has ended; Serve waits for it.
+		s.writers.Go(s.flush)
 	}
 }
 
-// flushHere writes one batch in the goroutine of who asks, over a connection that takes it without waiting for the server: a
-// goroutine less to wake for each request. What is left, or late, is for flush.
+// flushHere writes one batch in the goroutine of the caller. What is left, or late, is for flush.
 func (s *Session) flushHere() {
-	written := false
-	defer func() {
-		if !written { // a Logger has panicked, and who asks goes on: nobody would write any more
-			s.end(errWriteBroken)
-		}
-		s.flushers.Done()
-	}()
-	var b batch
+	defer s.writers.Done()
 	s.mu.Lock()
-	for s.takeLocked(&b, false) {
-	}
+	b := s.nextBatchLocked(false)
 	s.mu.Unlock()
-
-	err := s.write(&b)
-	late := s.prompt.Behind()
-	written = true
+	late, err := s.write(b)
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.wroteLocked(&b, err)
+	s.wroteLocked(b, err)
 	switch {
 	case err != nil:
 	case late || len(s.queue) > 0:
-		s.flushers.Go(s.flush)
+		// As in enqueueLocked.
+		s.writers.Go(s.flush)
 	default:
-		s.flushing = false
+		s.writing = false
 	}
 }
 
+// flush writes what is queued until nothing is.
 func (s *Session) flush() {
 	var b batch
 	for {
-		runtime.Gosched() // who is about to ask too gets into the same batch
-		late := s.prompt.Behind()
-		s.mu.Lock()
-		b.reset()
-		for !late && s.takeLocked(&b, true) {
+		err := s.conn.CatchUp()
+		if err == nil && b.end {
+			close(s.closeWritten)
 		}
-		if !late && len(b.frames) == 0 && !b.end {
-			s.flushing = false
+		// Callers who are about to make a request get into the same batch.
+		runtime.Gosched()
+		s.mu.Lock()
+		if err != nil {
+			s.wroteLocked(batch{}, err)
 			s.mu.Unlock()
 			return
 		}
-		if s.prompt == nil {
-			s.watchLocked(writeTimeout)
+		if b = s.nextBatchLocked(true); len(b.frames) == 0 {
+			s.writing = false
+			s.mu.Unlock()
+			return
 		}
 		s.mu.Unlock()
 
-		err := s.write(&b)
-		if err == nil {
-			err = s.prompt.CatchUp()
-		}
-		if err == nil && b.end {
-			close(s.flushed)
-		}
-
+		_, err = s.write(b)
 		s.mu.Lock()
-		s.unwatchLocked()
-		s.wroteLocked(&b, err)
+		s.wroteLocked(b, err)
 		s.mu.Unlock()
 		if err != nil {
 			return
@@ -149,71 +137,74 @@ func (s *Session) flush() {
 	}
 }
 
-// wroteLocked notes how writing b went.
-func (s *Session) wroteLocked(b *batch, err error) {
+// wroteLocked notes how writing b went. After an error writing stays set, and nothing more is written.
+func (s *Session) wroteLocked(b batch, err error) {
 	s.queued -= b.size
-	if err != nil && s.err == nil {
-		// The server may have said why it hung up: leave the read loop
-		// a moment to find it. flushing stays set, nothing more is written.
-		s.writeErr = err
-		s.watchLocked(lastWords)
+	if err == nil || s.err != nil {
+		return
 	}
+	// The server may have said why it hung up: the read loop has a moment to find that. A server that does not
+	// read has not hung up.
+	wait := lastWordsTimeout
+	if errors.Is(err, errWriteStuck) {
+		wait = 0
+	}
+	s.lastWords = time.AfterFunc(wait, func() { s.end(err) })
 }
 
-// batch is what is written at once.
+// batch is what is written in one go.
 type batch struct {
 	frames [][]byte
-	size   int  // bytes
-	end    bool // the end of the stream comes after the frames
+	size   int
+	// end: the last frame is the end of the stream.
+	end bool
 }
 
-func (b *batch) reset() {
-	clear(b.frames)
-	*b = batch{frames: b.frames[:0]}
-}
-
-// takeLocked takes what is to be written next into b and notes what follows from that; false: there is nothing, or b is full,
-// or it is the end of the stream and that is not to be taken. Requests that nobody waits for any more are left out.
-func (s *Session) takeLocked(b *batch, end bool) bool {
-	if len(s.queue) == 0 || s.err != nil || b.end || b.size >= maxBatch || s.queue[0].frame == nil && !end {
-		return false
+// nextBatchLocked takes the next batch from the queue and notes what follows from that. Requests that were given
+// up are left out, and the end of the stream stays in the queue unless withEnd.
+func (s *Session) nextBatchLocked(withEnd bool) (b batch) {
+	for len(s.queue) > 0 && s.err == nil && b.size < maxBatch && (withEnd || !s.queue[0].end) {
+		o := s.queue[0]
+		s.queue[0] = outgoing{}
+		s.queue = s.queue[1:]
+		if o.id != "" {
+			w := s.waiters[o.id]
+			if w == nil {
+				s.queued -= len(o.frame)
+				continue
+			}
+			w.written = true
+		}
+		if s.sm != nil {
+			s.sm.written(o)
+		}
+		if o.end {
+			s.closeSent, b.end = true, true
+		}
+		b.frames = append(b.frames, o.frame)
+		b.size += len(o.frame)
 	}
-	o := s.queue[0]
-	s.queue[0] = outgoing{}
-	if s.queue = s.queue[1:]; len(s.queue) == 0 {
+	if len(s.queue) == 0 {
 		s.queue = nil
 	}
-	if o.id != "" {
-		w := s.waiters.get(o.id)
-		if w == nil {
-			s.queued -= len(o.frame)
-			return true
-		}
-		w.written = true
-	}
-	if s.sm != nil {
-		s.sm.written(o)
-	}
-	if o.frame == nil {
-		s.endTaken, b.end = true, true
-		return true
-	}
-	b.frames = append(b.frames, o.frame)
-	b.size += len(o.frame)
-	return true
+	return b
 }
 
-func (s *Session) write(b *batch) error {
+func (s *Session) write(b batch) (late bool, err error) {
+	if len(b.frames) == 0 {
+		return false, nil
+	}
+	written := false
+	defer func() {
+		// A Logger has panicked, and its caller may go on: nobody would write any more.
+		if !written {
+			s.end(errWriteBroken)
+		}
+	}()
 	for _, frame := range b.frames {
 		logFrame(s.log, "send", frame)
 	}
-	if len(b.frames) > 0 {
-		if err := s.f.WriteFrames(context.Background(), b.frames...); err != nil {
-			return err
-		}
-	}
-	if b.end {
-		return s.f.End(context.Background())
-	}
-	return nil
+	late, err = s.conn.WriteFrames(b.frames...)
+	written = true
+	return late, err
 }

@@ -3,8 +3,8 @@ package xmpp
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -13,13 +13,150 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/mirrorfly-go/sdk/internal/prompt"
+	"github.com/mirrorfly-go/sdk/internal/frames"
+	"github.com/mirrorfly-go/sdk/internal/testing/scripted"
 	"github.com/mirrorfly-go/sdk/internal/unsent"
 )
+
+// The same upward, where writes wait for the server: one that takes something in each 20 s may take as long as it does.
+func TestLargeRequestOnASlowLink(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := dial(t, pipeServer(t, func(p *peer) {
+			p.Login()
+			var all strings.Builder
+			for buf := make([]byte, 1000); !strings.Contains(all.String(), "</iq>"); {
+				n, err := p.Conn.Read(buf)
+				if err != nil {
+					t.Error("the client has left:", err)
+					return
+				}
+				all.Write(buf[:n])
+				<-time.After(time.Second) // of the bubble: more than four minutes in all
+			}
+			_, after, _ := strings.Cut(all.String(), ` id="`)
+			id, _, _ := strings.Cut(after, `"`)
+			p.Send(`<iq id="` + id + `" type="result" xmlns="jabber:client"/>`)
+			_, _ = p.Conn.Read(make([]byte, 1))
+		}))
+		start := time.Now()
+		require.NoError(t, c.SetVCard(context.Background(), VCard{Status: strings.Repeat("x", 256<<10)}))
+		require.Greater(t, time.Since(start), 4*time.Minute)
+		require.NoError(t, c.Close(done()))
+		<-c.served
+	})
+}
+
+// writeTimeout is how long a server may take to read something, as package frames has it.
+const writeTimeout = 20 * time.Second
+
+// A server that reads nothing: requests end with their contexts, the session
+// after writeTimeout.
+func TestServerThatDoesNotRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stop := make(chan struct{})
+		c := dial(t, pipeServer(t, func(p *peer) { p.Login(); <-stop }))
+		start := time.Now()
+		for range 3 {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			require.ErrorIs(t, c.Ping(ctx), context.DeadlineExceeded)
+			cancel()
+		}
+		require.Equal(t, 3*time.Second, time.Since(start))
+		err := c.Ping(t.Context())
+		require.ErrorIs(t, err, ErrNotConnected)
+		require.ErrorIs(t, err, errWriteStuck)
+		require.Equal(t, writeTimeout, time.Since(start))
+		require.ErrorIs(t, <-c.served, errWriteStuck)
+		close(stop)
+	})
+}
+
+// A server that pings and pings and does not read: bounded, without a deadlock.
+func TestPingFlood(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := dial(t, pipeServer(t, func(p *peer) {
+			p.Login()
+			ping := `<iq id="` + strings.Repeat("x", maxEcho) + `" type="get" xmlns="jabber:client"><ping xmlns="urn:xmpp:ping"/></iq>`
+			for range 2 * maxQueued / maxEcho {
+				p.Send(ping)
+			}
+		}))
+		require.ErrorIs(t, <-c.served, errWriteStuck)
+		require.LessOrEqual(t, c.queued, maxQueued)
+	})
+}
+
+// Why the server hung up wins over the write that failed for it.
+func TestReasonBeatsFailedWrite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := pipeServer(t, func(p *peer) {
+			p.Login()
+			p.Recv()
+			<-time.After(lastWordsTimeout / 2) // of the bubble
+			p.Send(`<stream:error><conflict xmlns="urn:ietf:params:xml:ns:xmpp-streams"/></stream:error></stream:stream>`)
+		})
+		c := dialThrough(t, cfg, func(f frames.Conn) frames.Conn { return &failingWriter{Conn: f} })
+		require.NoError(t, c.LogOutQR(t.Context(), "gets through"))
+		synctest.Wait()
+		require.NoError(t, c.LogOutQR(t.Context(), "does not"))
+		stream := (*StreamError)(nil)
+		require.ErrorAs(t, <-c.served, &stream)
+		require.Equal(t, "conflict", stream.Condition)
+
+		cfg = pipeServer(t, func(p *peer) { p.Login(); p.Drain() })
+		c = dialThrough(t, cfg, func(f frames.Conn) frames.Conn { return &failingWriter{Conn: f, after: 1} })
+		start := time.Now()
+		err := c.Ping(t.Context())
+		require.ErrorIs(t, err, errBroken)
+		require.Equal(t, lastWordsTimeout, time.Since(start))
+		require.ErrorIs(t, <-c.served, errBroken)
+	})
+}
+
+var errBroken = errors.New("broken pipe")
+
+// failingWriter is a transport whose second write fails.
+type failingWriter struct {
+	frames.Conn
+	after int // writes so far
+}
+
+func (f *failingWriter) WriteFrames(frames ...[]byte) (late bool, err error) {
+	if f.after++; f.after > 1 {
+		return false, errBroken
+	}
+	return f.Conn.WriteFrames(frames...)
+}
+
+// A request that its caller has given up before it was written never is.
+func TestGivenUpRequestsAreNotWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		blocked, got := make(chan struct{}), make(chan string, 4)
+		unblock := sync.OnceFunc(func() { close(blocked) })
+		c := dial(t, pipeServer(t, func(p *peer) {
+			p.Login()
+			<-blocked // and nothing is read
+			for range 2 {
+				got <- p.Recv().String()
+			}
+		}))
+		t.Cleanup(unblock)
+		require.NoError(t, c.LogOutQR(t.Context(), "fills the pipe"))
+		synctest.Wait() // all that is queued is being written: what comes now is not part of that
+		err := c.Block(within(t, time.Second), "bob@xmpp.example.com")
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.True(t, unsent.Is(err))
+		require.NoError(t, c.LogOutQR(t.Context(), "comes next"))
+		unblock()
+		require.Contains(t, <-got, "fills the pipe")
+		require.Contains(t, <-got, "comes next")
+	})
+}
 
 // promptWebSocketServer is webSocketServer for a client that dials as package sdk does.
 func promptWebSocketServer(t testing.TB, s script) Config {
@@ -33,38 +170,68 @@ func promptWebSocketServer(t testing.TB, s script) Config {
 		if err := conn.(*net.TCPConn).SetWriteBuffer(64 << 10); err != nil { // as narrow does
 			return nil, err
 		}
-		return prompt.Wrap(conn), nil
+		return frames.Wrap(conn), nil
 	}
 	t.Cleanup(transport.CloseIdleConnections)
 	cfg.HTTPClient = &http.Client{Transport: transport}
 	return cfg
 }
 
-// requirePrompt sees to it that writes do not wait, on systems where that can be.
-func requirePrompt(t *testing.T, c *client) {
+// latecomer is a connection that knows whether something is late.
+type latecomer struct {
+	frames.Conn
+	late atomic.Bool
+}
+
+func (l *latecomer) WriteFrames(frames ...[]byte) (late bool, err error) {
+	late, err = l.Conn.WriteFrames(frames...)
+	l.late.Store(late)
+	return late, err
+}
+
+func (l *latecomer) CatchUp() error {
+	err := l.Conn.CatchUp()
+	l.late.Store(false)
+	return err
+}
+
+// dialLatecomer is dial over a latecomer.
+func dialLatecomer(t testing.TB, cfg Config) (c *client, l *latecomer) {
 	t.Helper()
-	if runtime.GOOS == "windows" {
-		require.Nil(t, c.prompt)
-		t.Skip("this system has no way to write without waiting")
+	c = dialThrough(t, cfg, func(f frames.Conn) frames.Conn {
+		l = &latecomer{Conn: f}
+		return l
+	})
+	return c, l
+}
+
+// awaitPosted waits until the only request there is has been written, or has to wait for what is late.
+func (l *latecomer) awaitPosted(c *client) {
+	for posted := false; !posted; runtime.Gosched() {
+		late := l.late.Load()
+		c.mu.Lock()
+		for _, w := range c.waiters {
+			posted = w.written || late
+		}
+		c.mu.Unlock()
 	}
-	require.NotNil(t, c.prompt)
 }
 
 // A server that does not read for a while holds up nobody longer than the context says. What was written arrives once it reads, in
 // order; what was not never does, and says so.
 func TestServerThatReadsLater(t *testing.T) {
-	for name, server := range map[string]func(testing.TB, script) Config{
+	for name, server := range map[string]serverFunc{
 		"tls": directTLSServer, "starttls": startTLSServer, "wss": promptWebSocketServer,
 	} {
 		t.Run(name, func(t *testing.T) {
 			begin, seen := make(chan struct{}), make(chan string, 1000)
 			proceed := sync.OnceFunc(func() { close(begin) })
 			defer proceed()
-			c := dial(t, narrow(server(t, func(p *peer) {
-				p.login()
+			c, conn := dialLatecomer(t, narrow(server(t, func(p *peer) {
+				p.Login()
 				<-begin
 				for {
-					n, err := p.read()
+					n, err := p.Read()
 					if err != nil {
 						return
 					}
@@ -72,12 +239,10 @@ func TestServerThatReadsLater(t *testing.T) {
 						nick, _, _ := strings.Cut(iq[strings.Index(iq, "nickName")+len("nickName"):], "</")
 						seen <- nick[strings.LastIndex(nick, ">")+1:]
 					}
-					p.send(`<iq xmlns="jabber:client" type="result" id="` + n.attr("id") + `"/>`)
+					p.Send(`<iq xmlns="jabber:client" type="result" id="` + n.Attr("id") + `"/>`)
 				}
 			})))
-			requirePrompt(t, c)
-			prompt.Below(c.prompt, patience) // once it reads, a busy machine may be slow at it
-			large := strings.Repeat("x", maxFrame/16)
+			large := strings.Repeat("x", frames.MaxFrame/16)
 			ask := func(ctx context.Context, i int) error {
 				return c.SetVCard(ctx, VCard{NickName: fmt.Sprint("n", i), Status: large})
 			}
@@ -88,7 +253,7 @@ func TestServerThatReadsLater(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				given := make(chan error, 1)
 				go func() { given <- ask(ctx, i) }() // ends with ctx
-				c.awaitPosted()
+				conn.awaitPosted(c)
 				cancel()
 				err := <-given
 				require.ErrorIs(t, err, context.Canceled)
@@ -105,21 +270,9 @@ func TestServerThatReadsLater(t *testing.T) {
 				require.Equal(t, nick, <-seen)
 			}
 			require.Empty(t, seen)
-			require.False(t, c.prompt.Behind())
+			require.False(t, conn.late.Load())
 			require.NoError(t, c.Close(soon(t)))
 		})
-	}
-}
-
-// awaitPosted waits until the only request there is has been written, or has to wait for what is late.
-func (c *client) awaitPosted() {
-	for posted := false; !posted; runtime.Gosched() {
-		late := c.prompt.Behind()
-		c.mu.Lock()
-		for w := range c.waiters.all() {
-			posted = w.written || late
-		}
-		c.mu.Unlock()
 	}
 }
 
@@ -135,32 +288,19 @@ func narrow(cfg Config) Config {
 	return cfg
 }
 
-// fill writes until something is late, below what counts requests.
-func fill(t *testing.T, c *client, w io.Writer) {
+// fill writes until something is late, below what counts requests. Over TCP white space is a keepalive
+// (RFC 6120 4.6.1).
+func fill(t *testing.T, c *client) {
 	t.Helper()
-	for n := 0; !c.prompt.Behind(); n++ {
+	for n, late := 0, false; !late; n++ {
 		require.Less(t, n, 1000, "nothing is ever late")
-		_, err := w.Write(bytes.Repeat([]byte{' '}, 10_000)) // a keepalive (RFC 6120 4.6.1)
+		var err error
+		late, err = c.conn.WriteFrames(bytes.Repeat([]byte{' '}, 10_000))
 		require.NoError(t, err)
 	}
 }
 
-// A server that never reads again ends the session, and is named for it. It has answered nothing.
-func TestServerThatStopsReading(t *testing.T) {
-	stop := make(chan struct{})
-	defer close(stop)
-	c := dial(t, narrow(directTLSServer(t, func(p *peer) { p.login(); <-stop })))
-	requirePrompt(t, c)
-	prompt.Below(c.prompt, 50*time.Millisecond) // for the 20 s of writeTimeout
-	fill(t, c, c.f.(*tcpFramer).conn)
-	_, _ = c.f.(*tcpFramer).conn.Write(bytes.Repeat([]byte{' '}, 4<<20)) // more than the system has room for, a moment later
-	err := c.Ping(t.Context())
-	require.ErrorIs(t, err, ErrNotConnected)
-	require.ErrorIs(t, err, errWriteStuck)
-	require.ErrorIs(t, <-c.served, errWriteStuck)
-}
-
-// The end of the stream comes after what is late, for which it waits lastWords at most.
+// The end of the stream comes after what is late, for which it waits lastWordsTimeout at most.
 func TestEndOfTheStreamComesLast(t *testing.T) {
 	still(t, func(t *testing.T) {
 		late, ended, seen := make(chan struct{}), make(chan struct{}), make(chan error, 1)
@@ -169,24 +309,23 @@ func TestEndOfTheStreamComesLast(t *testing.T) {
 		defer proceed()
 		defer read()
 		c := dial(t, narrow(directTLSServer(t, func(p *peer) {
-			p.login()
+			p.Login()
 			<-late
-			p.send("<a></b>") // we end the stream
+			p.Send("<a></b>") // we end the stream
 			<-ended
 			for {
-				if _, err := p.read(); err != nil {
+				if _, err := p.Read(); err != nil {
 					seen <- err
 					return
 				}
 			}
 		})))
-		requirePrompt(t, c)
-		fill(t, c, c.f.(*tcpFramer).conn)
+		fill(t, c)
 		proceed()
 		require.ErrorIs(t, c.Ping(t.Context()), ErrNotConnected) // it has seen that the stream is over
 		read()
 		require.ErrorIs(t, c.ended(), errMalformed)
-		require.ErrorIs(t, <-seen, errStreamEnd)
+		require.ErrorIs(t, <-seen, scripted.ErrStreamEnd)
 	})
 }
 
@@ -194,17 +333,16 @@ func TestEndOfTheStreamComesLast(t *testing.T) {
 func TestNothingRunsAfterServe(t *testing.T) {
 	cut := make(chan struct{})
 	defer close(cut)
-	server := narrow(directTLSServer(t, func(p *peer) { p.login(); <-cut }))
+	server := narrow(directTLSServer(t, func(p *peer) { p.Login(); <-cut }))
 	stacks := make([]byte, 1<<20)
 	for range 100 {
 		c := dial(t, server)
-		requirePrompt(t, c)
-		fill(t, c, c.f.(*tcpFramer).conn)
+		fill(t, c)
 		require.NoError(t, c.Close(done()))
 		require.ErrorIs(t, c.ended(), ErrClosed)
 		// Looked at once: what ends a moment later is too late, but for its very last step, of which nobody can wait for the end.
 		for stack := range strings.SplitSeq(string(stacks[:runtime.Stack(stacks, true)]), "\n\n") {
-			if strings.Contains(stack, "prompt.(*Conn).catchUp(") {
+			if strings.Contains(stack, "frames.(*promptWriter).writeLate(") {
 				for _, busy := range []string{").SetWriteDeadline(", ").Write(", ").Lock("} {
 					require.NotContains(t, stack, busy)
 				}
@@ -215,11 +353,10 @@ func TestNothingRunsAfterServe(t *testing.T) {
 
 // A Logger that panics in the goroutine of who asks ends the session, as it would in one of ours: nobody could write any more.
 func TestLoggerThatPanics(t *testing.T) {
-	cfg := directTLSServer(t, func(p *peer) { p.login(); p.drain() })
+	cfg := directTLSServer(t, func(p *peer) { p.Login(); p.Drain() })
 	log := &panicking{Handler: slog.DiscardHandler}
 	cfg.Logger = slog.New(log)
 	c := dial(t, cfg)
-	requirePrompt(t, c)
 	log.now.Store(true)
 	require.Panics(t, func() { _ = c.Ping(soon(t)) })
 	require.ErrorIs(t, c.ended(), errWriteBroken)
@@ -265,11 +402,10 @@ func (h twice) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 func TestRoundTripperThatHedges(t *testing.T) {
-	cfg := promptWebSocketServer(t, func(p *peer) { p.impatient = true; p.login(); p.drain() })
+	cfg := promptWebSocketServer(t, func(p *peer) { p.Impatient = true; p.Login(); p.Drain() })
 	cfg.HTTPClient.Transport = twice{cfg.HTTPClient.Transport}
 	for range 5 {
 		c := dial(t, cfg)
-		require.Nil(t, c.prompt, "nobody can say which of the two it is")
 		require.NoError(t, c.Close(done()))
 		require.ErrorIs(t, c.ended(), ErrClosed)
 	}

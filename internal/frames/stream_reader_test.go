@@ -1,0 +1,89 @@
+package frames
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"testing"
+	"testing/iotest"
+
+	"github.com/stretchr/testify/require"
+)
+
+// bytesOf reads r to its end, in two steps whatever comes together.
+func bytesOf(r *streamReader) (all []byte, err error) {
+	for {
+		p, err := r.peek()
+		if err != nil {
+			return all, err
+		}
+		n := (len(p) + 1) / 2
+		all = append(all, p[:n]...)
+		r.skip(n)
+	}
+}
+
+func TestStreamReader(t *testing.T) {
+	t.Parallel()
+	text := bytes.Repeat([]byte("0123456789abcdef"), 3000)
+	for name, from := range map[string]io.Reader{
+		"as much as fits":      bytes.NewReader(text),
+		"by single bytes":      iotest.OneByteReader(bytes.NewReader(text)),
+		"by halves":            iotest.HalfReader(bytes.NewReader(text)),
+		"end with the rest":    iotest.DataErrReader(bytes.NewReader(text)),
+		"as large as its idle": io.MultiReader(bytes.NewReader(text[:streamIdle]), bytes.NewReader(text[streamIdle:])),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := bytesOf(&streamReader{from: from})
+			require.Equal(t, io.EOF, err)
+			require.True(t, bytes.Equal(text, got))
+		})
+	}
+}
+
+func TestStreamReaderTellsAnError(t *testing.T) {
+	t.Parallel()
+	boom := errors.New("boom")
+	r := &streamReader{from: io.MultiReader(bytes.NewReader([]byte("ab")), iotest.ErrReader(boom))}
+	got, err := bytesOf(r)
+	require.Equal(t, boom, err)
+	require.Equal(t, "ab", string(got))
+	_, err = (&streamReader{from: silence{}}).peek()
+	require.Equal(t, io.ErrNoProgress, err)
+}
+
+// silence is a source that breaks the contract of io.Reader.
+type silence struct{}
+
+func (silence) Read([]byte) (int, error) { return 0, nil }
+
+// What waits holds no buffer of the pool, however much has come before, but for what has just filled one to its end.
+func TestStreamReaderIsSmallWhileItWaits(t *testing.T) {
+	t.Parallel()
+	pr, pw := io.Pipe()
+	defer pr.Close()
+	wrote := make(chan struct{})
+	go func() { // ends with the pipe
+		_, _ = pw.Write(make([]byte, streamIdle+2*streamBurst+1))
+		close(wrote)
+		_, _ = pw.Write([]byte("x"))
+		pw.Close()
+	}()
+	r := &streamReader{from: pr}
+	read := func(n int) (last byte) {
+		for range n {
+			p, err := r.peek()
+			require.NoError(t, err)
+			last = p[0]
+			r.skip(1)
+		}
+		return last
+	}
+	read(streamIdle + 1)
+	require.NotNil(t, r.burst)
+	read(2 * streamBurst)
+	<-wrote
+	require.Equal(t, byte('x'), read(1))
+	require.Nil(t, r.burst)
+}
