@@ -8,26 +8,26 @@ import (
 	sdk "github.com/mirrorfly-go/sdk"
 )
 
-// account is a user of the service, and what its callers were told about it.
+// account is a user of the service, and what the outcomes of its calls say about it.
 type account struct {
 	user string
-	// version, which is in every field of it
+	// profile is the version of the profile, which is in every field of it.
 	profile *cell[string]
 
 	mu sync.Mutex
-	// empty: not known
+	// password is empty when it is not known.
 	password string
-	// number of the next push
+	// pushed is the number of the next push.
 	pushed int
-	// of the profile, that were tried
+	// versions is how many versions of the profile were tried.
 	versions int
-	// token of the picture, by version of the profile
+	// images are the tokens of the picture, by version of the profile.
 	images map[string]string
-	// by JID: whether it is blocked
+	// blocks says by JID whether it is blocked.
 	blocks map[string]*cell[bool]
-	// that were uploaded, the newest last
+	// files were uploaded, the newest last.
 	files []file
-	// a deletion may have taken effect
+	// leaving: a deletion may have taken effect.
 	leaving bool
 }
 
@@ -35,11 +35,11 @@ type account struct {
 type file struct {
 	media   sdk.MediaFile
 	content content
-	// with the service
+	// checked: it was compared with the service.
 	checked bool
 }
 
-// of an account, to be downloaded
+// mostFiles is how many files of an account can be downloaded.
 const mostFiles = 8
 
 func newAccount(user string) *account {
@@ -58,7 +58,7 @@ func (a *account) learn(password string) {
 	a.password = password
 }
 
-// block is what is known about one entry of the block list.
+// block is the knowledge about one entry of the block list.
 func (a *account) block(jid string) *cell[bool] {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -68,14 +68,14 @@ func (a *account) block(jid string) *cell[bool] {
 	return a.blocks[jid]
 }
 
-// blockList is a copy of what is known about the whole list.
+// blockList is a copy of the knowledge about the whole list.
 func (a *account) blockList() map[string]*cell[bool] {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return maps.Clone(a.blocks)
 }
 
-// tried are the JIDs that a call was made for, sorted.
+// tried are the JIDs for which a call was made, sorted.
 func (a *account) tried() []string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -95,7 +95,7 @@ func (a *account) pictured(version, token string) {
 	a.images[version] = token
 }
 
-// picture is the token of the picture of a version; false: nobody was told one.
+// picture is the token of the picture of a version; false: no call has returned one.
 func (a *account) picture(version string) (token string, known bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -112,7 +112,7 @@ func (a *account) keep(f file) {
 	}
 }
 
-// file is the nth of those that are there; false: there is none.
+// file is the nth of the files; false: there is none.
 func (a *account) file(n uint32) (file, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -122,7 +122,7 @@ func (a *account) file(n uint32) (file, bool) {
 	return a.files[int(n%uint32(len(a.files)))], true
 }
 
-// unchecked hands out each file once.
+// unchecked returns each file once.
 func (a *account) unchecked() (files []file) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -135,7 +135,8 @@ func (a *account) unchecked() (files []file) {
 	return files
 }
 
-// numberPush hands out the number of the next push, unless give says that nobody got it.
+// numberPush calls give with the number of the next push, and keeps the number when give says that
+// it was not sent.
 func (a *account) numberPush(give func(n int) bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

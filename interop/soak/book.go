@@ -9,28 +9,28 @@ import (
 	"text/tabwriter"
 )
 
-// book is what has been seen in the whole run: the figures of the table, and what did not hold.
+// book has the figures of the table, and the violations, of the whole run.
 type book struct {
 	mu sync.Mutex
-	// by method
+	// calls are by method.
 	calls  map[string]map[told]int
 	faults map[string]int
 	events map[string]int
-	// comparisons made
+	// checks is how many comparisons were made.
 	checks     map[string]int
 	violations []violation
-	// violations that are not kept
+	// more is how many violations are not kept.
 	more int
 }
 
-// violation is something that did not hold.
+// violation is a check that failed.
 type violation struct {
-	// round, session, step
+	// where is round, session and step.
 	where string
 	what  string
-	// to the caller
+	// told is what the caller was told.
 	told string
-	// by the service, or seen
+	// held is what the service has, or what was seen.
 	held string
 }
 
@@ -77,7 +77,7 @@ func (b *book) failed() bool {
 	return len(b.violations) > 0
 }
 
-// report is what did not hold; empty: all did.
+// report lists the violations; empty: there are none.
 func (b *book) report(p Plan) string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -133,7 +133,7 @@ func (b *book) table() string {
 		}
 		fmt.Fprintf(w, "all\t%d\n", all)
 	}
-	// into memory
+	// It writes into memory.
 	_ = w.Flush()
 	return out.String()
 }

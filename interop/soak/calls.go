@@ -37,7 +37,7 @@ var calls = map[op]func(p *player, l *life, at string, c Call){
 	opFlood:       (*player).flood,
 }
 
-// wrong notes that a caller was told what can't be.
+// wrong notes that a caller was told something impossible.
 func (p *player) wrong(at, what string, told any) {
 	p.stage.book.fail(violation{where: at, what: what, told: fmt.Sprint(told)})
 }
@@ -52,7 +52,7 @@ func update(version string) sdk.ProfileUpdate {
 	}
 }
 
-// whole tells whether all fields are of one version.
+// whole reports whether all fields are of one version.
 func whole(name, status, mobile, email string) bool {
 	if status == "" {
 		return name == "" && mobile == "" && email == ""
@@ -67,7 +67,7 @@ func (p *player) peer(arg uint32) *account {
 	return all[(p.number+1+int(arg)%(len(all)-1))%len(all)].current().who
 }
 
-// target is whom to block: one of a few who are nobody, or a session whose account stays.
+// target is a user to block: one of a few that do not exist, or one whose account is never deleted.
 func (p *player) target(arg uint32) string {
 	user := fmt.Sprintf("x%d", arg%12)
 	if other := int(arg/12) % len(p.stage.players); arg%3 == 0 && other != p.number &&
@@ -77,7 +77,7 @@ func (p *player) target(arg uint32) string {
 	return p.stage.jid(user)
 }
 
-// do makes a call, and checks that its result and its error say the same.
+// do makes a call, and checks that its result and its error agree.
 func do[T any](
 	p *player, at, method string, limit time.Duration, f func(context.Context) (sdk.Result[T], error),
 ) (T, told, error) {
@@ -92,7 +92,7 @@ func do[T any](
 	return res.Data, how, err
 }
 
-// judge returns what the caller was told.
+// judge returns the outcome that the caller was told.
 func (p *player) judge(at, method string, code int, message string, err error) told {
 	b := p.stage.book
 	b.checked("result and error agree")

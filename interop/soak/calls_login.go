@@ -20,7 +20,7 @@ func (p *player) register(l *life, at string, c Call) {
 	}
 }
 
-// welcome checks credentials, and remembers them.
+// welcome checks credentials, and keeps them.
 func (p *player) welcome(l *life, at string, got sdk.Credentials) {
 	if got.Username != l.who.user || got.UserJID != p.stage.jid(l.who.user) || got.Password == "" {
 		p.wrong(at, "the credentials of somebody else", fmt.Sprintf("%s for %s", got.UserJID, l.who.user))
@@ -50,7 +50,7 @@ func (p *player) logout(l *life, at string, c Call) {
 	}
 }
 
-// deleteAccount leaves the account behind, unless it is certain that it is still there.
+// deleteAccount gives the account up, unless it certainly still exists.
 func (p *player) deleteAccount(l *life, at string, c Call) {
 	_, how, _ := do(p, at, "DeleteMyAccount", c.Patience, func(ctx context.Context) (sdk.Result[sdk.None], error) {
 		return l.client.DeleteMyAccount(ctx, at, "")
@@ -92,12 +92,12 @@ func (p *player) logInByQR(l *life, at string, c Call) {
 	l.watch.enter()
 	p.welcome(l, at, got)
 	if c.Arg%3 == 0 {
-		// the login may have been lost by now
+		// The login may have been lost by now.
 		_ = phone.LogoutWeb(ctx)
 	}
 }
 
-// scan shows each code to the phone, until one is taken or there are no more.
+// scan shows each code to the phone, until the phone accepts one or there are no more.
 func (p *player) scan(ctx context.Context, q *sdk.QRLogin, show func(context.Context, string) error) {
 	for {
 		select {

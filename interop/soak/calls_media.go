@@ -10,13 +10,13 @@ import (
 	sdk "github.com/mirrorfly-go/sdk"
 )
 
-// transferTime bounds uploads and downloads, which the library only bounds while nothing moves.
+// transferTime bounds uploads and downloads: the library ends them only when nothing moves.
 const transferTime = 10 * time.Second
 
 func (p *player) upload(l *life, at string, c Call) {
 	f := file{content: content{seed: c.Arg, size: int64(c.Arg % (64 << 10))}}
 	if c.Op == opUploadLarge {
-		// two parts
+		// It has two parts.
 		f.content.size += 5 << 20
 	}
 	var how told

@@ -39,7 +39,7 @@ func (p *player) ownProfile(l *life, at string, c Call) {
 	}
 }
 
-// checkProfile tells whether a profile is of whom it was asked for, and not made of two.
+// checkProfile checks that a profile is that of the user, and not a mixture of two.
 func (p *player) checkProfile(at string, got sdk.Profile) {
 	if !whole(
 		got.NickName, got.Status, got.MobileNumber, got.Email,

@@ -175,7 +175,7 @@ func (st *stage) checkComplete(at string) {
 	})
 }
 
-// checkOnce: no event came more often than there was a reason for it.
+// checkOnce: no event came more often than its change was made.
 func (st *stage) checkOnce(at string) {
 	st.all(func(p *player) {
 		for _, l := range p.lives() {

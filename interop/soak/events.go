@@ -12,44 +12,45 @@ import (
 	sdk "github.com/mirrorfly-go/sdk"
 )
 
-// watcher hears what one Client tells its listeners and checks that as it comes. What the service
-// pushes for the sake of this is numbered.
+// watcher has the listeners of one Client and checks events as they come. The service numbers what
+// it pushes for this purpose.
 type watcher struct {
 	book *book
-	// session and account
+	// who is session and account.
 	who  string
 	user string
 
 	mu     sync.Mutex
 	status sdk.ConnectionStatus
-	// of the last RECONNECTING, 0 after a connection
+	// attempt is that of the last RECONNECTING; 0 after a connection.
 	attempt int
-	// nothing will connect by itself, the library says
+	// final: the library says that it will not connect by itself.
 	final bool
-	// likewise, by a Logout that was told to be done: the connection may have been lost before,
-	// which is all that is told then
+	// loggedOut: likewise, after a Logout that has succeeded. When the connection was lost before,
+	// only that is told.
 	loggedOut bool
-	// there was a connection before this one
+	// before: there was a connection before this one.
 	before bool
-	// CONNECTED was told without the old stream, and not yet what that means
+	// owesGap: CONNECTED was told for a new stream, and the gap was not told yet.
 	owesGap bool
-	// likewise, by a call of Connect: it may have been in place of an attempt to reconnect
+	// mayGap: likewise, by a call of Connect, which may have come instead of an attempt to
+	// reconnect.
 	mayGap bool
-	// number that comes next
+	// next is the number that must come next.
 	next int
-	// what was pushed before the next number may be missing: that was told
+	// excused: what was pushed before the next number may be missing, as OnMissed has told.
 	excused bool
-	// as many more may be missing anywhere: that was told, and what goes first is not what comes
-	// first
+	// dropped is how many more may be missing anywhere, as OnMissed has told: events are not
+	// dropped in their order.
 	dropped int
-	// since the last settle: nothing was lost, not even a connection
+	// lossless: nothing was lost since the last settle, not even a connection.
 	lossless  bool
 	lastCause string
-	// own changes that were told, since the last settle
+	// blocks are the own changes that were told since the last settle.
 	blocks map[blockChange]int
-	// own profiles that were told, by version, likewise
+	// profiles are the own profiles that were told since then, by version.
 	profiles map[string]int
-	// capacity 1: something of this is another
+	// changed has capacity 1. An element means that something has changed.
 	changed chan struct{}
 }
 
@@ -66,7 +67,7 @@ func newWatcher(b *book, who, user string, next int) *watcher {
 	}
 }
 
-// listen hears all that client tells.
+// listen registers listeners for everything that client tells.
 func (w *watcher) listen(client *sdk.Client) {
 	client.OnConnection(w.connection)
 	client.OnMissed(w.missed)
@@ -103,9 +104,9 @@ var follows = map[sdk.ConnectionStatus][]sdk.ConnectionStatus{
 func (w *watcher) connection(e sdk.ConnectionEvent) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	defer w.wake()
+	defer w.wakeLocked()
 	if !slices.Contains(follows[w.status], e.Status) {
-		w.fail("event out of order", fmt.Sprintf("%s after %q", e.Status, w.status))
+		w.failLocked("event out of order", fmt.Sprintf("%s after %q", e.Status, w.status))
 	}
 	w.noGapOwed("a connection event")
 	w.checkAttempt(e)
@@ -139,10 +140,10 @@ func (w *watcher) connection(e sdk.ConnectionEvent) {
 func (w *watcher) connected(e sdk.ConnectionEvent) {
 	switch {
 	case e.Resumed && !w.before:
-		w.fail("resumed without a loss", string(e.Status))
+		w.failLocked("resumed without a loss", string(e.Status))
 	case e.Resumed:
 		w.book.seen("reconnected, resumed")
-	// by a call of Connect
+	// A call of Connect did that.
 	case e.Attempt == 0:
 		w.excused, w.mayGap = true, true
 		w.book.seen("connected")
@@ -164,23 +165,23 @@ func (w *watcher) checkAttempt(e sdk.ConnectionEvent) {
 		want = w.attempt
 	}
 	if e.Attempt != want {
-		w.fail(
+		w.failLocked(
 			"wrong number of an attempt",
 			fmt.Sprintf("%s with %d and not %d after %s", e.Status, e.Attempt, want, w.status),
 		)
 	}
 }
 
-// checkFinal: after what is final nothing goes on by itself, and what was asked for is told only
-// once.
+// checkFinal: nothing follows a final event by itself, and the end that a call asked for is told
+// only once.
 func (w *watcher) checkFinal(e sdk.ConnectionEvent) {
 	switch {
 	case w.final && e.Status == sdk.StatusReconnecting:
-		w.fail("goes on after what was final", fmt.Sprintf("%s after %s", e.Status, w.status))
+		w.failLocked("goes on after what was final", fmt.Sprintf("%s after %s", e.Status, w.status))
 	case e.Final && (e.Status == sdk.StatusConnected || e.Status == sdk.StatusReconnecting),
 		!e.Final && e.Status == sdk.StatusLoggedOut,
 		e.Status == sdk.StatusDisconnected && w.status == sdk.StatusDisconnected && (w.final || !e.Final):
-		w.fail("final, or told twice", fmt.Sprintf("%+v after %s", e, w.status))
+		w.failLocked("final, or told twice", fmt.Sprintf("%+v after %s", e, w.status))
 	}
 }
 
@@ -190,7 +191,7 @@ func (w *watcher) missed(e sdk.MissedEvent) {
 	w.lossless = false
 	switch {
 	case e.Gap && !w.owesGap && !w.mayGap:
-		w.fail("a gap without a new session", fmt.Sprintf("%+v when %s", e, w.status))
+		w.failLocked("a gap without a new session", fmt.Sprintf("%+v when %s", e, w.status))
 	case e.Gap:
 		w.excused, w.owesGap, w.mayGap = true, false, false
 		w.book.seen("gap told")
@@ -198,17 +199,17 @@ func (w *watcher) missed(e sdk.MissedEvent) {
 		w.dropped += e.Dropped
 		w.book.seen("drop told")
 	default:
-		w.fail("nothing was missed", fmt.Sprintf("%+v", e))
+		w.failLocked("nothing was missed", fmt.Sprintf("%+v", e))
 	}
-	w.wake()
+	w.wakeLocked()
 }
 
-// noGapOwed: what it means to have a new session is told before anything of it.
+// noGapOwed: the gap of a new session is told before any of its events.
 func (w *watcher) noGapOwed(what string) {
 	w.mayGap = false
 	if w.owesGap {
 		w.owesGap = false
-		w.fail("the gap was not told", what+" came first")
+		w.failLocked("the gap was not told", what+" came first")
 	}
 }
 
@@ -245,7 +246,7 @@ func (w *watcher) about(jid string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if user == forged {
-		w.fail("a forged event was told", jid)
+		w.failLocked("a forged event was told", jid)
 		return
 	}
 	digits, found := strings.CutPrefix(user, numbered)
@@ -256,10 +257,10 @@ func (w *watcher) about(jid string) {
 	w.noGapOwed("push " + user)
 	switch {
 	case n < w.next:
-		w.fail("an event came twice, or out of order", fmt.Sprintf("push %d, after %d", n, w.next-1))
+		w.failLocked("an event came twice, or out of order", fmt.Sprintf("push %d, after %d", n, w.next-1))
 	case n > w.next && !w.excused:
 		if w.dropped -= n - w.next; w.dropped < 0 {
-			w.fail("an event is missing, and that was not told", fmt.Sprintf("push %d, after %d", n, w.next-1))
+			w.failLocked("an event is missing, and that was not told", fmt.Sprintf("push %d, after %d", n, w.next-1))
 			w.dropped = 0
 		}
 	}
@@ -267,24 +268,23 @@ func (w *watcher) about(jid string) {
 	w.next = max(w.next, n+1)
 	w.book.seen("numbered push")
 	w.book.checked("number of a push")
-	w.wake()
+	w.wakeLocked()
 }
 
-// fail needs mu.
-func (w *watcher) fail(what, seen string) {
+func (w *watcher) failLocked(what, seen string) {
 	w.book.fail(violation{where: w.who, what: what, held: seen})
 }
 
-// wake needs mu.
-func (w *watcher) wake() {
+func (w *watcher) wakeLocked() {
 	select {
 	case w.changed <- struct{}{}:
-	// who waits has not looked yet
+	// The goroutine that waits has not taken the earlier element yet.
 	default:
 	}
 }
 
-// await waits until is holds, which is called with mu held. One goroutine at a time may wait.
+// await waits until is, which is called with mu held, returns true. Only one goroutine at a time
+// may wait.
 func (w *watcher) await(ctx context.Context, is func() bool) error {
 	for {
 		w.mu.Lock()
@@ -318,24 +318,24 @@ func (w *watcher) setLoggedOut(out bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.loggedOut = out
-	w.wake()
+	w.wakeLocked()
 }
 
-// outside tells whether it takes a login to be connected.
+// outside reports whether only a login can connect again.
 func (w *watcher) outside() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.outsideLocked()
 }
 
-// isLossless tells whether no event can be missing since the last reset.
+// isLossless reports whether no event can be missing since the last reset.
 func (w *watcher) isLossless() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.lossless && w.status == sdk.StatusConnected
 }
 
-// heard are copies of what was told about own changes since the last reset.
+// heard returns copies of the own changes that were told since the last reset.
 func (w *watcher) heard() (map[blockChange]int, map[string]int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -2,13 +2,13 @@
 // random, while the service fails in every way that it can, and what the callers were told is
 // compared with what the service holds. "make soak" runs it.
 //
-// What was told to be done is done, once; what was refused or not sent has not taken effect; no
-// event comes twice or out of order, and none is missing without a word; the connection's own
-// events come in a legal order; in the end nothing keeps running. It prints a table, and exits with
-// 1 when something of that did not hold.
+// What a caller was told to be done is done, once. What was refused or not sent has not taken
+// effect. No event comes twice or out of order, and none is missing without OnMissed. The
+// connection's own events come in a legal order. In the end nothing keeps running. It prints a
+// table, and exits with 1 when one of these does not hold.
 //
-// Everything that is planned follows from the seed alone, see Plan. How it turns out does not: that
-// is up to the scheduler and the network, as in life.
+// The plan follows from the seed alone, see Plan. The course of a run does not: that depends on the
+// scheduler and the network.
 package main
 
 import (
@@ -28,7 +28,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// a second Ctrl+C ends the program at once
+	// A second Ctrl+C ends the program at once.
 	context.AfterFunc(ctx, stop)
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
@@ -72,7 +72,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return finish(s.plan, b, time.Since(begin), stdout, stderr)
 }
 
-// finish prints what has been seen, and returns the exit code.
+// finish prints the results, and returns the exit code.
 func finish(p Plan, b *book, took time.Duration, stdout, stderr io.Writer) int {
 	fmt.Fprintf(stdout, "\n%s\n", b.table())
 	if report := b.report(p); report != "" {
@@ -83,7 +83,7 @@ func finish(p Plan, b *book, took time.Duration, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// soak plays one season after the other until the time is over or something did not hold.
+// soak plays one season after the other until the time is over or a check fails.
 func soak(ctx context.Context, s settings, b *book, stdout io.Writer) {
 	over, cancel := context.WithTimeout(ctx, s.length)
 	defer cancel()

@@ -14,11 +14,11 @@ const (
 	// for more, a round would be more than the service remembers
 	mostSessions = 400
 
-	// of each session
+	// stepsOfRound is how many steps each session has in a round.
 	stepsOfRound = 20
-	// the service keeps 10,000 files, and a season has one service
+	// roundsOfSeason is bounded, since the service keeps 10,000 files and a season has one service.
 	roundsOfSeason = 60
-	// every so manieth session may delete its account
+	// mortals: one in so many sessions may delete its account.
 	mortals = 10
 )
 
@@ -30,7 +30,7 @@ type Plan struct {
 	Sessions int
 }
 
-// source is the one of a round; round 0 is for the season itself.
+// source is the random source of a round. Round 0 is for the season itself.
 func (p Plan) source(season, round int) *rand.Rand {
 	return rand.New(rand.NewPCG(p.Seed, uint64(season)<<32|uint64(round)))
 }
@@ -43,9 +43,9 @@ type Season struct {
 
 // Actor is what distinguishes a session.
 type Actor struct {
-	// "websocket", "starttls" or "tls"
+	// Way is "websocket", "starttls" or "tls".
 	Way string
-	// may delete its account
+	// Mortal: it may delete its account.
 	Mortal bool
 }
 
@@ -63,28 +63,28 @@ func (p Plan) Season(n int) Season {
 // Round is what happens from one settlement to the next.
 type Round struct {
 	Season, Number int
-	// by session
+	// Steps are by session.
 	Steps [][]Step
-	// by when they begin
+	// Faults are ordered by when they begin.
 	Faults []Fault
 }
 
 // Step is something that a session does.
 type Step struct {
-	// before it
+	// Think is how long it waits before the step.
 	Think time.Duration
-	// not even waits for the connection to be back
+	// Eager: it does not even wait for the connection to be back.
 	Eager bool
-	// all at once
+	// Calls are made all at once.
 	Calls []Call
 }
 
 // Call is a call of the API, or something else that a session has done to it.
 type Call struct {
 	Op op
-	// after which the caller gives up; 0: when the library does
+	// Patience is when the caller gives up; 0: when the library does.
 	Patience time.Duration
-	// decides the details
+	// Arg decides the details.
 	Arg uint32
 }
 
@@ -110,14 +110,14 @@ const (
 	opRegister    op = "register"
 	opConnect     op = "connect"
 	opLogout      op = "logout"
-	// Close, and a new Client
+	// opReplace is Close, and a new Client.
 	opReplace op = "replace"
-	// Logout, and a login by QR code
+	// opQR is Logout, and a login by QR code.
 	opQR     op = "qr"
 	opDelete op = "delete"
-	// the service pushes to this session
+	// opPush: the service pushes to this session.
 	opPush op = "push"
-	// it pushes more than waits for a listener that is stuck
+	// opFlood: it pushes more than can wait for a stuck listener.
 	opFlood op = "flood"
 )
 
@@ -125,16 +125,17 @@ const (
 type kind struct {
 	op     op
 	weight int
-	// in one round; 0: any number
+	// most is the number in one round; 0: any number.
 	most int
-	// ops of the same class are not done at once: what they leave could not be told
+	// class: ops of the same class are never done at once, since their result could not be
+	// predicted.
 	class class
 }
 
 type class int
 
 const (
-	// has no effect, may go with all others
+	// reading has no effect and may go with all others.
 	reading class = iota
 	ofProfile
 	ofBlocks
@@ -155,7 +156,7 @@ var kinds = []kind{
 	{opSetProfile, 14, 0, ofProfile},
 	{opBlock, 12, 0, ofBlocks},
 	{opUnblock, 8, 0, ofBlocks},
-	// the service remembers 1000
+	// The service keeps 1000.
 	{opFeedback, 10, 900, ofFeedback},
 	{opReport, 8, 900, ofReports},
 	{opUpload, 2, 100, ofMedia},
@@ -200,7 +201,7 @@ func planStep(r *rand.Rand, mortal bool, left map[op]int) Step {
 			c.Patience = time.Duration(1+r.IntN(60)) * time.Millisecond
 		}
 		if taken[k.class] || k.most > 0 && left[k.op] == 0 || k.op == opDelete && !mortal {
-			// what it would have been can't be
+			// The op that was drawn is not possible here.
 			c.Op = opOwnProfile
 		} else {
 			taken[k.class] = k.class != reading
@@ -259,7 +260,7 @@ func (r Round) String() string {
 	return b.String()
 }
 
-// Hash stands for the plan.
+// Hash is a short name for the plan.
 func (r Round) Hash() string {
 	sum := sha256.Sum256([]byte(r.String()))
 	return hex.EncodeToString(sum[:6])

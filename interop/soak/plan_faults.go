@@ -9,65 +9,65 @@ import (
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
-// Fault is something that goes wrong at the service or on the way there.
+// Fault is something that goes wrong at the service or on the way to it.
 type Fault struct {
-	// steps of all sessions that were done in the round
+	// After is how many steps all sessions have done in the round when it begins.
 	After int
-	// 0: it is over at once
+	// For is how long it lasts; 0: it is over at once.
 	For  time.Duration
 	Kind faultKind
-	// the session that it is about, if it is about one
+	// Who is the session that it is about, if there is one.
 	Who int
 
-	// misbehave
+	// Step is for faultMisbehave.
 	Step sdktest.Step
 	How  sdktest.FaultKind
 
-	// failNext: of so many requests
+	// Op and what follows are for faultFailNext: how many requests fail.
 	Op     string
 	Status int
 	Times  int
 
-	// delay
+	// Delay is for faultDelay.
 	Delay time.Duration
-	// feature
+	// Feature is for faultFeature.
 	Feature string
 }
 
 type faultKind string
 
 const (
-	// all connections are cut
+	// faultDrop cuts all connections.
 	faultDrop faultKind = "drop"
-	// the service crashes and comes back
+	// faultRestart lets the service crash and come back.
 	faultRestart faultKind = "restart"
-	// all tokens are stale
+	// faultTokens makes all tokens stale.
 	faultTokens faultKind = "tokens"
-	// all QR codes are stale
+	// faultQR makes all QR codes stale.
 	faultQR faultKind = "qr"
-	// requests are refused
+	// faultFailNext refuses requests.
 	faultFailNext faultKind = "fail-next"
-	// everything takes its time
+	// faultDelay makes everything slow.
 	faultDelay faultKind = "delay"
-	// a step of the protocol goes wrong
+	// faultMisbehave lets a step of the protocol go wrong.
 	faultMisbehave faultKind = "misbehave"
-	// the plan is smaller
+	// faultFeature takes a feature out of the plan.
 	faultFeature faultKind = "feature"
-	// one login for each user
+	// faultSessions permits one login for each user.
 	faultSessions faultKind = "sessions"
-	// a user is blocked by an administrator
+	// faultAdmin blocks a user as an administrator.
 	faultAdmin faultKind = "admin"
-	// one is sent what is no XML
+	// faultGarbage sends a session something that is not XML.
 	faultGarbage faultKind = "garbage"
-	// one is sent what is larger than anybody takes
+	// faultOversized sends a session a stanza that is larger than any client accepts.
 	faultOversized faultKind = "oversized"
-	// one is sent what strangers have made up
+	// faultForgery sends a session stanzas that strangers have made up.
 	faultForgery faultKind = "forgery"
-	// one is sent away for good
+	// faultConflict ends a session for good.
 	faultConflict faultKind = "conflict"
 )
 
-// The faults by how often they are planned.
+// The faults, each as often as its share of the plan.
 var faultKinds = []faultKind{
 	faultDrop, faultDrop, faultDrop, faultDrop, faultRestart, faultTokens, faultTokens, faultQR,
 	faultFailNext, faultFailNext, faultFailNext, faultDelay, faultDelay,
@@ -76,7 +76,7 @@ var faultKinds = []faultKind{
 	faultGarbage, faultOversized, faultForgery, faultForgery, faultConflict,
 }
 
-// What failNext fails, and with what.
+// The requests that faultFailNext fails, and the answers.
 var (
 	failingOps = []string{
 		"login", "register", "sandbox/register", "contacts/vcard", "moderation/feedback", "moderation/report",
@@ -107,7 +107,7 @@ func planFault(r *rand.Rand, sessions int) Fault {
 	case faultMisbehave:
 		f.Step, f.How, f.For = pick(r, sdktest.Steps()), pick(r, sdktest.FaultKinds()), window
 		if f.How == sdktest.FaultHuge {
-			// 10 MiB for each who asks
+			// Each caller gets 10 MiB.
 			f.For = min(f.For, 30*time.Millisecond)
 		}
 	case faultFeature:
@@ -134,7 +134,7 @@ func (f Fault) String() string {
 	return text + ", about " + label(f.Who)
 }
 
-// name is what the table has a line for.
+// name is the name of its line in the table.
 func (f Fault) name() string {
 	switch f.Kind {
 	case faultMisbehave:

@@ -10,39 +10,40 @@ import (
 	sdk "github.com/mirrorfly-go/sdk"
 )
 
-// player is one session of the plan: it does the steps, with one Client after the other.
+// player is one session of the plan. It does the steps with one Client after the other.
 type player struct {
 	stage  *stage
 	number int
 	label  string
 	actor  Actor
 
-	// of its account: one that may be deleted is left behind
+	// generation is that of its account. An account that may be deleted is replaced by the next
+	// one.
 	generation int
 
 	mu sync.Mutex
-	// now
+	// life is the present one.
 	life *life
-	// those of this round whose client is closed
+	// past are the lives of this round whose client is closed.
 	past []*life
 }
 
-// life is one Client and what its calls were told that its listeners must hear of.
+// life is one Client, and the outcomes of its calls that its listeners must be told of.
 type life struct {
 	client *sdk.Client
 	who    *account
 	watch  *watcher
 
 	mu sync.Mutex
-	// calls that were told 200, since the last settle
+	// done are the calls with a 200 since the last settle.
 	done map[blockChange]int
-	// calls of which nobody knows
+	// maybe are the calls whose outcome is not known.
 	maybe map[blockChange]int
-	// own profiles that were read, by version
+	// reads are the own profiles that were read, by version.
 	reads map[string]int
 }
 
-// newLife makes a client for a.
+// newLife makes a client for the account a.
 func (p *player) newLife(a *account) (*life, error) {
 	client, err := sdk.New(p.stage.config(p.actor))
 	if err != nil {
@@ -99,7 +100,7 @@ func (p *player) begin() error {
 	return nil
 }
 
-// replace closes the client. The next has the same account, unless that may be gone.
+// replace closes the client. The next one has the same account, unless that may be gone.
 func (p *player) replace(at string) {
 	old := p.current()
 	p.closeClient(at, old)
@@ -160,7 +161,7 @@ func (p *player) step(at string, s Step) {
 	all.Wait()
 }
 
-// logIn registers, unless that was done, and connects.
+// logIn registers, unless the account is registered, and connects.
 func (p *player) logIn(at string, l *life) {
 	if l.who.secret() == "" {
 		p.register(l, at+".register", Call{})
@@ -186,12 +187,12 @@ func (p *player) comeBack(ctx context.Context, at string) error {
 		if ctx.Err() != nil {
 			return fmt.Errorf("%s is %s, %s", l.who.user, l.client.State(), l.watch)
 		}
-		// what has failed may fail again
+		// What has failed once may fail again.
 		p.stage.pause(ctx, 20*time.Millisecond)
 	}
 }
 
-// learnFeatures asks what the plan has, if the client has been told that it has less.
+// learnFeatures asks for the features of the plan, if the client knows less than all.
 func (p *player) learnFeatures(at string, l *life) error {
 	if f := l.client.Features(); !f.Block || !f.Report {
 		p.register(l, at+".features", Call{})
@@ -224,14 +225,14 @@ func (p *player) settle(ctx context.Context, at string) error {
 	}
 }
 
-// lives are all of this round.
+// lives are all lives of this round.
 func (p *player) lives() []*life {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return append(slices.Clone(p.past), p.life)
 }
 
-// endRound forgets what is settled.
+// endRound drops what has been compared.
 func (p *player) endRound() {
 	p.mu.Lock()
 	p.past = nil

@@ -10,9 +10,10 @@ import (
 )
 
 const (
-	// users with this name and a number are made up, to tell pushes apart
+	// numbered begins the names of users that do not exist: the number behind it tells pushes
+	// apart.
 	numbered = "n"
-	// what is told about this user is a stranger's word
+	// forged is the user in stanzas that a stranger has made up.
 	forged = "forged"
 )
 
@@ -36,7 +37,7 @@ var pushes = [...]string{
 		`xmlns="vcard-temp"><status>x</status></vCard></iq>`,
 }
 
-// forgeries must not be told to anybody.
+// forgeries must never reach a listener.
 var forgeries = [...]string{
 	`<message xmlns="jabber:client" from="mallory@stranger.example/x"><admin_block block_status="1" ` +
 		`chat_type="chat" jid="%[1]s@%[2]s"/></message>`,
@@ -60,14 +61,14 @@ func push(n int, domain, to string) string {
 	return fmt.Sprintf(pushes[n%len(pushes)], fmt.Sprint(numbered, n), domain, to)
 }
 
-// pushSome has the service push a few numbers.
+// pushSome lets the service push a few numbers.
 func (p *player) pushSome(l *life, _ string, c Call) {
 	for range 1 + c.Arg%5 {
 		l.who.numberPush(func(n int) bool { return p.stage.push(l.who.user, n) })
 	}
 }
 
-// flood has the service push more than can wait for a listener that is stuck.
+// flood lets the service push more than can wait for a stuck listener.
 func (p *player) flood(l *life, _ string, c Call) {
 	free := make(chan struct{})
 	stop := l.client.OnPresence(func(sdk.PresenceEvent) { <-free })

@@ -18,41 +18,41 @@ import (
 )
 
 const (
-	// for which the service keeps a lost stream
+	// resumeTime is how long the service keeps a lost stream.
 	resumeTime = 20 * time.Second
-	// in which all must be back when the service is well
+	// backTime is how long all sessions may take to be back when the service is well.
 	backTime = 2 * time.Minute
-	// after which a part of a round counts as stuck
+	// roundTime is when a part of a round counts as stuck.
 	roundTime = 10 * time.Minute
 
 	// More at once, and on a slow machine each takes longer than a login may: none would ever
 	// succeed.
 	loginsAtOnce = 12
-	// Config.RequestTimeout
+	// callTime is Config.RequestTimeout.
 	callTime = 5 * time.Second
-	// of a Connect, waiting for its turn included
+	// loginTime bounds a Connect, with its wait for its turn.
 	loginTime = 10 * time.Second
 )
 
-// stage is a season: one service, its sessions, and what their callers were told.
+// stage is a season: one service, its sessions, and the outcomes of their calls.
 type stage struct {
 	number int
 	book   *book
 	srv    *sdktest.Server
-	// shared by all
+	// limit is shared by all clients.
 	limit   *sdk.DialLimit
 	players []*player
 
 	feedback, reports, deletions *claims
 
 	mu sync.Mutex
-	// by user, those that have left among them
+	// accounts are by user, including those that have left.
 	accounts map[string]*account
-	// users whose deletion was acknowledged
+	// gone are the users whose deletion was acknowledged.
 	gone map[string]bool
 }
 
-// playSeason plays rounds until over ends or something did not hold. False: something is stuck.
+// playSeason plays rounds until over ends, or a check fails. False: something is stuck.
 func playSeason(over context.Context, plan Plan, number int, b *book, stdout io.Writer) bool {
 	st, err := newStage(plan, number, b)
 	if err != nil {
@@ -63,7 +63,7 @@ func playSeason(over context.Context, plan Plan, number int, b *book, stdout io.
 		round := plan.Round(number, n)
 		begin := time.Now()
 		if !st.playRound(round) {
-			// and can't be cleared away
+			// What is stuck cannot be ended.
 			return false
 		}
 		fmt.Fprintf(stdout, "round %d.%d  plan %s  %d steps, %d faults  %.1fs\n",
@@ -95,7 +95,7 @@ func newStage(plan Plan, number int, b *book) (*stage, error) {
 	return st, nil
 }
 
-// welcome logs all in, some at a time.
+// welcome logs all players in, some at a time.
 func (st *stage) welcome() {
 	turn := make(chan struct{}, loginsAtOnce)
 	st.all(func(p *player) {
@@ -147,7 +147,7 @@ func (st *stage) join(a *account) {
 	st.accounts[a.user] = a
 }
 
-// account is whose JID it is; nil: nobody's.
+// account is the account with this JID; nil: there is none.
 func (st *stage) account(jid string) *account {
 	user, _, _ := strings.Cut(jid, "@")
 	st.mu.Lock()
@@ -171,7 +171,7 @@ func (st *stage) push(user string, n int) bool {
 	return got
 }
 
-// pause lets time pass.
+// pause waits.
 func (st *stage) pause(ctx context.Context, d time.Duration) {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -181,7 +181,7 @@ func (st *stage) pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// playRound plays, heals, and compares. False: something is stuck.
+// playRound plays a round, ends its faults, and compares. False: something is stuck.
 func (st *stage) playRound(round Round) bool {
 	at := fmt.Sprintf("%d.%d", round.Season, round.Number)
 	ok := st.inTime(at+", calls", func() {
@@ -209,7 +209,7 @@ func (st *stage) settleService(at string) {
 	st.all((*player).endRound)
 }
 
-// back has all sessions come back.
+// back lets all sessions come back.
 func (st *stage) back(at string, how func(*player, context.Context, string) error) {
 	ctx, cancel := context.WithTimeout(context.Background(), backTime)
 	defer cancel()
@@ -222,7 +222,7 @@ func (st *stage) back(at string, how func(*player, context.Context, string) erro
 	})
 }
 
-// all has all players do something at once, and returns when they have.
+// all lets all players do something at once, and waits for them.
 func (st *stage) all(do func(*player)) {
 	var wg sync.WaitGroup
 	for _, p := range st.players {
@@ -231,10 +231,10 @@ func (st *stage) all(do func(*player)) {
 	wg.Wait()
 }
 
-// inTime reports a part of a round that never ends, with what all goroutines do.
+// inTime reports a part of a round that never ends, with the stacks of all goroutines.
 func (st *stage) inTime(what string, do func()) bool {
 	done := make(chan struct{})
-	// ends with do; when that is stuck, so is this, and the program ends soon
+	// inTime owns it. It ends with do. When that is stuck, the program ends soon.
 	go func() {
 		defer close(done)
 		do()
@@ -256,7 +256,7 @@ func (st *stage) inTime(what string, do func()) bool {
 	}
 }
 
-// end closes all, half of them after a Logout.
+// end closes all clients, half of them after a Logout.
 func (st *stage) end() bool {
 	at := fmt.Sprintf("season %d, end", st.number)
 	return st.inTime(at, func() {

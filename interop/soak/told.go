@@ -8,26 +8,26 @@ import (
 	sdk "github.com/mirrorfly-go/sdk"
 )
 
-// told is what a caller was told about a change.
+// told is the outcome of a change, as its caller was told.
 type told int
 
 const (
-	// it is done
+	// toldOK: it is done.
 	toldOK told = iota
-	// it has not, and will not, take effect
+	// toldRefused: it has not taken effect, and will not.
 	toldRefused
-	// likewise
+	// toldNotSent: likewise.
 	toldNotSent
-	// either
+	// toldUnknown: it may have taken effect, or may yet.
 	toldUnknown
 )
 
 func (t told) String() string { return [...]string{"200", "refused", "not sent", "unknown"}[t] }
 
-// void tells that the change must not be seen at the service.
+// void reports that the change must not be at the service.
 func (t told) void() bool { return t == toldRefused || t == toldNotSent }
 
-// toldBy reads it off an error of the library.
+// toldBy is the outcome that an error of the library tells.
 func toldBy(e *sdk.Error) told {
 	switch e.Outcome {
 	case sdk.OutcomeNotSent:
@@ -44,7 +44,7 @@ type cell[T comparable] struct {
 	mu      sync.Mutex
 	certain T
 	maybe   map[T]bool
-	// by calls that are under way
+	// pending counts the values of calls that are under way.
 	pending map[T]int
 }
 
@@ -59,7 +59,7 @@ func (c *cell[T]) begin(v T) {
 	c.pending[v]++
 }
 
-// end notes what that call was told.
+// end notes the outcome of that call.
 func (c *cell[T]) end(v T, how told) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -74,7 +74,7 @@ func (c *cell[T]) end(v T, how told) {
 	}
 }
 
-// allowed are the values that may be there now, the certain one first.
+// allowed are the values that the service may have now, the certain one first.
 func (c *cell[T]) allowed() []T {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -87,7 +87,7 @@ func (c *cell[T]) allowed() []T {
 	return all
 }
 
-// settle notes what is there when no call is under way any more, at either end.
+// settle notes the value at the service when no call is under way, at either end.
 func (c *cell[T]) settle(v T) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -99,9 +99,9 @@ func (c *cell[T]) settle(v T) {
 // own.
 type claims struct {
 	mu sync.Mutex
-	// in this round
+	// told are those of this round.
 	told map[string]told
-	// before: the service may have forgotten them
+	// older are those of earlier rounds, which the service may have dropped.
 	older map[string]told
 }
 

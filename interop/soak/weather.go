@@ -8,27 +8,27 @@ import (
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
-// weather makes the faults of a round, each when so many steps were done.
+// weather makes the faults of a round, each after a number of steps.
 type weather struct {
 	st     *stage
 	faults []Fault
-	// ends when the steps are done
+	// ctx ends when the steps are done.
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
-	// connections were made slow, and stay so. Of run, until it has ended
+	// slow: connections were made slow, and stay so. It belongs to run until that has ended.
 	slow bool
 
 	mu    sync.Mutex
 	steps int
-	// capacity 1: steps is another
+	// changed has capacity 1. An element means that steps has changed.
 	changed chan struct{}
 }
 
 func startWeather(st *stage, round Round) *weather {
 	w := &weather{st: st, faults: round.Faults, changed: make(chan struct{}, 1)}
 	w.ctx, w.cancel = context.WithCancel(context.Background())
-	// ends with the last fault, or with end
+	// end owns it. It ends with the last fault, or with end.
 	w.wg.Go(w.run)
 	return w
 }
@@ -40,7 +40,7 @@ func (w *weather) step() {
 	w.steps++
 	select {
 	case w.changed <- struct{}{}:
-	// run has not looked yet
+	// run has not taken the element of an earlier step yet.
 	default:
 	}
 }
@@ -55,7 +55,7 @@ func (w *weather) run() {
 			}
 		}
 		if undo := w.begin(f); f.For > 0 {
-			// ends when the fault is over, or with end
+			// end owns it. It ends when the fault is over, or with end.
 			w.wg.Go(func() {
 				w.st.pause(w.ctx, f.For)
 				undo()
@@ -70,7 +70,7 @@ func (w *weather) done() int {
 	return w.steps
 }
 
-// begin makes a fault, and returns what ends it.
+// begin makes a fault, and returns a function that ends it.
 func (w *weather) begin(f Fault) (undo func()) {
 	srv, who := w.st.srv, w.st.players[f.Who].current().who.user
 	w.st.book.faulted(f.name())
@@ -111,16 +111,16 @@ func (w *weather) begin(f Fault) (undo func()) {
 	return func() {}
 }
 
-// What nobody should be sent.
+// Things that a server must never send.
 const (
 	garbage = `<iq type="result"<<<`
-	// bytes
+	// oversize is in bytes.
 	oversize = 2 << 20
 	conflict = `<stream:error xmlns:stream="http://etherx.jabber.org/streams"><conflict ` +
 		`xmlns="urn:ietf:params:xml:ns:xmpp-streams"/></stream:error>`
 )
 
-// pushBad sends it to the first session, from f.Who on, that is there to be sent something.
+// pushBad sends it to the first session from f.Who on that is connected.
 func (w *weather) pushBad(f Fault) {
 	srv := w.st.srv
 	texts := []string{garbage}
@@ -144,13 +144,13 @@ func (w *weather) pushBad(f Fault) {
 	}
 }
 
-// end heals everything.
+// end ends all faults.
 func (w *weather) end() {
 	w.cancel()
 	w.wg.Wait()
 	w.st.srv.ClearFaults()
 	if w.slow {
-		// those that were made slow, among them
+		// Connections that were made slow are among them.
 		w.st.srv.DropConnections()
 	}
 }

@@ -52,18 +52,18 @@ func need(t testing.TB, what string, err error) {
 
 // Options say how the browser is started.
 type Options struct {
-	// the script, relative to the test; default: one without commands of its own
+	// Driver is the script, relative to the test; default: one without further commands.
 	Driver string
-	// of Chromium
+	// Flags are those of Chromium.
 	Flags []string
-	// gets what pages tell on their own, one at a time; may be nil
+	// Told is called with what pages tell by themselves, one at a time. It may be nil.
 	Told func(page, event string, payload any)
 }
 
 // Browser is Chromium under the test's control. All methods may be called from any goroutine.
 type Browser struct {
 	told func(page, event string, payload any)
-	// closed when the driver's output has ended
+	// done is closed when the driver's output has ended.
 	done chan struct{}
 
 	mu       sync.Mutex
@@ -73,7 +73,7 @@ type Browser struct {
 	problems []string
 }
 
-// Params are what a command takes.
+// Params are the parameters of a command.
 type Params = map[string]any
 
 type answer struct {
@@ -81,7 +81,7 @@ type answer struct {
 	Error string          `json:"error"`
 }
 
-// Start starts Chromium, which ends with the test. It calls Need for all that it needs.
+// Start starts Chromium, which ends with the test. It calls Need for all programs.
 func Start(t testing.TB, o Options) *Browser {
 	t.Helper()
 	Need(t, "chromium", "node")
@@ -99,10 +99,10 @@ func Start(t testing.TB, o Options) *Browser {
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
 	b := &Browser{told: o.Told, done: make(chan struct{}), in: json.NewEncoder(in), answers: map[int]chan answer{}}
-	// owner: the test; ends with the driver
+	// The test owns it. It ends with the driver.
 	go b.read(bufio.NewReader(out))
 	t.Cleanup(func() {
-		// The driver ends with its input. Should it not, it is killed.
+		// The driver ends with its input. If it does not, it is killed.
 		kill := time.AfterFunc(Patience, func() { _ = cmd.Process.Kill() })
 		defer kill.Stop()
 		_ = in.Close()
@@ -156,7 +156,7 @@ func (b *Browser) read(out *bufio.Reader) {
 		case said.Event != "" && b.told != nil:
 			b.told(said.Page, said.Event, said.Payload)
 		case waiter != nil:
-			// capacity 1, and this is the only one
+			// The channel has capacity 1, and this is the only answer.
 			waiter <- said.answer
 		}
 	}
@@ -190,7 +190,7 @@ func (b *Browser) Do(t testing.TB, command string, p Params, result any) {
 	}
 }
 
-// RequireClean checks that no page has complained, but about what contains one of allowed.
+// RequireClean checks that no page has complained, except with a text that contains one of allowed.
 func (b *Browser) RequireClean(t testing.TB, allowed ...string) {
 	t.Helper()
 	b.mu.Lock()
@@ -208,7 +208,7 @@ func (b *Browser) RequireClean(t testing.TB, allowed ...string) {
 	require.Empty(t, left, "%d problems", len(b.problems))
 }
 
-// RequireOwn checks that pages have asked for something, and nobody but base for anything.
+// RequireOwn checks that pages have made requests, all of them to base.
 func (b *Browser) RequireOwn(t testing.TB, base string) {
 	t.Helper()
 	var requests []string

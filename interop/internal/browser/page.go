@@ -20,7 +20,7 @@ func (b *Browser) Open(t testing.TB, name, url string, width, height int, dark b
 	return &Page{b, t, name}
 }
 
-// Do is the browser's, for this page.
+// Do is [Browser.Do] for this page.
 func (p *Page) Do(command string, more Params, result any) {
 	p.t.Helper()
 	line := Params{"page": p.name}
@@ -30,19 +30,19 @@ func (p *Page) Do(command string, more Params, result any) {
 	p.Browser.Do(p.t, command, line, result)
 }
 
-// AwaitText waits until something that a selector finds is to be seen and contains a text.
+// AwaitText waits until an element of a selector is visible and contains a text.
 func (p *Page) AwaitText(selector, text string) {
 	p.t.Helper()
 	p.Do("awaitText", Params{"selector": selector, "text": text}, nil)
 }
 
-// Click clicks on what a selector finds.
+// Click clicks on the element of a selector.
 func (p *Page) Click(selector string) {
 	p.t.Helper()
 	p.Do("click", Params{"selector": selector}, nil)
 }
 
-// Fill types into what a selector finds.
+// Fill types into the element of a selector.
 func (p *Page) Fill(selector, text string) {
 	p.t.Helper()
 	p.Do("fill", Params{"selector": selector, "text": text}, nil)
@@ -73,7 +73,7 @@ func (p *Page) Screenshot(name, selector string) (file string) {
 	return file
 }
 
-// RequireFits checks that nothing has to be scrolled sideways.
+// RequireFits checks that the page need not be scrolled sideways.
 func (p *Page) RequireFits() {
 	p.t.Helper()
 	var over int

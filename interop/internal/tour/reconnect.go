@@ -32,7 +32,7 @@ func Restart(t *testing.T, node *xmppserver.Server) {
 		t.Run(c.name, func(t *testing.T) {
 			c.end(node)
 			for _, u := range all {
-				// with stream management even a Prosody that stops says no more
+				// With stream management, Prosody says no more than this even when it stops.
 				u.AwaitStatus(t, sdk.StatusDisconnected)
 				u.AwaitStatus(t, sdk.StatusConnectionFailed)
 				_, err := u.SetUserProfile(t.Context(), sdk.ProfileUpdate{Email: "a@example.com"})
@@ -46,7 +46,7 @@ func Restart(t *testing.T, node *xmppserver.Server) {
 	}
 }
 
-// Resume: what is pushed while the connection is away arrives later.
+// Resume: pushes during a lost connection arrive later.
 func Resume(t *testing.T, s *Service) {
 	var line users.Line
 	desk := s.Login(t, "anna", Quickly, func(cfg *sdk.Config) { cfg.DialContext = line.Dial })

@@ -17,13 +17,13 @@ import (
 type Way struct {
 	Name string
 
-	// as part of a user name
+	// short is a part of user names.
 	short        string
 	scheme, path string
 	host         func(*xmppserver.Server) string
 }
 
-// Ways are all of them.
+// Ways are all ways.
 func Ways() []Way {
 	return []Way{
 		{"WebSocket", "ws", "wss://", "/websocket", func(s *xmppserver.Server) string { return s.HTTPS }},
@@ -46,7 +46,7 @@ func (w Way) Addresses(hosts ...string) string {
 
 // Service is MirrorFly as a test sees it: REST by sdktest, XMPP by real servers over one transport.
 type Service struct {
-	// the REST half works with this one
+	// Node is the server that the REST half works with.
 	Node *xmppserver.Server
 	REST *sdktest.Server
 	Way  Way

@@ -120,14 +120,14 @@ func UnknownHost(t *testing.T, s *Service, onDirectTLS func(error)) {
 // blocked is the condition that somebody who is blocked meets.
 func BlocksAndEnd(t *testing.T, s *Service, blocked string) {
 	anna, ben := s.Login(t, "anna"), s.Login(t, "ben")
-	// no subscription needed here
+	// No subscription is needed here.
 	ben.RequireOnline(t, anna)
 	ben.RequireBlockedBy(t)
 	anna.RequireIBlocked(t)
 
 	anna.Block(t, ben)
 	ben.AwaitBlockedBy(t, anna, true)
-	// told before the block itself, protocol.md 6.4
+	// This comes before the block itself (protocol.md 6.4).
 	ben.AwaitPresence(t, anna, "unavailable")
 	anna.AwaitMyBlock(t, ben, true)
 	anna.RequireIBlocked(t, ben)
@@ -157,7 +157,7 @@ func BlocksAndEnd(t *testing.T, s *Service, blocked string) {
 	ben.AwaitStatus(t, sdk.StatusDisconnected)
 }
 
-// pngPicture is a small picture of a kind that the service takes.
+// pngPicture is a small picture of a kind that the service accepts.
 func pngPicture(t testing.TB) []byte {
 	t.Helper()
 	var buf bytes.Buffer

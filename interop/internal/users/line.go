@@ -11,9 +11,9 @@ import (
 type Line struct {
 	mu    sync.Mutex
 	conns []net.Conn
-	// dials wait for its end; nil: they don't
+	// held is closed when dials need not wait any more; nil: they need not.
 	held chan struct{}
-	// an address that is not reached any more
+	// away is an address that cannot be reached.
 	away string
 }
 

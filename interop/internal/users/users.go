@@ -33,7 +33,7 @@ func New(t testing.TB, cfg sdk.Config) *User {
 	client, err := sdk.New(cfg)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, client.Close()) })
-	// what a test leaves unread must not hold the listeners up
+	// Events that a test does not read must not hold up the listeners.
 	const many = 10_000
 	u := &User{
 		Client:      client,
@@ -84,7 +84,7 @@ func (u *User) Login(t testing.TB) {
 	require.NoError(t, err)
 	require.Equal(t, "Login Success", res.Message)
 	u.AwaitStatus(t, sdk.StatusConnected)
-	// a session's stanzas are handled in order, so any answer will do
+	// A session's stanzas are handled in order, so any answer shows it.
 	_, err = u.GetLastSeen(t.Context(), u.JID())
 	require.NoError(t, err)
 }
@@ -95,13 +95,13 @@ func (u *User) JID() string { return u.Account.UserJID }
 // ID is the local part of the JID.
 func (u *User) ID() string { return u.Account.Username }
 
-// AwaitStatus waits for the connection to get there.
+// AwaitStatus waits until the connection has this status.
 func (u *User) AwaitStatus(t testing.TB, want sdk.ConnectionStatus) sdk.ConnectionEvent {
 	t.Helper()
 	return Await(t, u.Connections, func(e sdk.ConnectionEvent) bool { return e.Status == want })
 }
 
-// AwaitPresence waits to be told that of has this status: "online", "unavailable".
+// AwaitPresence waits for the event that of has this status: "online", "unavailable".
 func (u *User) AwaitPresence(t testing.TB, of *User, status string) {
 	t.Helper()
 	Await(t,
@@ -110,14 +110,14 @@ func (u *User) AwaitPresence(t testing.TB, of *User, status string) {
 	)
 }
 
-// AwaitMyBlock waits to be told that the own block list has changed.
+// AwaitMyBlock waits for the event that the own block list has changed.
 func (u *User) AwaitMyBlock(t testing.TB, whom *User, blocked bool) {
 	t.Helper()
 	want := sdk.BlockEvent{UserID: whom.ID(), UserJID: whom.JID(), Blocked: blocked, ByMe: true}
 	Await(t, u.Blocks, func(e sdk.BlockEvent) bool { return e == want })
 }
 
-// AwaitBlockedBy waits to be told that by has blocked or unblocked this user.
+// AwaitBlockedBy waits for the event that by has blocked or unblocked this user.
 func (u *User) AwaitBlockedBy(t testing.TB, by *User, blocked bool) {
 	t.Helper()
 	want := sdk.BlockEvent{UserID: by.ID(), UserJID: by.JID(), Blocked: blocked}
@@ -146,7 +146,7 @@ func (u *User) RequireIBlocked(t testing.TB, want ...*User) {
 	require.Equal(t, jids(want), res.Data)
 }
 
-// RequireBlockedBy checks who has this user on a block list.
+// RequireBlockedBy checks which users have blocked this one.
 func (u *User) RequireBlockedBy(t testing.TB, want ...*User) {
 	t.Helper()
 	res, err := u.GetUsersWhoBlockedMe(t.Context())
@@ -244,7 +244,7 @@ func RequireRefused(t testing.TB, err error, condition string) {
 	require.Equal(t, condition, failed.Condition)
 }
 
-// RequireLost checks that a call failed because the connection was gone, or went.
+// RequireLost checks that a call failed because the connection was lost, before or meanwhile.
 func RequireLost(t testing.TB, err error) {
 	t.Helper()
 	require.ErrorIs(t, err, sdk.ErrNotConnected)

@@ -9,7 +9,7 @@ import (
 
 // What the start scripts add to PORT_BASE.
 const (
-	// Erlang distribution
+	// portDist is for the Erlang distribution.
 	portDist   = 10
 	portC2S    = 22
 	portC2STLS = 23

@@ -30,7 +30,7 @@ import (
 const requiredEnv = "MIRRORFLY_INTEROP"
 
 const (
-	// far more than a busy machine needs
+	// startTimeout is far more than a busy machine needs.
 	startTimeout = 5 * time.Minute
 	stopTimeout  = time.Minute
 )
@@ -38,42 +38,43 @@ const (
 // Options say how a server differs from what its package installs. The zero
 // value is a stock server that requires TLS.
 type Options struct {
-	// load the optional module that answers the service's own stanzas
+	// MirrorFly loads the optional module, which answers the service's own stanzas.
 	MirrorFly bool
-	// how they are stored: "scram" (default) or "plain", which logs in faster
+	// Passwords is how they are stored: "scram" (default) or "plain", which logs in faster.
 	Passwords string
-	// default xmpp.mirrorfly.test
+	// Domain is xmpp.mirrorfly.test by default.
 	Domain string
-	// further variables of the start script, listed at its top
+	// Env has further variables of the start script, which lists them at its top.
 	Env map[string]string
 }
 
 // Server is a running server, and what a client needs to reach it.
 type Server struct {
-	// the JIDs' domain
+	// Domain is that of the JIDs.
 	Domain string
-	// host:port, TCP with STARTTLS
+	// C2S is host:port of TCP with STARTTLS.
 	C2S string
-	// host:port, TCP with direct TLS
+	// C2STLS is host:port of TCP with direct TLS.
 	C2STLS string
-	// host:port; /websocket, /bosh and, on ejabberd, /api
+	// HTTP is host:port of /websocket, /bosh and, on ejabberd, /api.
 	HTTP string
-	// host:port, the same with TLS
+	// HTTPS is host:port of the same with TLS.
 	HTTPS string
-	// ejabberd's HTTP API without the command, needs no credentials; empty on Prosody
+	// APIURL is the URL of ejabberd's HTTP API, without a command. It needs no credentials. Prosody
+	// has none.
 	APIURL string
-	// PEM of the certificate to trust
+	// CAFile is the PEM file of the certificate to trust.
 	CAFile string
-	// everything the server keeps; log/ has its log
+	// Dir has all files of the server. Its log is in log/.
 	Dir string
 
 	t testing.TB
-	// "ejabberd" or "prosody"
+	// name is "ejabberd" or "prosody".
 	name string
-	// command that starts it and returns when it answers
+	// start is the command that starts it. It returns when the server answers.
 	start []string
 	env   []string
-	// read end of the pipe that guard.sh watches
+	// guard is the read end of the pipe that guard.sh watches.
 	guard *os.File
 }
 
@@ -154,7 +155,7 @@ func newHost(t testing.TB, o Options) *host {
 	return h
 }
 
-// environ says the options in the words of both start scripts.
+// environ is the options as variables of both start scripts.
 func (o Options) environ() []string {
 	var env []string
 	if o.MirrorFly {
@@ -184,7 +185,7 @@ func (h *host) server(name, dir, ip string) *Server {
 	h.t.Cleanup(func() {
 		s.Kill()
 		if h.t.Failed() {
-			// what matters may be long before the end
+			// The cause may be long before the end.
 			h.t.Logf("end of the log of %s:\n%s", name, s.logTail(64<<10))
 		}
 	})
@@ -264,7 +265,7 @@ func post(ctx context.Context, url string, body []byte) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// nothing may keep running after the test
+	// No connection may stay open after the test.
 	req.Close = true
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
@@ -305,7 +306,7 @@ func run(limit time.Duration, env []string, guard *os.File, command ...string) (
 	cmd := exec.CommandContext(ctx, filepath.Join(dir, command[0]), command[1:]...)
 	cmd.Env = env
 	if guard != nil {
-		// descriptor 3
+		// It becomes descriptor 3.
 		cmd.ExtraFiles = []*os.File{guard}
 	}
 	var stdout, stderr bytes.Buffer
