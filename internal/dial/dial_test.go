@@ -144,7 +144,7 @@ func TestDialEndsWithItsContext(t *testing.T) {
 	})
 }
 
-// Two that answer at the same moment: one connection is used, the other closed.
+// When two answer at the same moment, one connection is used and the other closed.
 func TestLateConnectionIsClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slow := func(d time.Duration) func(context.Context) error {
@@ -184,7 +184,7 @@ func TestRealSocket(t *testing.T) {
 	defer l.Close()
 	_, port, err := net.SplitHostPort(l.Addr().String())
 	require.NoError(t, err)
-	// localhost may be ::1 first, where nobody listens
+	// localhost may be ::1 first, where no server listens
 	for _, host := range []string{"127.0.0.1", "localhost"} {
 		conn, err := (&Dialer{}).DialContext(t.Context(), "tcp", net.JoinHostPort(host, port))
 		require.NoError(t, err)

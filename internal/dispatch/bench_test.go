@@ -7,7 +7,7 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/testing/versus"
 )
 
-// profile is as large as the largest event of package sdk.
+// profile has the size of the largest event of package sdk.
 type profile [10]string
 
 // BenchmarkDispatchBurst is an event from Emit to a listener, among 1000 at once, which fit the

@@ -170,7 +170,8 @@ func TestEventsOfTheHighestRankAreBoundedToo(t *testing.T) {
 	})
 }
 
-// What is worth least goes first, also when it comes last; of the same rank the oldest goes.
+// The lowest rank is dropped first, even when it came last. Of the same rank, the oldest is
+// dropped.
 func TestRanks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lost := 0
@@ -253,7 +254,7 @@ func TestEventLargerThanTheQueue(t *testing.T) {
 	})
 }
 
-// What leaves the queue together is bounded in bytes, too.
+// A batch is bounded in bytes, too.
 func TestLargeEventsLeaveTheQueueOneByOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lost := 0
@@ -268,7 +269,7 @@ func TestLargeEventsLeaveTheQueueOneByOne(t *testing.T) {
 		}
 		release <- struct{}{}
 		synctest.Wait()
-		// 1 is with the listener, and 2 has left the queue for its turn.
+		// 1 is with the listener, and 2 is in the batch.
 		numbers.Emit(10, Weight{Bytes: maxBytes, Rank: 1})
 		close(release)
 		synctest.Wait()
@@ -352,7 +353,7 @@ func TestBurst(t *testing.T) {
 	})
 }
 
-// Who paces the events loses nothing to listeners that are only slower than the events come.
+// EmitPaced loses no event when the listeners are only a little slower than the events.
 func TestPacedLosesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := &Queue{Limit: 4, Log: slog.New(slog.DiscardHandler), OnLoss: func(int) { t.Error("told a loss") }}
@@ -369,7 +370,7 @@ func TestPacedLosesNothing(t *testing.T) {
 	})
 }
 
-// The same of large events, of which few fit.
+// The same with large events, of which few fit.
 func TestPacedLosesNoLargeEvent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := &Queue{Log: slog.New(slog.DiscardHandler), OnLoss: func(int) { t.Error("told a loss") }}

@@ -8,7 +8,7 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/plain"
 )
 
-// MaxText is how many bytes of somebody else's words an error repeats.
+// MaxText is how many bytes of a server's text an error repeats.
 const MaxText = 1 << 10
 
 // Cause returns what net/http or net/url wrap with a URL, and any other error as it is. The text of

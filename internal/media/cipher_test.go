@@ -127,7 +127,7 @@ func TestStoredSize(t *testing.T) {
 		require.Equal(t, int64(len(text)), File{Key: "k", Size: size}.StoredSize())
 	}
 	require.Equal(t, int64(17), File{Size: 17, Large: true}.StoredSize())
-	// More than an int of 32 bits holds.
+	// This is more than an int of 32 bits holds.
 	require.Equal(t, int64(5<<30), File{Key: "k", Size: 15<<28 - 1}.StoredSize())
 }
 
@@ -231,7 +231,7 @@ type wrapped struct{ err error }
 func (w *wrapped) Error() string { return "connection broke: " + w.err.Error() }
 func (w *wrapped) Unwrap() error { return w.err }
 
-// zeros is an endless source that costs nothing.
+// zeros is an endless source that costs no time.
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { return len(p), nil }
@@ -283,7 +283,7 @@ func BenchmarkStream(b *testing.B) {
 	})
 }
 
-// requireSameAsCBC checks that what is measured against each other does the same.
+// requireSameAsCBC checks that both sides of a benchmark do the same.
 func requireSameAsCBC(b *testing.B, key cipher.Block, vector []byte) {
 	b.Helper()
 	plain := content(1 << 20)

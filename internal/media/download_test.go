@@ -124,7 +124,7 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-// endless is a file without an end.
+// endless is a file that has no end.
 type endless struct{ read int64 }
 
 func (e *endless) Read(p []byte) (int, error) {

@@ -16,7 +16,7 @@ import (
 // bytes of one range: a file is a stream, and costs the same whatever its length
 const most = 5 << 20
 
-// What is encrypted is decrypted again, in pieces of any size.
+// Decryption undoes encryption, in pieces of any size.
 func FuzzCipher(f *testing.F) {
 	f.Add([]byte("hello"), 3)
 	f.Add(make([]byte, 32), 16)

@@ -184,7 +184,7 @@ type service struct {
 	links   int
 }
 
-// set changes the service while it runs.
+// set changes the service while it is running.
 func (s *service) set(f func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

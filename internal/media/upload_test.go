@@ -59,7 +59,7 @@ func TestThereAndBack(t *testing.T) {
 				require.NoError(t, Download(t.Context(), c, f, testIV, &back))
 				require.True(t, bytes.Equal(plain, back.Bytes()))
 
-				f.Size = 0 // as somebody who only has the message
+				f.Size = 0 // a receiver has only the message, which has no such size
 				back.Reset()
 				require.NoError(t, Download(t.Context(), c, f, testIV, &back))
 				require.True(t, bytes.Equal(plain, back.Bytes()))

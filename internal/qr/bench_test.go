@@ -35,7 +35,7 @@ func BenchmarkPNG(b *testing.B) {
 	}
 }
 
-// smooth is as most photographs are: many colours, of which neighbours are alike.
+// smooth is like most photographs: it has many colours, and neighbours are similar.
 func smooth(side int) image.Image {
 	img := image.NewRGBA(image.Rect(0, 0, side, side))
 	for y := range side {

@@ -21,10 +21,10 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/testing/qrfixture"
 )
 
-// That a scanner reads the picture is held by interop/qr, with a decoder that we did not write.
+// interop/qr tests that a scanner reads the picture, with a decoder that we did not write.
 func TestEveryRenderingShowsTheSame(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	// as long as sealed contents are, and every size of a code among them
+	// These are the lengths of sealed contents, with every size of a code among them.
 	for n := 300; n <= 450; n += 25 {
 		text := qrfixture.Content(r, n)
 		pictures := map[string]Options{"plain": {}, "logo": {Logo: qrfixture.Logo(300, 200)}}

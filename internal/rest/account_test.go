@@ -58,7 +58,7 @@ func TestProfile(t *testing.T) {
 	}
 }
 
-// A list that does not end is given up.
+// The client gives up a list that does not end.
 func TestBlockedByWithoutEnd(t *testing.T) {
 	page := 0
 	s := serve(t, handlers{

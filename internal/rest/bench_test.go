@@ -52,7 +52,7 @@ func BenchmarkCall(b *testing.B) {
 		},
 	)
 	b.Cleanup(c.Close)
-	// a method of package sdk hands on one that ends
+	// The methods of package sdk pass on a context that ends.
 	ctx, cancel := context.WithTimeout(b.Context(), time.Hour)
 	b.Cleanup(cancel)
 	if err := c.logIn(ctx, "alice", "secret", "secret"); err != nil {
@@ -101,7 +101,7 @@ type bareProfile struct {
 	IsAdminBlocked int    `json:"isAdminBlocked"`
 }
 
-// bare is the same exchange as somebody would write it who needs this one call.
+// bare is the same exchange, written for this one call.
 func bare(ctx context.Context, hc *http.Client, method, url string, body, data any) error {
 	var r io.Reader
 	if body != nil {

@@ -319,7 +319,7 @@ func TestConcurrentCallsReuseConnections(t *testing.T) {
 		transport := s.Client().Transport.(*http.Transport)
 		transport.MaxIdleConnsPerHost = callers
 		client := connect(t, s.URL, func(cfg *Config) { cfg.HTTPClient = &http.Client{Transport: transport} })
-		// before that nobody knows that the server speaks HTTP/2
+		// before that we do not know that the server speaks HTTP/2
 		_, _ = client.Profile(t.Context(), "bob")
 		var all sync.WaitGroup
 		for range callers {
@@ -414,7 +414,7 @@ func TestDecompressionBomb(t *testing.T) {
 		})
 	}
 
-	// An honest one is unpacked.
+	// A small answer is unpacked.
 	s := serve(t, handlers{"GET /contacts/vcard": withHeader("Content-Encoding", "gzip", func(
 		w http.ResponseWriter, _ *http.Request,
 	) {
@@ -424,7 +424,7 @@ func TestDecompressionBomb(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "bob", p.UserID)
 
-	// Nothing unpacks a file.
+	// A file is never unpacked.
 	s = serve(t, handlers{"GET /media/x": packed})
 	_, err = connect(t, s.URL).GetMedia(t.Context(), "x")
 	require.ErrorContains(t, err, "packed")
@@ -562,7 +562,7 @@ func rude(t *testing.T, serve func(net.Conn)) string {
 
 func readRequest(conn net.Conn) { _, _ = conn.Read(make([]byte, 4096)) }
 
-// endless streams for ever and says how much it got rid of.
+// endless sends without an end and counts the bytes that were taken.
 func endless(wrap func(http.ResponseWriter) io.Writer) (http.HandlerFunc, <-chan int64) {
 	sent := make(chan int64, 8)
 	return func(w http.ResponseWriter, _ *http.Request) {

@@ -23,7 +23,7 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/seal"
 )
 
-// Who has answered: the service, in its envelope, or somebody in its place.
+// Whether the service has answered, in its envelope, or a host in its place.
 func TestWhoAnswered(t *testing.T) {
 	to := "/elsewhere"
 	for _, tc := range []struct {
@@ -202,8 +202,8 @@ func TestNoSecretsToldOrLogged(t *testing.T) {
 	}
 }
 
-// SECURITY.md: what a server, or whoever pretends to be one, has written fits one line of an error,
-// and no line has no end.
+// SECURITY.md: the text of a server, or of a host that pretends to be one, fits one line of an
+// error, and no line has no end.
 func TestServerTextCannotForge(t *testing.T) {
 	text := toJSON(t, forged)
 	long := toJSON(t, strings.Repeat("x", 1<<20))
@@ -246,7 +246,7 @@ func TestServerTextCannotForge(t *testing.T) {
 // follows.
 const forged = "no\nlevel=INFO msg=\"all is well\"\r\x1b[2J\x1b]0;title\a\u2028\u202e\x00"
 
-// certificateFor signs itself for any name.
+// certificateFor makes a self-signed certificate for any name.
 func certificateFor(t *testing.T, name string) tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -50,7 +50,7 @@ func answering(t *testing.T, status int, header http.Header, body []byte) testCl
 	})
 }
 
-// called is what a call may return, for a look at it.
+// called is a result of a call, to be checked.
 type called struct {
 	err      error
 	required []string // never empty when there is no error
@@ -263,7 +263,7 @@ func requireFeatures(t *testing.T, data string, nested bool, got Features) {
 		said := nested && strings.Contains(strings.ToLower(strings.ToUpper(data)), strings.ToLower(flags.Field(i).Name))
 		for name, value := range fields {
 			yes := slices.Contains([]string{"true", "1", `"1"`, `"true"`, "null"}, string(value))
-			// as encoding/json compares
+			// encoding/json compares names in this way, too.
 			said = said || !yes && strings.EqualFold(name, flags.Field(i).Name)
 		}
 		require.True(t, said, "%s was not told", flags.Field(i).Name)
@@ -303,8 +303,8 @@ func FuzzRetryAfter(f *testing.F) {
 	})
 }
 
-// Whatever somebody calls a picture: the request stays below /media/ of the service, or goes
-// elsewhere without the token.
+// Whatever text a profile names as its picture: the request stays below /media/ of the service, or
+// goes elsewhere without the token.
 func FuzzMediaToken(f *testing.F) {
 	for _, s := range []string{
 		"abc", "a/b.png", "../logout", "%2e%2e/logout", "a/..\\..", "x?mf=1#y", "//evil.example/x", "@evil.example",
@@ -353,7 +353,7 @@ func FuzzMediaToken(f *testing.F) {
 	})
 }
 
-// What a part of a file says about itself is a place in a file, or refused.
+// The Content-Range of a part is a range of a file, or refused.
 func FuzzContentRange(f *testing.F) {
 	for _, s := range []string{
 		"bytes 0-99/1234", "bytes 5-9/*", "bytes */5", "", "bytes -1-2/3", "bytes 9223372036854775808-/1",

@@ -80,7 +80,7 @@ func TestKindOfAnAnswer(t *testing.T) {
 	}
 }
 
-// What else is the reason that there is no answer.
+// Failures without an answer have a kind, too.
 func TestKindWithoutAnAnswer(t *testing.T) {
 	s := serve(t, handlers{"POST /moderation/feedback": answer(200, plainOK)})
 	feedback := func(ctx context.Context, c *Client) Kind { return fail(t, c.Feedback(ctx, "a", "b")).Kind() }

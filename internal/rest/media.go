@@ -201,7 +201,7 @@ func isURL(token string) bool {
 	return strings.HasPrefix(lower, "http://") || strings.HasPrefix(lower, "https://")
 }
 
-// checkForeign checks a URL that somebody else chose.
+// checkForeign checks a URL that we did not choose.
 func (c *Client) checkForeign(raw string) error {
 	u, err := url.Parse(raw)
 	switch {

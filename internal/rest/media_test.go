@@ -148,7 +148,7 @@ func TestGetMediaRefused(t *testing.T) {
 	}
 }
 
-// drops sends text byte by byte.
+// drops sends text one byte at a time.
 func drops(text string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		for _, b := range []byte(text) {
@@ -283,7 +283,7 @@ func TestPartIsNotReadAfterItsReturn(t *testing.T) {
 	})
 	c := connect(t, "http://service.example", func(cfg *Config) { cfg.HTTPClient = &http.Client{Transport: service} })
 	buffer := make([]byte, 16)
-	// Once would show it only where another goroutine is slow.
+	// A single call would show it only when another goroutine is slow.
 	for range 200 {
 		_, err := c.PutPart(t.Context(), "http://storage.example/part", []byte("the first part"), "")
 		n, late := body.Read(buffer)

@@ -28,7 +28,7 @@ func TestLogoutWhoseConnectionBreaks(t *testing.T) {
 		all[at] = lose
 		s := serve(t, all)
 		c := connect(t, s.URL)
-		// The connection has been used then.
+		// From then on the connection counts as used.
 		c.login(t)
 		err := c.Logout(t.Context())
 		require.Equal(t, 599, fail(t, err).Status)

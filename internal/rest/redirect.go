@@ -46,7 +46,7 @@ func keepSecrets(next *http.Request, via []*http.Request) error {
 	case next.Body != nil && next.Body != http.NoBody:
 		return fmt.Errorf("%w: to another host with a body", httpguard.ErrRedirect)
 	case ok && r.auth && !r.idempotent:
-		// This is Logout. Without the token, nobody there can have done it.
+		// This is Logout. The other host cannot have done it, since it does not get the token.
 		return fmt.Errorf("%w: to another host with a write", httpguard.ErrRedirect)
 	}
 	return nil

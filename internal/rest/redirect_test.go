@@ -105,7 +105,7 @@ func TestRedirectKeepsBodiesHome(t *testing.T) {
 	require.JSONEq(t, `{"username":"u","password":"p","type":"web"}`, string(home.body("POST /moved")))
 }
 
-// write makes one request that changes something.
+// write makes a request that changes something.
 type write = func(ctx context.Context, c testClient) error
 
 // writes are all requests that change something at the service or at its storage, which is at
@@ -197,7 +197,7 @@ func TestRedirectThatKeepsTheMethod(t *testing.T) {
 	}
 }
 
-// Without the token nobody at another host can have logged us out.
+// Another host cannot have logged us out, since it does not get the token.
 func TestLogoutIsNotRedirectedElsewhere(t *testing.T) {
 	for _, code := range []int{301, 302, 303, 307, 308} {
 		stranger := serve(t, handlers{"GET /logout": answer(200, plainOK)})
@@ -259,14 +259,14 @@ func TestNoDowngrade(t *testing.T) {
 	require.Empty(t, plain.calls)
 }
 
-// The caller's client must be the same afterwards.
+// The caller's client must not change.
 func TestCallersClientIsNotTouched(t *testing.T) {
 	own := &http.Client{Timeout: 5}
 	New(Config{HTTPClient: own}).Close()
 	require.Equal(t, http.Client{Timeout: 5}, *own)
 }
 
-// SECURITY.md: the token goes to the service alone, whoever names the URL.
+// SECURITY.md: only the service gets the token, whatever URL a server names.
 func TestTokenGoesNowhereElse(t *testing.T) {
 	ok := answer(200, `{"status":200,"data":{}}`)
 	stranger := serve(t, handlers{"GET /x": ok, "PUT /x": ok, "POST /x": ok, "GET /media/x": ok})
@@ -338,7 +338,7 @@ func TestRedirectRepeatsAWrite(t *testing.T) {
 	require.EqualValues(t, 1, posts.Load(), "%v", err)
 }
 
-// The same behind a transport that does not trace: nobody knows what became of it.
+// The same with a transport that does not support httptrace: the outcome is not known.
 func TestRedirectUntraced(t *testing.T) {
 	dead, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

@@ -93,7 +93,7 @@ func TestRegisterWithoutTheEnvelope(t *testing.T) {
 		})
 	}
 	s := serve(t, handlers{"POST /login": answer(200, `{"token":"tok-1"}`)})
-	// Only a registration is documented so.
+	// Only a registration is documented like this.
 	fail(t, connect(t, s.URL).Login(t.Context(), "u", "p", "p"))
 }
 

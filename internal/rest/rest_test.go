@@ -36,7 +36,7 @@ type service struct {
 
 type handlers map[string]http.HandlerFunc
 
-// serve answers with h, by "METHOD /path"; what is not in it is 404.
+// serve answers with the handler for "METHOD /path" in h, or with 404.
 func serve(t *testing.T, h handlers) *service {
 	t.Helper()
 	s := &service{calls: map[string]int{}, heads: map[string]http.Header{}, sent: map[string][]byte{}}
@@ -162,7 +162,7 @@ func (s *syncWriter) Write(p []byte) (int, error) {
 	return s.w.Write(p)
 }
 
-// logIn asks for a token and remembers it.
+// logIn asks for a token and calls Remember.
 func (c *Client) logIn(ctx context.Context, username, password, wirePassword string) error {
 	token, err := c.Token(ctx, username, wirePassword)
 	if err == nil {

@@ -64,7 +64,7 @@ func TestRepetition(t *testing.T) {
 }
 
 func TestDelays(t *testing.T) {
-	// The Date of an answer, which is not what the client's clock says.
+	// The Date of an answer, which differs from the client's clock.
 	const date = "Tue, 14 Nov 2023 22:13:20 GMT"
 	s := serve(t, handlers{"GET /contacts/vcard": sequence(
 		withHeader("Retry-After", "7", answer(503, "")),

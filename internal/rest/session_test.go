@@ -172,7 +172,7 @@ func TestNoReloginWithoutLogin(t *testing.T) {
 	require.Equal(t, 1, s.count("POST /login"))
 }
 
-// slowLogin is a login that can be held up from its second time on.
+// slowLogin is a login that the test can hold up, from the second one on.
 func slowLogin(entered chan<- struct{}, release <-chan struct{}) http.HandlerFunc {
 	held := func(w http.ResponseWriter, r *http.Request) {
 		entered <- struct{}{}
@@ -193,7 +193,7 @@ func needsSecondToken(w http.ResponseWriter, r *http.Request) {
 	answer(401, expiredJSON)(w, r)
 }
 
-// The first caller leaves; the re-login goes on and serves the second.
+// The first caller gives up. The re-login goes on, and the second caller gets the token.
 func TestReloginOutlivesItsFirstCaller(t *testing.T) {
 	entered, release := make(chan struct{}, 4), make(chan struct{})
 	s := serve(t, handlers{"POST /login": slowLogin(entered, release), "POST /moderation/feedback": needsSecondToken})
@@ -228,7 +228,7 @@ func TestForgetDuringRelogin(t *testing.T) {
 	require.Equal(t, 2, s.count("POST /login"), "none after Forget")
 }
 
-// A login of somebody else while the old account logs in again: the late outcome
+// Another user logs in while the old account logs in again: the late outcome
 // must not replace the new session.
 func TestLoginDuringRelogin(t *testing.T) {
 	entered, release := make(chan struct{}, 4), make(chan struct{})
@@ -255,7 +255,7 @@ func TestLoginDuringRelogin(t *testing.T) {
 	require.Equal(t, "bob-1", c.session.token)
 }
 
-// A service that answers the login of an account that has been left, although nobody waits for it
+// A service that answers the login of an account that has been left, although no call waits for it
 // any more: the token goes nowhere, and no request of the next account carries it.
 func TestLateTokenOfAnAccountThatWasLeft(t *testing.T) {
 	for name, leave := range map[string]func(testClient) error{
@@ -291,7 +291,7 @@ func TestLateTokenOfAnAccountThatWasLeft(t *testing.T) {
 			)
 			c.login(t)
 			first := make(chan error, 1)
-			// ends when the account is left
+			// The test owns it. It ends when the account is left.
 			go func() { first <- c.Feedback(t.Context(), "a", "b") }()
 			<-entered
 			require.NoError(t, leave(c))
@@ -512,7 +512,7 @@ func TestLoginToken(t *testing.T) {
 	}
 }
 
-// comparable replaces what differs from call to call and opens what is sealed.
+// comparable replaces what differs between calls, and opens what is sealed.
 func comparable(t *testing.T, body []byte) string {
 	t.Helper()
 	var fields map[string]any

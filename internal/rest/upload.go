@@ -65,7 +65,7 @@ func (c *Client) UploadProfileImage(ctx context.Context, toUser string, f File) 
 }
 
 // PostMedia uploads a file in one piece (POST /media/, protocol.md 5.2 and 8). An answer
-// without a token is an error: nobody could ever fetch the file.
+// without a token is an error: the file could never be fetched.
 func (c *Client) PostMedia(ctx context.Context, form Form) (Uploaded, error) {
 	var body *formBody
 	err := Within(ctx, func() (err error) {

@@ -165,7 +165,7 @@ func skipped(s string, n int64) io.Reader {
 	return r
 }
 
-// What the service would get half or wrong must not count as uploaded.
+// An upload of which the service gets a part, or something else, must fail.
 func TestUploadOfAnotherSize(t *testing.T) {
 	broken := errors.New("disk on fire")
 	cases := []struct {
@@ -327,7 +327,7 @@ func TestUploadStreams(t *testing.T) {
 	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(8<<20))
 }
 
-// A transfer in which nothing moves ends, also without a deadline.
+// A transfer in which nothing moves ends, even without a deadline.
 func TestStalledTransfer(t *testing.T) {
 	release := make(chan struct{})
 	defer close(release)
@@ -357,7 +357,7 @@ func TestStalledTransfer(t *testing.T) {
 	require.Equal(t, "Request timed out", fail(t, err).Message)
 
 	var m *Media
-	// more, if a busy machine cannot even begin in that time
+	// It doubles while a busy machine cannot even begin in that time.
 	for limit := 50 * time.Millisecond; m == nil; limit *= 2 {
 		require.Less(t, limit, time.Minute)
 		c = connect(t, s.URL, func(cfg *Config) { cfg.RequestTimeout = limit })

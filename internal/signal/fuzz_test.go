@@ -121,7 +121,7 @@ func requireRoundTrip(t *testing.T, ev Event) {
 	require.Len(t, again.Args, len(ev.Args))
 }
 
-// playback is a transport whose other side has said everything already.
+// playback is a transport that reads prepared packets.
 type playback struct {
 	packets []string
 	written []string

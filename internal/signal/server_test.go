@@ -124,7 +124,7 @@ func (s *server) open(transport string, h http.Header) *peer {
 	return p
 }
 
-// packet acts on what the client has sent.
+// packet handles a packet of the client.
 func (p *peer) packet(packet string) {
 	switch {
 	case packet == "2" && p.srv.protocol == 3:
@@ -155,7 +155,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case s.noPolling && q.Get("transport") == "polling":
 		refuse(0, "Transport unknown")
 	case s.protocol == 4 && q.Get("EIO") != "4" && transport == "websocket":
-		// As engine.io does: the refusal follows the upgrade.
+		// As in engine.io, the refusal follows the upgrade.
 		if conn, err := websocket.Accept(w, r, nil); err == nil {
 			conn.Write(r.Context(), websocket.MessageText, []byte("HTTP/1.1 400 Bad Request"))
 			conn.CloseNow()
@@ -188,7 +188,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// poll answers with what there is, when there is something.
+// poll answers with the packets that wait, once there are some.
 func (p *peer) poll(w http.ResponseWriter, r *http.Request) {
 	var packets []string
 	select {

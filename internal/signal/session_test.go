@@ -19,7 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// SECURITY.md: what a signalling server, or whoever pretends to be one, has written fits one line
+// SECURITY.md: the text of a signalling server, or of a host that pretends to be one, fits one line
 // of an error and of a log.
 func TestServerTextCannotForge(t *testing.T) {
 	forged, err := json.Marshal("no\nlevel=INFO msg=fine\r\x1b[2J\u2028\u202e" + strings.Repeat("x", 1000))
@@ -68,7 +68,7 @@ func TestServerTextCannotForge(t *testing.T) {
 	})
 }
 
-// writer passes each line of a log on.
+// writer is a log that calls a function with each line.
 type writer chan string
 
 func (w writer) Write(p []byte) (int, error) {

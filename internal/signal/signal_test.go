@@ -149,7 +149,7 @@ func TestHoursOfSilence(t *testing.T) {
 	}
 }
 
-// What is large on a slow link is no silence: bytes come.
+// A large packet on a slow link does not count as silence, since bytes come.
 func TestLargePacketOnASlowLink(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := &server{protocol: 3, noPolling: true, mute: true, slow: true}
@@ -208,7 +208,7 @@ func TestReconnect(t *testing.T) {
 				p.end()
 			}
 			p := take(t, srv.peers)
-			// It may still go to the session that is gone: then it says so.
+			// It may still go to the lost session, and then returns an error.
 			for c.Emit(t.Context(), "after") != nil {
 				require.NoError(t, c.Err())
 			}
@@ -255,7 +255,7 @@ func TestBackoff(t *testing.T) {
 	})
 }
 
-// Pauses do not start again from the beginning for a server that takes us and drops us.
+// Pauses do not begin at MinDelay again after a server has accepted us and soon dropped us.
 func TestServerThatDropsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := &server{}
@@ -365,7 +365,7 @@ func TestDialFails(t *testing.T) {
 		"2 MiB by polls": {
 			(&server{first: "4" + long, noDirect: true, noUpgrade: true}).prepare(), "more than 1048576",
 		},
-		// and nothing but that in later answers
+		// Later answers have nothing else.
 		"nothing but open": {polled(`12:0{"sid":"a"}`), "deadline"},
 		"other namespace":  {(&server{first: "40/admin,"}).prepare(), "deadline"},
 	} {
@@ -388,7 +388,7 @@ func TestDialFails(t *testing.T) {
 	}
 }
 
-// A server that takes the connection and says nothing, at each step of the way.
+// A server that accepts the connection and then stays silent, at each step.
 func TestSilentServer(t *testing.T) {
 	silent := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	for name, handler := range map[string]http.Handler{
@@ -418,7 +418,7 @@ func TestSilentServer(t *testing.T) {
 	}
 }
 
-// What is not for us, or for nobody, does no harm.
+// Packets that are not for us, or not valid, do no harm.
 func TestGarbageIsIgnored(t *testing.T) {
 	deep := strings.Repeat("[", 200_000)
 	garbage := []string{
@@ -451,7 +451,7 @@ func TestGarbageIsIgnored(t *testing.T) {
 	}
 }
 
-// What breaks the framing ends the session, and the next one works.
+// Malformed framing ends the session, and the next one works.
 func TestBrokenFraming(t *testing.T) {
 	for name, tc := range map[string]struct {
 		srv    server
@@ -485,7 +485,7 @@ func TestSlowReader(t *testing.T) {
 				for i := range 10_000 {
 					p.out <- fmt.Sprintf(`42["id",%d]`, i)
 				}
-				// The connection is not held up by a reader who is not there.
+				// A reader that does not read must not hold up the connection.
 				require.NoError(t, c.Emit(t.Context(), "alive"))
 				require.Equal(t, `42["alive"]`, take(t, p.got))
 				p.out <- `42["logoutweb"]`
@@ -511,7 +511,7 @@ func TestSlowReader(t *testing.T) {
 	}
 }
 
-// A server that answers each poll at once, with nothing, is not asked as fast as it answers.
+// The client does not poll as fast as a server that answers each poll at once, with nothing.
 func TestIdlePolls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		network := newPipes()
@@ -637,7 +637,7 @@ func TestTLS(t *testing.T) {
 			srv := tc.srv.prepare()
 			hs := httptest.NewUnstartedServer(srv)
 			hs.EnableHTTP2 = true
-			// of the refused handshake
+			// The server would log the refused handshake.
 			hs.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 			hs.StartTLS()
 			defer hs.Close()

@@ -75,7 +75,7 @@ const dialTimeout = 2 * 5 * time.Second
 
 // testDeadAddress: an address that swallows everything is given up soon, and the next is tried.
 func testDeadAddress(t *testing.T, s *service) {
-	const dead = "192.0.2.1:443" // RFC 5737: nobody's
+	const dead = "192.0.2.1:443" // RFC 5737: no host has it
 	stuck := make(chan time.Duration, 1)
 	cfg := s.Config()
 	cfg.XMPPAddress = s.Way.Addresses(dead, s.Way.Host(s.Node))

@@ -210,7 +210,7 @@ func idleCases() []faultCase {
 				begin: resuming(replacing("previd=", "previd='x' was=")), resume: briefly,
 			},
 			{
-				fault: garbage, note: "a count that can't be", until: "G", want: lost(soon),
+				fault: garbage, note: "a count that cannot be", until: "G", want: lost(soon),
 				begin: resuming(replacing(` h="`, ` h="9`)), resume: briefly,
 			},
 			{
@@ -408,7 +408,7 @@ func pushCases() []faultCase {
 				begin: through(instead(noise)), resume: briefly,
 			},
 		})),
-		// what the client can't take would come again with the stream
+		// a stanza that the client cannot accept would come again with the stream
 		resumed(each(push, both, nothing, nil, []faultCase{
 			{
 				fault: garbage, note: "kept by the server", until: "G", want: lost(soon),

@@ -24,7 +24,7 @@ type doorstep struct {
 	mu     sync.Mutex
 	cond   *sync.Cond // of what follows
 	fault  fault
-	parked bool // nobody accepts: the fault is silent
+	parked bool // no connection is accepted: the fault is silent
 	over   bool
 	conns  map[net.Conn]struct{}
 }
@@ -32,7 +32,7 @@ type doorstep struct {
 // noAnswer is how long a connection on this machine is waited for that is not to come.
 const noAnswer = 300 * time.Millisecond
 
-// newDoorstep listens with room for a single connection that nobody has accepted: while that place
+// newDoorstep listens with room for a single connection that is not accepted: while that place
 // is taken, the kernel answers no other, as if the packets were lost.
 func newDoorstep(t testing.TB, upstream string) *doorstep {
 	t.Helper()

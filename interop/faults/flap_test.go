@@ -20,7 +20,7 @@ const flapEvery = 200 * time.Millisecond
 // TestFlapping: the network comes and goes every 200 ms, for as long as -flap says (`make soak`: a
 // minute), while calls are made and pushes come. In the end there is one session that works. Until
 // then calls fail as they should, events come in a legal order, no push comes twice or out of
-// order, and where one is missing OnMissed has told so. With stream management only what can't be
+// order, and where one is missing OnMissed has told so. With stream management only what cannot be
 // resumed is missed.
 func TestFlapping(t *testing.T) {
 	t.Parallel()
@@ -31,7 +31,7 @@ func TestFlapping(t *testing.T) {
 		t.Run(fmt.Sprintf("%s/resumable=%v", c.way, c.resumable), func(t *testing.T) {
 			t.Parallel()
 			var resumable time.Duration
-			// longer than the network is away; those that the client can't know how to resume are
+			// longer than the network is away; those that the client cannot know how to resume are
 			// gone soon, too
 			if c.resumable {
 				resumable = 10 * flapEvery

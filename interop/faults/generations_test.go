@@ -14,7 +14,7 @@ import (
 
 var idAttribute = regexp.MustCompile(` id="([^"]+)"`)
 
-// blocklist is the answer to a request, with somebody in it whom nobody has blocked.
+// blocklist is the answer to a request, with a user in it who was not blocked.
 func (s *site) blocklist(id string) string {
 	return fmt.Sprintf(`<iq xmlns="jabber:client" type="result" id="%s" from="%s" to="%s"><blocklist `+
 		`xmlns="urn:xmpp:blocking"><item jid="ghost@%s"/></blocklist></iq>`,

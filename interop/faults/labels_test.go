@@ -21,7 +21,8 @@ func labelled(client string, f func()) {
 	pprof.Do(context.Background(), pprof.Labels(label, client), func(context.Context) { f() })
 }
 
-// unlabelled runs what starts goroutines that are not the client's, whoever calls it.
+// unlabelled runs code that starts goroutines that are not the client's, although the client calls
+// it.
 func unlabelled(f func() error) error {
 	done := make(chan error, 1)
 	go func() { // ends with f

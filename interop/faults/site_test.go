@@ -44,7 +44,7 @@ const (
 	slow        fault = "slow" // one byte a second
 	cut         fault = "cut"
 	reset       fault = "RST"
-	halfOpen    fault = "half open" // neither side hears the other, and nobody ends the connection
+	halfOpen    fault = "half open" // neither side hears the other, and the connection does not end
 	garbage     fault = "garbage"
 	truncated   fault = "truncated"
 	oversized   fault = "oversized"

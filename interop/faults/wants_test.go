@@ -50,8 +50,8 @@ var (
 	}
 )
 
-// What may come of a Connect that can't reach XMPP. It is one call of several requests, of which
-// the login has been made.
+// The possible outcomes of a Connect that cannot reach XMPP. It is one call of several requests, of
+// which the login has been made.
 var (
 	unreachable = want{err: sdk.ErrNotConnected, code: 500, outcome: sdk.OutcomeUnknown, limit: soon, trace: "FC"}
 	timedOut    = want{err: sdk.ErrNetwork, code: 599, outcome: sdk.OutcomeUnknown, limit: late, trace: "FC"}

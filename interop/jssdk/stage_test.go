@@ -11,7 +11,7 @@ type stage struct {
 	*testing.T
 	svc     *service
 	parties map[string]party
-	browser *chromium // nil when nobody needs it
+	browser *chromium // nil when no test needs it
 	answers []callRecord
 	pauses  []pause
 }

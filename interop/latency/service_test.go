@@ -46,7 +46,7 @@ func newService(t *testing.T, o xmppserver.Options) *service {
 	return s
 }
 
-// name is a user that nobody has registered yet.
+// name is a user that is not registered yet.
 func (s *service) name() string {
 	s.users++
 	return fmt.Sprintf("user-%d", s.users)

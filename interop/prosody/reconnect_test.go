@@ -23,7 +23,7 @@ func TestReconnectAfterRestart(t *testing.T) {
 	tour.Restart(t, start(t, xmppserver.Options{}))
 }
 
-// removedAccount: a session whose account the server has removed ends, and nobody tries
+// removedAccount: a session whose account the server has removed ends, and the client does not try
 // to bring it back.
 func removedAccount(t *testing.T, s *tour.Service) {
 	u := s.Login(t, "anna", tour.Quickly)

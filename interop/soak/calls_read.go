@@ -28,7 +28,7 @@ func (p *player) ownProfile(l *life, at string, c Call) {
 	if allowed := append(before, l.who.profile.allowed()...); !slices.Contains(allowed, got.Status) {
 		p.stage.book.fail(
 			violation{
-				where: at, what: "a profile was read that can't be", told: got.Status,
+				where: at, what: "a profile was read that cannot be", told: got.Status,
 				held: fmt.Sprintf("one of %q", allowed),
 			},
 		)
@@ -110,7 +110,7 @@ func (p *player) myBlocks(l *life, at string, c Call) {
 		if !slices.Contains(may, listed[jid]) {
 			p.stage.book.fail(
 				violation{
-					where: at, what: "a block list was read that can't be",
+					where: at, what: "a block list was read that cannot be",
 					told: fmt.Sprintf("%s blocked: %v", jid, listed[jid]), held: fmt.Sprintf("one of %v", may),
 				},
 			)

@@ -137,7 +137,7 @@ func (st *stage) checkFile(at string, f file) {
 	held := bytes.NewBuffer(make([]byte, 0, f.content.size+bytes.MinRead))
 	_, err = held.ReadFrom(r)
 	if err = errors.Join(err, r.Close()); err != nil {
-		st.book.fail(violation{where: at, what: "an uploaded file can't be read", held: err.Error()})
+		st.book.fail(violation{where: at, what: "an uploaded file cannot be read", held: err.Error()})
 	}
 	if b := held.Bytes(); f.media.FileKey == "" && !f.content.is(b) {
 		st.book.fail(

@@ -51,7 +51,7 @@ func TestHashSeesEverything(t *testing.T) {
 	}
 }
 
-// In the long run everything is planned, and never what can't be judged.
+// In the long run everything is planned, except steps whose result could not be checked.
 func TestPlanHasEverything(t *testing.T) {
 	p := Plan{Seed: 1, Sessions: 40}
 	ops, faults, misbehaviour := map[op]int{}, map[faultKind]int{}, map[string]bool{}
@@ -95,7 +95,7 @@ func checkStep(t *testing.T, s Step, mortal bool, count map[op]int) {
 		count[c.Op]++
 		k := kinds[slices.IndexFunc(kinds, func(k kind) bool { return k.op == c.Op })]
 		if taken[k.class] || c.Op == opDelete && !mortal || calls[c.Op] == nil {
-			require.Fail(t, "what can't be told apart, or done", "%v", s)
+			require.Fail(t, "what cannot be told apart, or done", "%v", s)
 		}
 		taken[k.class] = k.class != reading
 	}

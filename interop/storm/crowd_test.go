@@ -66,7 +66,7 @@ func (c *crowd) heard(e sdk.ConnectionEvent) {
 	}
 	select {
 	case c.changed <- struct{}{}:
-	default: // nobody has looked yet
+	default: // the earlier element was not taken yet
 	}
 }
 
@@ -90,7 +90,7 @@ func (c *crowd) awaitUp(t *testing.T, n int, atMost time.Duration) {
 	}
 }
 
-// each has every member do something, some at a time, and fails with the first that can't.
+// each has every member do something, some at a time, and fails with the first that cannot.
 func (c *crowd) each(t *testing.T, do func(ctx context.Context, i int, client *sdk.Client) error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeoutCause(t.Context(), atMost, errors.New("the machine is too slow"))
