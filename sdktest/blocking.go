@@ -29,7 +29,7 @@ func (st *stream) changeBlocklist(iq, q *element) (reply *element, after func())
 		jids = append(jids, jid)
 	}
 	s := st.srv
-	// As the service's sibling over REST does.
+	// The service refuses this over REST, so it is refused here, too.
 	if slices.Contains(jids, s.jid(st.user)) {
 		return iqError(iq, "cancel", "not-allowed", "Blocking/Unblocking of self account is not allowed"), nil
 	}
@@ -47,7 +47,7 @@ func (st *stream) changeBlocklist(iq, q *element) (reply *element, after func())
 	return iqResult(iq, nil), func() { s.hub.tellBlocked(st.user, q, added, "block_user") }
 }
 
-// block puts JIDs on user's list. Those who saw user online see user leave.
+// block puts JIDs on the list of a user. Those who saw the user online see the user leave.
 func (h *hub) block(user string, jids []string) ([]string, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -62,14 +62,14 @@ func (h *hub) block(user string, jids []string) ([]string, error) {
 		return nil, err
 	}
 	for _, other := range saw {
-		for _, st := range h.online(user) {
-			h.present(st, el(nsClient, "presence", "type", "unavailable"), other)
+		for _, st := range h.onlineLocked(user) {
+			h.presentLocked(st, el(nsClient, "presence", "type", "unavailable"), other)
 		}
 	}
 	return added, nil
 }
 
-// unblocked tells everybody, and lets those who may see each other again do so.
+// unblocked tells everybody, and sends presence to those who may see each other again.
 func (h *hub) unblocked(user string, q *element, removed []string) {
 	h.tellBlocked(user, q, removed, "unblock_user")
 	h.mu.Lock()
@@ -79,28 +79,29 @@ func (h *hub) unblocked(user string, q *element, removed []string) {
 		if !local || other == "" || !h.related(user, other) {
 			continue
 		}
-		h.introduce(user, other)
+		h.introduceLocked(user, other)
 	}
 }
 
-// tellBlocked pushes a change of the list to all streams of its owner (XEP-0191
-// 3.3; the one that asked is among them, as on ejabberd), and tells each user
-// who it is about (protocol.md 6.4).
+// tellBlocked pushes a change of the list to all streams of its owner (XEP-0191 3.3; as on ejabberd
+// that includes the stream that has made the change), and tells the users who were blocked or
+// unblocked (protocol.md 6.4).
 func (h *hub) tellBlocked(user string, q *element, changed []string, kind string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, st := range h.of(user) {
+	for _, st := range h.ofLocked(user) {
 		push := el(nsClient, "iq", "type", "set", "id", randomHex(8), "from", h.srv.jid(user), "to", st.jid)
 		st.send(push.add(q).String())
 	}
 	for _, jid := range changed {
 		if other, _, local := h.split(jid); local && other != "" {
-			h.notify(other, el("", "userblocked", "blocked_user", user, "type", kind))
+			h.notifyLocked(other, el("", "userblocked", "blocked_user", user, "type", kind))
 		}
 	}
 }
 
-// bareJID cuts the resource off, and folds the case. Domains may be blocked too, without effect on anybody here.
+// bareJID removes the resource and makes the rest lowercase. A domain may be blocked, too, but that
+// has no effect here.
 func bareJID(jid string) (string, bool) {
 	bare, _, _ := strings.Cut(strings.ToLower(jid), "/")
 	local, domain, found := strings.Cut(bare, "@")

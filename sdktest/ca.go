@@ -43,8 +43,8 @@ func newAuthority(name string) (*authority, error) {
 	return &authority{cert: cert, key: key}, nil
 }
 
-// leaf issues the server's certificate: domain, its parent and the parent's
-// wildcard, localhost and the loopback addresses (and ip, where it listens).
+// leaf issues the server's certificate for domain, its parent and the parent's
+// wildcard, localhost, the loopback addresses, and ip, at which the server listens.
 func (a *authority) leaf(domain string, ip net.IP) (*tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -85,6 +85,7 @@ func template(name string) (*x509.Certificate, error) {
 		SerialNumber: serial,
 		Subject:      pkix.Name{CommonName: name, Organization: []string{"sdktest"}},
 		NotBefore:    now.Add(-time.Hour),
-		NotAfter:     now.AddDate(1, 0, 0), // browsers refuse server certificates of more than 398 days
+		// Browsers refuse server certificates that are valid for more than 398 days.
+		NotAfter: now.AddDate(1, 0, 0),
 	}, nil
 }

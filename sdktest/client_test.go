@@ -18,7 +18,8 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/seal"
 )
 
-// patience is how long a test waits for what must come: for one that would hang. Nothing takes so long, however busy the machine.
+// patience is how long a test waits for what must come: for one that would hang. Nothing takes so
+// long, however busy the machine.
 const patience = 2 * time.Minute
 
 // trial starts a trial server.

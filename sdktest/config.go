@@ -12,8 +12,8 @@ import (
 // Config reaches the server and trusts its certificate. Transport is WebSocket;
 // set it to [sdk.TransportTCP] for TCP with STARTTLS: the service hands out the
 // addresses of both (protocol.md 3: xmppHost and xmppPortWeb, xmppDomain and
-// xmppPort), and DialContext takes the domain, its parent and all names below
-// that to this server.
+// xmppPort), and DialContext connects the domain, its parent and all names below
+// that parent to this server.
 func (s *Server) Config() sdk.Config {
 	cfg := sdk.Config{
 		LicenseKey:   s.opts.LicenseKey,
@@ -79,7 +79,7 @@ func (s *Server) addresses() addresses {
 
 func (s *Server) httpAddr() string { return s.dialable(s.addresses().http) }
 
-// dialable replaces "all addresses" by the loopback one.
+// dialable replaces the address that means all addresses by the loopback address.
 func (s *Server) dialable(addr string) string {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -91,7 +91,7 @@ func (s *Server) dialable(addr string) string {
 	return net.JoinHostPort(host, port)
 }
 
-// dial takes names of this server to where it listens and leaves all others alone.
+// dial connects names of this server to the address at which it listens, and other names as usual.
 func (s *Server) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	if host, port, err := net.SplitHostPort(address); err == nil && s.names(host) && s.external == nil {
 		mine, _, err := net.SplitHostPort(s.httpAddr())
@@ -103,7 +103,7 @@ func (s *Server) dial(ctx context.Context, network, address string) (net.Conn, e
 	return d.DialContext(ctx, network, address)
 }
 
-// names reports whether a host name is one that the certificate covers, localhost aside.
+// names reports whether the certificate is for a host name, except localhost.
 func (s *Server) names(host string) bool {
 	host = strings.ToLower(host)
 	if host == s.domain {
@@ -111,15 +111,15 @@ func (s *Server) names(host string) bool {
 	}
 	_, parent, ok := strings.Cut(s.domain, ".")
 	if !strings.Contains(parent, ".") {
-		ok = false // never take a whole top-level domain over
+		ok = false // never connect a whole top-level domain to this server
 	}
 	return ok && (host == parent || strings.HasSuffix(host, "."+parent))
 }
 
 func (s *Server) jid(id string) string { return id + "@" + s.domain }
 
-// localpart is the user id of an id or a JID. Identifiers are lowercase, and the case of what names them
-// does not matter, as on XMPP servers (RFC 7622 3.3).
+// localpart is the user id of an id or a JID, in lowercase: as on XMPP servers, the case does not
+// matter (RFC 7622 3.3).
 func localpart(user string) string {
 	id, _, _ := strings.Cut(user, "@")
 	return strings.ToLower(id)

@@ -11,7 +11,7 @@ const maxContacts = 10_000
 
 // MakeContacts makes two users (ids or JIDs) each other's contacts, as if they had exchanged a
 // message: with Options.ContactsByMessage each gets the other's presence and profile from then on.
-// It registers them if need be.
+// It registers a user who is not registered.
 func (s *Server) MakeContacts(ctx context.Context, user, other string) error {
 	if err := s.makeContacts(ctx, localpart(user), localpart(other)); err != nil {
 		return fmt.Errorf("sdktest: make contacts: %w", err)
@@ -26,26 +26,27 @@ func (s *Server) makeContacts(ctx context.Context, user, other string) error {
 		}
 	}
 	if user == other {
-		return errors.New("it takes two users")
+		return errors.New("these are not two users")
 	}
 	s.hub.mu.Lock()
-	s.hub.acquaint(user, other)
+	s.hub.acquaintLocked(user, other)
 	s.hub.mu.Unlock()
 	return s.store.commit()
 }
 
-// acquaint notes that two users have exchanged a message. It needs mu.
-func (h *hub) acquaint(a, b string) {
+// acquaintLocked notes that two users have exchanged a message. h.mu must be held.
+func (h *hub) acquaintLocked(a, b string) {
 	if h.store.acquaint(a, b) && h.srv.opts.ContactsByMessage && h.related(a, b) {
-		h.introduce(a, b)
+		h.introduceLocked(a, b)
 	}
 }
 
-// introduce shows two users who may see each other from now on that they are there. It needs mu.
-func (h *hub) introduce(a, b string) {
-	for _, st := range h.online(a) {
-		h.present(st, st.available, b)
-		h.showTo(b, st)
+// introduceLocked sends two users each other's presence, which they may see from now on. h.mu must
+// be held.
+func (h *hub) introduceLocked(a, b string) {
+	for _, st := range h.onlineLocked(a) {
+		h.presentLocked(st, st.available, b)
+		h.showToLocked(b, st)
 	}
 }
 
@@ -60,7 +61,7 @@ func (h *hub) contacts(a, b string) bool {
 	return true
 }
 
-// acquaint makes two users contacts and reports whether they were none.
+// acquaint makes two users contacts, and reports whether they were not contacts yet.
 func (st *store) acquaint(a, b string) bool {
 	st.mu.Lock()
 	defer st.mu.Unlock()

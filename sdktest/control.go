@@ -13,7 +13,7 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/seal"
 )
 
-// control is what tests switch. Its lock is a leaf: nothing else is locked under it.
+// control is what tests have set. No other lock is taken while mu is held.
 type control struct {
 	mu          sync.Mutex
 	faults      map[Step]FaultKind
@@ -39,12 +39,13 @@ func allFeatures() map[string]bool {
 	return m
 }
 
-// SetFeature switches one of the plan's flags, named as in protocol.md 3
-// ("block", "report", ...). Clients see it when they next register or connect.
-// It panics on a name that is not there: a test would go wrong silently.
+// SetFeature sets one of the plan's flags, named as in protocol.md 3 ("block",
+// "report", ...). Clients see it when they next register or connect. It panics when
+// there is no such flag: otherwise a test with a wrong name would prove nothing.
 func (s *Server) SetFeature(name string, on bool) {
 	if known := allFeatures(); !known[name] {
-		panic(fmt.Sprintf("sdktest: set feature: there is no %q, but %s", name, strings.Join(slices.Sorted(maps.Keys(known)), ", ")))
+		names := strings.Join(slices.Sorted(maps.Keys(known)), ", ")
+		panic(fmt.Sprintf("sdktest: set feature: there is no %q, but %s", name, names))
 	}
 	s.ctl.mu.Lock()
 	defer s.ctl.mu.Unlock()
@@ -60,7 +61,7 @@ func (s *Server) SetMaxSessions(n int) {
 	s.ctl.maxSessions = n
 }
 
-// SetStorage switches what the service says about where chunked media goes:
+// SetStorage sets the kind of storage that the service names for chunked media:
 // "minio" (default), "aws" or "oracle" (protocol.md 8).
 func (s *Server) SetStorage(name string) {
 	s.ctl.mu.Lock()
@@ -68,7 +69,7 @@ func (s *Server) SetStorage(name string) {
 	s.ctl.storage = name
 }
 
-// SetMechanisms switches which SASL mechanisms are offered. Trial servers start
+// SetMechanisms sets the SASL mechanisms that are offered. Trial servers start
 // with SCRAM-SHA-256, SCRAM-SHA-1 and PLAIN, licensed ones with PLAIN, the only
 // one that a time-stamped password works with (protocol.md 4.3).
 func (s *Server) SetMechanisms(names ...string) {
@@ -101,8 +102,8 @@ func (c *control) offered() []string {
 	return append([]string(nil), c.mechanisms...)
 }
 
-// ExpireTokens makes every REST token that was handed out stale: the next
-// request with one is answered 401 "Token Expired".
+// ExpireTokens ends all REST tokens: the next request with one of them is answered
+// 401 "Token Expired".
 func (s *Server) ExpireTokens() { s.store.expireTokens() }
 
 // BlockByAdmin blocks or frees a user (id or JID) as an administrator would: the
@@ -123,7 +124,7 @@ func (s *Server) BlockByAdmin(user string, blocked bool) {
 
 // SetProfile gives a user (id or JID) another profile, as the user's own app
 // would: the whole profile is replaced, and contacts who are connected are told
-// (protocol.md 5.2, 6.2). It registers the user if need be. UserID, UserJID and
+// (protocol.md 5.2, 6.2). It registers a user who is not registered. UserID, UserJID and
 // IsAdminBlocked of p do not matter.
 func (s *Server) SetProfile(ctx context.Context, user string, p Profile) error {
 	if err := s.setProfile(ctx, localpart(user), p); err != nil {
@@ -167,7 +168,7 @@ func (s *Server) setProfile(ctx context.Context, id string, p Profile) error {
 	return nil
 }
 
-// DropConnections cuts every connection without a word, as a broken network would.
+// DropConnections cuts every connection without ending its protocol, as a broken network does.
 func (s *Server) DropConnections() {
 	if r := s.current(); r != nil {
 		r.dropConns(false)

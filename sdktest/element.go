@@ -39,11 +39,12 @@ const (
 	maxDepth  = 64        // nesting of one top-level element
 )
 
-// element is any XML element. A server hands on what it does not know, so it
-// keeps everything as a tree. An empty namespace means the parent's.
+// element is any XML element, as a tree: a server also forwards what it does not
+// know. An empty namespace is that of the parent.
 type element struct {
-	name  xml.Name
-	attrs []xml.Attr // without namespace declarations
+	name xml.Name
+	// attrs does not contain namespace declarations.
+	attrs []xml.Attr
 	nodes []node
 }
 
@@ -168,7 +169,8 @@ func (e *element) encode(b *bytes.Buffer, parent string) {
 	tag, scope := e.name.Local, parent
 	b.WriteByte('<')
 	if e.name.Space == nsStreams {
-		// protocol.md 4.3: browsers look for the prefix, and inside WebSocket frames nothing else declares it.
+		// protocol.md 4.3: browsers look for the prefix, and inside WebSocket frames nothing else
+		// declares it.
 		tag = "stream:" + e.name.Local
 		b.WriteString(tag)
 		writeAttr(b, "xmlns:stream", nsStreams)
@@ -211,14 +213,15 @@ func writeAttr(b *bytes.Buffer, name, value string) {
 	b.WriteByte('"')
 }
 
-func escape(b *bytes.Buffer, s string) { _ = xml.EscapeText(b, []byte(s)) } // a bytes.Buffer does not fail
+// escape cannot fail: a bytes.Buffer takes everything.
+func escape(b *bytes.Buffer, s string) { _ = xml.EscapeText(b, []byte(s)) }
 
 // Why an element was refused.
 var (
 	errRestricted = errors.New("comment, processing instruction or DTD")
 	errDepth      = errors.New("nested too deep")
 	errTrailing   = errors.New("more than one element")
-	errName       = errors.New("a name that is none without its prefix")
+	errName       = errors.New("a name that is no name without its prefix")
 	errAttribute  = errors.New("two attributes from foreign namespaces, or two of the same name")
 )
 
@@ -252,7 +255,7 @@ func parseElement(raw []byte) (*element, error) {
 	}
 }
 
-// isName reports whether local, which stood behind a prefix perhaps, is a name by itself: a:0 is one, 0 is not.
+// isName reports whether local is a name without a prefix, too: a:0 is a name, 0 is not.
 func isName(local string) bool {
 	if c := local[0] | 0x20; c >= 'a' && c <= 'z' {
 		return true

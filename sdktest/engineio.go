@@ -59,7 +59,7 @@ func (h *signalHub) misbehave(w http.ResponseWriter, req *http.Request) bool {
 	switch h.srv.fault(StepSignal) {
 	case FaultSilent:
 		<-req.Context().Done()
-		panic(http.ErrAbortHandler) // returning would answer 200 after all
+		panic(http.ErrAbortHandler) // a return would answer 200
 	case FaultClose:
 		panic(http.ErrAbortHandler)
 	case FaultError:
@@ -131,8 +131,8 @@ func (h *signalHub) endPoll(k *socket) {
 	k.poke()
 }
 
-// takePolled takes what is there for a poll. While the client upgrades, that is
-// a noop at least, so that its poll ends.
+// takePolled takes the packets for a poll. While the client upgrades there is at
+// least a noop, so that its poll ends.
 func (h *signalHub) takePolled(k *socket) []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -166,7 +166,7 @@ func (h *signalHub) post(w http.ResponseWriter, req *http.Request, k *socket) {
 	_, _ = io.WriteString(w, "ok")
 }
 
-// encodePayload writes packets as <length>:<packet>; lengths count UTF-16 units, as JavaScript does.
+// encodePayload writes packets as <length>:<packet>. Lengths are in UTF-16 units, as in JavaScript.
 func encodePayload(packets []string) string {
 	var b strings.Builder
 	for _, p := range packets {
@@ -223,7 +223,7 @@ func (h *signalHub) serveWebSocket(r *run, w http.ResponseWriter, req *http.Requ
 	}
 	defer h.close(k)
 	written := make(chan struct{})
-	go func() { // ends with ctx, or when the socket is closed
+	go func() { // owner: this function. It ends with ctx, or when the socket is closed
 		defer close(written)
 		defer cancel()
 		h.writePackets(ctx, c, k)
@@ -252,7 +252,7 @@ func (h *signalHub) upgrade(ctx context.Context, c *websocket.Conn, k *socket) b
 		switch string(raw) {
 		case "2probe":
 			if !h.mayUpgrade(k) {
-				return false // another probe is on its way: its state is not ours
+				return false // another probe is under way, and owns the state
 			}
 			if c.Write(ctx, websocket.MessageText, []byte("3probe")) != nil {
 				h.setUpgrade(k, false, false)
@@ -294,7 +294,7 @@ func (h *signalHub) writePackets(ctx context.Context, c *websocket.Conn, k *sock
 	for {
 		h.mu.Lock()
 		var packets []string
-		if !k.polling { // the last poll still takes what is its own
+		if !k.polling { // the last poll still takes its packets
 			packets, k.packets = k.packets, nil
 		}
 		h.mu.Unlock()

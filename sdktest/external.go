@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// external is an ejabberd that holds the accounts, reached through mod_http_api.
+// external is an ejabberd that has the accounts. It is used through mod_http_api.
 type external struct {
 	opts XMPP
 	http *http.Client
@@ -46,7 +46,7 @@ func newExternal(o XMPP) (*external, error) {
 	return x, nil
 }
 
-// ports are those of the addresses by transport; empty where there is none.
+// ports are the ports of the addresses for each transport. Empty: there is no such address.
 func (x *external) ports() (web, tcp string) {
 	for _, addr := range strings.Split(x.opts.Address, ",") {
 		u, err := url.Parse(strings.TrimSpace(addr))
@@ -69,7 +69,8 @@ var errExists = errors.New("XMPP server: account exists")
 func (x *external) register(ctx context.Context, id, password string) error {
 	err := x.call(ctx, "register", map[string]string{"user": id, "host": x.opts.Domain, "password": password}, nil)
 	if errors.Is(err, errExists) {
-		err = x.call(ctx, "change_password", map[string]string{"user": id, "host": x.opts.Domain, "newpass": password}, nil)
+		args := map[string]string{"user": id, "host": x.opts.Domain, "newpass": password}
+		err = x.call(ctx, "change_password", args, nil)
 	}
 	return err
 }
@@ -100,13 +101,14 @@ func (x *external) profile(ctx context.Context, id string) map[string]string {
 	return out
 }
 
-// call is one command. Its errors never name the arguments: a password may be among them.
+// call sends one command. Its errors never contain the arguments, which may be passwords.
 func (x *external) call(ctx context.Context, command string, args map[string]string, out any) error {
 	body, err := json.Marshal(args)
 	if err != nil {
 		return fmt.Errorf("XMPP server: %s: %w", command, err)
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimRight(x.opts.APIURL, "/")+"/"+command, bytes.NewReader(body))
+	address := strings.TrimRight(x.opts.APIURL, "/") + "/" + command
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
 	if err != nil {
 		return fmt.Errorf("XMPP server: %s: %w", command, err)
 	}

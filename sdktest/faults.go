@@ -10,34 +10,58 @@ type Step string
 
 // The steps, in the order in which a client meets them.
 const (
-	StepHTTPAccept Step = "http-accept" // a TCP connection to the HTTPS port (REST, WebSocket, signalling)
-	StepHTTPTLS    Step = "http-tls"    // its TLS handshake
-	StepREST       Step = "rest"        // the answer to a REST request
-	StepUpgrade    Step = "upgrade"     // the answer to the WebSocket upgrade of /websocket
-	StepAccept     Step = "accept"      // a TCP connection to an XMPP port
-	StepTLS        Step = "tls"         // its TLS handshake, by STARTTLS or direct
-	StepStream     Step = "stream"      // the answer to every stream header, WebSocket and TCP
-	StepStartTLS   Step = "starttls"    // the answer to <starttls/>
-	StepAuth       Step = "auth"        // the answer to <auth/> and <response/>
-	StepBind       Step = "bind"        // the answer to the resource binding
-	StepResume     Step = "resume"      // the answer to a resumption (Options.ResumeTimeout)
-	StepIQ         Step = "iq"          // the answer to every later IQ
-	StepSignal     Step = "signal"      // the answer to every request to /socket.io/, WebSocket upgrades among them
+	// StepHTTPAccept is a TCP connection to the HTTPS port (REST, WebSocket, signalling).
+	StepHTTPAccept Step = "http-accept"
+	// StepHTTPTLS is the TLS handshake of such a connection.
+	StepHTTPTLS Step = "http-tls"
+	// StepREST is the answer to a REST request.
+	StepREST Step = "rest"
+	// StepUpgrade is the answer to the WebSocket upgrade of /websocket.
+	StepUpgrade Step = "upgrade"
+	// StepAccept is a TCP connection to an XMPP port.
+	StepAccept Step = "accept"
+	// StepTLS is the TLS handshake of such a connection, by STARTTLS or direct.
+	StepTLS Step = "tls"
+	// StepStream is the answer to every stream header, over WebSocket and TCP.
+	StepStream Step = "stream"
+	// StepStartTLS is the answer to <starttls/>.
+	StepStartTLS Step = "starttls"
+	// StepAuth is the answer to <auth/> and <response/>.
+	StepAuth Step = "auth"
+	// StepBind is the answer to the resource binding.
+	StepBind Step = "bind"
+	// StepResume is the answer to a resumption (Options.ResumeTimeout).
+	StepResume Step = "resume"
+	// StepIQ is the answer to every later IQ.
+	StepIQ Step = "iq"
+	// StepSignal is the answer to every request to /socket.io/, WebSocket upgrades among them.
+	StepSignal Step = "signal"
 )
 
 // FaultKind is how the server misbehaves.
 type FaultKind string
 
-// The kinds of misbehaviour. One that makes no sense at a step does nothing there.
+// The kinds of misbehaviour. A kind that makes no sense at a step does nothing there.
 const (
-	FaultNone        FaultKind = ""             // behave
-	FaultSilent      FaultKind = "silent"       // never answer, keep the connection
-	FaultClose       FaultKind = "close"        // cut the connection instead of answering
-	FaultError       FaultKind = "error"        // answer with the error of that step (HTTP 503, SASL failure, IQ error, stream error)
-	FaultMalformed   FaultKind = "malformed"    // answer with what is not TLS, JSON, HTTP upgrade or XML
-	FaultHuge        FaultKind = "huge"         // answer with far more than any client should take in: JSON without end, a 10 MiB stanza
-	FaultSlow        FaultKind = "slow"         // from here on, write one byte every few milliseconds
-	FaultWrongSender FaultKind = "wrong-sender" // answer in the name of somebody else; at the TLS steps: a stranger's certificate
+	// FaultNone: the server behaves.
+	FaultNone FaultKind = ""
+	// FaultSilent: it never answers, and keeps the connection open.
+	FaultSilent FaultKind = "silent"
+	// FaultClose: it cuts the connection instead of answering.
+	FaultClose FaultKind = "close"
+	// FaultError: it answers with the error of that step (HTTP 503, SASL failure, IQ error, stream
+	// error).
+	FaultError FaultKind = "error"
+	// FaultMalformed: it answers with something that is not TLS, JSON, an HTTP upgrade or XML.
+	FaultMalformed FaultKind = "malformed"
+	// FaultHuge: it answers with far more than a client should accept: endless JSON, a stanza of
+	// 10 MiB.
+	FaultHuge FaultKind = "huge"
+	// FaultSlow: from here on it writes one byte every few milliseconds.
+	FaultSlow FaultKind = "slow"
+	// FaultWrongSender: it answers in the name of somebody else. At the TLS steps it has the
+	// certificate of an authority that the client does not trust.
+	FaultWrongSender FaultKind = "wrong-sender"
 )
 
 const (
@@ -88,20 +112,22 @@ func (s *Server) Delay(d time.Duration) {
 	s.ctl.delay = d
 }
 
-// FailNext makes the next HTTP request to op fail with a status and a message.
-// op is the path below the API base URL ("contacts/vcard", "login"), or
-// "license/details", or "storage" for the parts and commits of chunked media.
-// Downloads and storage fail with that HTTP status. Elsewhere 401, 429 and 5xx above 500 are HTTP statuses too (429 and
-// 503 with Retry-After: 1); all others come the way the service sends business
-// errors, as HTTP 200 with the status in the body (protocol.md 1.4). Called
-// several times, it fails as many requests, in order.
+// FailNext makes the next HTTP request to op fail with a status and a message. After several calls
+// as many requests fail, in the order of the calls.
+//
+// op is the path below the API base URL ("contacts/vcard", "login"), or "license/details", or
+// "storage" for the parts and commits of chunked media. Downloads and storage fail with that HTTP
+// status. For other requests 401, 429 and 5xx above 500 are HTTP statuses too (429 and 503 with
+// Retry-After: 1). All other statuses are sent as the service sends business errors: HTTP 200 with
+// the status in the body (protocol.md 1.4).
 func (s *Server) FailNext(op string, status int, message string) {
 	s.ctl.mu.Lock()
 	defer s.ctl.mu.Unlock()
-	s.ctl.failures = append(s.ctl.failures, failure{op: strings.Trim(op, "/"), reply: reply{Status: status, Message: message}})
+	f := failure{op: strings.Trim(op, "/"), reply: reply{Status: status, Message: message}}
+	s.ctl.failures = append(s.ctl.failures, f)
 }
 
-// failure is one FailNext that waits for its request.
+// failure is a FailNext that waits for its request.
 type failure struct {
 	op    string
 	reply reply

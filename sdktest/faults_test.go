@@ -16,7 +16,8 @@ import (
 
 const glimpse = 150 * time.Millisecond // long enough to see that nothing comes
 
-// inTime is how long is waited for what a server with that fault does: one that is silent does nothing.
+// inTime is how long is waited for what a server with that fault does: one that is silent does
+// nothing.
 func inTime(kind FaultKind) time.Duration {
 	if kind == FaultSilent {
 		return glimpse

@@ -10,15 +10,16 @@ import (
 
 var errForm = errors.New("too many form fields, or too long a name")
 
-// mediaForm is what a single-part upload carries.
+// mediaForm is the form of a single-part upload.
 type mediaForm struct {
 	fields map[string]string
 	file   *medium
-	name   string // the file's
-	seen   formText
+	// name is that of the file.
+	name string
+	seen formText
 }
 
-// read takes the parts in as they come; the file goes to the media store.
+// read reads the parts as they come. It writes the file to the media store.
 func (f *mediaForm) read(mr *multipart.Reader, m *mediaStore) error {
 	for {
 		p, err := mr.NextPart()
@@ -61,7 +62,7 @@ type fileText struct {
 func (l *formText) add(name string, value any) {
 	key, err := json.Marshal(name)
 	text, verr := json.Marshal(value)
-	if err == nil && verr == nil { // strings and numbers can't fail
+	if err == nil && verr == nil { // strings and numbers cannot fail
 		*l = append(*l, string(key)+":"+string(text))
 	}
 }

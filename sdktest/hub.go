@@ -8,24 +8,25 @@ import (
 	"time"
 )
 
-// hub knows the bound streams and carries stanzas between them. Under its lock
-// frames are only queued, which never blocks; the store's lock may be taken
-// under it, never the other way round.
+// hub knows the bound streams and carries stanzas between them. While mu is held
+// frames are only queued, which never blocks. The store's lock may be taken while
+// mu is held, but not mu while the store's lock is held.
 type hub struct {
 	srv   *Server
 	store *store
 	start time.Time
 
-	mu      sync.Mutex
-	streams map[string]map[string]*stream // by user and resource
+	mu sync.Mutex
+	// streams are by user and resource.
+	streams map[string]map[string]*stream
 }
 
 func newHub(s *Server) *hub {
 	return &hub{srv: s, store: s.store, start: time.Now(), streams: map[string]map[string]*stream{}}
 }
 
-// bind makes st reachable. An older stream with the same full JID has to go
-// (RFC 6120 7.7.2.2). False: the account was deleted meanwhile.
+// bind makes st reachable. It ends an older stream with the same full JID
+// (RFC 6120 7.7.2.2). It returns false when the account was deleted meanwhile.
 func (h *hub) bind(st *stream) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -38,7 +39,7 @@ func (h *hub) bind(st *stream) bool {
 		h.streams[st.user] = mine
 	}
 	if old := mine[st.resource]; old != nil {
-		h.gone(old)
+		h.goneLocked(old)
 		old.end((&streamError{"conflict", "Replaced by new connection"}).element().String())
 	}
 	st.since = time.Now()
@@ -46,26 +47,26 @@ func (h *hub) bind(st *stream) bool {
 	return true
 }
 
-// unbind takes st out and tells its contacts. It may be called several times.
+// unbind removes st and tells its contacts. It may be called several times.
 func (h *hub) unbind(st *stream) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.streams[st.user][st.resource] != st {
 		return
 	}
-	h.gone(st)
+	h.goneLocked(st)
 	delete(h.streams[st.user], st.resource)
 	if len(h.streams[st.user]) == 0 {
 		delete(h.streams, st.user)
 	}
 }
 
-// gone makes st unavailable.
-func (h *hub) gone(st *stream) {
+// goneLocked makes st unavailable. h.mu must be held.
+func (h *hub) goneLocked(st *stream) {
 	if st.available == nil {
 		return
 	}
-	h.broadcast(st, el(nsClient, "presence", "type", "unavailable"))
+	h.broadcastLocked(st, el(nsClient, "presence", "type", "unavailable"))
 	st.available = nil
 	h.store.seen(st.user)
 }
@@ -74,8 +75,8 @@ func (h *hub) gone(st *stream) {
 func (h *hub) expel(user, condition, text string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, st := range h.of(user) {
-		h.drop(st, condition, text)
+	for _, st := range h.ofLocked(user) {
+		h.dropLocked(st, condition, text)
 	}
 }
 
@@ -83,16 +84,19 @@ func (h *hub) expel(user, condition, text string) {
 func (h *hub) keepNewest(user string, n int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	list := h.of(user)
-	slices.SortFunc(list, func(a, b *stream) int { return cmp.Or(a.since.Compare(b.since), cmp.Compare(a.resource, b.resource)) })
+	list := h.ofLocked(user)
+	slices.SortFunc(list, func(a, b *stream) int {
+		return cmp.Or(a.since.Compare(b.since), cmp.Compare(a.resource, b.resource))
+	})
 	for len(list) > n {
-		h.drop(list[0], "conflict", "Replaced by new connection")
+		h.dropLocked(list[0], "conflict", "Replaced by new connection")
 		list = list[1:]
 	}
 }
 
-func (h *hub) drop(st *stream, condition, text string) {
-	h.gone(st)
+// dropLocked removes a stream and ends it with a stream error. h.mu must be held.
+func (h *hub) dropLocked(st *stream, condition, text string) {
+	h.goneLocked(st)
 	delete(h.streams[st.user], st.resource)
 	if len(h.streams[st.user]) == 0 {
 		delete(h.streams, st.user)
@@ -100,8 +104,8 @@ func (h *hub) drop(st *stream, condition, text string) {
 	st.end((&streamError{condition, text}).element().String())
 }
 
-// of lists a user's streams in the order of their resources.
-func (h *hub) of(user string) []*stream {
+// ofLocked lists the streams of a user in the order of their resources. h.mu must be held.
+func (h *hub) ofLocked(user string) []*stream {
 	list := make([]*stream, 0, len(h.streams[user]))
 	for _, st := range h.streams[user] {
 		list = append(list, st)
@@ -110,9 +114,9 @@ func (h *hub) of(user string) []*stream {
 	return list
 }
 
-// online lists a user's streams that have sent presence.
-func (h *hub) online(user string) []*stream {
-	return slices.DeleteFunc(h.of(user), func(st *stream) bool { return st.available == nil })
+// onlineLocked lists the streams of a user that have sent presence. h.mu must be held.
+func (h *hub) onlineLocked(user string) []*stream {
+	return slices.DeleteFunc(h.ofLocked(user), func(st *stream) bool { return st.available == nil })
 }
 
 // related reports whether presence and pushes pass between two users.
@@ -124,8 +128,8 @@ func (h *hub) blockedEither(a, b string) bool {
 	return h.store.hasBlocked(a, b) || h.store.hasBlocked(b, a)
 }
 
-// others lists the users that are connected and related to user, sorted.
-func (h *hub) others(user string) []string {
+// othersLocked lists the users who are connected and related to user, sorted. h.mu must be held.
+func (h *hub) othersLocked(user string) []string {
 	var out []string
 	for other := range h.streams {
 		if h.related(user, other) {
@@ -136,8 +140,8 @@ func (h *hub) others(user string) []string {
 	return out
 }
 
-// audience are those who are connected and hear of what happens to a user: the user and the
-// contacts, blocks or not.
+// audience are the connected users who are told what happens to a user: the user and all contacts,
+// also those who are blocked.
 func (h *hub) audience(about string) []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -150,21 +154,20 @@ func (h *hub) audience(about string) []string {
 	return users
 }
 
-// announce sends users a message from the service with that child: what the service tells of its
-// own accord (protocol.md 6.4).
+// announce sends users a message of the service with that child (protocol.md 6.4).
 func (h *hub) announce(users []string, child *element) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, user := range users {
-		h.notify(user, child)
+		h.notifyLocked(user, child)
 	}
 }
 
-// notify sends a message from the service to all streams of a user.
-func (h *hub) notify(user string, child *element) {
-	for _, st := range h.of(user) {
-		m := el(nsClient, "message", "from", h.srv.domain, "to", st.jid, "id", randomHex(8), "type", "headline").add(child)
-		st.send(m.String())
+// notifyLocked sends a message of the service to all streams of a user. h.mu must be held.
+func (h *hub) notifyLocked(user string, child *element) {
+	for _, st := range h.ofLocked(user) {
+		m := el(nsClient, "message", "from", h.srv.domain, "to", st.jid, "id", randomHex(8), "type", "headline")
+		st.send(m.add(child).String())
 	}
 }
 
@@ -172,7 +175,7 @@ func (h *hub) notify(user string, child *element) {
 func (h *hub) push(user, raw string) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	list := h.of(user)
+	list := h.ofLocked(user)
 	for _, st := range list {
 		st.send(raw)
 	}
@@ -183,13 +186,13 @@ func (h *hub) resources(user string) []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	out := []string{}
-	for _, st := range h.of(user) {
+	for _, st := range h.ofLocked(user) {
 		out = append(out, st.resource)
 	}
 	return out
 }
 
-// mayPing notes that st is pinged now; false: nothing has come since the last ping.
+// mayPing notes that st is pinged now. It returns false when nothing has come since the last ping.
 func (h *hub) mayPing(st *stream) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -210,5 +213,5 @@ func (h *hub) alive(st *stream) {
 func (h *hub) isOnline(user string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return slices.ContainsFunc(h.of(user), func(st *stream) bool { return !st.left })
+	return slices.ContainsFunc(h.ofLocked(user), func(st *stream) bool { return !st.left })
 }

@@ -15,17 +15,26 @@ import (
 
 // Profile is what the service holds of a user, with the sealed fields opened.
 type Profile struct {
-	UserID, UserJID string // the id is the local part of the bare JID
-	NickName        string // the name that is shown
-	Email           string // as the client sent it
-	MobileNumber    string // as the client sent it
-	Status          string // a line of text
-	Image           string // media token or URL
-	ThumbImage      string // likewise; may be empty
-	IsAdminBlocked  bool   // BlockByAdmin
+	// UserID is the local part of the bare JID UserJID.
+	UserID, UserJID string
+	// NickName is the name that others see.
+	NickName string
+	// Email is as the client sent it.
+	Email string
+	// MobileNumber is as the client sent it.
+	MobileNumber string
+	// Status is a line of text.
+	Status string
+	// Image is a media token or a URL.
+	Image string
+	// ThumbImage is a media token or a URL. It may be empty.
+	ThumbImage string
+	// IsAdminBlocked is true after BlockByAdmin.
+	IsAdminBlocked bool
 }
 
-// Users are the ids of all accounts, sorted. An account's id is the identifier that it was registered with.
+// Users are the ids of all accounts, sorted. An account's id is the identifier that it was
+// registered with.
 func (s *Server) Users() []string { return s.store.ids() }
 
 // Profile is a user's profile (id or JID); the zero Profile when there is no such user.
@@ -54,12 +63,12 @@ func (s *Server) Blocked(user string) []string {
 	return a.Blocked
 }
 
-// Resources are the resources that a user (id or JID) is connected with over XMPP, sorted.
+// Resources are the resources of a user (id or JID) that are connected over XMPP, sorted.
 func (s *Server) Resources(user string) []string { return s.hub.resources(localpart(user)) }
 
-// Media opens what was uploaded under a token, such as Profile.Image. The
-// content type is the uploader's word. It fails with fs.ErrNotExist when there
-// is nothing; whoever gets it closes it.
+// Media opens the uploaded file that a token names, such as Profile.Image. The content type is what
+// the uploader has said. The error is fs.ErrNotExist when there is no such file. The caller closes
+// content.
 func (s *Server) Media(token string) (content io.ReadSeekCloser, contentType string, err error) {
 	f, found := s.media.get(token)
 	if !found {
@@ -96,18 +105,24 @@ func (s *Server) Deleted() []Deletion {
 // Features are the plan's flags, as SetFeature has set them.
 func (s *Server) Features() map[string]bool { return s.ctl.featureFlags() }
 
-// Faults are what SetFault, FailNext and Delay have set and nothing has ended or used up.
+// Faults are what SetFault, FailNext and Delay have set, as far as it was not ended or used up.
 type Faults struct {
-	Steps map[Step]FaultKind // SetFault; steps that behave are not in it
-	Next  []Failure          // FailNext, in the order of the calls
-	Delay time.Duration      // 0: none
+	// Steps are the faults of SetFault. Steps without a fault are not in it.
+	Steps map[Step]FaultKind
+	// Next are those of FailNext, in the order of the calls.
+	Next []Failure
+	// Delay is that of Delay. 0: there is none.
+	Delay time.Duration
 }
 
-// Failure is one FailNext that waits for its request.
+// Failure is a FailNext that waits for its request.
 type Failure struct {
-	Op      string // as given to FailNext, without slashes around it
-	Status  int    // as given to FailNext
-	Message string // as given to FailNext
+	// Op is as given to FailNext, without slashes at its ends.
+	Op string
+	// Status is as given to FailNext.
+	Status int
+	// Message is as given to FailNext.
+	Message string
 }
 
 // Faults are the faults that are set.

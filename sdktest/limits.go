@@ -7,9 +7,9 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/seal"
 )
 
-// The limits that the service documents (protocol.md 3, 5.2), in characters. It does not say what
-// it answers to more; here it is a refusal that names the field. Any file is taken as a picture:
-// for this upload the service documents no types.
+// The limits that the service documents (protocol.md 3, 5.2), in characters. Its answer above a
+// limit is not known; here it is a refusal that names the field. Any file is accepted as a picture:
+// the service documents no types for this upload.
 const (
 	maxIdentifier = 191
 	maxMetadata   = 3
@@ -18,7 +18,7 @@ const (
 	maxPictureURL = 2048
 )
 
-// overLimit says which field of a vCard is too long; empty: none.
+// overLimit names the field of a vCard that is too long. Empty: there is none.
 func (s *Server) overLimit(id string, card *element) string {
 	_, iv := s.store.ivs()
 	sealed := func(name string) string { return seal.Open(childText(card, name), id, iv) }

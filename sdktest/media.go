@@ -34,15 +34,16 @@ const (
 // fileName is what randomHex(16) gives.
 var fileName = regexp.MustCompile(`^[0-9a-f]{32}$`)
 
-// medium is one file that was uploaded; its token is the key.
+// medium is an uploaded file. Its key is the token.
 type medium struct {
 	ContentType string `json:"contentType"`
 	Size        int64  `json:"size"`
-	File        string `json:"file"` // name in the media directory
-	Owner       string `json:"owner"`
+	// File is the name in the media directory.
+	File  string `json:"file"`
+	Owner string `json:"owner"`
 }
 
-// mediaStore keeps files in a directory, and uploads that are not finished in memory.
+// mediaStore keeps files in a directory, and in memory the uploads that are not finished.
 type mediaStore struct {
 	store *store
 	dir   string
@@ -51,16 +52,18 @@ type mediaStore struct {
 	uploads map[string]*upload
 }
 
-// upload is a chunked upload before its commit. Its parts lie in one file, each in its place.
+// upload is a chunked upload before its commit. All parts are in one file, each in its place.
 type upload struct {
 	medium
 	id    string
 	began time.Time
-	parts []part // by number, from 0
+	// parts are by their numbers, from 0.
+	parts []part
 }
 
 type part struct {
-	size int64 // 0: not there yet
+	// size is 0 while the part is missing.
+	size int64
 	etag string
 }
 
@@ -72,11 +75,11 @@ func newMediaStore(st *store, dir string) (*mediaStore, error) {
 	return m, m.sweep()
 }
 
-// sweep removes what uploads that never ended have left in a data directory,
-// and nothing that is not named like them.
+// sweep removes files of uploads that were never finished, which an earlier server may
+// have left. It only removes files whose names look like the server's own.
 func (m *mediaStore) sweep() error {
 	keep := map[string]bool{}
-	for _, f := range m.store.state.Media { // nobody else has the store yet
+	for _, f := range m.store.state.Media { // nothing else uses the store yet
 		keep[f.File] = true
 	}
 	entries, err := os.ReadDir(m.dir)
@@ -143,7 +146,7 @@ func (s *Server) receive(user string, req *http.Request) reply {
 	return s.publish(*f.file, user, f.name)
 }
 
-// publish gives a file its tokens. The thumbnail of an image is the image.
+// publish gives a file its tokens. The thumbnail of an image is the image itself.
 func (s *Server) publish(f medium, user, name string) reply {
 	f.Owner = user
 	token := randomHex(16) + extension(name)
@@ -161,7 +164,7 @@ func (s *Server) publish(f medium, user, name string) reply {
 	return ok(data)
 }
 
-// extension is a file name's, when it is harmless in a URL.
+// extension is the extension of a file name, or "" if it is unusual.
 func extension(name string) string {
 	ext := strings.ToLower(path.Ext(name))
 	if len(ext) < 2 || len(ext) > 8 || strings.Trim(ext[1:], "abcdefghijklmnopqrstuvwxyz0123456789") != "" {
@@ -209,7 +212,8 @@ func (s *Server) mediaGet(w http.ResponseWriter, req *http.Request) {
 	s.serveFile(w, req, req.PathValue("token"))
 }
 
-// storageGet is what generatePreAuthenticationUrlDownload points to: no authorization, ranges.
+// storageGet serves the URLs of generatePreAuthenticationUrlDownload: without authorization, with
+// ranges.
 func (s *Server) storageGet(w http.ResponseWriter, req *http.Request) {
 	if req.URL.Query().Get("sig") != s.signature(req.PathValue("token")) {
 		writeReply(w, http.StatusForbidden, refuse(http.StatusForbidden, "Signature does not match"))
@@ -232,18 +236,20 @@ func (s *Server) serveFile(w http.ResponseWriter, req *http.Request, token strin
 	defer r.Close()
 	w.Header().Set("Content-Type", f.ContentType)
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.Header().Set("Content-Security-Policy", "sandbox") // an uploaded page has no say on this origin
+	// An uploaded page must not run code on this origin.
+	w.Header().Set("Content-Security-Policy", "sandbox")
 	http.ServeContent(w, req, "", time.Time{}, r)
 }
 
-// signature is what makes a URL for token valid without authorization.
+// signature makes a URL for a token valid without authorization.
 func (s *Server) signature(token string) string {
 	chat, profile := s.store.ivs()
 	sum := md5.Sum([]byte(chat + profile + token))
 	return hex.EncodeToString(sum[:])
 }
 
-// storageURL is a pre-signed URL on the host that the client has asked, so that it also works behind mapped names.
+// storageURL is a pre-signed URL on the host to which the client has sent its request, so that it
+// also works where host names are mapped.
 func (s *Server) storageURL(req *http.Request, token, rest string) string {
 	return "https://" + req.Host + storageRoot + token + rest + "?sig=" + s.signature(token)
 }
@@ -287,8 +293,9 @@ func (s *Server) mediaUpload(c *call) reply {
 	for i := range urls {
 		urls[i] = s.storageURL(c.req, token, "/"+strconv.Itoa(i))
 	}
-	data := map[string]any{"uploadUrls": urls, "fileToken": token, "storage": s.ctl.storageName(), "uploadId": u.id, "commitUrl": ""}
-	if s.ctl.storageName() == "oracle" {
+	storage := s.ctl.storageName()
+	data := map[string]any{"uploadUrls": urls, "fileToken": token, "storage": storage, "uploadId": u.id, "commitUrl": ""}
+	if storage == "oracle" {
 		data["commitUrl"] = s.storageURL(c.req, token, "/commit")
 	}
 	return ok(data)
@@ -316,7 +323,7 @@ func (m *mediaStore) begin(token string, u *upload) error {
 	return nil
 }
 
-// drop ends uploads and removes what has come of them.
+// drop ends uploads and removes their files.
 func (m *mediaStore) drop(which func(*upload) bool) {
 	var gone []*upload
 	m.mu.Lock()
@@ -332,8 +339,8 @@ func (m *mediaStore) drop(which func(*upload) bool) {
 	}
 }
 
-// storagePut takes one part. A part may be put again; the only part of a
-// one-part upload also finishes it, as no commit follows (protocol.md 8).
+// storagePut takes one part. A part may be put again. The part of a one-part upload
+// also finishes it, because no commit follows (protocol.md 8).
 func (s *Server) storagePut(w http.ResponseWriter, req *http.Request) {
 	token := req.PathValue("token")
 	i, err := strconv.Atoi(req.PathValue("part"))
@@ -342,7 +349,7 @@ func (s *Server) storagePut(w http.ResponseWriter, req *http.Request) {
 		writeReply(w, http.StatusForbidden, refuse(http.StatusForbidden, "Signature does not match"))
 		return
 	}
-	s.media.arrived(u, i, part{}) // what is there is overwritten now
+	s.media.arrived(u, i, part{}) // the part is overwritten now, so it is missing
 	size, sum, err := s.media.writePart(u, i, http.MaxBytesReader(w, req.Body, partSize))
 	if err != nil || size == 0 || (i < len(u.parts)-1 && size != partSize) {
 		writeReply(w, http.StatusBadRequest, refuse(http.StatusBadRequest, "Part has the wrong size"))
@@ -386,7 +393,7 @@ func (m *mediaStore) arrived(u *upload, i int, p part) {
 	u.parts[i] = p
 }
 
-// finish makes an upload a medium, when all parts are there.
+// finish makes a medium of an upload, when all parts are there.
 func (m *mediaStore) finish(token string, u *upload) error {
 	m.mu.Lock()
 	if m.uploads[token] != u {

@@ -1,7 +1,6 @@
 package sdktest
 
-// message carries a message to its receiver (RFC 6121 8.5). Nothing is kept for
-// those who are offline.
+// message carries a message to its receiver (RFC 6121 8.5). There is no offline storage.
 func (h *hub) message(st *stream, m *element) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -30,7 +29,7 @@ func (h *hub) message(st *stream, m *element) {
 		refuse("cancel", "service-unavailable", nil)
 		return
 	}
-	targets := h.targets(user, resource)
+	targets := h.targetsLocked(user, resource)
 	if len(targets) == 0 {
 		if m.attr("type") != "headline" {
 			refuse("cancel", "service-unavailable", nil)
@@ -41,24 +40,26 @@ func (h *hub) message(st *stream, m *element) {
 	for _, t := range targets {
 		t.send(out.String())
 	}
-	h.carbons(st, user, targets, out)
+	h.carbonsLocked(st, user, targets, out)
 	if m.child("body") != nil {
-		h.acquaint(st.user, user)
+		h.acquaintLocked(st.user, user)
 	}
 }
 
-// targets are the streams that a message to user, or to one resource of user, reaches.
-func (h *hub) targets(user, resource string) []*stream {
+// targetsLocked are the streams that a message to a user, or to one resource, reaches. h.mu must be
+// held.
+func (h *hub) targetsLocked(user, resource string) []*stream {
 	if resource != "" {
 		if t := h.streams[user][resource]; t != nil {
 			return []*stream{t}
 		}
 	}
-	return h.online(user)
+	return h.onlineLocked(user)
 }
 
-// carbons copies a chat message to the other streams of both users (XEP-0280).
-func (h *hub) carbons(from *stream, user string, reached []*stream, m *element) {
+// carbonsLocked copies a chat message to the other streams of both users (XEP-0280). h.mu must be
+// held.
+func (h *hub) carbonsLocked(from *stream, user string, reached []*stream, m *element) {
 	if m.attr("type") != "chat" && m.child("body") == nil {
 		return
 	}
@@ -67,7 +68,7 @@ func (h *hub) carbons(from *stream, user string, reached []*stream, m *element) 
 		has[t] = true
 	}
 	for _, copyTo := range []struct{ user, wrapper string }{{from.user, "sent"}, {user, "received"}} {
-		for _, st := range h.of(copyTo.user) {
+		for _, st := range h.ofLocked(copyTo.user) {
 			if !st.carbons || has[st] {
 				continue
 			}
@@ -85,5 +86,6 @@ func stanzaError(to *element, kind, condition, text string, extra *element) *ele
 		e.add(el(nsStanzas, "text").txt(text))
 	}
 	e.add(extra)
-	return el(nsClient, to.name.Local, "type", "error", "id", to.attr("id"), "from", to.attr("to"), "to", to.attr("from")).add(e)
+	return el(nsClient, to.name.Local,
+		"type", "error", "id", to.attr("id"), "from", to.attr("to"), "to", to.attr("from")).add(e)
 }

@@ -9,11 +9,13 @@ import (
 
 const maxConns = 20000
 
-// conn is an accepted TCP connection that can be told to write badly.
+// conn is an accepted TCP connection whose writes can be made to fail.
 type conn struct {
 	net.Conn
-	mode   atomic.Value // FaultKind: FaultNone, FaultSilent, FaultClose, FaultMalformed, FaultSlow
-	spared atomic.Bool  // serves Options.Handler now
+	// mode is a FaultKind.
+	mode atomic.Value
+	// spared is true while the connection serves Options.Handler.
+	spared atomic.Bool
 	once   sync.Once
 	closed chan struct{}
 	gone   func(*conn)
@@ -64,12 +66,13 @@ func (c *conn) Close() error {
 	return err
 }
 
-// listener hands out conns, keeps track of them and misbehaves where it is told to.
+// listener accepts connections as conn, and applies the faults of its steps.
 type listener struct {
 	net.Listener
 	run    *run
 	accept Step
-	tls    Step // FaultNone at the first write: the TLS handshake of a direct TLS port
+	// tls is the step of the TLS handshake. Empty: there is no handshake at the beginning.
+	tls Step
 }
 
 func (l *listener) Accept() (net.Conn, error) {
@@ -84,12 +87,12 @@ func (l *listener) Accept() (net.Conn, error) {
 		}
 		switch l.run.srv.fault(l.accept) {
 		case FaultSilent:
-			continue // stays open until the connections are dropped
+			continue // it stays open until the connections are dropped
 		case FaultClose, FaultError:
 			_ = c.Close()
 			continue
 		case FaultMalformed, FaultHuge:
-			_, _ = c.Conn.Write([]byte(garbage)) // a new connection's buffer is empty: this does not block
+			_, _ = c.Conn.Write([]byte(garbage)) // it cannot block: the buffer is empty
 			_ = c.Close()
 			continue
 		case FaultSlow:
@@ -102,7 +105,7 @@ func (l *listener) Accept() (net.Conn, error) {
 	}
 }
 
-// misbehave sets how c writes from now on; what is no matter of writing is left alone.
+// misbehave sets how c writes from now on. It ignores kinds that do not concern writing.
 func (c *conn) misbehave(kind FaultKind) {
 	if kind != FaultNone && kind != FaultWrongSender {
 		c.mode.Store(kind)

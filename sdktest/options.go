@@ -82,7 +82,8 @@ type Options struct {
 	// methods of Server, but not Restart and Close.
 	OnTraffic func(Traffic)
 	// StateStore keeps accounts and everything else that the server remembers. What an answer has
-	// acknowledged is saved. A StateStore belongs to one server at a time. Default: nothing is kept.
+	// acknowledged is saved. A StateStore belongs to one server at a time. Default: nothing is
+	// kept.
 	StateStore StateStore
 	// MediaDir is the directory for uploaded files, for a StateStore that remembers them. It is
 	// made when it does not exist. Files in it whose names look like the server's own (32 hex
@@ -171,7 +172,8 @@ func (x *XMPP) validate() error {
 	return nil
 }
 
-// validDomain accepts what protocol.md 1.7 accepts behind the @ of a user JID, as far as it is a host name.
+// validDomain accepts what protocol.md 1.7 accepts behind the @ of a user JID, as far as it is a
+// host name.
 func validDomain(d string) bool {
 	if len(d) < 2 || len(d) > 253 || strings.HasPrefix(d, "mix.") {
 		return false

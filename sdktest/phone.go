@@ -11,7 +11,7 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/seal"
 )
 
-// What a phone can meet.
+// Errors of a phone.
 var (
 	errQRContent = errors.New("this is no QR code of the service, or it is of another licence")
 	errQRToken   = errors.New("the QR code is not valid any more")
@@ -19,19 +19,19 @@ var (
 	errPhoneUser = errors.New("not a user identifier: lowercase letters, digits, - and _")
 )
 
-// Phone is the app on a user's phone, as far as QR logins need it. How the real
-// one talks to the signalling server is not known (protocol.md 7.4); what the
-// web side sees of it is as documented.
+// Phone is the app on a user's phone, as far as QR logins need it. How the real app
+// uses the signalling server is not known (protocol.md 7.4); what the web side sees
+// of it is as documented.
 type Phone struct {
 	srv  *Server
 	user string
 }
 
-// Phone is the phone of a user (id or JID). Scanning registers the user if need be.
+// Phone is the phone of a user (id or JID). Scan registers a user who is not registered.
 func (s *Server) Phone(user string) *Phone { return &Phone{srv: s, user: localpart(user)} }
 
-// Scan reads a QR code's content and lets the web side log in. It returns when
-// the web side has said how that went; a failed login is an error.
+// Scan reads the content of a QR code and lets the web side log in. It returns when
+// the web side has reported the outcome. A failed login is an error.
 func (p *Phone) Scan(ctx context.Context, qrContent string) error {
 	if err := p.ensure(ctx); err != nil {
 		return fmt.Errorf("sdktest: scan: %w", err)
@@ -47,9 +47,9 @@ func (p *Phone) Scan(ctx context.Context, qrContent string) error {
 	return nil
 }
 
-// Reject reads a QR code's content and refuses it: the web side gets
-// credentials that are not valid, the one way of refusing that the protocol
-// has. It returns when the web side has reported its failure.
+// Reject reads the content of a QR code and refuses it: the web side gets credentials
+// that are not valid, which is the only way to refuse in this protocol. It returns
+// when the web side has reported its failure.
 func (p *Phone) Reject(ctx context.Context, qrContent string) error {
 	st, err := p.approve(ctx, qrContent, "rejected", "")
 	if err == nil && st.StatusCode == http.StatusOK {
@@ -63,8 +63,8 @@ func (p *Phone) Reject(ctx context.Context, qrContent string) error {
 
 // LogoutWeb ends the user's QR sessions from the phone: the message logout, and
 // the event logoutweb where the signalling connection of the login is still
-// there (protocol.md 7.5). It fails when there is none. While one is about to
-// begin it waits for it, as the web side knows of its login before the phone does.
+// there (protocol.md 7.5). It fails when there is no session. When a scan is under
+// way, it waits for its session: the web side knows of its login before the phone.
 func (p *Phone) LogoutWeb(ctx context.Context) error {
 	err := ctx.Err()
 	for err == nil {
@@ -86,15 +86,15 @@ func (p *Phone) LogoutWeb(ctx context.Context) error {
 	return fmt.Errorf("sdktest: logout web: %w", err)
 }
 
-// endWeb ends the sessions that there are and returns their tokens, and what is
-// closed when a scan that is under way has come to its end; nil: there is none.
+// endWeb ends the present sessions and returns their tokens. scan is closed when a
+// scan that is under way has ended; nil: there is none.
 func (p *Phone) endWeb() (tokens []string, scan <-chan struct{}) {
 	h := p.srv.signal
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	tokens, web := h.endLogins(p.user, func(string) bool { return true })
+	tokens, web := h.endLoginsLocked(p.user, func(string) bool { return true })
 	for _, k := range web {
-		h.emit(k, "logoutweb")
+		h.emitLocked(k, "logoutweb")
 	}
 	for _, to := range h.waiting {
 		if to.user == p.user && !to.ended {
@@ -109,7 +109,9 @@ func (p *Phone) ensure(ctx context.Context) error {
 	if p.srv.store.exists(p.user) {
 		return nil
 	}
-	b := registerBody{DeviceType: "android", DeviceID: randomHex(8), UserIdentifier: p.user, LicenseKey: p.srv.opts.LicenseKey}
+	b := registerBody{
+		DeviceType: "android", DeviceID: randomHex(8), UserIdentifier: p.user, LicenseKey: p.srv.opts.LicenseKey,
+	}
 	if _, valid := b.validate(p.srv.opts.LicenseKey); !valid {
 		return errPhoneUser
 	}
@@ -119,8 +121,8 @@ func (p *Phone) ensure(ctx context.Context) error {
 	return p.srv.commit()
 }
 
-// approve sends credentials to the web side and waits for its loginStatus. A
-// good one makes a session of owner, when there is one.
+// approve sends credentials to the web side and waits for its loginStatus. If that
+// reports success, and owner is not empty, owner has a session then.
 func (p *Phone) approve(ctx context.Context, content, password, owner string) (signalStatus, error) {
 	h := p.srv.signal
 	key := seal.Triple(p.srv.opts.LicenseKey)
@@ -136,11 +138,11 @@ func (p *Phone) approve(ctx context.Context, content, password, owner string) (s
 	}
 	to := &waiter{user: owner, token: code.Token, got: make(chan signalStatus, 1), settled: make(chan struct{})}
 	h.mu.Lock()
-	web := h.byToken(code.Token)
+	web := h.byTokenLocked(code.Token)
 	if web != nil {
 		to.web = web
 		h.waiting[phoneID] = to
-		h.emit(web, "response", map[string]string{"id": seal.Seal(string(answer), key, seal.ConstIV)})
+		h.emitLocked(web, "response", map[string]string{"id": seal.Seal(string(answer), key, seal.ConstIV)})
 	}
 	h.mu.Unlock()
 	if web == nil {
@@ -152,7 +154,7 @@ func (p *Phone) approve(ctx context.Context, content, password, owner string) (s
 		return st, nil
 	case <-web.done:
 		select {
-		case st := <-to.got: // its last words
+		case st := <-to.got: // it has reported before it went
 			return st, nil
 		default:
 			return signalStatus{}, errors.New("the web side has gone")
@@ -162,8 +164,8 @@ func (p *Phone) approve(ctx context.Context, content, password, owner string) (s
 	}
 }
 
-// byToken finds the client that shows a code and is not logged in; h.mu is held.
-func (h *signalHub) byToken(token string) *socket {
+// byTokenLocked finds the client that shows a code and is not logged in. h.mu must be held.
+func (h *signalHub) byTokenLocked(token string) *socket {
 	for _, k := range h.sockets {
 		if k.token == token && k.user == "" {
 			return k
@@ -175,11 +177,11 @@ func (h *signalHub) byToken(token string) *socket {
 func (h *signalHub) forget(phoneID string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.settle(phoneID)
+	h.settleLocked(phoneID)
 }
 
-// settle ends a phone's waiting; h.mu is held.
-func (h *signalHub) settle(phoneID string) {
+// settleLocked ends the waiting of a phone. h.mu must be held.
+func (h *signalHub) settleLocked(phoneID string) {
 	if to := h.waiting[phoneID]; to != nil {
 		delete(h.waiting, phoneID)
 		close(to.settled)
@@ -190,7 +192,7 @@ func (h *signalHub) settle(phoneID string) {
 func (h *hub) tell(user string, child *element) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.notify(user, child)
+	h.notifyLocked(user, child)
 }
 
 // scanRequest is POST /_test/qr/scan: the phone for tools in other languages.

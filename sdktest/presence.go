@@ -2,28 +2,28 @@ package sdktest
 
 import "strings"
 
-// presence takes a presence stanza (RFC 6121 4). Who is a contact is the service's business
-// (contacts), so there are no subscriptions to look at.
+// presence takes a presence stanza (RFC 6121 4). There are no subscriptions: the service decides
+// who is a contact (see contacts).
 func (h *hub) presence(st *stream, p *element) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.streams[st.user][st.resource] != st {
-		return // replaced or expelled, its last stanzas are void
+		return // it was replaced or expelled: its last stanzas do not count
 	}
 	if to := p.attr("to"); to != "" {
-		h.direct(st, p, to)
+		h.directLocked(st, p, to)
 		return
 	}
 	switch p.attr("type") {
 	case "":
 		first := st.available == nil
 		st.available, st.left = p, false
-		h.broadcast(st, p)
+		h.broadcastLocked(st, p)
 		if first {
-			h.probe(st)
+			h.probeLocked(st)
 		}
 	case "unavailable":
-		h.broadcast(st, p)
+		h.broadcastLocked(st, p)
 		st.left = true
 		if st.available != nil {
 			st.available = nil
@@ -32,43 +32,46 @@ func (h *hub) presence(st *stream, p *element) {
 	}
 }
 
-// broadcast sends p, from st, to the user's own streams and to all contacts online.
-func (h *hub) broadcast(st *stream, p *element) {
-	for _, own := range h.online(st.user) {
+// broadcastLocked sends p of st to the user's own streams and to all contacts online. h.mu must be
+// held.
+func (h *hub) broadcastLocked(st *stream, p *element) {
+	for _, own := range h.onlineLocked(st.user) {
 		own.send(p.readdressed(st.jid, own.jid).String())
 	}
-	for _, other := range h.others(st.user) {
-		h.present(st, p, other)
+	for _, other := range h.othersLocked(st.user) {
+		h.presentLocked(st, p, other)
 	}
 }
 
-func (h *hub) present(st *stream, p *element, user string) {
-	for _, to := range h.online(user) {
+// presentLocked sends p of st to a user. h.mu must be held.
+func (h *hub) presentLocked(st *stream, p *element, user string) {
+	for _, to := range h.onlineLocked(user) {
 		to.send(p.readdressed(st.jid, to.jid).String())
 	}
 }
 
-// probe tells a stream that has just come online who else is.
-func (h *hub) probe(st *stream) {
-	for _, own := range h.online(st.user) {
+// probeLocked tells a stream that has just come online who else is online. h.mu must be held.
+func (h *hub) probeLocked(st *stream) {
+	for _, own := range h.onlineLocked(st.user) {
 		if own != st {
 			st.send(own.available.readdressed(own.jid, st.jid).String())
 		}
 	}
-	for _, other := range h.others(st.user) {
-		h.showTo(other, st)
+	for _, other := range h.othersLocked(st.user) {
+		h.showToLocked(other, st)
 	}
 }
 
-// showTo sends the presence of all of user's streams to st.
-func (h *hub) showTo(user string, st *stream) {
-	for _, from := range h.online(user) {
+// showToLocked sends the presence of all streams of a user to st. h.mu must be held.
+func (h *hub) showToLocked(user string, st *stream) {
+	for _, from := range h.onlineLocked(user) {
 		st.send(from.available.readdressed(from.jid, st.jid).String())
 	}
 }
 
-// direct carries presence to one user or stream, subscription requests among it.
-func (h *hub) direct(st *stream, p *element, to string) {
+// directLocked carries presence to one user or stream, also subscription requests. h.mu must be
+// held.
+func (h *hub) directLocked(st *stream, p *element, to string) {
 	user, resource, local := h.split(to)
 	if !local || user == "" || h.blockedEither(st.user, user) {
 		return
@@ -79,18 +82,18 @@ func (h *hub) direct(st *stream, p *element, to string) {
 		from = h.srv.jid(st.user)
 	case "probe":
 		if h.related(st.user, user) {
-			h.showTo(user, st)
+			h.showToLocked(user, st)
 		}
 		return
 	}
-	for _, target := range h.online(user) {
+	for _, target := range h.onlineLocked(user) {
 		if resource == "" || resource == target.resource {
 			target.send(p.readdressed(from, to).String())
 		}
 	}
 }
 
-// split takes a JID apart; local: it is the service's or one of its users'.
+// split takes a JID apart. local is true for the JIDs of the service and of its users.
 func (h *hub) split(jid string) (user, resource string, local bool) {
 	bare, resource, _ := strings.Cut(jid, "/")
 	bare = strings.ToLower(bare)

@@ -11,24 +11,37 @@ const (
 	maxJournal  = 32 << 20 // bytes
 )
 
-// Request is one thing that a client sent.
+// Request is one thing that a client sent: a REST request, a stanza or a signalling event.
 type Request struct {
-	Time time.Time // when the server had read it
-	Kind string    // "rest", "xmpp" or "signal"
-	User string    // id of the user that it came from; empty before a login
+	// Time is when the server had read it.
+	Time time.Time
+	// Kind is "rest", "xmpp" or "signal".
+	Kind string
+	// User is the id of the user who sent it. Empty before a login.
+	User string
 
-	Method string      // REST: "POST"
-	Path   string      // REST: path below the API base URL, "contacts/vcard"
-	Query  string      // REST: raw query
-	Header http.Header // REST
-	Body   string      // REST: JSON body with sealed parts opened, empty for media; signalling: the event
-	Form   string      // REST: fields of a multipart/form-data body in their order, as JSON; of the file its name, contentType and size
+	// Method is that of a REST request, for example "POST".
+	Method string
+	// Path is that of a REST request below the API base URL, for example "contacts/vcard".
+	Path string
+	// Query is that of a REST request, not decoded.
+	Query string
+	// Header is that of a REST request.
+	Header http.Header
+	// Body is the JSON body of a REST request with its sealed parts opened, or a signalling event.
+	// Empty for media.
+	Body string
+	// Form are the fields of a multipart/form-data body in their order, as JSON. Of the file it has
+	// name, contentType and size.
+	Form string
 
-	Resource string // XMPP: the session's resource
-	Stanza   string // XMPP: the stanza
+	// Resource is the resource of an XMPP session.
+	Resource string
+	// Stanza is the stanza that came over XMPP.
+	Stanza string
 }
 
-// size is about what r takes up.
+// size is about how many bytes r needs in memory.
 func (r *Request) size() int {
 	n := len(r.Body) + len(r.Form) + len(r.Stanza) + len(r.Path) + len(r.Query)
 	for name, values := range r.Header {
@@ -39,12 +52,13 @@ func (r *Request) size() int {
 	return n
 }
 
-// journal keeps the last requests, as many as maxRequests and maxJournal allow.
+// journal keeps the latest requests, as many as maxRequests and maxJournal allow.
 type journal struct {
 	mu    sync.Mutex
 	list  []Request
 	bytes int
-	added int // how many ever
+	// added is how many were ever added.
+	added int
 }
 
 // entryKey finds an HTTP request's number in the journal.
@@ -67,8 +81,8 @@ func (j *journal) add(r Request) int {
 	return j.added
 }
 
-// setForm adds the form to a request's entry: it is known only when the body is
-// read, and the entry is made before, in its order.
+// setForm adds the form to the entry of a request. The form is only known when the body was read,
+// while the entry is made earlier, so that the entries are in the order of the requests.
 func (j *journal) setForm(req *http.Request, form string) {
 	entry, found := req.Context().Value(entryKey{}).(int)
 	j.mu.Lock()
@@ -81,9 +95,9 @@ func (j *journal) setForm(req *http.Request, form string) {
 	j.bytes += len(form)
 }
 
-// Requests returns what the server saw, oldest first: REST requests with the
-// sealed parts of their bodies opened, and stanzas after the resource binding.
-// The oldest are dropped when they are more than a few thousand, or very big.
+// Requests returns what clients sent, oldest first: REST requests with the sealed parts of their
+// bodies opened, stanzas after the resource binding, and signalling events. The oldest are dropped
+// when there are more than a few thousand, or when they are very big.
 func (s *Server) Requests() []Request {
 	s.journal.mu.Lock()
 	defer s.journal.mu.Unlock()

@@ -35,12 +35,13 @@ func ok(data any) reply { return reply{Status: http.StatusOK, Message: "Success"
 
 func refuse(status int, message string) reply { return reply{Status: status, Message: message} }
 
-// call is one REST request with its body read and its sender known.
+// call is a REST request whose body was read and whose sender is known.
 type call struct {
 	req   *http.Request
 	token string
-	user  string // "" where no authorization is needed
-	body  []byte
+	// user is empty where no authorization is needed.
+	user string
+	body []byte
 }
 
 // decode reads the JSON body into v.
@@ -104,7 +105,7 @@ func (s *Server) routes(mux *http.ServeMux) {
 	mux.HandleFunc("GET "+storageRoot+"{token}", s.storageGet)
 }
 
-// operation is the name that FailNext knows a REST path by.
+// operation is the name of a REST path for FailNext.
 func operation(path string) (string, bool) {
 	if rest, found := strings.CutPrefix(path, apiRoot+"/"); found {
 		return strings.Trim(rest, "/"), true
@@ -115,8 +116,8 @@ func operation(path string) (string, bool) {
 	return "", false
 }
 
-// cors answers preflights and lets every page read every answer: browsers send
-// the official SDK's requests from another origin.
+// cors answers preflight requests and lets every page read every answer: in browsers
+// the requests of the official SDK come from another origin.
 func cors(w http.ResponseWriter, req *http.Request) (done bool) {
 	origin := req.Header.Get("Origin")
 	if origin == "" {
@@ -131,7 +132,8 @@ func cors(w http.ResponseWriter, req *http.Request) (done bool) {
 		return false
 	}
 	h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE, OPTIONS")
-	h.Set("Access-Control-Allow-Headers", cmp.Or(req.Header.Get("Access-Control-Request-Headers"), "authorization, content-type"))
+	wanted := req.Header.Get("Access-Control-Request-Headers")
+	h.Set("Access-Control-Allow-Headers", cmp.Or(wanted, "authorization, content-type"))
 	h.Set("Access-Control-Max-Age", "600")
 	if req.Header.Get("Access-Control-Request-Private-Network") == "true" {
 		h.Set("Access-Control-Allow-Private-Network", "true")
@@ -140,7 +142,7 @@ func cors(w http.ResponseWriter, req *http.Request) (done bool) {
 	return true
 }
 
-// serveREST notes a request down, applies what tests have set, and serves it.
+// serveREST records a request, applies the faults that are set, and serves it.
 func (s *Server) serveREST(mux http.Handler, op string, w http.ResponseWriter, req *http.Request) {
 	body, err := readBody(w, op, req)
 	if err != nil {
@@ -175,10 +177,11 @@ func (s *Server) serveREST(mux http.Handler, op string, w http.ResponseWriter, r
 	mux.ServeHTTP(w, req.WithContext(context.WithValue(req.Context(), entryKey{}, entry)))
 }
 
-// failureStatus is the HTTP status for FailNext. Where success is no JSON, the
-// status is the only thing that tells.
+// failureStatus is the HTTP status for FailNext. Where success is not JSON, only the
+// status can tell the failure.
 func failureStatus(method, op string, status int) int {
-	raw := strings.HasPrefix(op, "storage/") || (method == http.MethodGet && strings.HasPrefix(op, "media/") && op != "media/"+preAuthentication)
+	isDownload := method == http.MethodGet && strings.HasPrefix(op, "media/") && op != "media/"+preAuthentication
+	raw := strings.HasPrefix(op, "storage/") || isDownload
 	if raw && status >= 400 && status < 600 {
 		return status
 	}
@@ -188,12 +191,12 @@ func failureStatus(method, op string, status int) int {
 	return http.StatusOK
 }
 
-// misbehaveREST answers as SetFault(StepREST) says; true: it has been done.
+// misbehaveREST applies the fault of StepREST. It returns true when it has answered.
 func (s *Server) misbehaveREST(w http.ResponseWriter, req *http.Request) bool {
 	switch s.fault(StepREST) {
 	case FaultSilent:
 		<-req.Context().Done()
-		panic(http.ErrAbortHandler) // returning would answer 200 after all
+		panic(http.ErrAbortHandler) // a return would answer 200
 	case FaultClose:
 		panic(http.ErrAbortHandler)
 	case FaultError:
@@ -221,15 +224,15 @@ func (s *Server) misbehaveREST(w http.ResponseWriter, req *http.Request) bool {
 	return false
 }
 
-// readBody reads a JSON body and puts it back for the handler. Bodies of media
-// are left alone: their handlers bound them. The route decides, not what the
-// request says of itself, so that no handler meets a body without a bound.
+// readBody reads a JSON body and puts it back for the handler. It does not read media:
+// their handlers bound the size. The path decides this and not a header of the
+// request, so that every body has a bound.
 func readBody(w http.ResponseWriter, op string, req *http.Request) ([]byte, error) {
 	if op == "media" || strings.HasPrefix(op, "storage/") || req.Body == http.NoBody {
 		return nil, nil
 	}
 	rc := http.NewResponseController(w)
-	_ = rc.SetReadDeadline(time.Now().Add(bodyTimeout)) // a body that never comes holds nobody up for ever
+	_ = rc.SetReadDeadline(time.Now().Add(bodyTimeout)) // for a body that never comes
 	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, maxBody))
 	if err != nil {
 		return nil, err
@@ -239,7 +242,8 @@ func readBody(w http.ResponseWriter, op string, req *http.Request) ([]byte, erro
 	return body, nil
 }
 
-// answer is a JSON endpoint: it checks the authorization header, which is the raw token (protocol.md 1.4).
+// answer is a JSON endpoint: it checks the authorization header, which is the raw token
+// (protocol.md 1.4).
 func (s *Server) answer(needsToken bool, f func(*call) reply) http.HandlerFunc {
 	return func(w http.ResponseWriter, req *http.Request) {
 		c := &call{req: req, token: req.Header.Get("Authorization")}
@@ -259,7 +263,7 @@ func (s *Server) answer(needsToken bool, f func(*call) reply) http.HandlerFunc {
 	}
 }
 
-// acknowledge answers when what has changed is kept.
+// acknowledge answers after the changes are saved.
 func (s *Server) acknowledge(w http.ResponseWriter, out reply) {
 	if s.commit() != nil {
 		out = internalError()
@@ -271,7 +275,7 @@ func internalError() reply {
 	return refuse(http.StatusInternalServerError, "Internal Server Error")
 }
 
-// expired is the one error that comes as an HTTP status (protocol.md 1.4).
+// expired is the only error that is sent as an HTTP status (protocol.md 1.4).
 func expired(w http.ResponseWriter) {
 	writeReply(w, http.StatusUnauthorized, refuse(http.StatusUnauthorized, "Token Expired"))
 }
@@ -287,7 +291,7 @@ func writeReply(w http.ResponseWriter, httpStatus int, r reply) {
 	_, _ = w.Write(raw) // the client is gone otherwise
 }
 
-// badBody is the answer to a body that is not what the endpoint takes.
+// badBody is the answer to a body that the endpoint does not accept.
 func badBody(err error) reply {
 	var syntax *json.SyntaxError
 	var kind *json.UnmarshalTypeError

@@ -17,12 +17,16 @@ import (
 const (
 	invalidKey         = "Invalid License key"
 	invalidCredentials = "Invalid Credentials"
-	maxSessionsText    = "You have reached maximum sessions allowed." // protocol.md 3: matched word for word
+	// maxSessionsText is compared by clients, word for word (protocol.md 3).
+	maxSessionsText = "You have reached maximum sessions allowed."
 
 	// passwordWindow is how far currentTimestamp may be off. Clients add their
 	// zone offset to it (protocol.md 4.2), which is 14 hours at most.
 	passwordWindow = 15 * time.Hour
 )
+
+// inIdentifier are the characters of a user identifier.
+const inIdentifier = "abcdefghijklmnopqrstuvwxyz0123456789-_"
 
 var errStale = errors.New("currentTimestamp is too far from the server's clock")
 
@@ -35,7 +39,7 @@ func (s *Server) lookup(c *call) reply {
 	return ok(map[string]any{"apiBaseUrl": "https://" + c.req.Host + apiRoot, "trialMode": s.opts.Trial})
 }
 
-// registerBody is what both register calls carry (protocol.md 3).
+// registerBody is the body of both register calls (protocol.md 3).
 type registerBody struct {
 	DeviceType     string         `json:"deviceType"`
 	DeviceID       string         `json:"deviceId"`
@@ -82,7 +86,7 @@ func (b registerBody) validate(key string) (reply, bool) {
 	switch {
 	case b.LicenseKey != key:
 		return refuse(http.StatusBadRequest, invalidKey), false
-	case b.UserIdentifier == "" || len(b.UserIdentifier) > maxIdentifier || strings.Trim(b.UserIdentifier, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "":
+	case b.UserIdentifier == "" || len(b.UserIdentifier) > maxIdentifier || strings.Trim(b.UserIdentifier, inIdentifier) != "":
 		return refuse(http.StatusBadRequest, "userIdentifier is not valid or required"), false
 	case b.DeviceType == "" || b.DeviceID == "":
 		return refuse(http.StatusBadRequest, "deviceType and deviceId are required"), false
@@ -103,7 +107,7 @@ func (b registerBody) validate(key string) (reply, bool) {
 	return reply{}, true
 }
 
-// register answers with the service as it is reached at host.
+// register answers with addresses at host, at which the client has reached the service.
 func (s *Server) register(ctx context.Context, host string, b registerBody) reply {
 	if r, valid := b.validate(s.opts.LicenseKey); !valid {
 		return r
@@ -134,13 +138,13 @@ func (s *Server) register(ctx context.Context, host string, b registerBody) repl
 	if err != nil {
 		return internalError()
 	}
-	// protocol.md 3: a string in both modes; the JavaScript SDK can't take an object.
+	// protocol.md 3: a string in both modes; the JavaScript SDK cannot read an object.
 	return ok(seal.Seal(string(out), seal.Triple(s.opts.LicenseKey), seal.ConstIV))
 }
 
-// serviceConfig is the config of register and users/config (protocol.md 3). host
-// is what the client has asked, and so its port leads here: the real one for
-// those who dial directly, none, i.e. 443, for a browser or proxy that maps names.
+// serviceConfig is the config of register and users/config (protocol.md 3). The client
+// has sent its request to host, so that the port of host leads here: the real port for a
+// client that dials directly, none (443) for a browser or proxy that maps names.
 func (s *Server) serviceConfig(host string) map[string]any {
 	chat, profile := s.store.ivs()
 	portWeb, portTCP := cmp.Or(port(host), "443"), port(s.addresses().xmpp)
@@ -208,7 +212,7 @@ func (s *Server) login(c *call) reply {
 	return ok(map[string]any{"token": token})
 }
 
-// checkWirePassword checks what a login or SASL PLAIN carries (protocol.md 4.2).
+// checkWirePassword checks the password in a login or in SASL PLAIN (protocol.md 4.2).
 func (s *Server) checkWirePassword(id, wire string) error {
 	password := wire
 	if !s.opts.Trial {
@@ -239,7 +243,8 @@ func (s *Server) logout(c *call) reply {
 	return ok(nil)
 }
 
-// deleteMyAccount removes the account, tells everybody and ends its sessions (protocol.md 5.9, 6.4).
+// deleteMyAccount removes the account, tells everybody and ends its sessions (protocol.md 5.9,
+// 6.4).
 func (s *Server) deleteMyAccount(c *call) reply {
 	var b struct {
 		Reason   string `json:"reason"`
@@ -256,7 +261,7 @@ func (s *Server) deleteMyAccount(c *call) reply {
 			return refuse(http.StatusInternalServerError, err.Error())
 		}
 	}
-	// Before it is forgotten who they are.
+	// This comes before the contacts are forgotten.
 	audience := s.hub.audience(c.user)
 	if !s.store.remove(c.user, b.Reason, b.Feedback) {
 		return refuse(http.StatusBadRequest, "User not found")
@@ -271,7 +276,7 @@ func (s *Server) deleteMyAccount(c *call) reply {
 	return ok(nil)
 }
 
-// opened is a request body with its sealed parts opened, for the journal.
+// opened is a request body with its sealed parts opened, for Requests.
 func (s *Server) opened(body []byte) string {
 	var m map[string]json.RawMessage
 	if json.Unmarshal(body, &m) != nil {

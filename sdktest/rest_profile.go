@@ -13,7 +13,7 @@ import (
 // The children of the service's vCard (protocol.md 5.2).
 var vCardFields = [...]string{"nickName", "image", "thumbImage", "email", "mobileNumber", "status"}
 
-// profileFields are a user's vCard fields as they were stored, i.e. sealed by the client.
+// profileFields are the vCard fields of a user as they were stored, that is, sealed by the client.
 func (s *Server) profileFields(ctx context.Context, id string, a account) map[string]string {
 	if s.external != nil {
 		return s.external.profile(ctx, id)
@@ -31,8 +31,8 @@ func (s *Server) profileFields(ctx context.Context, id string, a account) map[st
 	return out
 }
 
-// contactsVCard answers a profile. Of somebody who blocked the asker only the
-// ids are told; what the service itself does then is not known.
+// contactsVCard answers with a profile. If that user has blocked the caller, it only
+// has the ids; what the real service does then is not known.
 func (s *Server) contactsVCard(c *call) reply {
 	id := strings.ToLower(c.req.URL.Query().Get("userId"))
 	a, exists := s.store.view(id)
@@ -54,8 +54,8 @@ func (s *Server) contactsVCard(c *call) reply {
 	return ok(data)
 }
 
-// usersBlockedBy lists who has blocked the asker, page by page. With an external XMPP server the lists
-// are there, so there is no such call.
+// usersBlockedBy lists who has blocked the caller, page by page. With an external XMPP server there
+// is no such call, because that server has the lists.
 func (s *Server) usersBlockedBy(c *call) reply {
 	if s.external != nil {
 		return refuse(http.StatusNotFound, "Not Found")
@@ -73,12 +73,12 @@ func (s *Server) usersBlockedBy(c *call) reply {
 	from := min((min(number("page", 1), pages+1)-1)*size, len(ids))
 	users := []map[string]any{}
 	for _, id := range ids[from:min(from+size, len(ids))] {
-		users = append(users, map[string]any{"userId": id}) // nothing else: the asker is blocked
+		users = append(users, map[string]any{"userId": id}) // nothing else: the caller is blocked
 	}
 	return ok(map[string]any{"users": users, "totalPages": pages, "totalRecords": len(ids)})
 }
 
-const maxPage = 100 // users; the service's own bound is not known
+const maxPage = 100 // users; the bound of the real service is not known
 
 func (s *Server) moderationFeedback(c *call) reply {
 	var b struct {

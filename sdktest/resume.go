@@ -9,8 +9,8 @@ import (
 
 const nsManagement = "urn:xmpp:sm:3"
 
-// SetResumeLocation makes the server name host and port of an XMPP port as the place where new
-// streams are to be resumed (Options.ResumeTimeout); empty: it names none.
+// SetResumeLocation sets the host:port of an XMPP port that the server names as the place where new
+// streams are to be resumed (Options.ResumeTimeout). Empty: it names none.
 func (s *Server) SetResumeLocation(address string) {
 	s.ctl.mu.Lock()
 	defer s.ctl.mu.Unlock()
@@ -29,19 +29,24 @@ const maxUnacked = 8 * queueLength
 // ackEvery is after how many stanzas the client is asked what it has.
 const ackEvery = 100
 
-// ledger counts the stanzas of a stream both ways and keeps what the client has not
-// acknowledged, so that another connection can go on where this one broke (XEP-0198).
-// Its lock comes after the hub's; nothing is locked under it.
+// ledger counts the stanzas of a stream in both directions and keeps those that the client
+// has not acknowledged, so that another connection can continue the stream (XEP-0198). mu may
+// be taken while hub.mu is held. No other lock is taken while mu is held.
 type ledger struct {
 	id string
 
-	mu       sync.Mutex
-	owner    *stream // whose connection serves it; nil: lost
-	received uint32  // of the client
-	acked    uint32  // the client has handled so many of ours
-	unacked  []string
-	spilled  bool   // more has piled up than is kept: it can't be resumed
-	forget   func() // ends the wait for another connection; nil: none
+	mu sync.Mutex
+	// owner is the stream whose connection serves it now. nil: the connection is lost.
+	owner *stream
+	// received counts the stanzas of the client.
+	received uint32
+	// acked is how many of our stanzas the client has handled.
+	acked   uint32
+	unacked []string
+	// spilled is true when there were more stanzas than are kept: the stream cannot be resumed.
+	spilled bool
+	// forget ends the wait for another connection. nil: there is no wait.
+	forget func()
 }
 
 // manage handles an element of stream management on a bound stream.
@@ -60,7 +65,7 @@ func (st *stream) manage(e *element) error {
 		} else {
 			l.id = ""
 		}
-		st.sending.Lock() // no stanza may slip in between the answer and the count
+		st.sending.Lock() // no stanza may come between the answer and the beginning of the count
 		defer st.sending.Unlock()
 		st.tell(answer)
 		st.ledger.Store(l)
@@ -79,7 +84,7 @@ func (st *stream) manage(e *element) error {
 	return nil
 }
 
-// acknowledge forgets what the client has handled.
+// acknowledge forgets the stanzas that the client has handled.
 func (l *ledger) acknowledge(e *element) error {
 	h, err := strconv.ParseUint(e.attr("h"), 10, 32)
 	if err != nil {
@@ -95,8 +100,8 @@ func (l *ledger) acknowledge(e *element) error {
 	return nil
 }
 
-// send keeps a stanza for the client, and queues it when there is a connection. st
-// may be one that has been replaced and does not know it yet.
+// send keeps a stanza for the client, and queues it when there is a connection. st may
+// be a stream that was replaced just now.
 func (l *ledger) send(st *stream, raw string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -139,24 +144,25 @@ func (l *ledger) lose(st *stream) bool {
 	return true
 }
 
-// await keeps a stream that has lost its connection, for as long as it may be resumed.
+// await keeps a stream that has lost its connection while it may be resumed.
 func (st *stream) await(run context.Context) {
-	wait, forget := context.WithTimeout(run, st.srv.opts.ResumeTimeout) // a server that stops forgets
+	// run, so that the wait also ends when the server stops.
+	wait, forget := context.WithTimeout(run, st.srv.opts.ResumeTimeout)
 	l := st.ledger.Load()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.owner != nil { // somebody was faster
+	if l.owner != nil { // it was resumed already
 		forget()
 		return
 	}
 	l.forget = forget
 	context.AfterFunc(wait, func() {
 		forget()
-		st.srv.hub.unbind(st) // does nothing to a stream that has been taken up
+		st.srv.hub.unbind(st) // it does nothing to a stream that was resumed
 	})
 }
 
-// resume takes up a lost stream instead of binding a resource.
+// resume resumes a lost stream instead of binding a resource.
 func (st *stream) resume(e *element) error {
 	kind := st.srv.fault(StepResume)
 	if handled, err := st.misbehave(kind); handled {
@@ -171,8 +177,8 @@ func (st *stream) resume(e *element) error {
 	return st.t.write(el(nsManagement, "failed").add(el(nsStanzas, "item-not-found")).String())
 }
 
-// resume puts st in the place of the stream that it names. What the client did not
-// get is queued again. False: there is no such stream.
+// resume puts st in the place of the stream that e names, and queues again what the
+// client did not get. It returns false when there is no such stream.
 func (h *hub) resume(st *stream, e *element) (bool, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -192,7 +198,7 @@ func (h *hub) resume(st *stream, e *element) (bool, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.owner != nil {
-		l.owner.cancel() // half open: the client knows better
+		l.owner.cancel() // the client has lost that connection, which is only half open
 	}
 	if l.forget != nil {
 		l.forget()
@@ -211,5 +217,5 @@ func (h *hub) resume(st *stream, e *element) (bool, error) {
 	return true, nil
 }
 
-// tell queues what is no stanza: it does not count.
+// tell queues an element that is not a stanza, and so does not count.
 func (st *stream) tell(e *element) { st.queue(frame{raw: e.String()}) }

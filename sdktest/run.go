@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// run is the server between two Restarts: its listeners, its connections and
-// its goroutines. It is started once and stopped once.
+// run is the server between two Restarts: its listeners, connections and goroutines.
+// It is started once and stopped once.
 type run struct {
 	srv    *Server
 	ctx    context.Context
@@ -24,7 +24,8 @@ type run struct {
 	mu    sync.Mutex
 	conns map[*conn]struct{}
 	ended bool
-	wg    sync.WaitGroup // handlers, XMPP sessions, accept loops, HTTP connections
+	// wg counts handlers, XMPP sessions, accept loops and HTTP connections.
+	wg sync.WaitGroup
 }
 
 func startRun(s *Server, at addresses) (*run, addresses, error) {
@@ -78,9 +79,11 @@ func (r *run) serveHTTP(ln *listener) {
 			}
 			return ctx
 		},
-		ConnState: func(_ net.Conn, state http.ConnState) { // stop waits for net/http's own goroutines too
+		// stop also waits for the goroutines of net/http. StateNew comes from Serve, which is
+		// counted itself, so that Add is never called while Wait returns.
+		ConnState: func(_ net.Conn, state http.ConnState) {
 			switch state {
-			case http.StateNew: // comes from Serve, which is counted itself: this is no Add beside Wait
+			case http.StateNew:
 				r.wg.Add(1)
 			case http.StateClosed, http.StateHijacked:
 				r.wg.Done()
@@ -101,7 +104,7 @@ func connOf(req *http.Request) *conn {
 	return c
 }
 
-// adopt takes a new connection on, or closes it and returns nil.
+// adopt registers a new connection, or closes it and returns nil.
 func (r *run) adopt(raw net.Conn) *conn {
 	c := &conn{Conn: raw, closed: make(chan struct{}), gone: r.forget}
 	r.mu.Lock()
@@ -123,7 +126,7 @@ func (r *run) forget(c *conn) {
 	delete(r.conns, c)
 }
 
-// dropConns closes all connections, but those that are spared only at the end.
+// dropConns closes all connections; those that are spared only at the end.
 func (r *run) dropConns(atEnd bool) {
 	r.mu.Lock()
 	list := make([]*conn, 0, len(r.conns))
@@ -138,8 +141,8 @@ func (r *run) dropConns(atEnd bool) {
 	}
 }
 
-// enter counts a goroutine that stop has to wait for; false: the run is over.
-// Every enter needs a leave.
+// enter counts a goroutine for which stop has to wait. It returns false when the run is
+// over. Every enter that returns true needs a leave.
 func (r *run) enter() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -177,7 +180,7 @@ func (r *run) stop() {
 	r.dropConns(true)
 	r.srv.signal.closeAll()
 	r.wg.Wait()
-	r.srv.signal.closeAll() // what came in until then
+	r.srv.signal.closeAll() // also what came in meanwhile
 }
 
 // acceptXMPP serves XMPP over TCP until the listener is closed.
@@ -194,8 +197,9 @@ func (r *run) acceptXMPP(ln *listener, direct bool) {
 			}
 			continue
 		}
-		c := nc.(*conn)                               // listener hands out nothing else
-		r.goTracked(func() { r.serveTCP(c, direct) }) // ends with the connection, at the latest when stop drops it
+		c := nc.(*conn) // listener returns nothing else
+		// Ends with the connection, at the latest when stop closes it.
+		r.goTracked(func() { r.serveTCP(c, direct) })
 	}
 }
 

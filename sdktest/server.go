@@ -34,13 +34,16 @@ import (
 
 // Server is a running service. All methods may be called at any time from any goroutine.
 type Server struct {
-	opts     Options
-	domain   string
-	dir      string // temporary files: CA, media
-	caPool   *x509.CertPool
-	leaf     *tls.Certificate
-	stranger *tls.Certificate // another authority's, for FaultWrongSender
-	external *external        // nil: XMPP is served from here
+	opts   Options
+	domain string
+	// dir is for temporary files: the CA, and media without Options.MediaDir.
+	dir    string
+	caPool *x509.CertPool
+	leaf   *tls.Certificate
+	// stranger is a certificate of another authority, for FaultWrongSender.
+	stranger *tls.Certificate
+	// external is nil when this server serves XMPP.
+	external *external
 	ctl      *control
 	store    *store
 	hub      *hub
@@ -48,13 +51,14 @@ type Server struct {
 	media    *mediaStore
 	journal  journal
 
-	mu     sync.Mutex
-	run    *run // nil after Close
+	mu sync.Mutex
+	// run is nil after Close.
+	run    *run
 	addrs  addresses
 	closed bool
 }
 
-// addresses are what the listeners got; Restart listens there again.
+// addresses are those of the listeners. Restart listens there again.
 type addresses struct{ http, xmpp, xmpps string }
 
 // New starts a server for a test and closes it when the test ends. At most one
@@ -90,7 +94,9 @@ func start(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{opts: o, domain: o.Domain, addrs: addresses{http: o.Listen, xmpp: o.ListenXMPP, xmpps: o.ListenXMPPS}}
-	s.ctl = &control{faults: map[Step]FaultKind{}, features: allFeatures(), storage: "minio", mechanisms: mechanismsFor(o.Trial)}
+	s.ctl = &control{
+		faults: map[Step]FaultKind{}, features: allFeatures(), storage: "minio", mechanisms: mechanismsFor(o.Trial),
+	}
 	if s.dir, err = os.MkdirTemp("", "sdktest-"); err != nil {
 		return nil, err
 	}
@@ -101,7 +107,7 @@ func start(o Options) (*Server, error) {
 	return s, nil
 }
 
-// open fills in what can fail; Close cleans up after any of it.
+// open does all that can fail. Close cleans up, however far open has come.
 func (s *Server) open() error {
 	if err := s.makeTLS(); err != nil {
 		return err
@@ -189,9 +195,9 @@ func (s *Server) current() *run {
 	return s.run
 }
 
-// Restart cuts all connections, stops listening, and comes back at the same
-// addresses with the same data, as after a crash of the service. Nothing is
-// listening for a moment. It fails when another program took an address meanwhile.
+// Restart cuts all connections, stops listening, and listens again at the same
+// addresses with the same data, as after a crash of the service. It fails when another
+// program has taken an address meanwhile.
 func (s *Server) Restart() error {
 	s.mu.Lock()
 	r := s.run
@@ -223,7 +229,7 @@ func (s *Server) Close() {
 		return
 	}
 	if s.store != nil {
-		_ = s.commit() // of what no answer has waited for; a failure is logged
+		_ = s.commit() // changes without an answer, such as the time of last seen; a failure is logged
 	}
 	_ = os.RemoveAll(s.dir)
 }
@@ -231,5 +237,5 @@ func (s *Server) Close() {
 // CAFile is a PEM file with the authority that signed the server's certificate; Close removes it.
 func (s *Server) CAFile() string { return filepath.Join(s.dir, "ca.pem") }
 
-// pause waits as long as Delay says.
+// pause waits for the time of Delay.
 func (s *Server) pause(ctx context.Context) error { return sleep(ctx, s.currentDelay()) }

@@ -10,40 +10,52 @@ import (
 	"unicode/utf8"
 )
 
-// Engine.IO's own numbers, as clients are told them (protocol.md 7.1).
+// The times that clients are told are those of the Engine.IO server (protocol.md 7.1).
 const (
 	pingInterval = 25 * time.Second
 	pingTimeout  = 5 * time.Second
 	maxSockets   = 10_000
-	maxPackets   = 256 // that wait for one client; one that lets more pile up is closed
+	maxPackets   = 256 // packets that wait for one client. With more of them it is closed
 )
 
 // signalHub is the signalling server of QR logins: Socket.IO 2 on Engine.IO 3.
 type signalHub struct {
-	srv     *Server
-	timeout time.Duration // without a ping
+	srv *Server
+	// timeout is how long a client may be silent.
+	timeout time.Duration
 
-	mu      sync.Mutex
-	sockets map[string]*socket  // by Engine.IO sid
-	waiting map[string]*waiter  // by the phone's socket id
-	logins  map[string][]string // QR sessions: user to the codes' tokens, oldest first
+	mu sync.Mutex
+	// sockets are by Engine.IO sid.
+	sockets map[string]*socket
+	// waiting are by the phone's socket id.
+	waiting map[string]*waiter
+	// logins are the QR sessions: by user, the tokens of the codes, oldest first.
+	logins map[string][]string
 }
 
-// socket is one client. All fields are guarded by signalHub.mu but those that never change.
+// socket is one client. signalHub.mu guards the fields that change.
 type socket struct {
-	sid    string
-	done   chan struct{} // closed when the socket is
-	wake   chan struct{} // capacity 1: look at packets and state
+	sid string
+	// done is closed when the socket is closed.
+	done chan struct{}
+	// wake has an element when packets or state have changed. Its capacity is 1.
+	wake   chan struct{}
 	timer  *time.Timer
 	closed bool
 
-	packets   []string // Engine.IO packets on their way to the client
-	polling   bool     // a poll is waiting
-	upgrading bool     // a WebSocket has probed
-	upgraded  bool     // packets go over a WebSocket
+	// packets are Engine.IO packets for the client.
+	packets []string
+	// polling is true while a poll waits.
+	polling bool
+	// upgrading is true after the probe of a WebSocket.
+	upgrading bool
+	// upgraded is true when packets are sent over a WebSocket.
+	upgraded bool
 
-	token string // what the QR code says
-	user  string // logged in by this code; "" before
+	// token is the content of the QR code.
+	token string
+	// user has logged in by this code. Empty before that.
+	user string
 }
 
 // signalStatus is the loginStatus event (protocol.md 7.2).
@@ -55,12 +67,16 @@ type signalStatus struct {
 
 // waiter is a phone that waits for the loginStatus of one client.
 type waiter struct {
-	web     *socket
-	user    string // whose session it becomes; "" for none
-	token   string // of the code that was scanned
-	ended   bool   // the web side has logged out before its loginStatus came in
-	got     chan signalStatus
-	settled chan struct{} // closed when the phone does not wait any more
+	web *socket
+	// user will have the session. Empty: there will be none.
+	user string
+	// token is that of the code that was scanned.
+	token string
+	// ended is true when the web side has logged out before its loginStatus came.
+	ended bool
+	got   chan signalStatus
+	// settled is closed when the phone has stopped waiting.
+	settled chan struct{}
 }
 
 func newSignalHub(s *Server) *signalHub {
@@ -72,7 +88,7 @@ func newSignalHub(s *Server) *signalHub {
 
 var errSockets = errors.New("too many signalling clients")
 
-// open makes a socket and queues what every client gets first: the namespace and its id.
+// open makes a socket and queues the first packets: the handshake, the namespace and the id.
 func (h *signalHub) open(upgrades []string) (*socket, error) {
 	k := &socket{sid: randomHex(10), token: randomHex(12), done: make(chan struct{}), wake: make(chan struct{}, 1)}
 	hello, err := json.Marshal(map[string]any{
@@ -89,9 +105,9 @@ func (h *signalHub) open(upgrades []string) (*socket, error) {
 	}
 	h.sockets[k.sid] = k
 	k.timer = time.AfterFunc(h.timeout, func() { h.close(k) })
-	h.queue(k, "0"+string(hello))
-	h.queue(k, "40")
-	h.emit(k, "id", k.token)
+	h.queueLocked(k, "0"+string(hello))
+	h.queueLocked(k, "40")
+	h.emitLocked(k, "id", k.token)
 	return k, nil
 }
 
@@ -107,6 +123,7 @@ func (h *signalHub) close(k *socket) {
 	h.closeLocked(k)
 }
 
+// closeLocked closes a socket. h.mu must be held.
 func (h *signalHub) closeLocked(k *socket) {
 	if k.closed {
 		return
@@ -117,7 +134,7 @@ func (h *signalHub) closeLocked(k *socket) {
 	delete(h.sockets, k.sid)
 }
 
-// closeAll ends every socket: their server is going.
+// closeAll closes every socket, because the server stops.
 func (h *signalHub) closeAll() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -126,8 +143,8 @@ func (h *signalHub) closeAll() {
 	}
 }
 
-// queue and emit need h.mu.
-func (h *signalHub) queue(k *socket, packet string) {
+// queueLocked queues a packet for a client. h.mu must be held.
+func (h *signalHub) queueLocked(k *socket, packet string) {
 	if len(k.packets) >= maxPackets {
 		h.closeLocked(k)
 		return
@@ -139,19 +156,20 @@ func (h *signalHub) queue(k *socket, packet string) {
 func (k *socket) poke() {
 	select {
 	case k.wake <- struct{}{}:
-	default: // a look is due already
+	default: // it has an element already
 	}
 }
 
-func (h *signalHub) emit(k *socket, event string, args ...any) {
+// emitLocked queues an event for a client. h.mu must be held.
+func (h *signalHub) emitLocked(k *socket, event string, args ...any) {
 	raw, err := json.Marshal(append([]any{event}, args...))
 	if err != nil {
 		return // only strings and maps of strings are sent
 	}
-	h.queue(k, "42"+string(raw))
+	h.queueLocked(k, "42"+string(raw))
 }
 
-// receive takes one Engine.IO packet; false: the client is done.
+// receive takes one Engine.IO packet. It returns false when the client has ended the connection.
 func (h *signalHub) receive(k *socket, packet string) bool {
 	if packet == "" || !utf8.ValidString(packet) {
 		return false
@@ -165,8 +183,8 @@ func (h *signalHub) receive(k *socket, packet string) bool {
 	switch packet[0] {
 	case '1':
 		h.closeLocked(k)
-	case '2': // in EIO 3 the client pings
-		h.queue(k, "3"+packet[1:])
+	case '2': // in Engine.IO 3 the client pings
+		h.queueLocked(k, "3"+packet[1:])
 	}
 	h.mu.Unlock()
 	if packet[0] == '4' {
@@ -175,7 +193,7 @@ func (h *signalHub) receive(k *socket, packet string) bool {
 	return packet[0] != '1'
 }
 
-// message takes one Socket.IO packet. Only the event loginStatus means anything.
+// message takes one Socket.IO packet. The event loginStatus is the only one with an effect.
 func (h *signalHub) message(k *socket, packet string) {
 	if packet == "" || packet[0] != '2' {
 		return
@@ -189,7 +207,8 @@ func (h *signalHub) message(k *socket, packet string) {
 	h.srv.tell(Traffic{Kind: "signal", Text: packet[1:]})
 	var st signalStatus
 	// protocol.md 7.2: JSON inside a string.
-	if name != "loginStatus" || len(event) != 2 || json.Unmarshal(event[1], &text) != nil || json.Unmarshal([]byte(text), &st) != nil {
+	if name != "loginStatus" || len(event) != 2 ||
+		json.Unmarshal(event[1], &text) != nil || json.Unmarshal([]byte(text), &st) != nil {
 		return
 	}
 	h.mu.Lock()
@@ -198,16 +217,16 @@ func (h *signalHub) message(k *socket, packet string) {
 	if to == nil || to.web != k {
 		return
 	}
-	h.settle(st.PublicKey)
-	// The session begins here and not where Scan returns: by then the web side may have ended it.
+	h.settleLocked(st.PublicKey)
+	// The session begins here and not when Scan returns: the web side may have ended it by then.
 	if st.StatusCode == http.StatusOK && to.user != "" {
-		h.loggedIn(to)
+		h.loggedInLocked(to)
 	}
-	to.got <- st // capacity 1, and this is the only one
+	to.got <- st // it cannot block: the capacity is 1, and this is the only element
 }
 
-// loggedIn notes a new QR session; h.mu is held.
-func (h *signalHub) loggedIn(to *waiter) {
+// loggedInLocked notes a new QR session. h.mu must be held.
+func (h *signalHub) loggedInLocked(to *waiter) {
 	if to.ended {
 		to.web.token = randomHex(12) // the old code has been used
 		return
@@ -217,26 +236,26 @@ func (h *signalHub) loggedIn(to *waiter) {
 	h.logins[to.user] = list[max(0, len(list)-maxTokens):]
 }
 
-// loggedOut notes that a web session has ended by itself (protocol.md 5.11).
+// loggedOut notes that the web side has ended its session (protocol.md 5.11).
 func (h *signalHub) loggedOut(user, token string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, to := range h.waiting {
 		to.ended = to.ended || (to.user == user && to.token == token)
 	}
-	h.endLogins(user, func(other string) bool { return other == token })
+	h.endLoginsLocked(user, func(other string) bool { return other == token })
 }
 
-// forgetUser ends the QR sessions of an account that is gone.
+// forgetUser ends the QR sessions of a deleted account.
 func (h *signalHub) forgetUser(user string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.endLogins(user, func(string) bool { return true })
+	h.endLoginsLocked(user, func(string) bool { return true })
 }
 
-// endLogins forgets QR sessions and returns their tokens, and the clients among
-// them that are still on the socket that they logged in by; h.mu is held.
-func (h *signalHub) endLogins(user string, which func(token string) bool) (tokens []string, web []*socket) {
+// endLoginsLocked forgets QR sessions and returns their tokens, and the sockets by which they
+// logged in, as far as these are still open. h.mu must be held.
+func (h *signalHub) endLoginsLocked(user string, which func(token string) bool) (tokens []string, web []*socket) {
 	var left []string
 	for _, token := range h.logins[user] {
 		if which(token) {
@@ -257,7 +276,7 @@ func (h *signalHub) endLogins(user string, which func(token string) bool) (token
 	return tokens, web
 }
 
-// ExpireQR makes every QR code that nobody has scanned yet invalid; their clients get new ones.
+// ExpireQR ends all QR codes that nobody has scanned yet. Their clients get new codes.
 func (s *Server) ExpireQR() {
 	h := s.signal
 	h.mu.Lock()
@@ -265,7 +284,7 @@ func (s *Server) ExpireQR() {
 	for _, k := range h.sockets {
 		if k.user == "" {
 			k.token = randomHex(12)
-			h.emit(k, "id", k.token)
+			h.emitLocked(k, "id", k.token)
 		}
 	}
 }

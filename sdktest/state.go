@@ -80,7 +80,8 @@ func (st *store) commit() error {
 	if st.saved == nil {
 		return nil
 	}
-	st.saving.Lock() // held during I/O: all that wait here wait for that. No caller holds another lock
+	// It is held during I/O, for which all wait that come here. No caller holds another lock.
+	st.saving.Lock()
 	defer st.saving.Unlock()
 	st.mu.Lock()
 	batch := st.pending

@@ -11,12 +11,12 @@ import (
 	"time"
 )
 
-// Bounds of what clients can make the server remember.
+// Bounds of what the server remembers.
 const (
 	maxAccounts = 100_000
 	maxBlocked  = 10_000 // per user
 	maxTokens   = 64     // per user
-	maxEntries  = 1000   // feedback, reports, deletions: the oldest are dropped
+	maxEntries  = 1000   // of feedback, reports and deletions each: the oldest are dropped
 	tokenLife   = time.Hour
 )
 
@@ -50,50 +50,69 @@ type state struct {
 	Deleted   series[Deletion]
 }
 
-// account is one registered user; the key is the user id, which is the identifier.
+// account is a registered user. Its key is the user id, which is the identifier.
 type account struct {
-	Password       string          `json:"password"`
-	Created        time.Time       `json:"created"`
-	LastSeen       time.Time       `json:"lastSeen"`
-	VCard          string          `json:"vCard,omitempty"` // XML as it was set
-	ProfileUpdated bool            `json:"profileUpdated,omitempty"`
-	AdminBlocked   bool            `json:"adminBlocked,omitempty"`
-	Blocked        []string        `json:"blocked,omitempty"`  // bare JIDs, oldest first
-	Contacts       map[string]bool `json:"contacts,omitempty"` // ids of those with whom a message was exchanged
-	Metadata       map[string]any  `json:"metadata,omitempty"`
-	Sessions       []string        `json:"sessions,omitempty"` // ids of registrations not logged out, oldest first
+	Password string    `json:"password"`
+	Created  time.Time `json:"created"`
+	LastSeen time.Time `json:"lastSeen"`
+	// VCard is XML, as it was set.
+	VCard          string `json:"vCard,omitempty"`
+	ProfileUpdated bool   `json:"profileUpdated,omitempty"`
+	AdminBlocked   bool   `json:"adminBlocked,omitempty"`
+	// Blocked are bare JIDs, oldest first.
+	Blocked []string `json:"blocked,omitempty"`
+	// Contacts are the ids of users with whom a message was exchanged.
+	Contacts map[string]bool `json:"contacts,omitempty"`
+	Metadata map[string]any  `json:"metadata,omitempty"`
+	// Sessions are the ids of registrations that were not logged out, oldest first.
+	Sessions []string `json:"sessions,omitempty"`
 }
 
 // token is a REST authorization.
 type token struct {
-	user    string
-	session string // registration that it belongs to; "" when it was made by a login without one
+	user string
+	// session is the registration that the token belongs to. Empty: it comes from a login without a
+	// registration.
+	session string
 	expires time.Time
 }
 
-// Feedback is what somebody sent with SendFeedback.
+// Feedback is what a user sent with SendFeedback.
 type Feedback struct {
-	Time        time.Time `json:"time"`        // when it came
-	User        string    `json:"user"`        // id
-	Title       string    `json:"title"`       // as sent
-	Description string    `json:"description"` // as sent
+	// Time is when it came.
+	Time time.Time `json:"time"`
+	// User is the id of the user.
+	User string `json:"user"`
+	// Title is as sent.
+	Title string `json:"title"`
+	// Description is as sent.
+	Description string `json:"description"`
 }
 
-// Report is what somebody sent with ReportUserOrGroup.
+// Report is what a user sent with ReportUserOrGroup.
 type Report struct {
-	Time     time.Time `json:"time"`     // when it came
-	From     string    `json:"from"`     // id of who reports
-	To       string    `json:"to"`       // JID of the user or the group
-	ChatType string    `json:"chatType"` // "chat" or "groupchat"
-	Data     string    `json:"data"`     // the reported messages, JSON, as sent
+	// Time is when it came.
+	Time time.Time `json:"time"`
+	// From is the id of the user who reports.
+	From string `json:"from"`
+	// To is the JID of the user or the group.
+	To string `json:"to"`
+	// ChatType is "chat" or "groupchat".
+	ChatType string `json:"chatType"`
+	// Data are the reported messages as JSON, as sent.
+	Data string `json:"data"`
 }
 
 // Deletion is an account that was deleted.
 type Deletion struct {
-	Time     time.Time `json:"time"`     // when it was deleted
-	User     string    `json:"user"`     // id
-	Reason   string    `json:"reason"`   // as sent
-	Feedback string    `json:"feedback"` // as sent; may be empty
+	// Time is when it was deleted.
+	Time time.Time `json:"time"`
+	// User is the id of the user.
+	User string `json:"user"`
+	// Reason is as sent.
+	Reason string `json:"reason"`
+	// Feedback is as sent. It may be empty.
+	Feedback string `json:"feedback"`
 }
 
 var (
@@ -131,13 +150,15 @@ func (st *store) ivs() (chat, profile string) {
 	return st.state.IV, st.state.IVProfile
 }
 
-// registration is what register answers.
+// registration is what register returns.
 type registration struct {
-	password           string
-	existing, updated  bool
-	token              string
-	sessionsEnded      int // the limit was reached and this many old ones had to go
-	remainingOnlineMax int // how many older XMPP sessions may stay; -1: all
+	password          string
+	existing, updated bool
+	token             string
+	// sessionsEnded is how many old sessions were ended, because the limit was reached.
+	sessionsEnded int
+	// remainingOnlineMax is how many older XMPP sessions may stay. -1: all.
+	remainingOnlineMax int
 }
 
 // register makes an account or finds it, and opens a session of it.
@@ -159,7 +180,7 @@ func (st *store) register(id string, force bool, meta map[string]any, limit int)
 		}
 		r.sessionsEnded = len(a.Sessions) - limit + 1
 		for _, s := range a.Sessions[:r.sessionsEnded] {
-			st.dropTokens(func(t token) bool { return t.user == id && (t.session == s || t.session == "") })
+			st.dropTokensLocked(func(t token) bool { return t.user == id && (t.session == s || t.session == "") })
 		}
 		a.Sessions = slices.Clone(a.Sessions[r.sessionsEnded:])
 		r.remainingOnlineMax = limit - 1
@@ -172,7 +193,7 @@ func (st *store) register(id string, force bool, meta map[string]any, limit int)
 	if meta != nil {
 		a.Metadata = meta
 	}
-	r.token = st.issue(id, session)
+	r.token = st.issueLocked(id, session)
 	st.keepLocked(kindAccounts, id, a)
 	return r, nil
 }
@@ -189,10 +210,11 @@ func (st *store) login(id string) string {
 		a.Sessions = []string{randomHex(8)}
 		st.keepLocked(kindAccounts, id, a)
 	}
-	return st.issue(id, a.Sessions[len(a.Sessions)-1])
+	return st.issueLocked(id, a.Sessions[len(a.Sessions)-1])
 }
 
-func (st *store) issue(user, session string) string {
+// issueLocked makes a token. st.mu must be held.
+func (st *store) issueLocked(user, session string) string {
 	now := time.Now()
 	n := 0
 	oldest, oldestAt := "", now.Add(2*tokenLife)
@@ -212,7 +234,8 @@ func (st *store) issue(user, session string) string {
 	return key
 }
 
-func (st *store) dropTokens(which func(token) bool) {
+// dropTokensLocked forgets tokens. st.mu must be held.
+func (st *store) dropTokensLocked(which func(token) bool) {
 	for k, t := range st.tokens {
 		if which(t) {
 			delete(st.tokens, k)
@@ -277,7 +300,7 @@ func (st *store) ids() []string {
 	return out
 }
 
-// view is a copy of an account's plain fields.
+// view is a copy of an account without contacts, sessions and metadata.
 func (st *store) view(id string) (account, bool) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -299,7 +322,7 @@ func (st *store) setAdminBlocked(id string, blocked bool) bool {
 	}
 	a.AdminBlocked = blocked
 	if blocked {
-		st.dropTokens(func(t token) bool { return t.user == id })
+		st.dropTokensLocked(func(t token) bool { return t.user == id })
 	}
 	st.keepLocked(kindAccounts, id, a)
 	return true
@@ -326,7 +349,7 @@ func (st *store) seen(id string) {
 	}
 }
 
-// remove deletes an account and all that hangs on it.
+// remove deletes an account and everything that refers to it.
 func (st *store) remove(id, reason, feedback string) bool {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -335,7 +358,7 @@ func (st *store) remove(id, reason, feedback string) bool {
 	}
 	delete(st.state.Accounts, id)
 	st.forgetLocked(kindAccounts, id)
-	st.dropTokens(func(t token) bool { return t.user == id })
+	st.dropTokensLocked(func(t token) bool { return t.user == id })
 	for k, s := range st.salted {
 		if s.user == id {
 			delete(st.salted, k)
@@ -352,11 +375,12 @@ func (st *store) remove(id, reason, feedback string) bool {
 			st.keepLocked(kindAccounts, other, a)
 		}
 	}
-	st.state.Deleted.addLocked(st, kindDeleted, Deletion{Time: time.Now(), User: id, Reason: reason, Feedback: feedback})
+	deleted := Deletion{Time: time.Now(), User: id, Reason: reason, Feedback: feedback}
+	st.state.Deleted.addLocked(st, kindDeleted, deleted)
 	return true
 }
 
-// block puts bare JIDs on id's list and returns those that were not there.
+// block puts bare JIDs on the list of id and returns those that were not on it.
 func (st *store) block(id string, jids []string) ([]string, error) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -378,7 +402,8 @@ func (st *store) block(id string, jids []string) ([]string, error) {
 	return added, nil
 }
 
-// unblock takes JIDs off id's list, all when there are none given, and returns those that were on it.
+// unblock takes JIDs off the list of id and returns those that were on it. Without JIDs it takes
+// all off.
 func (st *store) unblock(id string, jids []string) []string {
 	st.mu.Lock()
 	defer st.mu.Unlock()

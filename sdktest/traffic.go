@@ -88,7 +88,8 @@ func (t tap) tell(toClient bool, text string) {
 type answerTap struct {
 	http.ResponseWriter
 	told Traffic
-	json []byte // the body, while it may be JSON of at most maxBody
+	// the body, while it may be JSON of at most maxBody
+	json []byte
 }
 
 // tapREST tells of a REST request. The handler has to write its answer to the ResponseWriter that

@@ -17,11 +17,11 @@ func iqResult(iq, payload *element) *element {
 	return el(nsClient, "iq", "type", "result", "id", iq.attr("id"), "from", iq.attr("to")).add(payload)
 }
 
-// iq answers an IQ, or hands it on to another user's stream.
+// iq answers an IQ, or forwards it to a stream of another user.
 func (st *stream) iq(iq *element) error {
 	id, kind := iq.attr("id"), iq.attr("type")
 	user, resource, local := st.srv.hub.split(cmp.Or(iq.attr("to"), st.srv.jid(st.user)))
-	stream := local && user != "" && resource != "" // a stream is asked, not the service
+	stream := local && user != "" && resource != "" // it is for a stream, not for the service
 	switch {
 	case kind == "result" || kind == "error":
 		if stream {
@@ -53,10 +53,10 @@ func (st *stream) iq(iq *element) error {
 	return nil
 }
 
-// answer sends the answer to an IQ, as SetFault(StepIQ) wants it.
+// answer sends the answer to an IQ, with the fault of StepIQ.
 func (st *stream) answer(reply *element) error {
 	reply.set("to", st.jid)
-	if reply.attr("from") == "" { // what had no address was for the account
+	if reply.attr("from") == "" { // an IQ without an address is for the account
 		reply.set("from", st.srv.jid(st.user))
 	}
 	kind := st.srv.fault(StepIQ)
@@ -95,8 +95,8 @@ func (st *stream) askAbout(user string, iq *element) *element {
 	return iqError(iq, "cancel", "service-unavailable", "")
 }
 
-// lastSeen is XEP-0012: 0 while a stream is there that has not said that it is
-// unavailable (protocol.md 5.3).
+// lastSeen is XEP-0012: 0 while the user has a stream that has not sent unavailable
+// presence (protocol.md 5.3).
 func (s *Server) lastSeen(user string, a account) *element {
 	seconds := 0
 	if !s.hub.isOnline(user) {
@@ -113,7 +113,7 @@ func storedVCard(a account) *element {
 }
 
 // askMine answers an IQ to the service (user is "") or to the user's own account.
-// after is what happens once the answer is on its way.
+// after is called when the answer was queued.
 func (st *stream) askMine(user string, iq *element) (reply *element, after func()) {
 	q := iq.first()
 	get := iq.attr("type") == "get"
@@ -141,7 +141,7 @@ func (st *stream) askMine(user string, iq *element) (reply *element, after func(
 	return st.askAccount(iq, q, get)
 }
 
-// askAccount answers what is about the user's own account.
+// askAccount answers an IQ to the user's own account.
 func (st *stream) askAccount(iq, q *element, get bool) (reply *element, after func()) {
 	s := st.srv
 	a, _ := s.store.view(st.user)
@@ -170,7 +170,7 @@ func (st *stream) askAccount(iq, q *element, get bool) (reply *element, after fu
 	return iqError(iq, "cancel", "service-unavailable", ""), nil
 }
 
-// activities are the service's own queries (protocol.md 5.6, 5.11).
+// activities answers the queries of the service's own namespace (protocol.md 5.6, 5.11).
 func (st *stream) activities(iq, q *element, get bool) (reply *element, after func()) {
 	s := st.srv
 	status := q.attr("status")
@@ -233,7 +233,7 @@ func (h *hub) setCarbons(st *stream, on bool) {
 	st.carbons = on
 }
 
-// relay hands an IQ on to one stream of another user; false: it can't be reached.
+// relay forwards an IQ to one stream of another user. It returns false when that is not possible.
 func (h *hub) relay(st *stream, iq *element, user, resource string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -246,14 +246,14 @@ func (h *hub) relay(st *stream, iq *element, user, resource string) bool {
 }
 
 // pushVCard sends a new profile to the user's own streams and to those of all
-// contacts: an IQ result that nobody asked for (protocol.md 6.2). Streams whose
-// initial presence is still on its way get it too: their clients count as connected.
+// contacts: an IQ result without a request (protocol.md 6.2). Streams that have not
+// sent presence yet get it too, because their clients are connected.
 func (h *hub) pushVCard(user string, card *element) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	targets := h.of(user)
-	for _, other := range h.others(user) {
-		targets = append(targets, h.of(other)...)
+	targets := h.ofLocked(user)
+	for _, other := range h.othersLocked(user) {
+		targets = append(targets, h.ofLocked(other)...)
 	}
 	for _, st := range targets {
 		push := el(nsClient, "iq", "type", "result", "id", randomHex(8), "from", h.srv.jid(user), "to", st.jid)
@@ -268,7 +268,7 @@ func (h *hub) notifyFrom(from, to string, child *element) {
 	if h.blockedEither(from, to) {
 		return
 	}
-	for _, st := range h.of(to) {
+	for _, st := range h.ofLocked(to) {
 		m := el(nsClient, "message", "from", h.srv.jid(from), "to", st.jid, "id", randomHex(8), "type", "headline")
 		st.send(m.add(child).String())
 	}

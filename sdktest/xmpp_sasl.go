@@ -13,11 +13,12 @@ import (
 	"mellium.im/sasl"
 )
 
-const scramIterations = 4096 // the least that clients accept (protocol.md 4.3)
+const scramIterations = 4096 // the lowest number that clients accept (protocol.md 4.3)
 
-// salted is a password as SCRAM wants it.
+// salted is a password in the form that SCRAM needs.
 type salted struct {
-	user, password string // what it was made from
+	// user and password are what it was made from.
+	user, password string
 	salt, key      []byte
 }
 
@@ -28,7 +29,7 @@ func mechanismsFor(trial bool) []string {
 	return []string{sasl.Plain.Name}
 }
 
-// mechanism finds what is offered under that name.
+// mechanism finds a mechanism that is offered.
 func (s *Server) mechanism(name string) (sasl.Mechanism, bool) {
 	if !slices.Contains(s.ctl.offered(), name) {
 		return sasl.Mechanism{}, false
@@ -50,7 +51,7 @@ func (st *stream) authenticate(e *element) error {
 			return st.authFailure("invalid-mechanism", "")
 		}
 		st.sasl = sasl.NewServer(m, st.plainPermission, sasl.SaltedCredentials(st.saltedCredentials))
-		if e.text() == "" { // RFC 6120 6.4.2: no initial response, so it is asked for
+		if e.text() == "" { // RFC 6120 6.4.2: the server asks for the initial response
 			return st.t.write(el(nsSASL, "challenge").String())
 		}
 	case "response":
@@ -137,13 +138,13 @@ func (st *stream) plainPermission(n *sasl.Negotiator) bool {
 	return true
 }
 
-// mayActAs reports whether the authorization identity is none, or the user's own (RFC 6120 6.3.8).
+// mayActAs reports whether the authorization identity is empty, or the user's own (RFC 6120 6.3.8).
 func (st *stream) mayActAs(id string, identity []byte) bool {
 	as := string(identity)
 	return as == "" || strings.EqualFold(as, id) || strings.EqualFold(as, st.srv.jid(id))
 }
 
-// saltedCredentials is SCRAM, which works on the raw password.
+// saltedCredentials is for SCRAM, which needs the password in clear.
 func (st *stream) saltedCredentials(user, identity []byte, mechanism string) ([]byte, []byte, int64, error) {
 	id := strings.ToLower(string(user))
 	a, exists := st.srv.store.view(id)
@@ -155,7 +156,8 @@ func (st *stream) saltedCredentials(user, identity []byte, mechanism string) ([]
 	return s.salt, s.key, scramIterations, nil
 }
 
-// saltedPassword derives a password once; deriving it for every login would cost more than all the rest.
+// saltedPassword derives the key from a password, once: for every login it would cost more than all
+// the rest.
 func (st *store) saltedPassword(id, password, mechanism string) salted {
 	name := mechanism + " " + id
 	st.mu.Lock()

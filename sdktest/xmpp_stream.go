@@ -15,8 +15,8 @@ import (
 const (
 	handshakeTimeout = 30 * time.Second // from the TCP connection to the resource binding
 	writeTimeout     = 20 * time.Second // one frame to a client that does not read
-	queueLength      = 1024             // frames that wait for one client; one that lets more pile up is cut off
-	queueBytes       = 32 << 20         // likewise
+	queueLength      = 1024             // frames that wait for one client. With more it is cut off
+	queueBytes       = 32 << 20         // bytes of these frames, likewise
 	maxAuthFailures  = 5
 	maxResource      = 1023 // bytes, RFC 7622
 )
@@ -24,15 +24,20 @@ const (
 // transport carries elements: a WebSocket or a TCP connection.
 type transport interface {
 	// read returns the next top-level element. A stream header is an <open>
-	// of the framing namespace on both transports; io.EOF is the orderly end.
-	// A *streamError is what the client has to be told.
+	// of the framing namespace on both transports. io.EOF is the orderly end. A
+	// *streamError has to be sent to the client.
 	read() (*element, error)
 	write(raw string) error
-	header(id, from string) string // a stream header as this transport writes it
-	restart()                      // after SASL: the next thing is a new stream header
-	finish()                       // the orderly end: close frame, </stream:stream>
+	// header is a stream header in the form of this transport.
+	header(id, from string) string
+	// restart is called after SASL: the next element is a new stream header.
+	restart()
+	// finish is the orderly end: <close/> and a close frame, or </stream:stream>.
+	finish()
 	secure() bool
-	framed() bool // elements stay apart also where a stream begins anew: they may come ahead (XEP-0305)
+	// framed is true when each element is a message of its own, so that a client may send what
+	// follows a new stream header ahead (XEP-0305).
+	framed() bool
 	startTLS() error
 }
 
@@ -49,21 +54,23 @@ func (e *streamError) element() *element {
 	return out
 }
 
-// errCut ends a stream without another word.
+// errCut ends a stream without an error to the client.
 var errCut = errors.New("connection cut")
 
 // frame is one thing in the outgoing queue.
 type frame struct {
 	raw string
-	end bool // the stream ends behind it
+	// end: the stream ends after this frame.
+	end bool
 }
 
 // stream is one XMPP connection. Its reader is the goroutine that called serve;
 // after the resource binding a writer goroutine sends what is queued.
 type stream struct {
-	srv    *Server
-	t      transport
-	conn   *conn // below t; may be nil
+	srv *Server
+	t   transport
+	// conn is the connection below t. It may be nil.
+	conn   *conn
 	ctx    context.Context
 	cancel context.CancelFunc
 
@@ -71,24 +78,33 @@ type stream struct {
 	opened   bool
 	sasl     *sasl.Negotiator
 	failures int
-	claimed  string // who the running SASL exchange is about
-	refused  error  // why PLAIN was refused
+	// claimed is the user of the SASL exchange that is under way.
+	claimed string
+	// refused is why PLAIN was refused.
+	refused error
 
 	// Set by the reader before bind, never changed afterwards.
 	user, resource, jid string
 
-	out    chan frame   // nil before bind
-	queued atomic.Int64 // bytes in out
+	// out is nil before bind.
+	out chan frame
+	// queued counts the bytes in out.
+	queued atomic.Int64
 
-	sending sync.Mutex             // a leaf but for the ledger's lock
-	ledger  atomic.Pointer[ledger] // nil: no stream management. Set under sending
+	// sending is held while a stanza is queued. Only the ledger's lock is taken while it is held.
+	sending sync.Mutex
+	// ledger is nil without stream management. It is set while sending is held.
+	ledger atomic.Pointer[ledger]
 
 	// Guarded by hub.mu.
-	available *element // last broadcast presence; nil: none, or unavailable
-	left      bool     // has said that it is unavailable
-	carbons   bool
-	since     time.Time
-	pinged    bool // nothing has come since the last ping
+	// available is the last broadcast presence. nil: none, or unavailable.
+	available *element
+	// left is true after unavailable presence.
+	left    bool
+	carbons bool
+	since   time.Time
+	// pinged is true when nothing has come since the last ping.
+	pinged bool
 }
 
 // serve runs a stream to its end.
@@ -100,7 +116,7 @@ func (r *run) serve(t transport, c *conn) {
 		st.t = tap{t, st}
 	}
 	if c != nil {
-		// Unblocks reads and writes when the stream is cancelled.
+		// It unblocks reads and writes when the stream is cancelled.
 		stop := context.AfterFunc(ctx, func() { _ = c.Close() })
 		defer stop()
 		defer c.Close()
@@ -114,12 +130,12 @@ func (r *run) serve(t transport, c *conn) {
 	st.tellSession("connected")
 	st.converse(r.ctx)
 	st.tellSession("disconnected")
-	_ = r.srv.commit() // of when the user was last seen; a failure is logged
+	_ = r.srv.commit() // the time of last seen; a failure is logged
 }
 
 // giveUp ends a stream that was not bound.
 func (st *stream) giveUp(err error) {
-	st.srv.hub.unbind(st) // when the time was over just as it was bound
+	st.srv.hub.unbind(st) // it may have been bound just when the time was over
 	var se *streamError
 	if errors.As(err, &se) {
 		if !st.opened { // RFC 6120 4.9.1: the error comes inside a stream
@@ -274,7 +290,7 @@ func (st *stream) bind(iq *element) error {
 // converse serves a bound stream until it ends. run ends with the server.
 func (st *stream) converse(run context.Context) {
 	written := make(chan struct{})
-	go func() { // ends with st.ctx, or behind the last frame
+	go func() { // owner: converse. It ends with st.ctx, or after the last frame
 		defer close(written)
 		st.writer()
 	}()
@@ -337,7 +353,7 @@ func (st *stream) reader() error {
 	}
 }
 
-// writer sends what is queued, and pings.
+// writer sends the queued frames, and pings.
 func (st *stream) writer() {
 	tick := st.srv.opts.tick
 	if d := st.srv.opts.PingInterval; d > 0 {
@@ -371,8 +387,8 @@ func (st *stream) writer() {
 	}
 }
 
-// send queues raw XML for the client. It never blocks: a client that does not
-// read while queueLength frames or queueBytes pile up is cut off.
+// send queues raw XML for the client. It never blocks: a client for which more than
+// queueLength frames or queueBytes wait is cut off.
 func (st *stream) send(raw string) {
 	st.sending.Lock()
 	defer st.sending.Unlock()
@@ -398,8 +414,8 @@ func (st *stream) queue(f frame) {
 	}
 }
 
-// misbehave does what the faults of all handshake steps have in common. Not
-// handled are those that the step has to answer in its own way, or not at all.
+// misbehave applies the faults that are the same at all steps of the handshake. It
+// returns false for those that each step applies in its own way.
 func (st *stream) misbehave(kind FaultKind) (handled bool, err error) {
 	write := st.t.write
 	if st.out != nil {
@@ -413,7 +429,8 @@ func (st *stream) misbehave(kind FaultKind) (handled bool, err error) {
 	case FaultMalformed:
 		return true, write("<iq type='result'" + garbage)
 	case FaultHuge:
-		return true, write("<message xmlns='" + nsClient + "'><body>" + strings.Repeat("a", hugeStanza) + "</body></message>")
+		body := strings.Repeat("a", hugeStanza)
+		return true, write("<message xmlns='" + nsClient + "'><body>" + body + "</body></message>")
 	case FaultSlow:
 		if st.conn != nil {
 			st.conn.mode.Store(FaultSlow)

@@ -18,12 +18,15 @@ const (
 
 // tcpTransport is RFC 6120: one XML document per stream.
 type tcpTransport struct {
-	srv   *Server
-	raw   *conn    // the TCP connection
-	conn  net.Conn // raw, or TLS on it
-	in    *budgetReader
-	d     *xml.Decoder
-	depth int // 1 inside a stream
+	srv *Server
+	// raw is the TCP connection.
+	raw *conn
+	// conn is raw, or TLS on it.
+	conn net.Conn
+	in   *budgetReader
+	d    *xml.Decoder
+	// depth is 1 inside a stream.
+	depth int
 	isTLS bool
 }
 
@@ -48,7 +51,7 @@ func (t *tcpTransport) reset(r *bufio.Reader) {
 	t.restart()
 }
 
-// restart begins a new document behind the last byte that was read: the decoder never reads ahead.
+// restart begins a new document after the last byte that was read: the decoder never reads ahead.
 func (t *tcpTransport) restart() {
 	t.in.left = maxStanza
 	t.d = xml.NewDecoder(t.in)
@@ -88,7 +91,7 @@ func (t *tcpTransport) read() (*element, error) {
 	}
 }
 
-// streamHeader turns <stream:stream> into what a WebSocket client would have sent.
+// streamHeader turns <stream:stream> into the <open/> that a WebSocket client sends.
 func (t *tcpTransport) streamHeader(start xml.StartElement) (*element, error) {
 	if start.Name.Space != nsStreams || start.Name.Local != "stream" {
 		return nil, &streamError{"invalid-namespace", ""}
@@ -110,7 +113,7 @@ func (t *tcpTransport) streamHeader(start xml.StartElement) (*element, error) {
 	return e, nil
 }
 
-// readError tells bad XML from a connection that is gone.
+// readError tells bad XML from a lost connection.
 func (t *tcpTransport) readError(err error) error {
 	var syntax *xml.SyntaxError
 	switch {
@@ -148,8 +151,8 @@ func (t *tcpTransport) header(id, from string) string {
 func (t *tcpTransport) secure() bool { return t.isTLS }
 func (t *tcpTransport) framed() bool { return false }
 
-// finish ends the stream and waits a moment for the client to hang up: closing
-// a socket with unread input would take back what was just written.
+// finish ends the stream and waits a moment until the client closes the connection: when
+// a socket with unread input is closed, what was just written may be lost.
 func (t *tcpTransport) finish() {
 	if t.write("</stream:stream>") != nil {
 		return
@@ -165,8 +168,8 @@ func (t *tcpTransport) finish() {
 	}
 }
 
-// startTLS goes on with TLS. What the client sent in clear behind <starttls/>
-// is not carried over into the protected stream.
+// startTLS begins TLS. It refuses what the client has sent in clear after <starttls/>,
+// which must not get into the protected stream.
 func (t *tcpTransport) startTLS() error {
 	for t.in.r.Buffered() > 0 {
 		b, err := t.in.r.ReadByte()
@@ -183,12 +186,13 @@ func langAttr() xml.Attr { return xml.Attr{Name: xml.Name{Space: nsXML, Local: "
 
 var errBudget = errors.New("too many bytes")
 
-// budgetReader reads at most left bytes, and one at a time, so that nothing is
-// read behind the end of an element.
+// budgetReader reads at most left bytes, one at a time, so that nothing after the end
+// of an element is read.
 type budgetReader struct {
 	r    *bufio.Reader
 	left int
-	err  error // of r
+	// err is the last error of r.
+	err error
 }
 
 func (b *budgetReader) ReadByte() (byte, error) {
@@ -203,7 +207,7 @@ func (b *budgetReader) ReadByte() (byte, error) {
 	return c, err
 }
 
-// Read is there for xml.NewDecoder's sake, which uses ReadByte.
+// Read is only there because xml.NewDecoder needs an io.Reader. It uses ReadByte.
 func (b *budgetReader) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil

@@ -22,7 +22,7 @@ func (r *run) serveWebSocket(w http.ResponseWriter, req *http.Request) {
 	switch r.srv.fault(StepUpgrade) {
 	case FaultSilent:
 		<-req.Context().Done()
-		panic(http.ErrAbortHandler) // returning would answer 200 after all
+		panic(http.ErrAbortHandler) // a return would answer 200
 	case FaultClose:
 		panic(http.ErrAbortHandler)
 	case FaultError:
@@ -41,23 +41,28 @@ func (r *run) serveWebSocket(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	// Pages of any origin may connect, as the service's own server allows.
-	c, err := websocket.Accept(w, req, &websocket.AcceptOptions{Subprotocols: []string{"xmpp"}, InsecureSkipVerify: true})
+	options := websocket.AcceptOptions{Subprotocols: []string{"xmpp"}, InsecureSkipVerify: true}
+	c, err := websocket.Accept(w, req, &options)
 	if err != nil {
 		return // Accept has answered
 	}
 	defer c.CloseNow()
-	c.SetReadLimit(4 * maxStanza) // above it the connection just ends; between, there is a stream error
+	// Above this limit the connection just ends. Between maxStanza and the limit there is a stream
+	// error.
+	c.SetReadLimit(4 * maxStanza)
 	r.serve(&wsTransport{c: c, ctx: r.ctx}, connOf(req))
 }
 
 func offersXMPP(header string) bool {
-	return slices.ContainsFunc(strings.Split(header, ","), func(p string) bool { return strings.TrimSpace(p) == "xmpp" })
+	isXMPP := func(protocol string) bool { return strings.TrimSpace(protocol) == "xmpp" }
+	return slices.ContainsFunc(strings.Split(header, ","), isXMPP)
 }
 
 func (t *wsTransport) read() (*element, error) {
 	kind, raw, err := t.c.Read(t.ctx)
 	if err != nil {
-		return nil, errCut // no <close/> came: whatever ended the socket, io.EOF among it, ended no stream
+		// There was no <close/>, so that the stream has not ended in order, also with io.EOF.
+		return nil, errCut
 	}
 	if kind != websocket.MessageText {
 		return nil, &streamError{"bad-format", "not a text frame"}
@@ -100,7 +105,7 @@ func (t *wsTransport) finish() {
 	_ = t.c.Close(websocket.StatusNormalClosure, "")
 }
 
-// xmlError says what was wrong with the XML, in the words of RFC 6120 4.9.3.
+// xmlError is a stream error (RFC 6120 4.9.3) that says what is wrong with the XML.
 func xmlError(err error) error {
 	switch {
 	case errors.Is(err, errRestricted):
