@@ -37,9 +37,11 @@ func TestBlocking(t *testing.T) {
 	require.Contains(t, told[2], `<userblocked blocked_user="alice" type="block_user"/>`)
 	require.Contains(t, told[2], `from="`+s.Domain()+`"`)
 
-	require.Contains(t, a1.ask("get", "", `<blocklist xmlns="urn:xmpp:blocking"/>`), `<blocklist xmlns="urn:xmpp:blocking"><item jid="`+bobJID+`"/></blocklist>`)
+	require.Contains(t, a1.ask("get", "", `<blocklist xmlns="urn:xmpp:blocking"/>`),
+		`<blocklist xmlns="urn:xmpp:blocking"><item jid="`+bobJID+`"/></blocklist>`)
 	require.Contains(t, b.ask("get", "", `<query status="block_user" xmlns="jabber:iq:user_activities"/>`),
-		`<query xmlns="jabber:iq:user_activities" status="block_user"><blocklist><members>`+aliceJID+`</members></blocklist></query>`)
+		`<query xmlns="jabber:iq:user_activities" status="block_user"><blocklist>`+
+			`<members>`+aliceJID+`</members></blocklist></query>`)
 
 	require.Contains(t, b.ask("get", aliceJID, last), "service-unavailable")
 	require.Contains(t, b.ask("get", aliceJID, `<vCard xmlns="vcard-temp"/>`), "service-unavailable")
@@ -66,7 +68,8 @@ func TestBlocking(t *testing.T) {
 	a1.settle()
 	require.NotContains(t, strings.Join(b.settle(), ""), "userblocked")
 
-	require.Contains(t, a1.ask("set", "", `<unblock xmlns="urn:xmpp:blocking"><item jid="`+bobJID+`"/></unblock>`), `type="result"`)
+	require.Contains(t, a1.ask("set", "", `<unblock xmlns="urn:xmpp:blocking"><item jid="`+bobJID+`"/></unblock>`),
+		`type="result"`)
 	a2.until("<unblock ")
 	b.until(`<userblocked blocked_user="alice" type="unblock_user"/>`)
 	b.until("<presence", a1.jid, "<show>away</show>")

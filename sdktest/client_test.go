@@ -18,8 +18,7 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/seal"
 )
 
-// patience is how long a test waits for what must come: for one that would hang. Nothing takes so
-// long, however busy the machine.
+// patience ends a test that would wait for ever. Nothing takes so long on a busy machine.
 const patience = 2 * time.Minute
 
 // trial starts a trial server.
@@ -79,7 +78,7 @@ func rest(t *testing.T, s *Server, method, path, token string, body any) envelop
 	return e
 }
 
-// credentials is what a registration gives.
+// credentials is what a registration returns.
 type credentials struct {
 	Username         string         `json:"username"`
 	Password         string         `json:"password"`
@@ -89,7 +88,7 @@ type credentials struct {
 	Config           map[string]any `json:"config"`
 }
 
-// registerCall registers as protocol.md 3 says for the server's mode.
+// registerCall registers in the way of protocol.md 3 for the server's mode, trial or licensed.
 func registerCall(t *testing.T, s *Server, id string, force bool) envelope {
 	t.Helper()
 	if s.opts.Trial {
@@ -98,8 +97,10 @@ func registerCall(t *testing.T, s *Server, id string, force bool) envelope {
 			"userIdentifier": id, "forceRegister": force, "metaData": map[string]any{},
 		})
 	}
-	plain := fmt.Sprintf(`{"deviceType":"web","deviceId":"5","userIdentifier":%q,"licenseKey":%q,"forceRegister":%t,"metaData":{}}`, id, s.LicenseKey(), force)
-	return rest(t, s, "POST", "/register", "", map[string]any{"registerData": seal.Seal(plain, seal.Triple(s.LicenseKey()), seal.ConstIV)})
+	plain := fmt.Sprintf(`{"deviceType":"web","deviceId":"5","userIdentifier":%q,"licenseKey":%q,"forceRegister":%t,`+
+		`"metaData":{}}`, id, s.LicenseKey(), force)
+	return rest(t, s, "POST", "/register", "",
+		map[string]any{"registerData": seal.Seal(plain, seal.Triple(s.LicenseKey()), seal.ConstIV)})
 }
 
 func register(t *testing.T, s *Server, id string) credentials {
@@ -113,12 +114,13 @@ func register(t *testing.T, s *Server, id string) credentials {
 	return c
 }
 
-// wirePassword is protocol.md 4.2.
+// wirePassword is the password in the form of protocol.md 4.2.
 func wirePassword(s *Server, password string, at time.Time) string {
 	if s.opts.Trial {
 		return password
 	}
-	return seal.Seal(fmt.Sprintf(`{"password":%q,"currentTimestamp":%d}`, password, at.UnixMilli()), seal.Triple(s.LicenseKey()), seal.ConstIV)
+	return seal.Seal(fmt.Sprintf(`{"password":%q,"currentTimestamp":%d}`, password, at.UnixMilli()),
+		seal.Triple(s.LicenseKey()), seal.ConstIV)
 }
 
 // xmppClient is a raw XMPP client over WebSocket.
@@ -134,7 +136,8 @@ func dialWS(t *testing.T, s *Server) *xmppClient {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	c, resp, err := websocket.Dial(ctx, s.XMPPURL(), &websocket.DialOptions{
-		HTTPClient: httpClient(t, s), Subprotocols: []string{"xmpp"}, HTTPHeader: http.Header{"Origin": {"https://page.example"}},
+		HTTPClient: httpClient(t, s), Subprotocols: []string{"xmpp"},
+		HTTPHeader: http.Header{"Origin": {"https://page.example"}},
 	})
 	require.NoError(t, err)
 	require.Equal(t, "xmpp", c.Subprotocol())
@@ -231,13 +234,16 @@ func connect(t *testing.T, s *Server, c credentials, resource string) *xmppClien
 	t.Helper()
 	x := dialWS(t, s)
 	x.open(s.Domain())
-	x.send(`<auth mechanism="PLAIN" xmlns="urn:ietf:params:xml:ns:xmpp-sasl">%s</auth>`, plain(c.Username, wirePassword(s, c.Password, time.Now())))
+	x.send(`<auth mechanism="PLAIN" xmlns="urn:ietf:params:xml:ns:xmpp-sasl">%s</auth>`,
+		plain(c.Username, wirePassword(s, c.Password, time.Now())))
 	require.Contains(t, x.next(), "<success ")
 	x.open(s.Domain())
 	x.jid = c.Username + "@" + s.Domain() + "/" + resource
-	x.send(`<iq id="_bind_auth_2" type="set" xmlns="jabber:client"><bind xmlns="urn:ietf:params:xml:ns:xmpp-bind"><resource>%s</resource></bind></iq>`, resource)
+	x.send(`<iq id="_bind_auth_2" type="set" xmlns="jabber:client"><bind xmlns="urn:ietf:params:xml:ns:xmpp-bind">`+
+		`<resource>%s</resource></bind></iq>`, resource)
 	require.Contains(t, x.next(), "<jid>"+x.jid+"</jid>")
-	x.send(`<iq id="_session_auth_2" type="set" xmlns="jabber:client"><session xmlns="urn:ietf:params:xml:ns:xmpp-session"/></iq>`)
+	x.send(`<iq id="_session_auth_2" type="set" xmlns="jabber:client">` +
+		`<session xmlns="urn:ietf:params:xml:ns:xmpp-session"/></iq>`)
 	require.Contains(t, x.next(), `id="_session_auth_2"`)
 	x.send(`<presence xmlns="jabber:client"><priority>1</priority></presence>`)
 	require.Contains(t, x.until("<presence", `from="`+x.jid), "<priority>1</priority>")

@@ -23,7 +23,8 @@ func TestContactsByMessage(t *testing.T) {
 	require.NotContains(t, told, "<presence")
 	require.NotContains(t, told, "vcard-temp")
 	require.NotContains(t, a.ask("get", "", roster), "<item")
-	require.NotContains(t, a.ask("get", "bob@"+s.Domain(), `<query xmlns="jabber:iq:last"/>`), "error", "asking is free")
+	require.NotContains(t, a.ask("get", "bob@"+s.Domain(), `<query xmlns="jabber:iq:last"/>`), "error",
+		"asking is free")
 
 	b.send(`<message to="alice@%s" type="chat" xmlns="jabber:client"><body>x</body></message>`, s.Domain())
 	a.until("<body>x</body>")
@@ -35,7 +36,8 @@ func TestContactsByMessage(t *testing.T) {
 	late := connect(t, s, register(t, s, "alice"), "Web-late")
 	late.until("<presence", b.jid)
 
-	require.Contains(t, a.ask("set", "", `<block xmlns="urn:xmpp:blocking"><item jid="bob@`+s.Domain()+`"/></block>`), "result")
+	require.Contains(t, a.ask("set", "", `<block xmlns="urn:xmpp:blocking"><item jid="bob@`+s.Domain()+`"/></block>`),
+		"result")
 	b.until("userblocked")
 	b.settle()
 	require.Contains(t, a.ask("set", "", `<unblock xmlns="urn:xmpp:blocking"/>`), "result")
@@ -78,4 +80,15 @@ func TestMakeContacts(t *testing.T) {
 func TestContactOptionsExcludeEachOther(t *testing.T) {
 	_, err := Start(Options{NoContacts: true, ContactsByMessage: true})
 	require.ErrorContains(t, err, "NoContacts and ContactsByMessage")
+}
+
+func TestNoContacts(t *testing.T) {
+	s := trial(t, func(o *Options) { o.NoContacts = true })
+	a := connect(t, s, register(t, s, "alice"), "Web-1")
+	b := connect(t, s, register(t, s, "bob"), "Web-1")
+	setVCard(t, b, "Bob")
+	require.Empty(t, a.settle())
+	require.NotContains(t, a.ask("get", "", `<query xmlns="jabber:iq:roster"/>`), "<item")
+	b.send(`<presence to="alice@%s" xmlns="jabber:client"/>`, s.Domain())
+	a.until("<presence", b.jid)
 }

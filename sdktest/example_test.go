@@ -26,7 +26,7 @@ func online(srv *sdktest.Server, user string) *sdk.Client {
 	return client
 }
 
-// Outside tests: a server on free ports, and what it holds.
+// Outside tests: a server on free ports.
 func ExampleStart() {
 	srv, err := sdktest.Start(sdktest.Options{Trial: true, Domain: "chat.example.test"})
 	if err != nil {
@@ -39,7 +39,7 @@ func ExampleStart() {
 	// Output: true sdktest-license-key chat.example.test 0
 }
 
-// What the service holds can be looked at, without a client in between.
+// A test can read what the service holds without a client.
 func ExampleServer_Profile() {
 	srv, err := sdktest.Start(sdktest.Options{})
 	if err != nil {
@@ -48,14 +48,15 @@ func ExampleServer_Profile() {
 	defer srv.Close()
 	alice := online(srv, "alice")
 	defer alice.Close()
-	if _, err := alice.SetUserProfile(context.Background(), sdk.ProfileUpdate{Name: "Alice", Email: "alice@example.com"}); err != nil {
+	if _, err := alice.SetUserProfile(context.Background(),
+		sdk.ProfileUpdate{Name: "Alice", Email: "alice@example.com"}); err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println(srv.Profile("alice").NickName, srv.Users(), len(srv.Resources("alice")))
 	// Output: Alice [alice] 1
 }
 
-// What the clients sent, with the sealed parts opened.
+// Requests are what the clients sent, with the sealed parts opened.
 func ExampleServer_Requests() {
 	srv, err := sdktest.Start(sdktest.Options{})
 	if err != nil {
@@ -95,7 +96,7 @@ func ExampleServer_FailNext() {
 	// 200 Success
 }
 
-// From here on the server cuts every connection on which it is asked something over REST.
+// The server cuts the connection of every REST request until the fault is cleared.
 func ExampleServer_SetFault() {
 	srv, err := sdktest.Start(sdktest.Options{})
 	if err != nil {

@@ -4,8 +4,12 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"go/ast"
+	"go/parser"
+	gotoken "go/token"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -16,8 +20,7 @@ import (
 
 const glimpse = 150 * time.Millisecond // long enough to see that nothing comes
 
-// inTime is how long is waited for what a server with that fault does: one that is silent does
-// nothing.
+// inTime is how long a test waits for the effect of a fault. FaultSilent has none.
 func inTime(kind FaultKind) time.Duration {
 	if kind == FaultSilent {
 		return glimpse
@@ -120,7 +123,8 @@ func TestUpgradeFaults(t *testing.T) {
 	for kind, want := range map[FaultKind]int{FaultError: 503, FaultMalformed: 200, FaultSilent: 0, FaultClose: 0} {
 		s.SetFault(StepUpgrade, kind)
 		ctx, cancel := context.WithTimeout(t.Context(), inTime(kind))
-		_, resp, err := websocket.Dial(ctx, s.XMPPURL(), &websocket.DialOptions{HTTPClient: httpClient(t, s), Subprotocols: []string{"xmpp"}})
+		_, resp, err := websocket.Dial(ctx, s.XMPPURL(),
+			&websocket.DialOptions{HTTPClient: httpClient(t, s), Subprotocols: []string{"xmpp"}})
 		timedOut := ctx.Err() != nil
 		cancel()
 		require.Error(t, err)
@@ -139,13 +143,15 @@ func handshakeSteps(s *Server, c credentials) []struct {
 	open := func(x *xmppClient) { x.send(openFrame, s.Domain()) }
 	auth := func(x *xmppClient) {
 		x.open(s.Domain())
-		x.send(`<auth mechanism="PLAIN" xmlns="urn:ietf:params:xml:ns:xmpp-sasl">%s</auth>`, plain(c.Username, c.Password))
+		x.send(`<auth mechanism="PLAIN" xmlns="urn:ietf:params:xml:ns:xmpp-sasl">%s</auth>`,
+			plain(c.Username, c.Password))
 	}
 	bind := func(x *xmppClient) {
 		auth(x)
 		require.Contains(x.t, x.next(), "<success")
 		x.open(s.Domain())
-		x.send(`<iq id="b" type="set" xmlns="jabber:client"><bind xmlns="urn:ietf:params:xml:ns:xmpp-bind"><resource>r</resource></bind></iq>`)
+		x.send(`<iq id="b" type="set" xmlns="jabber:client"><bind xmlns="urn:ietf:params:xml:ns:xmpp-bind">` +
+			`<resource>r</resource></bind></iq>`)
 	}
 	iq := func(x *xmppClient) {
 		bind(x)
@@ -226,7 +232,9 @@ func TestSlow(t *testing.T) {
 
 func TestSignalFaults(t *testing.T) {
 	s := trial(t)
-	for kind, want := range map[FaultKind]string{FaultError: "Service Unavailable", FaultMalformed: "not what you hoped for", FaultHuge: "aaaa"} {
+	for kind, want := range map[FaultKind]string{
+		FaultError: "Service Unavailable", FaultMalformed: "not what you hoped for", FaultHuge: "aaaa",
+	} {
 		s.SetFault(StepSignal, kind)
 		resp, err := httpClient(t, s).Get(s.SignalURL() + "/socket.io/?EIO=3&transport=polling")
 		require.NoError(t, err)
@@ -238,10 +246,89 @@ func TestSignalFaults(t *testing.T) {
 	for _, kind := range []FaultKind{FaultSilent, FaultClose} {
 		s.SetFault(StepSignal, kind)
 		ctx, cancel := context.WithTimeout(t.Context(), inTime(kind))
-		_, _, err := websocket.Dial(ctx, s.SignalURL()+"/socket.io/?EIO=3&transport=websocket", &websocket.DialOptions{HTTPClient: httpClient(t, s)})
+		_, _, err := websocket.Dial(ctx, s.SignalURL()+"/socket.io/?EIO=3&transport=websocket",
+			&websocket.DialOptions{HTTPClient: httpClient(t, s)})
 		timedOut := ctx.Err() != nil
 		cancel()
 		require.Error(t, err)
 		require.Equal(t, kind == FaultSilent, timedOut)
 	}
+}
+
+func TestFaultsAreTold(t *testing.T) {
+	s := trial(t)
+	require.Equal(t, Faults{Steps: map[Step]FaultKind{}}, s.Faults())
+	s.SetFault(StepIQ, FaultSlow)
+	s.SetFault(StepBind, FaultClose)
+	s.SetFault(StepBind, FaultNone)
+	s.FailNext("/login/", 500, "boom")
+	s.FailNext("logout", 401, "")
+	s.Delay(time.Second)
+	f := s.Faults()
+	require.Equal(t, Faults{
+		Steps: map[Step]FaultKind{StepIQ: FaultSlow}, Delay: time.Second,
+		Next: []Failure{{Op: "login", Status: 500, Message: "boom"}, {Op: "logout", Status: 401}},
+	}, f)
+	f.Steps[StepREST] = FaultClose // a copy
+	s.Delay(0)
+	require.Equal(t, 500, rest(t, s, "POST", "/login", "", map[string]any{}).Status)
+	require.Len(t, s.Faults().Next, 1, "one is used up")
+	s.ClearFaults()
+	require.Equal(t, Faults{Steps: map[Step]FaultKind{}}, s.Faults())
+	s.SetFeature("report", false)
+	require.False(t, s.Features()["report"])
+	require.True(t, s.Features()["block"])
+}
+
+// Steps and FaultKinds name all constants.
+func TestStepsAndKindsAreComplete(t *testing.T) {
+	file, err := parser.ParseFile(gotoken.NewFileSet(), "faults.go", nil, 0)
+	require.NoError(t, err)
+	var steps []Step
+	var kinds []FaultKind
+	ast.Inspect(file, func(n ast.Node) bool {
+		spec, isSpec := n.(*ast.ValueSpec)
+		if !isSpec || len(spec.Values) != 1 {
+			return true
+		}
+		literal, isLiteral := spec.Values[0].(*ast.BasicLit)
+		kind, isNamed := spec.Type.(*ast.Ident)
+		if !isLiteral || !isNamed {
+			return true
+		}
+		text, err := strconv.Unquote(literal.Value)
+		require.NoError(t, err)
+		switch kind.Name {
+		case "Step":
+			steps = append(steps, Step(text))
+		case "FaultKind":
+			kinds = append(kinds, FaultKind(text))
+		}
+		return true
+	})
+	require.NotEmpty(t, steps)
+	require.Equal(t, steps, Steps())
+	require.Equal(t, kinds, append([]FaultKind{FaultNone}, FaultKinds()...))
+}
+
+func TestFailNext(t *testing.T) {
+	s := trial(t)
+	c := register(t, s, "alice")
+	s.FailNext("contacts/vcard", 500, "boom")
+	s.FailNext("contacts/vcard", 429, "slow down")
+	require.Equal(t, 200, rest(t, s, "GET", "/users/config", c.Token, nil).Status, "another operation")
+	e := rest(t, s, "GET", "/contacts/vcard?userId=alice", c.Token, nil)
+	require.Equal(t, envelope{HTTP: 200, Status: 500, Message: "boom"}, e)
+	e = rest(t, s, "GET", "/contacts/vcard?userId=alice", c.Token, nil)
+	require.Equal(t, envelope{HTTP: 429, Status: 429, Message: "slow down"}, e)
+	require.Equal(t, 200, rest(t, s, "GET", "/contacts/vcard?userId=alice", c.Token, nil).Status)
+	s.FailNext("storage", 500, "boom")
+	s.FailNext("media", 404, "gone")
+	e = rest(t, s, "GET", s.SignalURL()+"/storage/x", "", nil)
+	require.Equal(t, envelope{HTTP: 500, Status: 500, Message: "boom"}, e)
+	e = rest(t, s, "GET", "/media/x.png", c.Token, nil)
+	require.Equal(t, envelope{HTTP: 404, Status: 404, Message: "gone"}, e)
+	s.FailNext("login", 503, "x")
+	s.ClearFaults()
+	require.Equal(t, 400, rest(t, s, "POST", "/login", "", map[string]any{"type": "web"}).Status)
 }

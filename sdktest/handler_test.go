@@ -37,7 +37,8 @@ func TestHandler(t *testing.T) {
 		require.Empty(t, header.Get("Access-Control-Allow-Origin"), "other sites may not read it")
 	}
 	for path, want := range map[string]int{
-		"/api/v1/nothing": 503, "/storage/x": 503, "/license/details": 503, "/websocket": 400, "/socket.io/": 400, "/_test/x": 404,
+		"/api/v1/nothing": 503, "/storage/x": 503, "/license/details": 503, "/websocket": 400, "/socket.io/": 400,
+		"/_test/x": 404,
 	} {
 		status, body, header := get(path)
 		require.Equal(t, want, status, path)

@@ -21,7 +21,7 @@ func TestIdentifierLimit(t *testing.T) {
 	require.Equal(t, 400, post(strings.Repeat("a", 192)))
 }
 
-// The limits count characters, of what is sealed of the text inside.
+// The limits count characters, in sealed fields those of the opened text.
 func TestProfileLimits(t *testing.T) {
 	s := trial(t)
 	a := connect(t, s, register(t, s, "alice"), "Web-1")

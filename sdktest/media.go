@@ -294,7 +294,9 @@ func (s *Server) mediaUpload(c *call) reply {
 		urls[i] = s.storageURL(c.req, token, "/"+strconv.Itoa(i))
 	}
 	storage := s.ctl.storageName()
-	data := map[string]any{"uploadUrls": urls, "fileToken": token, "storage": storage, "uploadId": u.id, "commitUrl": ""}
+	data := map[string]any{
+		"uploadUrls": urls, "fileToken": token, "storage": storage, "uploadId": u.id, "commitUrl": "",
+	}
 	if storage == "oracle" {
 		data["commitUrl"] = s.storageURL(c.req, token, "/commit")
 	}

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/textproto"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -68,11 +69,12 @@ func fetch(t *testing.T, s *Server, url, token, ranges string) (int, []byte, str
 	return resp.StatusCode, raw, resp.Header.Get("Content-Type")
 }
 
-// A page that somebody has uploaded must not run as one of the server's own, such as SetHandler's.
+// An uploaded page must not run on the server's own origin, where Options.Handler may have a page.
 func TestMediaAreNoPages(t *testing.T) {
 	s := trial(t)
 	c := register(t, s, "alice")
-	e := form(t, s, c.Token, map[string]string{"type": "profile", "toUser": "alice"}, []byte("<script>alert(1)</script>"))
+	e := form(t, s, c.Token, map[string]string{"type": "profile", "toUser": "alice"},
+		[]byte("<script>alert(1)</script>"))
 	var d struct{ FileToken string }
 	require.NoError(t, json.Unmarshal(e.Data, &d))
 	var url string
@@ -136,7 +138,8 @@ type uploadReply struct {
 func beginUpload(t *testing.T, s *Server, token string, parts int) uploadReply {
 	t.Helper()
 	e := rest(t, s, "POST", "/media/upload", token, map[string]any{
-		"contentType": "video/mp4", "extension": "mp4", "parts": parts, "messageId": "m1", "toUser": "bob", "type": "chat",
+		"contentType": "video/mp4", "extension": "mp4", "parts": parts, "messageId": "m1", "toUser": "bob",
+		"type": "chat",
 	})
 	require.Equal(t, 200, e.Status, e.Message)
 	var u uploadReply
@@ -218,7 +221,8 @@ func TestChunkedMediaRefusals(t *testing.T) {
 	s := trial(t)
 	c := register(t, s, "alice")
 	for _, parts := range []any{0, -1, "x", maxParts + 1, 1.5, nil} {
-		e := rest(t, s, "POST", "/media/upload", c.Token, map[string]any{"parts": parts, "toUser": "bob", "type": "chat"})
+		e := rest(t, s, "POST", "/media/upload", c.Token,
+			map[string]any{"parts": parts, "toUser": "bob", "type": "chat"})
 		require.Equal(t, 400, e.Status, parts)
 	}
 	u := beginUpload(t, s, c.Token, 2)
@@ -261,13 +265,14 @@ func TestAbandonedUploadsGo(t *testing.T) {
 
 	beginUpload(t, s, alice.Token, 3)
 	require.Equal(t, 3, files(t, s))
-	require.Equal(t, 200, rest(t, s, "POST", "/users/deleteMyAccount", alice.Token, map[string]any{"reason": "R"}).Status)
+	require.Equal(t, 200, rest(t, s, "POST", "/users/deleteMyAccount", alice.Token,
+		map[string]any{"reason": "R"}).Status)
 	require.Equal(t, 2, files(t, s), "finished media and other users' uploads stay")
 	status, _ = putPart(t, s, mine.UploadURLs[0], []byte("x"))
 	require.Equal(t, 200, status)
 }
 
-// An upload that is dropped while its last part comes in makes no medium.
+// An upload that is dropped while its last part comes does not become a medium.
 func TestDroppedUploadIsNotFinished(t *testing.T) {
 	s := trial(t)
 	u := beginUpload(t, s, register(t, s, "alice").Token, 1)
@@ -305,9 +310,11 @@ func TestFormsAreKept(t *testing.T) {
 	kind, to, id := "name=\"type\"\r\n\r\nprofile", "name=\"toUser\"\r\n\r\nalice", "name=\"messageId\"\r\n\r\n"
 	e, got := send(file, kind, to, id)
 	require.Equal(t, 200, e.Status)
-	require.Equal(t, `{"file":{"name":"a.png","contentType":"image/png","size":3},"type":"profile","toUser":"alice","messageId":""}`, got)
+	require.Equal(t, `{"file":{"name":"a.png","contentType":"image/png","size":3},"type":"profile","toUser":"alice",`+
+		`"messageId":""}`, got)
 	_, got = send(to, id, kind, file)
-	require.Equal(t, `{"toUser":"alice","messageId":"","type":"profile","file":{"name":"a.png","contentType":"image/png","size":3}}`, got)
+	require.Equal(t, `{"toUser":"alice","messageId":"","type":"profile","file":{"name":"a.png",`+
+		`"contentType":"image/png","size":3}}`, got)
 	e, got = send(kind)
 	require.Equal(t, 400, e.Status)
 	require.Equal(t, `{"type":"profile"}`, got, "what is refused too")
@@ -334,4 +341,16 @@ func TestFormOfADroppedEntry(t *testing.T) {
 	for i, r := range j.list {
 		require.Equal(t, i == len(j.list)-1, r.Form == "F", i)
 	}
+}
+
+func TestSweepTouchesOnlyItsOwn(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "holiday"), 0o700))
+	own, foreign := filepath.Join(dir, strings.Repeat("a", 32)), filepath.Join(dir, "photo.jpg")
+	for _, f := range []string{own, foreign} {
+		require.NoError(t, os.WriteFile(f, []byte("x"), 0o600))
+	}
+	New(t, Options{MediaDir: dir})
+	require.NoFileExists(t, own)
+	require.FileExists(t, foreign)
 }

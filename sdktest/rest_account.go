@@ -86,7 +86,8 @@ func (b registerBody) validate(key string) (reply, bool) {
 	switch {
 	case b.LicenseKey != key:
 		return refuse(http.StatusBadRequest, invalidKey), false
-	case b.UserIdentifier == "" || len(b.UserIdentifier) > maxIdentifier || strings.Trim(b.UserIdentifier, inIdentifier) != "":
+	case b.UserIdentifier == "" || len(b.UserIdentifier) > maxIdentifier ||
+		strings.Trim(b.UserIdentifier, inIdentifier) != "":
 		return refuse(http.StatusBadRequest, "userIdentifier is not valid or required"), false
 	case b.DeviceType == "" || b.DeviceID == "":
 		return refuse(http.StatusBadRequest, "deviceType and deviceId are required"), false

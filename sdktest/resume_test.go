@@ -11,7 +11,7 @@ import (
 	"github.com/mirrorfly-go/sdk"
 )
 
-// A stream that was lost and taken up again is forgotten.
+// A lost stream that was resumed is forgotten.
 func TestLostStreamIsFreed(t *testing.T) {
 	srv := New(t, Options{ResumeTimeout: time.Hour})
 	cfg := srv.Config()

@@ -229,7 +229,7 @@ func (s *Server) Close() {
 		return
 	}
 	if s.store != nil {
-		_ = s.commit() // changes without an answer, such as the time of last seen; a failure is logged
+		_ = s.commit() // changes without an answer, such as last seen; a failure is logged
 	}
 	_ = os.RemoveAll(s.dir)
 }

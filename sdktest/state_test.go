@@ -29,7 +29,8 @@ func newMemory() *memory { return &memory{entries: map[entry][]byte{}} }
 func (m *memory) Load(kind string, each func(key string, value []byte) error) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, at := range slices.SortedFunc(maps.Keys(m.entries), func(a, b entry) int { return strings.Compare(a.key, b.key) }) {
+	for _, at := range slices.SortedFunc(maps.Keys(m.entries),
+		func(a, b entry) int { return strings.Compare(a.key, b.key) }) {
 		if at.kind != kind {
 			continue
 		}
@@ -70,8 +71,8 @@ func (m *memory) failWith(err error) {
 	m.fail = err
 }
 
-// populate makes a server remember one of each, and returns alice's credentials
-// and the token of what she uploaded.
+// populate makes a server remember something of every kind, and returns alice's credentials and the
+// token of what she uploaded.
 func populate(t *testing.T, s *Server) (alice credentials, file string) {
 	t.Helper()
 	alice = register(t, s, "alice")
@@ -82,12 +83,14 @@ func populate(t *testing.T, s *Server) (alice credentials, file string) {
 	e := form(t, s, alice.Token, map[string]string{"type": "profile", "toUser": "alice"}, []byte("picture"))
 	var d struct{ FileToken string }
 	require.NoError(t, json.Unmarshal(e.Data, &d))
-	require.Equal(t, 200, rest(t, s, "POST", "/moderation/feedback", alice.Token, map[string]string{"title": "good", "description": "very"}).Status)
+	require.Equal(t, 200, rest(t, s, "POST", "/moderation/feedback", alice.Token,
+		map[string]string{"title": "good", "description": "very"}).Status)
 	require.Equal(t, 200, rest(t, s, "POST", "/moderation/report", alice.Token, map[string]string{
 		"from": "alice", "to": "bob@" + s.Domain(), "chatType": "chat", "data": `[{"msgId":"1"}]`,
 	}).Status)
 	gone := register(t, s, "gone")
-	require.Equal(t, 200, rest(t, s, "POST", "/users/deleteMyAccount", gone.Token, map[string]string{"reason": "bored", "feedback": "none"}).Status)
+	require.Equal(t, 200, rest(t, s, "POST", "/users/deleteMyAccount", gone.Token,
+		map[string]string{"reason": "bored", "feedback": "none"}).Status)
 	return alice, d.FileToken
 }
 
@@ -125,7 +128,7 @@ func TestState(t *testing.T) {
 	require.Len(t, files, 1, "no temporary files are left: %v", files)
 }
 
-// What a server finds whose predecessor was killed this moment.
+// A server finds what another server has saved that was killed at this moment.
 func TestStateOfAKilledServer(t *testing.T) {
 	saved, dir := newMemory(), t.TempDir()
 	s := New(t, Options{Trial: true, StateStore: saved, MediaDir: dir})
@@ -135,7 +138,7 @@ func TestStateOfAKilledServer(t *testing.T) {
 	requirePopulated(t, New(t, Options{Trial: true, StateStore: saved.copy(), MediaDir: found}), alice, file)
 }
 
-// Everybody changes something at once: what was answered is saved.
+// Many users change something at once: what was answered is saved.
 func TestStateUnderLoad(t *testing.T) {
 	saved := newMemory()
 	s := New(t, Options{Trial: true, StateStore: saved, NoContacts: true})
@@ -158,7 +161,7 @@ func TestStateUnderLoad(t *testing.T) {
 	}
 }
 
-// A store that takes nothing: nobody is told that a change was made.
+// When nothing can be saved, nobody is told that a change was made.
 func TestStateThatFails(t *testing.T) {
 	saved := newMemory()
 	s := New(t, Options{Trial: true, StateStore: saved})
@@ -169,12 +172,16 @@ func TestStateThatFails(t *testing.T) {
 	full := errors.New("no space left")
 	saved.failWith(full)
 	require.Equal(t, 500, registerCall(t, s, "carol", true).Status)
-	require.Equal(t, 500, rest(t, s, "POST", "/moderation/feedback", c.Token, map[string]string{"title": "t", "description": "d"}).Status)
-	require.Equal(t, 500, form(t, s, c.Token, map[string]string{"type": "profile", "toUser": "alice"}, []byte("x")).Status)
-	require.Contains(t, x.ask("set", "", `<vCard xmlns="vcard-temp"><nickName>x</nickName></vCard>`), "internal-server-error")
+	require.Equal(t, 500, rest(t, s, "POST", "/moderation/feedback", c.Token,
+		map[string]string{"title": "t", "description": "d"}).Status)
+	require.Equal(t, 500, form(t, s, c.Token, map[string]string{"type": "profile", "toUser": "alice"},
+		[]byte("x")).Status)
+	require.Contains(t, x.ask("set", "", `<vCard xmlns="vcard-temp"><nickName>x</nickName></vCard>`),
+		"internal-server-error")
 	require.ErrorIs(t, s.Phone("dave").Scan(t.Context(), "x"), full)
 	s.BlockByAdmin("alice", true)
-	require.Equal(t, 500, rest(t, s, "POST", "/users/deleteMyAccount", erin.Token, map[string]string{"reason": "r", "feedback": ""}).Status)
+	require.Equal(t, 500, rest(t, s, "POST", "/users/deleteMyAccount", erin.Token,
+		map[string]string{"reason": "r", "feedback": ""}).Status)
 	told := strings.Join(b.settle(), "")
 	require.NotContains(t, told, "nickName")
 	require.NotContains(t, told, "admin_block")
@@ -184,10 +191,11 @@ func TestStateThatFails(t *testing.T) {
 	register(t, s, "frank")
 	s.Close()
 	again := New(t, Options{Trial: true, StateStore: saved})
-	require.Equal(t, []string{"alice", "bob", "carol", "dave", "frank"}, again.Users(), "what could not be saved was saved later")
+	require.Equal(t, []string{"alice", "bob", "carol", "dave", "frank"}, again.Users(),
+		"what could not be saved was saved later")
 }
 
-// Entries that no server has saved.
+// Entries that no server can have saved.
 func TestStateOfOthers(t *testing.T) {
 	o := Options{Trial: true, StateStore: newMemory(), MediaDir: t.TempDir()}
 	s := New(t, o)

@@ -38,7 +38,8 @@ func TestTraffic(t *testing.T) {
 	require.WithinRange(t, asked.Time, before, time.Now())
 	require.Equal(t, Traffic{
 		Time: asked.Time, Kind: "rest", Method: "POST", Path: "sandbox/register",
-		Text: `{"deviceId":"5","deviceType":"web","forceRegister":true,"licenseKey":"sdktest-license-key","metaData":{},"mobileNumber":"alice","userIdentifier":"alice"}`,
+		Text: `{"deviceId":"5","deviceType":"web","forceRegister":true,"licenseKey":"sdktest-license-key",` +
+			`"metaData":{},"mobileNumber":"alice","userIdentifier":"alice"}`,
 	}, asked)
 	require.Regexp(t, `^\{"status":200,"message":"Success","data":"[^"]+"\}$`, answered.Text)
 	require.Equal(t, Traffic{
@@ -60,7 +61,8 @@ func TestTraffic(t *testing.T) {
 		last = seen(t, traffic)
 		login = append(login, last.Text)
 	}
-	require.Equal(t, Traffic{Time: last.Time, Kind: "session", User: "alice", Resource: "Web-1", Text: "connected"}, last)
+	require.Equal(t, Traffic{Time: last.Time, Kind: "session", User: "alice", Resource: "Web-1", Text: "connected"},
+		last)
 	require.Contains(t, login[0], `<open xmlns="urn:ietf:params:xml:ns:xmpp-framing"`)
 	require.Contains(t, strings.Join(login, ""), `<auth xmlns="urn:ietf:params:xml:ns:xmpp-sasl" mechanism="PLAIN">`)
 	require.Contains(t, login, `<success xmlns="urn:ietf:params:xml:ns:xmpp-sasl"/>`)
@@ -85,7 +87,7 @@ func TestTraffic(t *testing.T) {
 	require.Contains(t, seen(t, traffic).Text, "bob")
 }
 
-// What was not answered is told too, and what is no JSON is not copied.
+// A request without an answer is told, too. An answer that is not JSON is told without its text.
 func TestTrafficOfFaults(t *testing.T) {
 	s, traffic := watched(t)
 	s.SetFault(StepREST, FaultClose)
@@ -130,7 +132,7 @@ func TestTrafficOfDownloads(t *testing.T) {
 	require.Empty(t, answer.Text)
 }
 
-// Events are told in their order, whichever way they travel.
+// Events are told in their order, over polling and WebSocket.
 func TestTrafficOfSignalling(t *testing.T) {
 	s, traffic := watched(t)
 	_, frames := poll(t, s, "")

@@ -24,8 +24,8 @@ import (
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
-// populate makes an emulator remember one of each, and returns alice's credentials and the token of
-// her picture.
+// populate makes an emulator remember something of every kind, and returns alice's credentials and the
+// token of her picture.
 func populate(t *testing.T, at endpoints) (alice sdk.Credentials, picture string) {
 	t.Helper()
 	ctx := t.Context()
@@ -93,7 +93,7 @@ func TestData(t *testing.T) {
 	require.Len(t, files, 2, "no temporary files are left: %v", files)
 }
 
-// What an emulator finds on disk whose predecessor was killed this moment.
+// An emulator finds what another one has saved that was killed at this moment.
 func TestDataOfAKilledEmulator(t *testing.T) {
 	dir, found := t.TempDir(), t.TempDir()
 	e := launch(t, "-data", dir)
@@ -102,7 +102,7 @@ func TestDataOfAKilledEmulator(t *testing.T) {
 	requirePopulated(t, launch(t, "-data", found), alice, picture)
 }
 
-// Everybody changes something at once: what was answered is on disk.
+// Many users change something at once: what was answered is on disk.
 func TestDataUnderLoad(t *testing.T) {
 	dir, found := t.TempDir(), t.TempDir()
 	e := launch(t, "-data", dir, "-contacts", "none")
@@ -181,7 +181,7 @@ func TestDataThatFails(t *testing.T) {
 	require.ErrorContains(t, srv.Phone("dave").Scan(t.Context(), "x"), "data directory: database not open")
 }
 
-// What lies in the data directory under the database's name and is none.
+// A file with the name of the database that is not a database of this program.
 func TestDataOfOthers(t *testing.T) {
 	with := func(change func(tx *bbolt.Tx) error) func(t *testing.T, path string) {
 		return func(t *testing.T, path string) {

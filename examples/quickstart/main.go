@@ -4,8 +4,8 @@
 //	go run ./examples/quickstart                 on a test server (sdktest) in the same process
 //	go run ./examples/quickstart -transport tcp  the same over TCP instead of WebSocket
 //
-// When MIRRORFLY_API_BASE_URL, MIRRORFLY_LICENSE_KEY and MIRRORFLY_TRIAL (true or false) are set, it
-// does the same on that service, with two users whose names start with "quickstart-".
+// When MIRRORFLY_API_BASE_URL, MIRRORFLY_LICENSE_KEY and MIRRORFLY_TRIAL (true or false) are set,
+// it does the same on that service, with two users whose names start with "quickstart-".
 // MIRRORFLY_CA_FILE (PEM) is the authority of the service's certificate, if the system does not
 // trust it.
 //

@@ -77,7 +77,8 @@ func TestOnTheTestServer(t *testing.T) {
 	require.Zero(t, code, stderr)
 }
 
-// As on a real service, where two new users may not be contacts: nothing is told, and the tour goes on.
+// As on a real service, where two new users may not be contacts: nothing is told, and the tour goes
+// on.
 func TestOnAService(t *testing.T) {
 	t.Parallel()
 	srv := sdktest.New(t, sdktest.Options{Domain: "localhost", NoContacts: true})

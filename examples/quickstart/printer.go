@@ -11,7 +11,8 @@ import (
 
 // printer writes one aligned line for each call and each event.
 type printer struct {
-	mu  sync.Mutex // calls and listeners print at the same time
+	// calls and listeners print at the same time
+	mu  sync.Mutex
 	out io.Writer
 }
 

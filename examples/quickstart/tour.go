@@ -20,7 +20,8 @@ type tour struct {
 	*service
 	alice, bob       *sdk.Client
 	aliceJID, bobJID string
-	events           chan string // what the listeners were told
+	// what the listeners were told
+	events chan string
 }
 
 func (t *tour) close() {

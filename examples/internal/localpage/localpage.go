@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// HostAllowed reports whether a request's Host is one that no stranger's DNS can point here: an address, localhost, or
-// own, the name that the page was told to listen at (empty: none).
+// HostAllowed reports whether a request's Host is one that no stranger's DNS can point here: an
+// address, localhost, or own, the name that the page was told to listen at (empty: none).
 func HostAllowed(host, own string) bool {
 	name, _, err := net.SplitHostPort(host)
 	if err != nil {

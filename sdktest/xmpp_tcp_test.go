@@ -70,14 +70,17 @@ func (c *tcpConn) tls(s *Server) *tcpConn {
 	return &tcpConn{t: c.t, Conn: tc, r: bufio.NewReader(tc)}
 }
 
-const streamHeader = `<?xml version='1.0'?><stream:stream to='xmpp.mirrorfly.test' version='1.0' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>`
+const streamHeader = `<?xml version='1.0'?>` +
+	`<stream:stream to='xmpp.mirrorfly.test' version='1.0' xmlns='jabber:client' ` +
+	`xmlns:stream='http://etherx.jabber.org/streams'>`
 
 // login authenticates and binds on a protected connection.
 func (c *tcpConn) login(cr credentials) {
 	c.t.Helper()
 	c.send("%s", streamHeader)
 	c.until("</stream:features>")
-	c.send("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>%s</auth>", plain(cr.Username, cr.Password))
+	c.send("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>%s</auth>",
+		plain(cr.Username, cr.Password))
 	c.until(`<success xmlns="urn:ietf:params:xml:ns:xmpp-sasl"/>`)
 	c.send("%s", streamHeader)
 	require.Contains(c.t, c.until("</stream:features>"), "xmpp-bind")
@@ -108,7 +111,8 @@ func TestTCP(t *testing.T) {
 		c := dialTCP(t, s.XMPPAddress())
 		c.send("%s", streamHeader)
 		c.until("</stream:features>")
-		c.send("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>%s</auth>", plain(cr.Username, cr.Password))
+		c.send("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>%s</auth>",
+			plain(cr.Username, cr.Password))
 		require.Contains(t, c.rest(), "not-authorized")
 	})
 	t.Run("nothing is carried into TLS", func(t *testing.T) {
@@ -124,9 +128,16 @@ func TestStreamErrorsOverTCP(t *testing.T) {
 	s := trial(t)
 	cr := register(t, s, "alice")
 	for name, c := range map[string]struct{ raw, want string }{
-		"not XML":      {"GET / HTTP/1.1\r\n\r\n", "bad-format"},
-		"namespace":    {"<stream:stream xmlns:stream='urn:x' xmlns='jabber:client' to='xmpp.mirrorfly.test' version='1.0'>", "invalid-namespace"},
-		"content":      {"<stream:stream xmlns:stream='http://etherx.jabber.org/streams' xmlns='jabber:server' to='xmpp.mirrorfly.test' version='1.0'>", "invalid-namespace"},
+		"not XML": {"GET / HTTP/1.1\r\n\r\n", "bad-format"},
+		"namespace": {
+			"<stream:stream xmlns:stream='urn:x' xmlns='jabber:client' to='xmpp.mirrorfly.test' version='1.0'>",
+			"invalid-namespace",
+		},
+		"content": {
+			"<stream:stream xmlns:stream='http://etherx.jabber.org/streams' xmlns='jabber:server' " +
+				"to='xmpp.mirrorfly.test' version='1.0'>",
+			"invalid-namespace",
+		},
 		"host":         {strings.Replace(streamHeader, "xmpp.", "x.", 1), "host-unknown"},
 		"endless name": {"<" + strings.Repeat("a", 2*maxStanza), "policy-violation"},
 		"endless text": {strings.Repeat(" ", 100) + "<!-- " + strings.Repeat("a", 2*maxStanza), "policy-violation"},
@@ -157,7 +168,7 @@ func TestStreamErrorsOverTCP(t *testing.T) {
 	dialTCP(t, s.XMPPSAddress()).tls(s).login(cr) // still there
 }
 
-// stock is a go-xmpp client, whose Recv has no deadline: the test's own is the connection's end.
+// stock is a go-xmpp client. Its Recv has no deadline, so the end of the connection ends the test.
 type stock struct {
 	t *testing.T
 	*xmpp.Client
@@ -231,14 +242,19 @@ func TestStockClient(t *testing.T) {
 
 	_, err := a.RawInformationQuery("", "", "v1", "set", "vcard-temp", "")
 	require.NoError(t, err)
-	_, err = a.RawInformation("", "", "v2", "set", "<vCard xmlns='vcard-temp'><nickName>Alice</nickName><status>here</status></vCard>")
+	_, err = a.RawInformation("", "", "v2", "set",
+		"<vCard xmlns='vcard-temp'><nickName>Alice</nickName><status>here</status></vCard>")
 	require.NoError(t, err)
-	push := b.until(func(v any) bool { iq, ok := v.(xmpp.IQ); return ok && iq.From == "alice@xmpp.mirrorfly.test" }).(xmpp.IQ)
+	push := b.until(func(v any) bool {
+		iq, ok := v.(xmpp.IQ)
+		return ok && iq.From == "alice@xmpp.mirrorfly.test"
+	}).(xmpp.IQ)
 	require.Equal(t, "result", push.Type)
 	require.Contains(t, string(push.Query), "Alice")
 	require.Equal(t, "Alice", s.Profile("alice").NickName)
 
-	_, err = a.RawInformation("", "", "b1", "set", "<block xmlns='urn:xmpp:blocking'><item jid='bob@xmpp.mirrorfly.test'/></block>")
+	_, err = a.RawInformation("", "", "b1", "set",
+		"<block xmlns='urn:xmpp:blocking'><item jid='bob@xmpp.mirrorfly.test'/></block>")
 	require.NoError(t, err)
 	b.until(isPresence("alice@xmpp.mirrorfly.test/stock", "unavailable"))
 	require.Equal(t, []string{"bob@xmpp.mirrorfly.test"}, s.Blocked("alice"))
