@@ -128,8 +128,9 @@ func hostPort(scheme, host, port string) (string, error) {
 	return net.JoinHostPort(host, port), nil
 }
 
-// Redirect returns where to go from a when the server sends us to another place: an address, or host[:port]
-// with the same scheme. It is reached by the same kind of transport, and never by one that is less secure.
+// Redirect returns where to go from a when the server sends us to another place: an address, or
+// host[:port] with the same scheme. It is reached by the same kind of transport, and never by one
+// that is less secure.
 func (a Address) Redirect(to string) (Address, error) {
 	if !strings.Contains(to, "://") {
 		to = a.Scheme + "://" + to

@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// An address is one of four kinds and reads the same when it is written and read again. A server's wish to go
-// elsewhere never leads to a worse kind.
+// An address is one of four kinds and reads the same when it is written and read again. A server's
+// wish to go elsewhere never leads to a worse kind.
 func FuzzParseAddresses(f *testing.F) {
 	for _, s := range []string{
 		"wss://h/p?q", "h:5222,xmpps://[::1]", "xmpp://h:1/", "ws://u:p@h", "h", "wss://h/%2f?a=%zz", ":1", "wss://h#f", "://", "h:99999", "[::1%25eth0]:1",
@@ -26,7 +26,8 @@ func FuzzParseAddresses(f *testing.F) {
 			_, _, err := net.SplitHostPort(a.Host)
 			require.NoError(t, err)
 			if strings.Contains(a.url(), ",") {
-				continue // a comma inside a path or query ends an entry
+				// A comma inside a path or query ends an entry.
+				continue
 			}
 			again, err := ParseAddresses(a.url(), tcp)
 			require.NoError(t, err, a.url())

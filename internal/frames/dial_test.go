@@ -38,9 +38,11 @@ func TestServerThatStopsReading(t *testing.T) {
 				out = conn.socket.out
 			}
 			out.mu.Lock()
-			out.patience = 50 * time.Millisecond // for 20 s
+			// For 20 s.
+			out.patience = 50 * time.Millisecond
 			out.mu.Unlock()
-			for err == nil { // more than the system has room for
+			// More than the system has room for.
+			for err == nil {
 				var late bool
 				if late, err = conn.WriteFrames(bytes.Repeat([]byte{' '}, MaxFrame)); late {
 					err = conn.CatchUp()

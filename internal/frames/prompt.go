@@ -15,20 +15,21 @@ import (
 const (
 	// maxLate is how many bytes may be late. More fails: the peer does not read.
 	maxLate = 8 << 20
-	// maxStep is how many bytes of what is late are written at a time; maxBlindStep where the connection does
-	// not say how far it has come when the time for a step is over.
+	// maxStep is how many bytes of what is late are written at a time; maxBlindStep where the
+	// connection does not say how far it has come when the time for a step is over.
 	maxStep      = 256 << 10
 	maxBlindStep = 16 << 10
 	// patience is how long the peer may take to make room for a byte of what is late.
 	patience = 20 * time.Second
 )
 
-// promptWriter writes to a connection without waiting for the peer, so that whoever has something to write
-// need not leave that to another goroutine. What the system has no room for is late: it is written later, in
-// order, by a goroutine of its own.
+// promptWriter writes to a connection without waiting for the peer, so that whoever has something
+// to write need not leave that to another goroutine. What the system has no room for is late: it is
+// written later, in order, by a goroutine of its own.
 type promptWriter struct {
 	to io.WriteCloser
-	// raw is for system calls that do not wait. nil: there are none, and all that is written is late.
+	// raw is for system calls that do not wait. nil: there are none, and all that is written is
+	// late.
 	raw syscall.RawConn
 
 	// mu is not held while anything waits for the peer.
@@ -48,8 +49,8 @@ type promptConn struct {
 	out promptWriter
 }
 
-// Wrap returns conn as a connection that WebSocket connections over it can write to without waiting, if the
-// system can do that, else as it is. Until then it writes like any other.
+// Wrap returns conn as a connection that WebSocket connections over it can write to without
+// waiting, if the system can do that, else as it is. Until then it writes like any other.
 func Wrap(conn net.Conn) net.Conn {
 	// Only a *net.TCPConn itself: what is around one wants to see what is written.
 	tcp, ok := conn.(*net.TCPConn)
@@ -73,8 +74,8 @@ func promptOver(conn net.Conn) (net.Conn, *promptWriter) {
 	return c, c.promptly(patience)
 }
 
-// promptBelow finds the promptConn that conn is, or that it is put around, and returns its writer, which does
-// not wait from now on. It returns nil when there is none.
+// promptBelow finds the promptConn that conn is, or that it is put around, and returns its writer,
+// which does not wait from now on. It returns nil when there is none.
 func promptBelow(conn net.Conn) *promptWriter {
 	// As *tls.Conn has it.
 	type wrapper interface{ NetConn() net.Conn }
@@ -88,8 +89,8 @@ func promptBelow(conn net.Conn) *promptWriter {
 	return c.promptly(patience)
 }
 
-// promptly has Write return without waiting from now on. What is late may take as long as it does while some
-// of it gets out within each patience.
+// promptly has Write return without waiting from now on. What is late may take as long as it does
+// while some of it gets out within each patience.
 func (c *promptConn) promptly(patience time.Duration) *promptWriter {
 	c.out.mu.Lock()
 	defer c.out.mu.Unlock()
@@ -150,7 +151,8 @@ type attempt struct {
 	err error
 }
 
-// attempts are made once and used by all connections: run, made for each, would be one more allocation a write.
+// attempts are made once and used by all connections: run, made for each, would be one more
+// allocation a write.
 var attempts = sync.Pool{New: func() any {
 	a := new(attempt)
 	a.run = func(fd uintptr) bool {
@@ -208,7 +210,8 @@ func (w *promptWriter) step(p []byte) (n int, err error) {
 	return n, err
 }
 
-// isLate reports whether something is late, or was and never will be written: catchUp has more to say.
+// isLate reports whether something is late, or was and never will be written: catchUp has more to
+// say.
 func (w *promptWriter) isLate() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()

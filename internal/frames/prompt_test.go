@@ -77,7 +77,8 @@ func TestWriteArrivesInOrder(t *testing.T) {
 	require.NoError(t, c.out.catchUp())
 
 	want := append(small, fill(t, c)...)
-	for range 20 { // behind what is late
+	// Behind what is late.
+	for range 20 {
 		p := noise(t, 1000)
 		_, err := c.Write(p)
 		require.NoError(t, err)
@@ -90,7 +91,8 @@ func TestWriteArrivesInOrder(t *testing.T) {
 	require.NoError(t, c.out.catchUp())
 	require.False(t, c.out.isLate())
 
-	_, err = c.Write(small) // as at the beginning
+	// It is as at the beginning.
+	_, err = c.Write(small)
 	require.NoError(t, err)
 	require.False(t, c.out.isLate())
 	_, err = io.ReadFull(peer, got[:len(small)])
@@ -168,7 +170,8 @@ func TestPeerThatReadsALittle(t *testing.T) {
 	const reads = 2 << 20
 	read, err := io.ReadFull(peer, make([]byte, reads))
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { // as much as was read has made room, but for a step that is under way
+	// As much as was read has made room, but for a step that is under way.
+	require.Eventually(t, func() bool {
 		c.out.mu.Lock()
 		defer c.out.mu.Unlock()
 		return len(c.out.late) <= maxLate-reads+maxStep
@@ -178,7 +181,8 @@ func TestPeerThatReadsALittle(t *testing.T) {
 		written += len(p)
 	}
 	require.ErrorIs(t, err, ErrStuck)
-	const inTheSystem = 5 << 20 // what it takes at most for buffers of the sizes that connected asks for
+	// What it takes at most for buffers of the sizes that connected asks for.
+	const inTheSystem = 5 << 20
 	require.LessOrEqual(t, written-read, maxLate+inTheSystem)
 }
 
@@ -187,7 +191,8 @@ func TestPatience(t *testing.T) {
 	c, _ := connected(t)
 	c.promptly(50 * time.Millisecond)
 	fill(t, c)
-	_, _ = c.Write(make([]byte, maxLate/2)) // more than the system has room for, a moment later; fails when the time is over already
+	// More than the system has room for, a moment later; fails when the time is over already.
+	_, _ = c.Write(make([]byte, maxLate/2))
 	require.ErrorIs(t, c.out.catchUp(), ErrStuck)
 	_, err := c.Write([]byte("more"))
 	require.ErrorIs(t, err, ErrStuck)
@@ -208,7 +213,8 @@ func (d *deadlines) SetWriteDeadline(t time.Time) error {
 	return d.Conn.SetWriteDeadline(t)
 }
 
-// What is late may take longer than that altogether: every step has its time. When it is over, that of the last is taken back.
+// What is late may take longer than that altogether: every step has its time. At the end the deadline
+// of the last step is removed.
 func TestPatienceIsForAStep(t *testing.T) {
 	const steps = 24
 	c, peer := connected(t)
@@ -225,7 +231,8 @@ func TestPatienceIsForAStep(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, c.out.catchUp())
 	require.True(t, set.all[len(set.all)-1].IsZero())
-	given := slices.DeleteFunc(set.all, time.Time.IsZero) // others: the system had room for all after all, for a moment
+	// There are others when the system had room for all after all, for a moment.
+	given := slices.DeleteFunc(set.all, time.Time.IsZero)
 	require.GreaterOrEqual(t, len(given), steps/2, "the rest was in the system")
 	require.True(t, given[len(given)-1].After(start.Add(c.out.patience)), "it counts from the beginning of the step")
 }
@@ -241,7 +248,8 @@ func TestDescriptorThatWaits(t *testing.T) {
 	again, _ := promptOver(conn)
 	c = again.(*promptConn)
 	c.promptly(time.Minute)
-	overfill(t, c) // would not end
+	// A write that waits would not end.
+	overfill(t, c)
 	require.NoError(t, c.Close())
 	require.ErrorIs(t, c.out.catchUp(), net.ErrClosed)
 }
@@ -261,7 +269,8 @@ func TestPeerThatIsGone(t *testing.T) {
 		c, peer := connected(t)
 		require.NoError(t, peer.SetLinger(0))
 		require.NoError(t, peer.Close())
-		_, err := c.Read(make([]byte, 1)) // the reset is here
+		// The reset is here.
+		_, err := c.Read(make([]byte, 1))
 		require.Error(t, err)
 		_, err = c.Write([]byte("more"))
 		require.ErrorContains(t, err, "write")
@@ -276,7 +285,7 @@ func TestPeerThatIsGone(t *testing.T) {
 	})
 }
 
-// One that was not told writes as any connection does, with deadlines and all.
+// A connection that was only wrapped writes as any other does, and heeds deadlines.
 func TestNotPrompt(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -286,7 +295,8 @@ func TestNotPrompt(t *testing.T) {
 	conn := Wrap(raw)
 	defer conn.Close()
 	require.NoError(t, conn.SetWriteDeadline(time.Now().Add(50*time.Millisecond)))
-	_, err = conn.Write(make([]byte, 64<<20)) // nobody reads
+	// Nobody reads.
+	_, err = conn.Write(make([]byte, 64<<20))
 	require.ErrorContains(t, err, "timeout")
 }
 
@@ -311,7 +321,8 @@ func TestWrap(t *testing.T) {
 	require.Nil(t, out.raw)
 }
 
-// What is late may take as long as it does, if only some of it gets out within each patience. Nothing of it may not.
+// What is late may take as long as it does, if only some of it gets out within each patience.
+// A patience in which nothing gets out ends it.
 func TestPatienceIsForBytes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		conn, peer := net.Pipe()
@@ -320,10 +331,12 @@ func TestPatienceIsForBytes(t *testing.T) {
 		require.NoError(t, err)
 		start := time.Now()
 		buf := make([]byte, 1000)
-		for range 300 { // more than a step
+		// More than a step.
+		for range 300 {
 			_, err := io.ReadFull(peer, buf)
 			require.NoError(t, err)
-			<-time.After(time.Second) // of the bubble
+			// This is the time of the bubble.
+			<-time.After(time.Second)
 		}
 		c.out.mu.Lock()
 		require.NoError(t, c.out.err)
@@ -337,8 +350,8 @@ func TestPatienceIsForBytes(t *testing.T) {
 // blind is a connection without deadlines, as that of an upgrade over HTTP is.
 type blind struct{ io.ReadWriteCloser }
 
-// Where a connection has no deadlines, what is late gets out in smaller steps, each of which may take as long as any
-// other. A step that takes longer ends the connection.
+// Where a connection has no deadlines, what is late gets out in smaller steps, each of which may
+// take as long as any other. A step that takes longer ends the connection.
 func TestPatienceWithoutDeadlines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		conn, peer := net.Pipe()

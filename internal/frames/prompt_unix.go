@@ -10,7 +10,8 @@ import (
 // canTry is whether the system can write without waiting.
 const canTry = true
 
-// dontWait makes sure that a system call does not wait. It may: File().Fd() of a connection has it wait again.
+// dontWait makes sure that a system call does not wait. It may: File().Fd() of a connection has it
+// wait again.
 func dontWait(raw syscall.RawConn) error {
 	var err error
 	if failed := raw.Control(func(fd uintptr) { err = syscall.SetNonblock(int(fd), true) }); failed != nil {

@@ -6,7 +6,8 @@ import (
 )
 
 const (
-	// streamIdle is how many bytes a stream has room for while it waits: mostly enough for a stanza.
+	// streamIdle is how many bytes a stream has room for while it waits: mostly enough for a
+	// stanza.
 	streamIdle = 512
 	// streamBurst is how many bytes it reads at a time while more comes.
 	streamBurst = 8 << 10
@@ -17,8 +18,9 @@ const (
 // bursts are the buffers of streams on which much comes.
 var bursts = sync.Pool{New: func() any { return new([streamBurst]byte) }}
 
-// streamReader reads a stream that is silent most of the time. While it waits it holds a small buffer. When
-// what has come fills that, it takes a large one from those of all streams. The zero value with a source is ready.
+// streamReader reads a stream that is silent most of the time. While it waits it holds a small
+// buffer. When what has come fills that, it takes a large one from those of all streams. The zero
+// value with a source is ready.
 type streamReader struct {
 	from  io.Reader
 	heard moment

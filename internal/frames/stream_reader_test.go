@@ -58,13 +58,15 @@ type silence struct{}
 
 func (silence) Read([]byte) (int, error) { return 0, nil }
 
-// What waits holds no buffer of the pool, however much has come before, but for what has just filled one to its end.
+// What waits holds no buffer of the pool, however much has come before, but for what has just
+// filled one to its end.
 func TestStreamReaderIsSmallWhileItWaits(t *testing.T) {
 	t.Parallel()
 	pr, pw := io.Pipe()
 	defer pr.Close()
 	wrote := make(chan struct{})
-	go func() { // ends with the pipe
+	// Ends with the pipe.
+	go func() {
 		_, _ = pw.Write(make([]byte, streamIdle+2*streamBurst+1))
 		close(wrote)
 		_, _ = pw.Write([]byte("x"))

@@ -14,9 +14,9 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/xmltext"
 )
 
-// tcpConn cuts the byte stream of RFC 6120 into frames as RFC 7395 has them: the stream header becomes
-// <open/>, its end <close/>, and every element carries the namespaces that it inherits from the header, except
-// jabber:client, which readers take for granted.
+// tcpConn cuts the byte stream of RFC 6120 into frames as RFC 7395 has them: the stream header
+// becomes <open/>, its end <close/>, and every element carries the namespaces that it inherits from
+// the header, except jabber:client, which readers take for granted.
 type tcpConn struct {
 	// raw is the TCP connection; conn the same, or TLS over it.
 	raw, conn net.Conn
@@ -57,8 +57,8 @@ func dialTCP(ctx context.Context, addr Address, opts *Options) (*tcpConn, error)
 	return t, nil
 }
 
-// StartTLS puts TLS over the connection. The certificate must be good for the XMPP domain, not for the host
-// that was dialled (RFC 6120 13.7.2).
+// StartTLS puts TLS over the connection. The certificate must be good for the XMPP domain, not for
+// the host that was dialled (RFC 6120 13.7.2).
 func (t *tcpConn) StartTLS(ctx context.Context) error {
 	if len(t.in.unread) > 0 {
 		// It was written before the handshake, so by anybody on the way.
@@ -104,8 +104,9 @@ func (t *tcpConn) Header(to string) []byte {
 
 func (t *tcpConn) Footer() []byte { return []byte("</stream:stream>") }
 
-// ReadFrame is where a session waits, on a stack that TLS makes deep already: 4 KiB are enough as long as
-// the functions on the way down keep little. So what ReadFrame does besides waiting is in other functions.
+// ReadFrame is where a session waits, on a stack that TLS makes deep already: 4 KiB are enough as
+// long as the functions on the way down keep little. So what ReadFrame does besides waiting is in
+// other functions.
 func (t *tcpConn) ReadFrame(ctx context.Context) (string, error) {
 	defer t.cutAfter(ctx)()
 	frame, err := t.cutFrame()

@@ -48,8 +48,8 @@ func BenchmarkCutFrame(b *testing.B) {
 	}
 }
 
-// Whatever comes over TCP, in whatever pieces: bounded frames, each one element to the checks of the session too, and
-// each what a plain XML decoder reads from the whole stream at that place.
+// Whatever comes over TCP, in whatever pieces: bounded frames, each one element to the checks of
+// the session too, and each what a plain XML decoder reads from the whole stream at that place.
 func FuzzCutStream(f *testing.F) {
 	for _, s := range []string{
 		`<presence/><iq id="1"><a/></iq></stream:stream>`, `<a b='>'/>  <c>&lt;<![CDATA[]]]]></c>`, `<a><!-- --></a>`,
@@ -80,17 +80,19 @@ func FuzzCutStream(f *testing.F) {
 	})
 }
 
-// requireSameElements holds each frame against the child of the stream that a plain decoder reads. Where the
-// decoder finds an error, the frame there must be one to us too.
+// requireSameElements holds each frame against the child of the stream that a plain decoder reads.
+// Where the decoder finds an error, the frame there must be one to us too.
 func requireSameElements(t *testing.T, stream []byte, frames []string) {
 	if len(frames) == 0 {
 		return
 	}
 	dec := xml.NewDecoder(bytes.NewReader(stream))
-	dec.DefaultSpace = NSClient // as we have it where the header names none
+	// As we have it where the header names none.
+	dec.DefaultSpace = NSClient
 	if _, err := nextElement(dec); err != nil {
 		if bytes.HasPrefix(stream, []byte("<?")) {
-			return // it reads declarations in a way of its own
+			// It reads declarations in a way of its own.
+			return
 		}
 		t.Fatalf("a stream header that is none: %v", err)
 	}
@@ -109,7 +111,8 @@ func requireSameElements(t *testing.T, stream []byte, frames []string) {
 		}
 		if err != nil {
 			if broken == nil && strings.ContainsFunc(frame, func(r rune) bool { return r > '~' }) {
-				return // letters beyond ASCII are all good for a name to us
+				// Letters beyond ASCII are all good for a name to us.
+				return
 			}
 			require.Error(t, broken, "%q is accepted, and the stream has %v", frame, err)
 			return
@@ -193,7 +196,8 @@ func TestCutStream(t *testing.T) {
 		require.Len(t, frames, len(want))
 		for i, f := range frames {
 			if i == 0 {
-				continue // without xml:lang
+				// Without xml:lang.
+				continue
 			}
 			require.Equal(t, canon(t, want[i]), asSession(t, f))
 		}
@@ -244,16 +248,18 @@ func TestCutStreamErrors(t *testing.T) {
 		"":                                                                      io.EOF,
 		scripted.ServerStream + "<a>" + strings.Repeat(" ", MaxFrame): ErrTooLarge,
 		"<stream:stream a='" + strings.Repeat(" ", MaxFrame) + "'>":   ErrTooLarge,
-		scripted.ServerStream + strings.Repeat(" ", 2*MaxFrame):       io.EOF, // keepalives are not kept
-		scripted.ServerStream + "<![CDATA[x]]>":                       xmltext.ErrMalformed,
+		// Keepalives are not kept.
+		scripted.ServerStream + strings.Repeat(" ", 2*MaxFrame): io.EOF,
+		scripted.ServerStream + "<![CDATA[x]]>":                 xmltext.ErrMalformed,
 	} {
 		_, err := cut(strings.NewReader(in))
 		require.ErrorIs(t, err, want, "%.60q", in)
 	}
 }
 
-// Over TCP the end of a stanza is where its tags say. Where they contradict each other it may never come: the stream is not
-// well-formed (RFC 6120 11.3), which is noticed there, not when a megabyte has come or the keepalive finds nobody.
+// Over TCP the end of a stanza is where its tags say. Where they contradict each other it may never
+// come: the stream is not well-formed (RFC 6120 11.3), which is noticed there, not when a megabyte
+// has come or the keepalive finds nobody.
 func TestStanzaThatWouldNotEnd(t *testing.T) {
 	long := strings.Repeat("n", 2*streamBurst)
 	for name, text := range map[string]string{
@@ -294,7 +300,8 @@ type piecemeal struct {
 
 func (p *piecemeal) Read(b []byte) (int, error) { return p.from.Read(b[:min(len(b), p.step)]) }
 
-// What is well-formed stays so, whatever its names look like, and however deep and often they are open.
+// What is well-formed stays so, whatever its names look like, and however deep and often they are
+// open.
 func TestEndTagsThatMatch(t *testing.T) {
 	long := strings.Repeat("n", 2*streamBurst)
 	stanzas := []string{

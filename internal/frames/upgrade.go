@@ -10,8 +10,9 @@ import (
 	"time"
 )
 
-// boundTLS makes sure that a server that does not finish the TLS handshake is given up: http.Transport goes on
-// with a dial after its request has been cancelled, and without a TLSHandshakeTimeout it does so for ever.
+// boundTLS makes sure that a server that does not finish the TLS handshake is given up:
+// http.Transport goes on with a dial after its request has been cancelled, and without a
+// TLSHandshakeTimeout it does so for ever.
 func boundTLS(rt http.RoundTripper, timeout time.Duration) (_ http.RoundTripper, release func()) {
 	if rt == nil {
 		rt = http.DefaultTransport
@@ -25,8 +26,8 @@ func boundTLS(rt http.RoundTripper, timeout time.Duration) (_ http.RoundTripper,
 	return t, t.CloseIdleConnections
 }
 
-// upgrade keeps the connection that the upgrade yields: websocket.Conn offers no way to break a close
-// handshake off, but its connection does.
+// upgrade keeps the connection that the upgrade yields: websocket.Conn offers no way to break a
+// close handshake off, but its connection does.
 type upgrade struct {
 	base http.RoundTripper
 	// conn is the connection that the request went out on. nil: not known.
@@ -52,9 +53,9 @@ func (u *upgrade) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// socket is a connection that writes without waiting, and can hold back what is written to it: WebSocket
-// messages that are written together go out together, which costs a system call and a TLS record instead of
-// one for each.
+// socket is a connection that writes without waiting, and can hold back what is written to it:
+// WebSocket messages that are written together go out together, which costs a system call and a TLS
+// record instead of one for each.
 type socket struct {
 	io.ReadWriteCloser
 	heard moment
@@ -96,8 +97,9 @@ func (s *socket) release() error {
 // Read keeps nothing on the stack while it waits: see wsConn.ReadFrame.
 func (s *socket) Read(p []byte) (int, error) { return s.came(s.ReadWriteCloser.Read(p)) }
 
-// came distinguishes the end of the connection from that of a message, which io.EOF stands for in package
-// websocket: a WebSocket ends with a frame that says so (RFC 6455 7.1.1), never with io.EOF.
+// came distinguishes the end of the connection from that of a message, which io.EOF stands for in
+// package websocket: a WebSocket ends with a frame that says so (RFC 6455 7.1.1), never with
+// io.EOF.
 //
 //go:noinline
 func (s *socket) came(n int, err error) (int, error) {

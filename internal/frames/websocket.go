@@ -70,11 +70,12 @@ func (w *wsConn) StartTLS(context.Context) error {
 	return errors.New("no STARTTLS over a WebSocket (RFC 7395 3.9)")
 }
 
-// ReadFrame is where a session waits, on a stack that TLS makes deep already: 4 KiB are enough as long as
-// the functions on the way down keep little. So what ReadFrame does besides waiting is in other functions.
+// ReadFrame is where a session waits, on a stack that TLS makes deep already: 4 KiB are enough as
+// long as the functions on the way down keep little. So what ReadFrame does besides waiting is in
+// other functions.
 //
-// Messages of white space, or of nothing, are keepalives of some servers, as white space is over TCP
-// (RFC 6120 4.6.1).
+// Messages of white space, or of nothing, are keepalives of some servers, as white space is over
+// TCP (RFC 6120 4.6.1).
 func (w *wsConn) ReadFrame(ctx context.Context) (string, error) {
 	for {
 		kind, r, err := w.conn.Reader(ctx)

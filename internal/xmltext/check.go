@@ -8,9 +8,9 @@ import (
 // MaxDepth is how many elements may be inside each other, the outermost of the text included.
 const MaxDepth = 64
 
-// Check makes sure that a text is UTF-8 and one single well-formed element, of bounded depth and without
-// anything that XMPP forbids (RFC 6120 11.1: comments, processing instructions, DTDs). What reads the
-// element afterwards looks for no mistakes.
+// Check makes sure that a text is UTF-8 and one single well-formed element, of bounded depth and
+// without anything that XMPP forbids (RFC 6120 11.1: comments, processing instructions, DTDs). What
+// reads the element afterwards looks for no mistakes.
 func Check(text string) error {
 	if err := checkCharacters(text); err != nil {
 		return err
@@ -113,7 +113,8 @@ func checkReferences(s string) error {
 	}
 }
 
-// checkStartTag checks the start tag that s begins with. It has n bytes; empty: it is an empty-element tag.
+// checkStartTag checks the start tag that s begins with. It has n bytes; empty: it is an
+// empty-element tag.
 func checkStartTag(s string) (name string, n int, empty bool, err error) {
 	i := nameEnd(s, 1)
 	name = s[1:i]
@@ -160,8 +161,8 @@ func checkAttribute(s string, i int) (end int, err error) {
 	return i + n + 2, checkReferences(value)
 }
 
-// isName reports whether the bytes that nameEnd has found are a name: at most one prefix, and a first
-// character that may be the first. All letters beyond ASCII are accepted.
+// isName reports whether the bytes that nameEnd has found are a name: at most one prefix, and a
+// first character that may be the first. All letters beyond ASCII are accepted.
 func isName(name string) bool {
 	if name == "" || strings.Count(name, ":") > 1 {
 		return false

@@ -17,11 +17,11 @@ const (
 	StreamEnd
 )
 
-// Cutter cuts a stream of bytes, which is one long element, into its start tag, the elements inside it, and
-// its end tag. It follows the tags byte by byte, to know where an element ends when that has come. It refuses
-// what XMPP forbids (RFC 6120 11.1: comments, processing instructions, DTDs), and end tags that end another
-// element than the innermost: the end of such an element might never come. [Check] finds the other mistakes.
-// The zero Cutter is at the beginning of a stream.
+// Cutter cuts a stream of bytes, which is one long element, into its start tag, the elements inside
+// it, and its end tag. It follows the tags byte by byte, to know where an element ends when that
+// has come. It refuses what XMPP forbids (RFC 6120 11.1: comments, processing instructions, DTDs),
+// and end tags that end another element than the innermost: the end of such an element might never
+// come. [Check] finds the other mistakes. The zero Cutter is at the beginning of a stream.
 type Cutter struct {
 	// How many elements are open, and how many of them are the stream: 0 or 1.
 	depth, outer int
@@ -60,8 +60,8 @@ const (
 
 const cdataStart = "[CDATA["
 
-// digest stands for a name (FNV-1a): names may be long, and are gone when their end tag comes. Two names
-// with the same digest are left for Check to tell apart.
+// digest stands for a name (FNV-1a): names may be long, and are gone when their end tag comes. Two
+// names with the same digest are left for Check to tell apart.
 type digest uint32
 
 const noName digest = 2166136261
@@ -78,8 +78,8 @@ const (
 	endTag
 )
 
-// Advance reads p up to the end of the next piece, and returns how many bytes that is. If the piece is
-// Incomplete it has read all of p.
+// Advance reads p up to the end of the next piece, and returns how many bytes that is. If the piece
+// is Incomplete it has read all of p.
 func (c *Cutter) Advance(p []byte) (n int, piece Piece, err error) {
 	for i := c.skippable(p); i < len(p); i += 1 + c.skippable(p[i+1:]) {
 		completed, err := c.next(p[i])

@@ -9,8 +9,8 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/testing/fuzz"
 )
 
-// cutAll cuts a stream that comes in steps of so many bytes, and returns its pieces until its end or an error. What
-// has no end is not among them.
+// cutAll cuts a stream that comes in steps of so many bytes, and returns its pieces until its end
+// or an error. What has no end is not among them.
 func cutAll(stream string, step int) (pieces []string, end Piece, err error) {
 	var c Cutter
 	begin := 0

@@ -9,11 +9,12 @@ import (
 // nsXML is the namespace that the prefix xml stands for.
 const nsXML = "http://www.w3.org/XML/1998/namespace"
 
-// Element is an element that was received: a view of a text that [Check] has found to be well-formed. What is
-// inside it is read only when a method needs it. The zero Element has no name and nothing inside.
+// Element is an element that was received: a view of a text that [Check] has found to be
+// well-formed. What is inside it is read only when a method needs it. The zero Element has no name
+// and nothing inside.
 //
-// encoding/xml reads the same from the same text (FuzzElement compares the two). It is not used here because
-// it costs most of what a request costs (docs/performance.md).
+// encoding/xml reads the same from the same text (FuzzElement compares the two). It is not used
+// here because it costs most of what a request costs (docs/performance.md).
 type Element struct {
 	// Space is the namespace, Local the name without its prefix.
 	Space, Local string
@@ -24,7 +25,8 @@ type Element struct {
 	scope scope
 }
 
-// scope is the namespaces that are in scope at an element: of names without a prefix, and of prefixes.
+// scope is the namespaces that are in scope at an element: of names without a prefix, and of
+// prefixes.
 type scope struct {
 	unprefixed string
 	innermost  *prefix
@@ -36,8 +38,8 @@ type prefix struct {
 	outer     *prefix
 }
 
-// Parse checks a text and returns a view of its element. Names without a prefix are in namespace unless the
-// text itself declares another.
+// Parse checks a text and returns a view of its element. Names without a prefix are in namespace
+// unless the text itself declares another.
 func Parse(text, namespace string) (Element, error) {
 	if err := Check(text); err != nil {
 		return Element{}, err
@@ -130,7 +132,8 @@ func (e Element) Children() iter.Seq[Element] {
 	}
 }
 
-// Child returns the first element directly inside that has this name. An empty space matches every namespace.
+// Child returns the first element directly inside that has this name. An empty space matches every
+// namespace.
 func (e Element) Child(space, local string) (_ Element, ok bool) {
 	for c := range e.Children() {
 		if c.Local == local && (space == "" || c.Space == space) {
@@ -171,7 +174,8 @@ const (
 	cdataEnd = "]]>"
 )
 
-// nextChild finds the next element in s, which has been checked, from i on. start is negative when there is none.
+// nextChild finds the next element in s, which has been checked, from i on. start is negative when
+// there is none.
 func nextChild(s string, i int) (start, end int) {
 	start = -1
 	for depth := 0; ; {
@@ -231,8 +235,8 @@ func isNameByte(c byte) bool {
 	return isLetter || c >= '0' && c <= '9' || c == ':' || c == '_' || c == '-' || c == '.'
 }
 
-// attributes returns the names, with their prefixes, and the values, still escaped, of a start tag that has
-// been checked. tag begins after the name of the element.
+// attributes returns the names, with their prefixes, and the values, still escaped, of a start tag
+// that has been checked. tag begins after the name of the element.
 func attributes(tag string) iter.Seq2[string, string] {
 	return func(yield func(name, value string) bool) {
 		for i := 0; ; {

@@ -33,7 +33,8 @@ func asNode(e Element) xmltree.Node {
 	return n
 }
 
-// forbidden reports whether a text that encoding/xml accepts is refused here: too deep, or with what XMPP forbids.
+// forbidden reports whether a text that encoding/xml accepts is refused here: too deep, or with
+// what XMPP forbids.
 func forbidden(frame []byte) bool {
 	dec := xml.NewDecoder(bytes.NewReader(frame))
 	depth := 0

@@ -5,7 +5,8 @@ import (
 	"fmt"
 )
 
-// ErrMalformed is what every error of this package matches: the text is not XML, or not such as XMPP permits.
+// ErrMalformed is what every error of this package matches: the text is not XML, or not such as
+// XMPP permits.
 var ErrMalformed = errors.New("malformed stream")
 
 // Malformed returns an error that matches [ErrMalformed] and says what is wrong.

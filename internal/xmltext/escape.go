@@ -15,7 +15,8 @@ func AppendAttribute(b []byte, name, value string) []byte {
 	return append(appendEscaped(b, value), '"')
 }
 
-// appendEscaped appends text so that it cannot be read as markup. Characters that XML does not have become U+FFFD.
+// appendEscaped appends text so that it cannot be read as markup. Characters that XML does not have
+// become U+FFFD.
 func appendEscaped(b []byte, text string) []byte {
 	for i := range len(text) {
 		switch c := text[i]; {
@@ -58,8 +59,8 @@ func unescape(s string) string {
 	}
 }
 
-// reference returns what the name between & and ; stands for: one of the five entities that XMPP has
-// (RFC 6120 11.2), or the number of a character.
+// reference returns what the name between & and ; stands for: one of the five entities that XMPP
+// has (RFC 6120 11.2), or the number of a character.
 func reference(name string) (r rune, ok bool) {
 	switch name {
 	case "lt":

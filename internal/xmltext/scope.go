@@ -4,7 +4,8 @@ import (
 	"strings"
 )
 
-// Scope is the namespaces that a stream's start tag declares, and that the elements inside it inherit.
+// Scope is the namespaces that a stream's start tag declares, and that the elements inside it
+// inherit.
 type Scope []declaration
 
 // declaration is the declaration of one namespace.
@@ -17,8 +18,9 @@ type declaration struct {
 	text string
 }
 
-// ScopeOf returns what the start tag of e declares, without the namespace of names without a prefix if that
-// is namespace: who reads the elements knows it anyway. The scope does not hold the text of e.
+// ScopeOf returns what the start tag of e declares, without the namespace of names without a prefix
+// if that is namespace: who reads the elements knows it anyway. The scope does not hold the text of
+// e.
 func ScopeOf(e Element, namespace string) Scope {
 	var s Scope
 	for name, value := range e.Attributes() {
@@ -30,8 +32,9 @@ func ScopeOf(e Element, namespace string) Scope {
 	return s
 }
 
-// Inherit returns an element that was cut out of the stream, and has not been checked, with the namespaces of
-// the scope in its start tag: those that it does not declare itself, and whose prefix occurs in it.
+// Inherit returns an element that was cut out of the stream, and has not been checked, with the
+// namespaces of the scope in its start tag: those that it does not declare itself, and whose prefix
+// occurs in it.
 func (s Scope) Inherit(element string) string {
 	var add strings.Builder
 	for _, d := range s {
@@ -46,7 +49,8 @@ func (s Scope) Inherit(element string) string {
 	return element[:name] + add.String() + element[name:]
 }
 
-// declares reports whether the start tag of an element, which has not been checked, has an attribute of that name.
+// declares reports whether the start tag of an element, which has not been checked, has an
+// attribute of that name.
 func declares(element, name string) bool {
 	at := nameEnd(element, 1)
 	for {
@@ -62,8 +66,8 @@ func declares(element, name string) bool {
 	}
 }
 
-// ParseHeader checks the start of a stream, an XML declaration perhaps and a start tag, and returns a view of
-// the start tag as if nothing came inside the element.
+// ParseHeader checks the start of a stream, an XML declaration perhaps and a start tag, and returns
+// a view of the start tag as if nothing came inside the element.
 func ParseHeader(header string) (Element, error) {
 	header, err := withoutDeclaration(header)
 	if err != nil {

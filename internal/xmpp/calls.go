@@ -12,9 +12,9 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/xmltext"
 )
 
-// LastActivity asks how many seconds ago a user was last active, 0 for one who
-// is online (protocol.md 5.3, XEP-0012). from is the user as the answer names it, to where
-// somebody else has answered. A refusal is a [*StanzaError], as for every request here.
+// LastActivity asks how many seconds ago a user was last active, 0 for one who is online
+// (protocol.md 5.3, XEP-0012). from is the user as the answer names it, or to where our own account
+// or server has answered. A refusal is a [*StanzaError], as for every request here.
 func (s *Session) LastActivity(ctx context.Context, to string) (from string, seconds int64, err error) {
 	asked, err := ParseJID(to)
 	if err != nil {
@@ -28,7 +28,7 @@ func (s *Session) LastActivity(ctx context.Context, to string) (from string, sec
 	if !ok {
 		return "", 0, errors.New("xmpp: last activity: reply without a query")
 	}
-	// What is no number counts as 0, as in the service's own clients.
+	// Anything that is no number counts as 0, as in the service's own clients.
 	seconds, err = strconv.ParseInt(query.Attr("seconds"), 10, 64)
 	if err != nil || seconds < 0 {
 		seconds = 0
@@ -50,9 +50,10 @@ type VCard struct {
 	Status       string
 }
 
-// Fits reports whether v can be sent: whether it leaves room in a stanza for what is around it.
+// Fits reports whether v is small enough to be sent in one stanza.
 func (v VCard) Fits() bool {
 	const (
+		// around is room for the rest of the stanza.
 		around = 1 << 10
 		// escaped is how many bytes one byte may become.
 		escaped = 5
@@ -89,11 +90,12 @@ func (s *Session) Unblock(ctx context.Context, jid string) error {
 	return s.changeBlock(ctx, "unblock", jid, "not in")
 }
 
-// changeBlock counts a refusal as done whose text says that the list is so: one that has settled
-// and "block" in it. The service documents such texts for the same calls over REST, and XEP-0191
-// has no condition for them (protocol.md 13).
+// changeBlock counts a refusal as done if its text says that the list is like that already: it has
+// settled and "block" in it. The service documents such texts for the same calls over REST, and
+// XEP-0191 has no condition for them (protocol.md 13).
 func (s *Session) changeBlock(ctx context.Context, verb, jid, settled string) error {
-	list := xmltext.Markup{Space: nsBlocking, Name: verb, Children: []xmltext.Markup{{Name: "item", Attrs: []string{"jid", jid}}}}
+	item := xmltext.Markup{Name: "item", Attrs: []string{"jid", jid}}
+	list := xmltext.Markup{Space: nsBlocking, Name: verb, Children: []xmltext.Markup{item}}
 	_, err := s.request(ctx, verb, &iq{kind: kindSet, payload: list}, JID{})
 	var refused *StanzaError
 	if errors.As(err, &refused) {
@@ -134,8 +136,8 @@ func (s *Session) WhoBlockedMe(ctx context.Context) ([]string, error) {
 	return members, nil
 }
 
-// blockers is the first blocklist element at any depth: what the service wraps
-// around it is not known (protocol.md 5.6).
+// blockers returns the first blocklist element at any depth: what the service wraps around it is
+// not known (protocol.md 5.6).
 func blockers(e xmltext.Element) (_ xmltext.Element, found bool) {
 	if e.Local == "blocklist" {
 		return e, true
@@ -148,8 +150,8 @@ func blockers(e xmltext.Element) (_ xmltext.Element, found bool) {
 	return xmltext.Element{}, false
 }
 
-// LogOutQR tells the phone that the QR session socketID ends (protocol.md 5.11
-// step 2). Its reply is not waited for.
+// LogOutQR tells the phone that the QR session socketID ends (protocol.md 5.11 step 2). It does not
+// wait for the reply.
 func (s *Session) LogOutQR(ctx context.Context, socketID string) error {
 	err := ctx.Err()
 	if err == nil {

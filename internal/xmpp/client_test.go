@@ -19,7 +19,8 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/testing/xmltree"
 )
 
-// answerAll answers every iq with an empty result, and the end of the stream, until the client is gone.
+// answerAll answers every iq with an empty result, and the end of the stream, until the client is
+// gone.
 func answerAll(p *peer) {
 	for {
 		n, err := p.Read()
@@ -43,7 +44,8 @@ func answerAll(p *peer) {
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience is how long a test waits for what must come: for one that would hang. Nothing takes so long, however busy the machine.
+// patience is how long a test waits for what must come: for one that would hang. Nothing takes so
+// long, however busy the machine.
 const patience = 2 * time.Minute
 
 func canon(t testing.TB, s string) string {
@@ -96,8 +98,9 @@ func eachTransport(t *testing.T, f func(t *testing.T, serve serverFunc)) {
 	}
 }
 
-// still runs f in a bubble. Beside a listener on a real socket no time passes there, so that none of the times that a session gives a
-// server, some of them a second, is over before a busy machine has got to it. Over a pipe time passes only when all wait.
+// still runs f in a bubble. Beside a listener on a real socket no time passes there, so that none
+// of the times that a session gives a server, some of them a second, is over before a busy machine
+// has got to it. Over a pipe time passes only when all wait.
 func still(t *testing.T, f func(t *testing.T)) { synctest.Test(t, f) }
 
 // client is a session under test with its read loop running.
@@ -130,7 +133,8 @@ func dialThrough(t testing.TB, cfg Config, wrap func(frames.Conn) frames.Conn) *
 	}
 	c.Session = s
 	returned := make(chan struct{})
-	go func() { // ends with the session
+	// Ends with the session.
+	go func() {
 		defer close(returned)
 		c.served <- s.Serve()
 	}()

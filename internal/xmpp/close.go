@@ -8,13 +8,14 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/xmltext"
 )
 
-// lastWordsTimeout is how long a session that has to end waits for the last words: for what the server says
-// after a write has failed, or for our end of the stream to be written.
+// lastWordsTimeout is how long a session that has to end waits for the last words: for what the
+// server says after a write has failed, or for our end of the stream to be written.
 const lastWordsTimeout = time.Second
 
-// Close ends the session as protocol.md 4.8 has it: unavailable presence, end of the stream, socket. It waits
-// until the server has ended its side too, but no longer than 2 s nor than ctx; with a context that is done the
-// connection is just broken. Serve then returns ErrClosed. More calls wait for the first.
+// Close ends the session as protocol.md 4.8 has it: unavailable presence, end of the stream,
+// socket. It waits until the server has ended its side too, but no longer than 2 s nor than ctx;
+// with a context that is done the connection is just broken. Serve then returns ErrClosed. More
+// calls wait for the first.
 func (s *Session) Close(ctx context.Context) error {
 	s.mu.Lock()
 	first := s.err == nil && !s.ending

@@ -67,7 +67,8 @@ func TestCloseIsBounded(t *testing.T) {
 				}
 				start := time.Now()
 				twice := make(chan error, 1)
-				go func() { twice <- c.Close(context.Background()) }() // ends with the other
+				// Ends with the other.
+				go func() { twice <- c.Close(context.Background()) }()
 				_ = c.Close(closing)
 				require.LessOrEqual(t, time.Since(start), min(bound, closeTimeout), name)
 				require.ErrorIs(t, <-c.served, ErrClosed)

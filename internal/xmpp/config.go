@@ -35,25 +35,28 @@ type Config struct {
 	// Resource is what we ask for. The server may bind another.
 	Resource string
 
-	// Authorize, if not nil, is called when the connection is ready for the login, and holds that up until it
-	// returns. An error ends the attempt: nothing of the credentials has been written.
+	// Authorize, if not nil, is called when the connection is ready for the login, and holds that
+	// up until it returns. An error ends the attempt: nothing of the credentials has been written.
 	Authorize func(context.Context) error
 
-	// AllowInsecure permits ws:// and, on TCP, a server without STARTTLS. Otherwise they fail with ErrInsecure
-	// before anything secret is sent.
+	// AllowInsecure permits ws:// and, on TCP, a server without STARTTLS. Otherwise they fail with
+	// ErrInsecure before anything secret is sent.
 	AllowInsecure bool
 
-	// HTTPClient is for the WebSocket upgrade. A copy is used, without its Timeout and its redirects.
+	// HTTPClient is for the WebSocket upgrade. A copy is used, without its Timeout and its
+	// redirects.
 	HTTPClient *http.Client
 	// UserAgent is a header of the WebSocket upgrade.
 	UserAgent string
-	// TLSConfig is for TCP. A copy is used, with at least TLS 1.2, and with Domain as ServerName if it has none.
+	// TLSConfig is for TCP. A copy is used, with at least TLS 1.2, and with Domain as ServerName if
+	// it has none.
 	TLSConfig *tls.Config
 	// DialContext is for TCP. nil: all addresses of the name are tried.
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
 
-	// DialTimeout bounds, for each address, the way to a secure stream: connecting, TLS and the server's first
-	// answer. Default 5s, and 15s for the last address, since no other waits behind it.
+	// DialTimeout bounds, for each address, the way to a secure stream: connecting, TLS and the
+	// server's first answer. Default 5s, and 15s for the last address, since no other waits behind
+	// it.
 	DialTimeout time.Duration
 
 	// Memory is what earlier sessions have learned. nil: nothing is remembered.
@@ -70,7 +73,8 @@ type Config struct {
 
 	// Logger is nil for silence. Frames are logged at debug level, their first tag only.
 	Logger *slog.Logger
-	// Handle gets the pushes, in order, on the read loop: while it runs, the server waits. nil: they are dropped.
+	// Handle gets the pushes, in order, on the read loop: while it runs, the server waits. nil:
+	// they are dropped.
 	Handle func(Event)
 	// Ignored, if not nil, counts what Session.Ignored counts, over all sessions that are given it.
 	Ignored *atomic.Int64

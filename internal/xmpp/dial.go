@@ -13,14 +13,13 @@ import (
 // maxRedirects is how often a server may send us elsewhere.
 const maxRedirects = 2
 
-// Dial connects to one of the addresses, authenticates and binds a resource
-// (protocol.md 4.3). ctx bounds only this: once Dial has returned, its end does
-// nothing to the session.
+// Dial connects to one of the addresses, authenticates and binds a resource (protocol.md 4.3). ctx
+// bounds only this: once Dial has returned, its end does nothing to the session.
 //
-// An [*AuthError] that is Final is the same at every address; after any other failure the next address
-// is tried. The error then names them all. It matches the one that says most: a refusal of the account
-// before a refusal for now, that before a failure of the network, and [ErrInsecure] only when no
-// address has another.
+// An [*AuthError] that is Final is the same at every address; after any other failure the next
+// address is tried. The error then names them all. It matches the one that says most: a refusal of
+// the account before a refusal for now, that before a failure of the network, and [ErrInsecure]
+// only when no address has another.
 func Dial(ctx context.Context, cfg Config) (*Session, error) {
 	cfg.setDefaults()
 	if err := cfg.check(); err != nil {
@@ -57,8 +56,8 @@ func Dial(ctx context.Context, cfg Config) (*Session, error) {
 	return nil, failed
 }
 
-// order returns the addresses as they are tried: where the server wants the lost stream resumed, then all in
-// random order.
+// order returns the addresses as they are tried: where the server wants the lost stream resumed,
+// then all in random order.
 func (c *Config) order() []Address {
 	var addresses []Address
 	if c.Resume != nil && c.Resume.m.at != nil && !c.Resume.visited && c.permit(*c.Resume.m.at) == nil {
@@ -87,14 +86,15 @@ func dialFollowing(ctx context.Context, cfg *Config, addr Address) (*Session, er
 	}
 }
 
-// redirect is a server's wish, while the session is being set up, that we go elsewhere: see-other-uri of
-// <close/> (RFC 7395 3.6.1), or the host of a see-other-host stream error (RFC 6120 4.9.3.19).
+// redirect is a server's wish, while the session is being set up, that we go elsewhere:
+// see-other-uri of <close/> (RFC 7395 3.6.1), or the host of a see-other-host stream error (RFC
+// 6120 4.9.3.19).
 type redirect struct{ to string }
 
 func (r *redirect) Error() string { return "server sends us elsewhere too often" }
 
-// attempt makes a session over one connection. It returns the handshake also when that has failed; nil: there
-// was no connection.
+// attempt makes a session over one connection. It returns the handshake also when that has failed;
+// nil: there was no connection.
 func attempt(ctx context.Context, cfg *Config, addr Address, stepByStep bool) (*Session, *handshake, error) {
 	secureCtx, cancel := context.WithTimeout(ctx, cfg.DialTimeout)
 	defer cancel()

@@ -22,7 +22,8 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/testing/scripted"
 )
 
-// A dialler has a timer of its own for the deadline of its context, as net.Dialer does. That it may go off first changes nothing.
+// A dialler has a timer of its own for the deadline of its context, as net.Dialer does. That it may
+// go off first changes nothing.
 func TestDiallerThatTimesOutFirst(t *testing.T) {
 	for range 200 {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
@@ -40,8 +41,8 @@ func TestDiallerThatTimesOutFirst(t *testing.T) {
 	}
 }
 
-// Several addresses are one service. What is wrong with one of them says nothing about the others, and what one says of the account
-// holds for all, whichever was asked first.
+// Several addresses are one service. What is wrong with one of them says nothing about the others,
+// and what one says of the account holds for all, whichever was asked first.
 func TestFailuresAtSeveralAddresses(t *testing.T) {
 	refuse := func(condition string) script {
 		return func(p *peer) {
@@ -77,8 +78,10 @@ func TestFailuresAtSeveralAddresses(t *testing.T) {
 	}
 	for _, tc := range []struct {
 		one, other string
-		secure     bool // TLS is demanded
-		want       any  // an error to match; nil: a session
+		// TLS is demanded.
+		secure bool
+		// An error to match; nil: a session.
+		want any
 	}{
 		{one: "later", other: "wrong", want: &AuthError{Step: "sasl", Condition: "not-authorized"}},
 		{one: "dead", other: "wrong", want: &AuthError{Step: "sasl", Condition: "not-authorized"}},
@@ -94,7 +97,8 @@ func TestFailuresAtSeveralAddresses(t *testing.T) {
 		{one: "shutting down", other: "works"},
 	} {
 		t.Run(tc.one+" and "+tc.other, func(t *testing.T) {
-			for range 6 { // in random order
+			// In random order.
+			for range 6 {
 				cfg := testConfig("xmpp://x:1")
 				cfg.AllowInsecure = !tc.secure
 				cfg.Addresses = []Address{{Scheme: "xmpp", Host: tc.one}, {Scheme: "xmpp", Host: tc.other}}
@@ -136,7 +140,8 @@ func TestSilentServer(t *testing.T) {
 		func(*peer) {},
 		func(p *peer) { p.Restart(); p.Recv() },
 		func(p *peer) {
-			if p.WS != nil { // which has no half messages
+			// Which has no half messages.
+			if p.WS != nil {
 				p.Recv()
 				p.Send(scripted.ServerOpen)
 				return
@@ -184,7 +189,8 @@ func TestSilentServer(t *testing.T) {
 						}
 					}
 				})
-				cfg.DialTimeout = time.Hour // is not what ends it
+				// Is not what ends it.
+				cfg.DialTimeout = time.Hour
 				s, err := Dial(within(t, 60*time.Millisecond), cfg)
 				require.Nil(t, s)
 				require.ErrorIs(t, err, context.DeadlineExceeded)
@@ -206,7 +212,8 @@ func TestSilentTLS(t *testing.T) {
 	for _, scheme := range []string{"xmpps", "wss"} {
 		cfg := testConfig(scheme + "://" + addr)
 		cfg.HTTPClient = &http.Client{Transport: &http.Transport{}, Timeout: time.Hour}
-		cfg.DialTimeout = time.Second // bounds what net/http leaves behind
+		// Bounds what net/http leaves behind.
+		cfg.DialTimeout = time.Second
 		_, err := Dial(within(t, 60*time.Millisecond), cfg)
 		require.ErrorIs(t, err, context.DeadlineExceeded, scheme)
 	}
@@ -217,7 +224,8 @@ func TestDeadAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := pipeServer(t, func(p *peer) { p.Login(); p.Drain() })
 		alive := cfg.DialContext
-		cfg.DialTimeout = 0 // the default
+		// The default.
+		cfg.DialTimeout = 0
 		cfg.Addresses, _ = ParseAddresses("dead:1,dead:2,dead:3,alive:1", true)
 		cfg.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 			if addr == "alive:1" {
@@ -246,7 +254,8 @@ func TestSlowAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := pipeServer(t, func(p *peer) { p.Login(); p.Drain() })
 		alive := cfg.DialContext
-		cfg.DialTimeout = 0 // the default
+		// The default.
+		cfg.DialTimeout = 0
 		slow := 0
 		cfg.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 			if addr == "slow:1" {
@@ -261,7 +270,8 @@ func TestSlowAddress(t *testing.T) {
 		}
 		for addresses, most := range map[string]time.Duration{"slow:1": 2 * defaultDialTimeout, "slow:1,alive:1": defaultDialTimeout} {
 			cfg.Addresses, _ = ParseAddresses(addresses, true)
-			for slow = 0; slow == 0; { // the order is left to chance
+			// The order is left to chance.
+			for slow = 0; slow == 0; {
 				start := time.Now()
 				s, err := Dial(t.Context(), cfg)
 				require.NoError(t, err)
@@ -282,7 +292,8 @@ func TestDialContextEnds(t *testing.T) {
 			require.NoError(t, err)
 			cancel()
 			served := make(chan error, 1)
-			go func() { served <- s.Serve() }() // ends with Close below
+			// Ends with Close below.
+			go func() { served <- s.Serve() }()
 			for range 20 {
 				require.NoError(t, s.Ping(soon(t)))
 			}
@@ -357,7 +368,8 @@ func TestRedirects(t *testing.T) {
 		p.Send(scripted.ServerStream + scripted.StreamError("see-other-host", other))
 		p.Drain()
 	})
-	from.TLSConfig.InsecureSkipVerify = true // each has an authority of its own
+	// Each has an authority of its own.
+	from.TLSConfig.InsecureSkipVerify = true
 	s, err = Dial(soon(t), from)
 	require.NoError(t, err)
 	require.NoError(t, s.Close(done()))

@@ -37,9 +37,12 @@ const maxErrorText = 256
 
 // StanzaError is a refused request (RFC 6120 8.3).
 type StanzaError struct {
-	Type      string // cancel, auth, modify, wait, continue
-	Condition string // e.g. "item-not-found"; "undefined-condition" when the server gave none
-	Text      string // the server's words, often empty
+	// Type is cancel, auth, modify, wait or continue.
+	Type string
+	// Condition is e.g. "item-not-found", and "undefined-condition" when the server gave none.
+	Condition string
+	// Text is the server's own, and often empty.
+	Text string
 }
 
 // Error reads "condition (type): text".
@@ -47,9 +50,11 @@ func (e *StanzaError) Error() string {
 	return describe(e.Condition+" ("+e.Type+")", e.Text)
 }
 
-// Breakdown reports whether the server failed, instead of refusing: the request may have taken effect.
+// Breakdown reports whether the server failed, instead of refusing: the request may have taken
+// effect.
 func (e *StanzaError) Breakdown() bool {
-	return e.Condition == "internal-server-error" || e.Condition == "remote-server-timeout" || e.Condition == "undefined-condition"
+	return e.Condition == "internal-server-error" || e.Condition == "remote-server-timeout" ||
+		e.Condition == "undefined-condition"
 }
 
 // StreamError is why the server gave up the stream (RFC 6120 4.9), e.g.
@@ -64,8 +69,8 @@ func (e *StreamError) Error() string {
 	return describe("stream error: "+e.Condition, e.Text)
 }
 
-// Final reports whether trying again cannot mend it: the server has replaced this session by another
-// of the same user, or removed the account (RFC 6120 4.9.3.3 and 4.9.3.12).
+// Final reports whether trying again cannot mend it: the server has replaced this session by
+// another of the same user, or removed the account (RFC 6120 4.9.3.3 and 4.9.3.12).
 func (e *StreamError) Final() bool {
 	return e.Condition == "conflict" || e.Condition == "not-authorized"
 }
@@ -73,12 +78,17 @@ func (e *StreamError) Final() bool {
 // AuthError is a login that was refused, by the server (then Condition is its
 // condition) or by this side (then Err says why the server is not trusted).
 type AuthError struct {
-	Step      string // "sasl", "bind" or "session"
-	Condition string // e.g. "not-authorized"; empty when Err is set
-	Text      string // the server's words, often empty
-	Err       error  // why this side gave up; nil when the server did
+	// Step is "sasl", "bind" or "session".
+	Step string
+	// Condition is e.g. "not-authorized", and empty when Err is set.
+	Condition string
+	// Text is the server's own, and often empty.
+	Text string
+	// Err is why this side gave up. nil: the server did.
+	Err error
 
-	wait bool // a bind or session error of type "wait"
+	// wait: it is a bind or session error of type "wait".
+	wait bool
 }
 
 // Error reads "step refused: condition: text".
@@ -93,9 +103,9 @@ func (e *AuthError) Error() string {
 func (e *AuthError) Unwrap() error { return e.Err }
 
 // Final reports whether the same credentials will be refused again, at every address. A server
-// that cannot say now, or that did not prove who it is, leaves that open. That it refuses the
-// resource because an older session holds it (RFC 6120 7.7.2.2) passes when it has noticed that
-// this one is dead.
+// that cannot say now, or that did not prove who it is, leaves that open. If it refuses the
+// resource because an older session holds that (RFC 6120 7.7.2.2), it does so until it has noticed
+// that the older session is dead.
 func (e *AuthError) Final() bool {
 	held := e.Step == "bind" && e.Condition == "conflict"
 	return !e.wait && !held && e.Condition != "temporary-auth-failure" && (e.Err == nil || e.Step == "bind")
@@ -108,11 +118,11 @@ func describe(what, text string) string {
 	return what + ": " + text
 }
 
-// clip makes what the server wrote fit for a log line.
+// clip makes a text of the server fit for a log line.
 func clip(text string) string { return strings.Clone(plain.Clip(text, maxErrorText)) }
 
-// failures are why no address has given a session. One of them stands for all: what a server says of the account holds for all
-// addresses, and what is wrong with one address for no other.
+// failures are why there is no session with any address. One of them stands for all: what a server
+// says about the account is true for all addresses, and what is wrong with one address is not.
 type failures struct {
 	texts   []string
 	telling error
@@ -131,7 +141,7 @@ func (f *failures) Error() string { return strings.Join(f.texts, "; ") }
 // Unwrap returns the one that stands for all.
 func (f *failures) Unwrap() error { return f.telling }
 
-// weight is how much a failure at one address tells.
+// weight is how much a failure at one address says.
 func weight(err error) int {
 	var auth *AuthError
 	var stream *StreamError
@@ -143,7 +153,8 @@ func weight(err error) int {
 	case auth != nil, stream != nil:
 		return 2
 	case errors.Is(err, ErrInsecure):
-		return 0 // said before TLS, by anybody
+		// It comes from before TLS, so from anybody.
+		return 0
 	}
 	return 1
 }

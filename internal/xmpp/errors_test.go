@@ -24,9 +24,11 @@ func TestClip(t *testing.T) {
 	require.Equal(t, "a"+strings.Repeat("é", 127)+"...", clip("a"+strings.Repeat("é", 200)))
 }
 
-// SECURITY.md: what a server, or whoever pretends to be one, has written fits one line of an error and of a log.
+// SECURITY.md: what a server, or whoever pretends to be one, has written fits one line of an error
+// and of a log.
 func TestServerTextCannotForge(t *testing.T) {
-	const forged = "no&#10;level=INFO msg=fine&#13;\u2028\u202e\u0085\u009b2J" // XML has no other control characters
+	// XML has no other control characters.
+	const forged = "no&#10;level=INFO msg=fine&#13;\u2028\u202e\u0085\u009b2J"
 	const stream = ` xmlns:stream="http://etherx.jabber.org/streams"`
 	line := func(t *testing.T, text string) {
 		require.False(t, strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }), "%q", text)
@@ -108,7 +110,8 @@ func TestServerTextCannotForge(t *testing.T) {
 			return testConfig("wss://localhost:" + strings.TrimPrefix(srv.Listener.Addr().String(), "127.0.0.1:"))
 		},
 	} {
-		t.Run("certificate "+scheme, func(t *testing.T) { // anybody on the way can make one
+		// Anybody on the way can make one.
+		t.Run("certificate "+scheme, func(t *testing.T) {
 			_, err := Dial(t.Context(), serve(t, "no\nlevel=INFO\x1b[2J.example"))
 			line(t, err.Error())
 		})

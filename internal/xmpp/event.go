@@ -6,52 +6,58 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/xmltext"
 )
 
-// Event is what the server tells unasked: one of the types below. Their senders
-// have been checked (protocol.md 13, "Who is believed"); what is inside is verbatim.
+// Event is what the server says without a request: one of the types below. Their senders have been
+// checked (protocol.md 13, "Who is believed"); what is inside is as the server sent it.
 type Event interface{ event() }
 
-// Presence is that somebody came, went, or wants something (protocol.md 6.1).
-// Our own account's is not told.
+// Presence says that a user came, went, or wants something (protocol.md 6.1). There is none for our
+// own account.
 type Presence struct {
 	From JID
-	Type string // empty: online; "unavailable"; anything else as the server sent it
+	// Type is empty for online, "unavailable", or anything else that the server sent.
+	Type string
 }
 
-// VCardPush is a changed profile (protocol.md 6.2). From is its owner.
+// VCardPush says that a profile has changed (protocol.md 6.2). From is its owner.
 type VCardPush struct {
-	From  JID // bare
+	// From is a bare JID.
+	From  JID
 	VCard VCard
-	Empty bool // the vCard has no children
+	// Empty: the vCard has no children.
+	Empty bool
 }
 
-// BlockPush is our own block list, changed on any of our devices (protocol.md
-// 6.3). An unblock without JIDs empties the list (XEP-0191 3.5).
+// BlockPush says that our own block list was changed on one of our devices (protocol.md 6.3). An
+// unblock without JIDs empties the list (XEP-0191 3.5).
 type BlockPush struct {
 	Blocked bool
 	JIDs    []string
 }
 
-// UserBlocked is that a user blocked or unblocked us (protocol.md 6.4).
+// UserBlocked says that a user blocked or unblocked us (protocol.md 6.4).
 type UserBlocked struct {
-	User    string // id
+	// User is the id of the user.
+	User    string
 	Blocked bool
-	Carbon  bool // it came as a copy of what another device got
+	// Carbon: it came as a copy of what another device got.
+	Carbon bool
 }
 
-// UserDeleted is that an account is gone (protocol.md 6.4).
+// UserDeleted says that an account is gone (protocol.md 6.4).
 type UserDeleted struct {
-	User string // as the service names it: a JID
+	// User is a JID.
+	User string
 }
 
-// AdminBlock is that the service's admin blocked or unblocked a user, a group or
+// AdminBlock says that the service's admin blocked or unblocked a user, a group or
 // ourselves (protocol.md 6.4).
 type AdminBlock struct {
 	JID, ChatType string
 	Blocked       bool
 }
 
-// LoggedOut is that the phone ended the QR sessions of these signalling sockets, or the service the
-// sessions of these devices, as Register has named them (protocol.md 6.4, 7.5, 13).
+// LoggedOut says that the phone ended the QR sessions of these signalling sockets, or the service
+// the sessions of these devices, as Register has named them (protocol.md 6.4, 7.5, 13).
 type LoggedOut struct{ SocketIDs, DeviceIDs []string }
 
 func (Presence) event()    {}
@@ -62,9 +68,8 @@ func (UserDeleted) event() {}
 func (AdminBlock) event()  {}
 func (LoggedOut) event()   {}
 
-// trusted reports whether a stanza is from our own account, whichever the
-// resource, or from our server. Without a sender it is from the account (RFC
-// 6120 8.1.2.1).
+// trusted reports whether a stanza is from our own account, with any resource, or from our server.
+// A stanza without a sender is from the account (RFC 6120 8.1.2.1).
 func (s *Session) trusted(from string) bool {
 	if from == "" {
 		return true
@@ -73,8 +78,7 @@ func (s *Session) trusted(from string) bool {
 	return err == nil && (jid.Bare() == s.jid.Bare() || jid == s.server())
 }
 
-// fromAccount reports whether a stanza is from our account itself, not from one
-// of its devices.
+// fromAccount reports whether a stanza is from our account itself, not from one of its devices.
 func (s *Session) fromAccount(from string) bool {
 	jid, err := ParseJID(from)
 	return from == "" || err == nil && jid == s.jid.Bare()
@@ -82,7 +86,8 @@ func (s *Session) fromAccount(from string) bool {
 
 func (s *Session) receivePresence(st *stanza) {
 	if st.from == "" {
-		return // our own
+		// It is our own.
+		return
 	}
 	from, err := ParseJID(st.from)
 	switch {
@@ -111,8 +116,8 @@ func (s *Session) receiveIQ(st *stanza) {
 	s.ignore(st, "reply to nothing")
 }
 
-// receiveVCard takes a result that answers no request of ours: a profile push,
-// if it comes from the account of a user of our server. Other users cannot send
+// receiveVCard handles a result that answers no request of ours. It is a profile push if it comes
+// from the account of a user of our server. Other users cannot send
 // from that address, only from one with a resource.
 func (s *Session) receiveVCard(st *stanza) {
 	from, err := ParseJID(st.from)
@@ -135,7 +140,7 @@ func (s *Session) receiveVCard(st *stanza) {
 	s.emit(e)
 }
 
-// field returns the field that an element name stands for, or nil.
+// field returns the field for the element of that name, or nil.
 func (v *VCard) field(name string) *string {
 	switch name {
 	case "nickName":
@@ -154,13 +159,13 @@ func (v *VCard) field(name string) *string {
 	return nil
 }
 
-// maxEcho is how many bytes of a request an answer may repeat: its id and who is concerned. Escaped
-// they can become five times as many.
+// maxEcho is how many bytes of a request an answer may repeat: its id, its sender and its receiver.
+// Escaped, these can become five times as many.
 const maxEcho = 4 << 10
 
-// receiveRequest answers what the server asks: pings, pushes of our block list,
-// and everything else with service-unavailable (protocol.md 4.7, 4.8, 6.3). Who sends one
-// without an id, or one that has us send much more than any real one, gets no answer.
+// receiveRequest answers requests: pings, pushes of our block list, and everything else with
+// service-unavailable (protocol.md 4.7, 4.8, 6.3). A request without an id, or one whose answer
+// would be much larger than that of any real one, gets no answer.
 func (s *Session) receiveRequest(st *stanza) {
 	if st.id == "" || len(st.id)+len(st.from)+len(st.to) > maxEcho {
 		s.ignore(st, "request that cannot be answered")
@@ -181,7 +186,7 @@ func (s *Session) receiveRequest(st *stanza) {
 	}})
 }
 
-// answer sends a reply. It fails only when the session ends, which is known by then.
+// answer sends a reply. That fails only when the session ends, which is noticed elsewhere.
 func (s *Session) answer(reply *iq) { _ = s.post(outgoing{frame: reply.frame(), stanza: true}, nil) }
 
 func (s *Session) believesBlock(from string) bool {

@@ -72,9 +72,10 @@ func TestEvents(t *testing.T) {
 	userDeleted := UserDeleted{User: "bob@xmpp.example.com"}
 
 	for _, tc := range []struct {
-		name    string
-		in      string
-		want    Event // nil: nothing is told
+		name string
+		in   string
+		// Nil: nothing is told.
+		want    Event
 		ignored int
 	}{
 		{"presence of another type", `<presence ` + bob + ` type="subscribe" xmlns="jabber:client"/>`, Presence{From: bobJID, Type: "subscribe"}, 0},
@@ -179,7 +180,8 @@ func TestEvents(t *testing.T) {
 	})
 }
 
-// Who may send us a request may not have us send much more: what an answer would repeat is bounded, whatever the request is.
+// Who may send us a request may not have us send much more: what an answer would repeat is bounded,
+// whatever the request is.
 func TestEnormousRequestIsNotEchoed(t *testing.T) {
 	long := strings.Repeat("&quot;", 40_000)
 	asks := []string{
@@ -196,7 +198,8 @@ func TestEnormousRequestIsNotEchoed(t *testing.T) {
 		answered := make(chan int, 1)
 		cfg := serve(t, func(p *peer) {
 			p.Login()
-			go func() { // ends with the connection at the latest
+			// Ends with the connection at the latest.
+			go func() {
 				for _, ask := range asks {
 					for _, a := range attributes {
 						p.Send(fmt.Sprintf(ask, a))
@@ -214,7 +217,8 @@ func TestEnormousRequestIsNotEchoed(t *testing.T) {
 			p.Drain()
 		})
 		cfg.Ignored = new(atomic.Int64)
-		cfg.Ignored.Store(100) // of other sessions
+		// Of other sessions.
+		cfg.Ignored.Store(100)
 		c := dial(t, cfg)
 		require.Less(t, <-answered, 1000)
 		require.Equal(t, len(asks)*len(attributes), c.Ignored())
@@ -223,8 +227,8 @@ func TestEnormousRequestIsNotEchoed(t *testing.T) {
 	})
 }
 
-// wholeElement reads a frame with encoding/xml. It reports false where that cannot: letters beyond ASCII are all good
-// for a name to a session.
+// wholeElement reads a frame with encoding/xml. It reports false where that cannot: letters beyond
+// ASCII are all good for a name to a session.
 func wholeElement(t *testing.T, frame string) (xmltree.Node, bool) {
 	n, err := xmltree.ParseIn(frame, nsClient)
 	if err != nil && strings.ContainsFunc(frame, func(r rune) bool { return r > '~' }) {
@@ -234,8 +238,9 @@ func wholeElement(t *testing.T, frame string) (xmltree.Node, bool) {
 	return n, true
 }
 
-// Whatever comes in one frame after the login: what is accepted is one well-formed element without anything that XMPP
-// forbids, who sent an event was entitled to, and what we answer is well-formed and goes to the sender.
+// Whatever comes in one frame after the login: what is accepted is one well-formed element without
+// anything that XMPP forbids, who sent an event was entitled to, and what we answer is well-formed
+// and goes to the sender.
 func FuzzReceive(f *testing.F) {
 	for _, e := range loadVectors(f).Events {
 		f.Add([]byte(e.Inbound))
@@ -286,7 +291,8 @@ func FuzzReceive(f *testing.F) {
 	})
 }
 
-// requireOneElement holds a frame that was accepted against a plain XML decoder. What ends the session need not be read to its end.
+// requireOneElement holds a frame that was accepted against a plain XML decoder. What ends the
+// session need not be read to its end.
 func requireOneElement(t *testing.T, frame []byte, whole bool) bool {
 	dec := xml.NewDecoder(bytes.NewReader(frame))
 	roots, depth := 0, 0
@@ -299,7 +305,8 @@ func requireOneElement(t *testing.T, frame []byte, whole bool) bool {
 			return false
 		}
 		if err != nil && bytes.ContainsFunc(frame, func(r rune) bool { return r > '~' }) {
-			return whole // letters beyond ASCII are all good for a name to us
+			// Letters beyond ASCII are all good for a name to us.
+			return whole
 		}
 		require.NoError(t, err)
 		switch tok.(type) {
@@ -320,7 +327,8 @@ func requireOneElement(t *testing.T, frame []byte, whole bool) bool {
 	return whole
 }
 
-// requireEntitled is who may tell what (protocol.md 13), read off the stanza once more and in another way.
+// requireEntitled is who may tell what (protocol.md 13), read off the stanza once more and in
+// another way.
 func requireEntitled(t *testing.T, stanza xmltree.Node, events []Event) {
 	const ours, server = scripted.Bare, scripted.Domain
 	bare := func(jid string) string {
@@ -331,7 +339,8 @@ func requireEntitled(t *testing.T, stanza xmltree.Node, events []Event) {
 		return j.Bare().String()
 	}
 	from := stanza.Attr("from")
-	speakers := []string{from} // whose words a message may carry
+	// Whose words a message may carry.
+	speakers := []string{from}
 	if from == "" || strings.EqualFold(strings.TrimSuffix(from, "."), ours) {
 		for _, inner := range stanza.All("message") {
 			speakers = append(speakers, inner.Attr("from"))
@@ -481,7 +490,8 @@ func push(t *testing.T, stanzas ...string) (events []Event, ignored int) {
 	const mark = "end@of.test/x"
 	c := dial(t, pipeServer(t, func(p *peer) {
 		p.Login()
-		go p.Drain() // the client may answer; ends with the connection
+		// The client may answer; ends with the connection.
+		go p.Drain()
 		for _, s := range stanzas {
 			p.Send(s)
 		}

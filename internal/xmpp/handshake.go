@@ -37,7 +37,8 @@ type handshake struct {
 	jid JID
 	// earlyFrames are the stanzas that came before the session was up.
 	earlyFrames []string
-	// management is nil where the server does not offer it. resumed: the stream goes on where the old one broke.
+	// management is nil where the server does not offer it. resumed: the stream goes on where the
+	// old one broke.
 	management *management
 	resumed    bool
 	// sessionAsked: the answer to the session request is still to come.
@@ -86,8 +87,8 @@ func readFeatures(e xmltext.Element) *streamFeatures {
 	return f
 }
 
-// run does the handshake of protocol.md 4.3. secureCtx bounds the part of it up to the features of a secure
-// stream, ctx the whole.
+// run does the handshake of protocol.md 4.3. secureCtx bounds the part of it up to the features of
+// a secure stream, ctx the whole.
 func (h *handshake) run(ctx, secureCtx context.Context) error {
 	h.secure = h.addr.Secure()
 	script, err := h.foresee()
@@ -126,11 +127,11 @@ func (h *handshake) run(ctx, secureCtx context.Context) error {
 	if err := h.bind(ctx, features); err != nil {
 		return err
 	}
-	return h.session(ctx, features)
+	return h.requestSession(ctx, features)
 }
 
-// foresee begins the login with what the server has taken before, and returns the frames that are written with
-// the first header.
+// foresee begins the login with what the server has taken before, and returns the frames that are
+// written with the first header.
 func (h *handshake) foresee() (script [][]byte, err error) {
 	if !h.pipeline.known() {
 		return nil, nil
@@ -161,9 +162,9 @@ func (h *handshake) afterLogin() [][]byte {
 	return [][]byte{h.conn.Header(h.cfg.Domain), request}
 }
 
-// session asks for the session of RFC 3921 wherever it is offered, also where the server calls it optional:
-// that is what the service's own clients do.
-func (h *handshake) session(ctx context.Context, features *streamFeatures) error {
+// requestSession asks for the session of RFC 3921 wherever it is offered, also where the server
+// calls it optional: that is what the service's own clients do.
+func (h *handshake) requestSession(ctx context.Context, features *streamFeatures) error {
 	switch {
 	case features.session && features.sessionOptional:
 		// Nothing depends on the answer.
@@ -182,12 +183,13 @@ func sessionRequest() []byte {
 
 // bindRequest asks for the resource (RFC 6120 7).
 func (h *handshake) bindRequest() []byte {
-	resource := xmltext.Markup{Space: nsBind, Name: "bind", Children: []xmltext.Markup{{Name: "resource", Text: h.cfg.Resource}}}
-	return (&iq{id: bindID, kind: kindSet, payload: resource}).frame()
+	resource := xmltext.Markup{Name: "resource", Text: h.cfg.Resource}
+	bind := xmltext.Markup{Space: nsBind, Name: "bind", Children: []xmltext.Markup{resource}}
+	return (&iq{id: bindID, kind: kindSet, payload: bind}).frame()
 }
 
-// secureStream opens a stream, with TLS under it unless it may do without. What follows is written with its
-// header.
+// secureStream opens a stream, with TLS under it unless it may do without. What follows is written
+// with its header.
 func (h *handshake) secureStream(ctx context.Context, following [][]byte) (*streamFeatures, error) {
 	if h.mayStartTLS() {
 		if features, err := h.startTLS(ctx); features != nil || err != nil {
@@ -200,8 +202,8 @@ func (h *handshake) secureStream(ctx context.Context, following [][]byte) (*stre
 // mayStartTLS reports whether TLS comes after the first features.
 func (h *handshake) mayStartTLS() bool { return !h.addr.WebSocket() && !h.addr.Secure() }
 
-// startTLS puts TLS under the connection. It returns the features of the stream instead where the server
-// offers none, and that is permitted.
+// startTLS puts TLS under the connection. It returns the features of the stream instead where the
+// server offers none, and that is permitted.
 func (h *handshake) startTLS(ctx context.Context) (*streamFeatures, error) {
 	features, err := h.openStream(ctx)
 	if err != nil {
@@ -234,7 +236,8 @@ func (h *handshake) startTLS(ctx context.Context) (*streamFeatures, error) {
 	return nil, nil
 }
 
-// unproven reports whether what comes now may be from anybody on the way: TLS is still to come, and is demanded.
+// unproven reports whether what comes now may be from anybody on the way: TLS is still to come, and
+// is demanded.
 func (h *handshake) unproven() bool {
 	return !h.secure && h.mayStartTLS() && (!h.cfg.AllowInsecure || h.cfg.Memory.hasTLS(h.cfg.Domain))
 }
@@ -280,7 +283,8 @@ func (h *handshake) bind(ctx context.Context, features *streamFeatures) error {
 	return nil
 }
 
-// request does one iq set of the handshake. Other stanzas that come meanwhile are kept for the session.
+// request does one iq set of the handshake. Other stanzas that come meanwhile are kept for the
+// session.
 func (h *handshake) request(ctx context.Context, id, step string, request []byte) (*stanza, error) {
 	if err := h.pipeline.send(request); err != nil {
 		return nil, fmt.Errorf("%s: %w", step, err)
@@ -332,8 +336,9 @@ func (h *handshake) nextFrame(ctx context.Context) (string, *stanza, error) {
 	return frame, st, nil
 }
 
-// believed returns the error with which the server has ended the stream. Of one from before TLS only the text
-// is kept (RFC 6120 5.4.3.3): a redirect is not followed, and nothing about the account follows from it.
+// believed returns the error with which the server has ended the stream. Of one from before TLS
+// only the text is kept (RFC 6120 5.4.3.3): a redirect is not followed, and nothing about the
+// account follows from it.
 func (h *handshake) believed(err error) error {
 	var elsewhere *redirect
 	switch {

@@ -20,8 +20,9 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/testing/scripted"
 )
 
-// Before TLS anybody on the way may have said it, and RFC 6120 5.4.3.3 has it discarded: neither does a redirect lead anywhere, nor
-// does an error mean what it would mean from the server. Where TLS is not demanded the server may speak so.
+// Before TLS anybody on the way may have said it, and RFC 6120 5.4.3.3 has it discarded: neither
+// does a redirect lead anywhere, nor does an error mean what it would mean from the server. Where
+// TLS is not demanded the server may speak so.
 func TestBeforeTLSNothingIsBelieved(t *testing.T) {
 	var visited atomic.Int32
 	inside := scripted.Listen(t, func(net.Conn) { visited.Add(1) })
@@ -101,8 +102,9 @@ func (c scriptedConn) Write(p []byte) (int, error) {
 	return c.sent.Write(p)
 }
 
-// Whatever a server says from its first byte on, and when the lost stream is taken up again: the login ends, succeeds only with a
-// full JID, and without TLS nothing secret is ever said unless that was permitted.
+// Whatever a server says from its first byte on, and when the lost stream is taken up again: the
+// login ends, succeeds only with a full JID, and without TLS nothing secret is ever said unless
+// that was permitted.
 func FuzzHandshake(f *testing.F) {
 	const bound = `<iq id="_bind_auth_2" type="result"><bind xmlns="urn:ietf:params:xml:ns:xmpp-bind"><jid>` + scripted.Full + `</jid></bind></iq>`
 	features := func(inner string) string { return `<stream:features>` + inner + `</stream:features>` }
@@ -138,7 +140,8 @@ func tryHandshake(t *testing.T, in []byte, insecure bool, memory *Memory, resume
 	}
 	var s *Session
 	var err error
-	fuzz.Bounded(t, 3*len(in), frames.MaxFrame, func() { // it may send us elsewhere twice
+	// It may send us elsewhere twice.
+	fuzz.Bounded(t, 3*len(in), frames.MaxFrame, func() {
 		if s, err = Dial(t.Context(), cfg); err == nil {
 			if err = s.Start(t.Context()); err == nil {
 				err = s.Serve()
@@ -232,8 +235,10 @@ func TestHandshakeFailures(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
 		script script
-		auth   *AuthError   // want
-		stream *StreamError // or this
+		// Want.
+		auth *AuthError
+		// Or this.
+		stream *StreamError
 		text   string
 	}{
 		{name: "wrong password", script: failure(`<not-authorized/><text xml:lang="en">Invalid username or password</text>`), auth: &AuthError{Step: "sasl", Condition: "not-authorized", Text: "Invalid username or password"}},
@@ -346,7 +351,8 @@ func TestEarlyStanzas(t *testing.T) {
 	require.ErrorContains(t, err, "no answer among 64 stanzas")
 }
 
-// A TLSConfig with a ClientSessionCache saves the next handshake its certificates (RFC 8446 2.2), and with TLS 1.2 a round trip.
+// A TLSConfig with a ClientSessionCache saves the next handshake its certificates (RFC 8446 2.2),
+// and with TLS 1.2 a round trip.
 func TestTLSSessionIsTakenUp(t *testing.T) {
 	cert, pool := scripted.Certificate(t, scripted.Domain)
 	conf := &tls.Config{Certificates: []tls.Certificate{cert}}

@@ -54,7 +54,7 @@ func validPart(part, forbidden string) bool {
 	return true
 }
 
-// clone is the same JID without the stanza that it was read from.
+// clone returns the same JID, which does not hold the stanza that it was read from.
 func (j JID) clone() JID {
 	return JID{strings.Clone(j.Local), strings.Clone(j.Domain), strings.Clone(j.Resource)}
 }

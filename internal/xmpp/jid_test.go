@@ -12,8 +12,8 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/testing/fuzz"
 )
 
-// A JID that is accepted can be written and read again, whatever its case, and cannot hold what ends a line, a
-// word or an attribute.
+// A JID that is accepted can be written and read again, whatever its case, and cannot hold what
+// ends a line, a word or an attribute.
 func FuzzParseJID(f *testing.F) {
 	for _, s := range []string{
 		"", "a@b/c", "A@B.", "İ@x/y", "@/", "a@b/ /", "a@b..", "a@@b", "a@b@c", "ﬀ@x", "a\u0300@x", "a@b/\u202e", "\u2028@b",

@@ -6,13 +6,14 @@ import (
 	"sync"
 )
 
-// errDowngrade refuses a server that offers less than it did before: that is what somebody in the middle would do.
+// errDowngrade refuses a server that offers less than it did before: that is what somebody in the
+// middle would do.
 var errDowngrade = errors.New("server offers a weaker login than before")
 
-// Memory is what one account's sessions have learned about the servers of a domain, so that a later session
-// is never taken in by less, and does not ask what is known. The zero value is ready, nil remembers nothing;
-// it is safe for concurrent use. It lasts as long as the program: whoever really weakens a server restarts its
-// clients.
+// Memory is what one account's sessions have learned about the servers of a domain, so that a later
+// session is never taken in by less, and does not ask what is known. The zero value is ready, nil
+// remembers nothing; it is safe for concurrent use. It lasts as long as the program: whoever really
+// weakens a server restarts its clients.
 type Memory struct {
 	mu    sync.Mutex
 	known []knownDomain
@@ -20,20 +21,20 @@ type Memory struct {
 
 type knownDomain struct {
 	name string
-	// strength is that of the best mechanism that a login was made with: its index in mechanisms, counted from
-	// the end. 0: none.
+	// strength is that of the best mechanism that a login was made with: its index in mechanisms,
+	// counted from the end. 0: none.
 	strength int
 	// startTLS: it has offered STARTTLS.
 	startTLS bool
 
-	// announces is how it says that it takes what is written ahead. pipelined: it has taken such, with the
-	// mechanism of strength. stepByStep: it says so, and does not.
+	// announces is how it says that it takes what is written ahead. pipelined: it has taken such,
+	// with the mechanism of strength. stepByStep: it says so, and does not.
 	announces  announcement
 	pipelined  bool
 	stepByStep bool
 }
 
-// with calls f with what is known of a domain, to be read or changed.
+// with calls f with what is known about a domain, for f to read or change.
 func (m *Memory) with(domain string, f func(*knownDomain)) {
 	if m == nil {
 		f(&knownDomain{})
@@ -83,13 +84,14 @@ func (m *Memory) strongest(domain string) (i int) {
 	return i
 }
 
-// learnPipelining notes how domain announces that it takes what is written ahead, and whether it has.
+// learnPipelining notes how domain announces that it takes what is written ahead, and whether it
+// has.
 func (m *Memory) learnPipelining(domain string, how announcement, has bool) {
 	m.with(domain, func(k *knownDomain) { k.announces, k.pipelined = how, k.pipelined || has })
 }
 
-// forgetPipelining has the next login go without, until the server announces it again. It reports whether
-// domain has ever taken what was written ahead.
+// forgetPipelining has the next login write nothing ahead until the server announces it again. It
+// reports whether domain has ever taken what was written ahead.
 func (m *Memory) forgetPipelining(domain string) (had bool) {
 	m.with(domain, func(k *knownDomain) { had, k.announces, k.pipelined = k.pipelined, notAnnounced, false })
 	return had

@@ -6,12 +6,13 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/xmltext"
 )
 
-// notice is what the service says in a message (protocol.md 6.4): the first
-// element of each known name, at any depth, but not in what the message forwards.
+// notice is what the service says in a message (protocol.md 6.4): the first element of each known
+// name, at any depth, but not in the messages that it forwards.
 type notice struct {
-	from   string // sender of the message, or of the one that a carbon copies
-	carbon bool
-	copied bool // the carbon's message has been read
+	// from is the sender of the message, or of the one that a carbon copies.
+	from string
+	// carbon: it is a carbon. copied: the message in the carbon has been read.
+	carbon, copied bool
 
 	blocked, deleted, admin, logout *xmltext.Element
 }
@@ -25,7 +26,8 @@ func (s *Session) receiveMessage(st *stanza) {
 		switch {
 		case !child.Is(nsCarbons, "received"):
 			n.read(child)
-		case s.fromAccount(st.from): // XEP-0280 11: nobody else sends carbons
+		case s.fromAccount(st.from):
+			// Others must not send carbons (XEP-0280 11).
 			n.carbon = true
 			n.readCarbon(child)
 		default:
@@ -42,12 +44,13 @@ func (s *Session) receiveMessage(st *stanza) {
 	}
 }
 
-// read notes an xmltext.Element, if it is one of those looked for, and what is in it.
+// read notes an element, and those inside it, if they have one of the known names.
 func (n *notice) read(e xmltext.Element) {
 	var slot **xmltext.Element
 	switch e.Local {
 	case "forwarded", "message", "received":
-		return // somebody else's words
+		// What is inside was said by somebody else.
+		return
 	case "userblocked":
 		slot = &n.blocked
 	case "user_deleted":
@@ -122,7 +125,10 @@ func adminBlock(el xmltext.Element) Event {
 	if jid == "" {
 		return nil
 	}
-	return AdminBlock{JID: strings.Clone(jid), ChatType: strings.Clone(el.Attr("chat_type")), Blocked: status == "1" || status == "true"}
+	return AdminBlock{
+		JID: strings.Clone(jid), ChatType: strings.Clone(el.Attr("chat_type")),
+		Blocked: status == "1" || status == "true",
+	}
 }
 
 func loggedOut(el xmltext.Element) Event {
@@ -133,7 +139,7 @@ func loggedOut(el xmltext.Element) Event {
 	return e
 }
 
-// list reads ids with commas between them.
+// list returns the ids of a text that has commas between them.
 func list(text string) (ids []string) {
 	for id := range strings.SplitSeq(text, ",") {
 		if id = strings.TrimSpace(id); id != "" {
@@ -143,8 +149,8 @@ func list(text string) (ids []string) {
 	return ids
 }
 
-// believes reports whether the sender may tell this: our account and our server
-// everything, a user only that it blocked us itself (protocol.md 13).
+// believes reports whether the sender may say this: our account and our server everything, a user
+// only that this user blocked us (protocol.md 13).
 func (s *Session) believes(from string, e Event) bool {
 	if s.trusted(from) {
 		return true

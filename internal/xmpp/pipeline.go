@@ -10,19 +10,22 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/frames"
 )
 
-// A pipeline sends the frames of a handshake, some of them ahead of their turn (XEP-0305): each step that
-// waits for the answer to the one before it costs a round trip.
+// A pipeline sends the frames of a handshake, some of them ahead of their turn (XEP-0305): each
+// step that waits for the answer to the one before it costs a round trip.
 //
-//   - Script: a step is sent with those that will follow it, as far as they are known. The handshake goes on
-//     as if they were not: it sends each in its turn, and what is on the wire already is not written again.
-//   - Confirm: nothing is written ahead unless the server announces that it takes that, in this handshake or
-//     in an earlier one. What was written because of an earlier one has to be announced again.
-//   - Fall back: a handshake that was written ahead and failed means nothing by itself. It is made once more,
-//     step by step, over another connection.
+//   - Script: a step is sent with those that will follow it, as far as they are known. The
+//     handshake goes on as if they were not: it sends each in its turn, and what is on the wire
+//     already is not written again.
+//   - Confirm: nothing is written ahead unless the server announces that it takes that, in this
+//     handshake or in an earlier one. What was written because of an earlier one has to be
+//     announced again.
+//   - Fall back: a handshake that was written ahead and failed means nothing by itself. It is made
+//     once more, step by step, over another connection.
 //
-// Over TCP nothing is written ahead: the stream begins anew in the middle of what is read there. Some servers
-// put together what they read at once over WebSocket, too, and then find a stream inside a stream: Prosody
-// 0.12 answers the bind, and breaks at the next stanza. So it takes an announcement.
+// Over TCP nothing is written ahead: the stream begins anew in the middle of what is read there.
+// Some servers put together what they read at once over WebSocket, too, and then find a stream
+// inside a stream: Prosody 0.12 answers the bind, and breaks at the next stanza. So it takes an
+// announcement.
 type pipeline struct {
 	conn frames.Conn
 	log  *slog.Logger
@@ -37,8 +40,8 @@ type pipeline struct {
 	ahead [][]byte
 }
 
-// announcement is how a server says that it takes what is written ahead: in the features of the first stream,
-// or, as ejabberd does by naming itself, only in those after the login.
+// announcement is how a server says that it takes what is written ahead: in the features of the
+// first stream, or, as ejabberd does by naming itself, only in those after the login.
 type announcement int
 
 const (
@@ -79,8 +82,8 @@ func (p *pipeline) send(frame []byte, following ...[]byte) error {
 	return err
 }
 
-// confirm notes whether the server announces that it takes what is written ahead. It fails where something was
-// and the announcement should have come by now.
+// confirm notes whether the server announces that it takes what is written ahead. It fails where
+// something was and the announcement should have come by now.
 func (p *pipeline) confirm(f *streamFeatures, when announcement) error {
 	if f.pipelining && p.announced == notAnnounced {
 		p.announced = when
@@ -91,9 +94,10 @@ func (p *pipeline) confirm(f *streamFeatures, when announcement) error {
 	return nil
 }
 
-// dialAddress connects to one address, and falls back to a handshake step by step where it is not clear that
-// writing ahead is not why the first has failed. What was learned is unlearned: a server that has taken it is
-// asked the next time, and one that announces it, but works only step by step, is remembered for that.
+// dialAddress connects to one address, and falls back to a handshake step by step where it is not
+// clear that writing ahead is not why the first has failed. What was learned is unlearned: a server
+// that has taken it is asked the next time, and one that announces it, but works only step by step,
+// is remembered for that.
 func dialAddress(ctx context.Context, cfg *Config, addr Address) (*Session, error) {
 	failures := 0
 	if cfg.Resume != nil {
@@ -132,9 +136,9 @@ func dialAddress(ctx context.Context, cfg *Config, addr Address) (*Session, erro
 	return s, err
 }
 
-// mayBePipelining reports whether a server that does not expect what it was not asked for yet could fail like
-// this. A refusal of the password is no such failure, since it would be counted as wrong twice. Nor is one that
-// holds for everybody.
+// mayBePipelining reports whether a server that does not expect what it was not asked for yet could
+// fail like this. A refusal of the password is no such failure, since it would be counted as wrong
+// twice. Nor is one that holds for everybody.
 func mayBePipelining(err error) bool {
 	var auth *AuthError
 	var stream *StreamError

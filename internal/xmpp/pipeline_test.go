@@ -17,8 +17,9 @@ var aheadFeatures = scripted.WithFeature(scripted.PlainFeatures, `<pipelining xm
 
 const ejabberdCaps = `<c xmlns="http://jabber.org/protocol/caps" hash="sha-1" node="http://www.process-one.net/en/ejabberd/" ver="x"/>`
 
-// A server that announces it with its first features gets all that follows the mechanisms in one go, one that does
-// so after the login gets it step by step. From the second time on either gets all in one go, also to take a stream up.
+// A server that announces it with its first features gets all that follows the mechanisms in one
+// go, one that does so after the login gets it step by step. From the second time on either gets
+// all in one go, also to take a stream up.
 func TestWriteAhead(t *testing.T) {
 	for name, says := range map[string]struct{ first, second string }{
 		"XEP-0305": {aheadFeatures, scripted.ManagedFeatures},
@@ -86,8 +87,8 @@ func TestWriteAhead(t *testing.T) {
 	}
 }
 
-// A server that took what was written ahead and does not say after the login what it said the last time might break
-// later, as Prosody 0.12 does: the session is made again, step by step.
+// A server that took what was written ahead and does not say after the login what it said the last
+// time might break later, as Prosody 0.12 does: the session is made again, step by step.
 func TestServerThatAnnouncesNothingAnyMore(t *testing.T) {
 	bare := scripted.WithFeature(scripted.BindFeatures, `<c xmlns="http://jabber.org/protocol/caps" node="http://prosody.im"/>`)
 	var connections atomic.Int32
@@ -145,8 +146,8 @@ func TestServerThatAnnouncesAfterTheLoginAndTakesNothing(t *testing.T) {
 	}
 }
 
-// A server that has not said that it takes it gets nothing ahead, and nobody does over TCP, where the stream begins anew in the
-// middle of what is read.
+// A server that has not said that it takes it gets nothing ahead, and nobody does over TCP, where
+// the stream begins anew in the middle of what is read.
 func TestNothingAhead(t *testing.T) {
 	patient := func(features string) script {
 		return func(p *peer) {
@@ -166,7 +167,8 @@ func TestNothingAhead(t *testing.T) {
 			cfg := tc.serve(t, patient(tc.features))
 			cfg.Memory = new(Memory)
 			dial(t, cfg)
-			dial(t, cfg) // nor the second time
+			// Nor the second time.
+			dial(t, cfg)
 			ahead := cfg.Memory.pipelines(scripted.Domain) != notAnnounced
 			require.False(t, ahead)
 		})
@@ -205,8 +207,9 @@ func TestFallBackToSteps(t *testing.T) {
 	}
 }
 
-// A server that took it and does not any more, since it has changed or is another node of the same service, is tried step by step
-// before anything follows from how it fails, and is asked again the next time.
+// A server that took it and does not any more, since it has changed or is another node of the same
+// service, is tried step by step before anything follows from how it fails, and is asked again the
+// next time.
 func TestServerThatTakesNothingAheadAnyMore(t *testing.T) {
 	header := func(p *peer) { p.Send(scripted.ServerOpen); p.Send(aheadFeatures) }
 	accepted := func(p *peer) {
@@ -236,7 +239,8 @@ func TestServerThatTakesNothingAheadAnyMore(t *testing.T) {
 			var connections atomic.Int32
 			cfg := webSocketServer(t, func(p *peer) {
 				switch connections.Add(1) {
-				case 1, 4: // the last is asked, and learned again
+				// The last is asked, and learned again.
+				case 1, 4:
 					p.Open(aheadFeatures)
 					p.LoginInOneGo(scripted.BindFeatures, scripted.BindRequest, scripted.BindResult)
 				case 2:
@@ -265,7 +269,8 @@ func TestServerThatTakesNothingAheadAnyMore(t *testing.T) {
 // One that is silent instead leaves no time to try another way, but does not get the same again.
 func TestServerThatIsSilentToWhatIsAhead(t *testing.T) {
 	var connections atomic.Int32
-	has := make(chan struct{}, 2) // the server has what was written ahead
+	// The server has what was written ahead.
+	has := make(chan struct{}, 2)
 	cfg := webSocketServer(t, func(p *peer) {
 		p.Impatient = true
 		switch connections.Add(1) {
@@ -303,7 +308,8 @@ type late struct{ context.Context }
 
 func newLate(ctx context.Context, over <-chan struct{}) context.Context {
 	ctx, cancel := context.WithCancelCause(ctx)
-	go func() { // ends with the test
+	// Ends with the test.
+	go func() {
 		select {
 		case <-over:
 			cancel(context.DeadlineExceeded)
@@ -361,7 +367,8 @@ func TestSurprise(t *testing.T) {
 					p.LoginInOneGo(scripted.BindFeatures, scripted.BindRequest, scripted.BindResult)
 				case 2:
 					p.Open(features)
-					if features != scripted.PlainFeatures { // nothing of it concerns us
+					// Nothing of it concerns us.
+					if features != scripted.PlainFeatures {
 						p.LoginInOneGo(scripted.BindFeatures, scripted.BindRequest, scripted.BindResult)
 					}
 				default:
@@ -408,7 +415,8 @@ func TestSurprise(t *testing.T) {
 		cfg.Memory = new(Memory)
 		dial(t, cfg)
 		_, err := Dial(soon(t), cfg)
-		require.ErrorContains(t, err, "not-authorized") // our server does not go on with it
+		// Our server does not go on with it.
+		require.ErrorContains(t, err, "not-authorized")
 		require.EqualValues(t, 3, connections.Load())
 	})
 }
@@ -419,7 +427,8 @@ func TestSCRAMAhead(t *testing.T) {
 	cfg := webSocketServer(t, func(p *peer) {
 		p.Impatient = true
 		p.Expect(scripted.OpenRequest)
-		if n := p.Recv(); n.Attr("mechanism") != sasl.ScramSha1.Name { // before anything of ours
+		// Before anything of ours.
+		if n := p.Recv(); n.Attr("mechanism") != sasl.ScramSha1.Name {
 			p.T.Errorf("got %s", n)
 		}
 		p.Send(scripted.ServerOpen)

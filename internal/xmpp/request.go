@@ -25,15 +25,15 @@ type waiter struct {
 // ErrNoReply is what a request ends with that was not answered within [Config].RequestTimeout.
 var ErrNoReply = fmt.Errorf("no reply in time: %w", context.DeadlineExceeded)
 
-// reply is how a request ends: with a result, with a [*StanzaError] or [ErrNoReply], or with neither when the
-// session has ended.
+// reply is how a request ends: with a result, with a [*StanzaError] or [ErrNoReply], or with
+// neither when the session has ended.
 type reply struct {
 	*stanza
 	refused error
 }
 
-// request sends an iq and waits for its reply, the end of ctx or the end of the session. to is who may answer.
-// The error of a request that was not written, and never will be, is marked as unsent.
+// request sends an iq and waits for its reply, the end of ctx or the end of the session. to is who
+// may answer. The error of a request that was not written, and never will be, is marked as unsent.
 func (s *Session) request(ctx context.Context, op string, req *iq, to JID) (*stanza, error) {
 	st, err := s.exchange(ctx, req, to)
 	if err != nil {
@@ -68,8 +68,8 @@ func (s *Session) exchange(ctx context.Context, req *iq, to JID) (*stanza, error
 	}
 }
 
-// tell sends an iq whose reply is of no interest, whatever it is. again: it is told again when the server has
-// missed it.
+// tell sends an iq whose reply is of no interest, whatever it is. again: it is told again when the
+// server has missed it.
 func (s *Session) tell(req *iq, again bool) error {
 	req.id = uuid.New()
 	w := &waiter{id: req.id}
@@ -89,7 +89,8 @@ func (s *Session) addWaiterLocked(w *waiter) {
 	}
 }
 
-// giveUp ends the wait for a reply. A request that is not written yet never will be, and the error says so.
+// giveUp ends the wait for a reply. A request that is not written yet never will be, and the error
+// says so.
 func (s *Session) giveUp(w *waiter, cause error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -100,10 +101,10 @@ func (s *Session) giveUp(w *waiter, cause error) error {
 	return unsent.Mark(cause)
 }
 
-// claim removes and returns the waiter that a reply is for. A reply must have the id of a request and come from
-// whom that was sent to, or from our own account or our own server, which may refuse to pass it on. A stanza
-// without a sender is from our account. No other user can send one of these: the server stamps them with their
-// sender (RFC 6120 8.1.2.1, 10.3.3).
+// claim removes and returns the waiter that a reply is for. A reply must have the id of a request
+// and come from whom that was sent to, or from our own account or our own server, which may refuse
+// to pass it on. A stanza without a sender is from our account. No other user can send one of
+// these: the server stamps them with their sender (RFC 6120 8.1.2.1, 10.3.3).
 func (s *Session) claim(st *stanza) *waiter {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -126,7 +127,8 @@ func (s *Session) mayAnswer(asked JID, from string) bool {
 // server returns the JID of the server itself.
 func (s *Session) server() JID { return JID{Domain: s.jid.Domain} }
 
-// settle hands a reply to its waiter, nil when the session has ended. It is called once, so it never blocks.
+// settle hands a reply to its waiter, nil when the session has ended. It is called once, so it
+// never blocks.
 func (w *waiter) settle(st *stanza) {
 	switch {
 	case w.reply == nil:

@@ -34,7 +34,8 @@ type answering struct {
 }
 
 func (a *answering) WriteFrames(frames ...[]byte) (late bool, err error) {
-	n, err := xmltree.Parse(string(frames[0])) // there is one request
+	// There is one request.
+	n, err := xmltree.Parse(string(frames[0]))
 	if err != nil || n.Attr("type") != kindGet && n.Attr("type") != kindSet {
 		return false, err
 	}
@@ -60,7 +61,8 @@ func (a *answering) ReadFrame(context.Context) (string, error) {
 
 func (a *answering) Cut() { a.once.Do(func() { close(a.done) }) }
 
-// Whatever a request is answered with: the call ends, and returns nothing that is not in the answer.
+// Whatever a request is answered with: the call ends, and returns nothing that is not in the
+// answer.
 func FuzzReply(f *testing.F) {
 	for op, m := range loadVectors(f).Methods {
 		if _, inner, ok := strings.Cut(m.Inbound, ">"); ok {
@@ -79,7 +81,8 @@ func FuzzReply(f *testing.F) {
 		end := &answering{reply: reply, frames: make(chan string, 1), done: make(chan struct{})}
 		s := newSession(&cfg, &handshake{cfg: &cfg, conn: end, jid: jid})
 		served := make(chan struct{})
-		go func() { // ends with the session
+		// Ends with the session.
+		go func() {
 			defer close(served)
 			_ = s.Serve()
 		}()
@@ -126,7 +129,8 @@ func ask(t *testing.T, s *Session, op byte) ([]string, error) {
 	case 2:
 		list, err := s.WhoBlockedMe(ctx)
 		require.Equal(t, err == nil, list != nil)
-		return nil, err // text: pieces of it may stand apart
+		// Text: pieces of it may stand apart.
+		return nil, err
 	case 3:
 		return nil, s.SetVCard(ctx, VCard{NickName: "x"})
 	default:
@@ -158,10 +162,12 @@ func TestReplyMatching(t *testing.T) {
 			c := dial(t, pipeServer(t, func(p *peer) {
 				p.Login()
 				q := p.Recv()
-				go p.Drain() // answers to gets and sets; ends with the connection
+				// Answers to gets and sets; ends with the connection.
+				go p.Drain()
 				p.Send(scripted.ReplyTo(forged, q))
 				p.Send(scripted.ReplyTo(right, q))
-				p.Send(scripted.ReplyTo(right, q)) // and a duplicate
+				// And a duplicate.
+				p.Send(scripted.ReplyTo(right, q))
 				p.Send(`<presence from="end@xmpp.example.com" xmlns="jabber:client"/>`)
 			}))
 			_, seconds, err := c.LastActivity(soon(t), "BOB@xmpp.example.com")
@@ -174,8 +180,9 @@ func TestReplyMatching(t *testing.T) {
 	}
 }
 
-// Our own account and our own server may answer for whom we asked, with a refusal or a result: no other user can send a stanza
-// without a sender, or from there (RFC 6120 8.1.2.1). Who is told to have been active is whom we asked.
+// Our own account and our own server may answer for whom we asked, with a refusal or a result: no
+// other user can send a stanza without a sender, or from there (RFC 6120 8.1.2.1). Who is told to
+// have been active is whom we asked.
 func TestReplyForAnother(t *testing.T) {
 	for name, from := range map[string]string{
 		"nobody":        "",
@@ -325,7 +332,8 @@ func TestWaitersAreRemoved(t *testing.T) {
 	}))
 	ctx, cancel := context.WithCancel(context.Background())
 	failed := make(chan error, 1)
-	go func() { failed <- c.Ping(ctx) }() // ends with ctx
+	// Ends with ctx.
+	go func() { failed <- c.Ping(ctx) }()
 	<-asked
 	require.Equal(t, 1, c.pending())
 	cancel()
@@ -339,9 +347,11 @@ func TestWaitersAreRemoved(t *testing.T) {
 	require.Zero(t, c.pending())
 	require.NoError(t, c.Err(), "that was the request's fault")
 
-	go func() { failed <- c.Ping(context.Background()) }() // ends with the session
+	// Ends with the session.
+	go func() { failed <- c.Ping(context.Background()) }()
 	<-asked
-	require.NoError(t, c.LogOutQR(t.Context(), "x")) // the server hangs up after this one
+	// The server hangs up after this one.
+	require.NoError(t, c.LogOutQR(t.Context(), "x"))
 	err := <-failed
 	require.ErrorIs(t, err, ErrNotConnected)
 	require.ErrorIs(t, err, c.Err())
@@ -356,7 +366,8 @@ func TestConcurrentRequests(t *testing.T) {
 		c := dial(t, serve(t, func(p *peer) {
 			p.Login()
 			queries := make(chan xmltree.Node, n)
-			go func() { // answers the latest first; ends with the reads
+			// Answers the latest first; ends with the reads.
+			go func() {
 				var held []xmltree.Node
 				for q := range queries {
 					if held = append(held, q); len(held) == n/10 {
@@ -390,8 +401,8 @@ func TestConcurrentRequests(t *testing.T) {
 	})
 }
 
-// A request that is given up while its reply is coming returns at once, however much of that has come, and nothing
-// that comes after it is lost.
+// A request that is given up while its reply is coming returns at once, however much of that has
+// come, and nothing that comes after it is lost.
 func TestGivenUpWhileTheReplyComes(t *testing.T) {
 	for quarters := range 4 {
 		for name, serve := range map[string]serverFunc{
@@ -415,7 +426,8 @@ func TestGivenUpWhileTheReplyComes(t *testing.T) {
 				for range 2 {
 					ctx, cancel := context.WithCancel(t.Context())
 					failed := make(chan error, 1)
-					go func() { failed <- c.Ping(ctx) }() // ends with ctx
+					// Ends with ctx.
+					go func() { failed <- c.Ping(ctx) }()
 					<-half
 					cancel()
 					require.ErrorIs(t, <-failed, context.Canceled)
@@ -430,7 +442,8 @@ func TestGivenUpWhileTheReplyComes(t *testing.T) {
 	}
 }
 
-// Callers who come, wait, and give up at random, with pushes in between: every stanza is handled, and counts, once.
+// Callers who come, wait, and give up at random, with pushes in between: every stanza is handled,
+// and counts, once.
 func TestRequestStorm(t *testing.T) {
 	const last = "last@xmpp.example.com"
 	for name, serve := range map[string]serverFunc{"tcp": pipeServer, "tls": directTLSServer} {
@@ -466,7 +479,8 @@ func TestRequestStorm(t *testing.T) {
 					}
 				}))
 				require.NoError(t, c.Start(t.Context()))
-				c.event() // the stream counts
+				// The stream counts.
+				c.event()
 				var asking sync.WaitGroup
 				for range callers {
 					asking.Go(func() {
@@ -500,7 +514,8 @@ func TestUnsentRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := pipeServer(t, func(p *peer) {
 			p.Login()
-			p.Recv() // the first request: written, and never answered
+			// The first request: written, and never answered.
+			p.Recv()
 		})
 		c := dial(t, cfg)
 		err := c.Ping(soon(t))

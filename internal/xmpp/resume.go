@@ -12,50 +12,60 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/xmltext"
 )
 
-// management counts stanzas both ways, so that a stream whose connection is lost
-// can be taken up where it broke (XEP-0198). Guarded by Session.mu.
+// management counts stanzas both ways, so that a stream whose connection is lost can be taken up
+// where it broke (XEP-0198). Guarded by Session.mu.
 type management struct {
-	counting bool   // our <enable/> is written: what we write from now on counts
-	enabled  bool   // the server has agreed: what it writes counts
-	id       string // empty: the stream can't be resumed
-	at       *Address
+	// counting: our <enable/> is written, and what we write from now on counts. enabled: the server
+	// has agreed, and what it writes counts.
+	counting, enabled bool
+	// id is what the stream is resumed by. Empty: it cannot be.
+	id string
+	// at is where the server wants it resumed. nil: anywhere.
+	at *Address
 
-	received uint32 // stanzas of the server that we have handled
-	told     uint32 // those of them that we have told the server of
-	sent     uint32 // stanzas that we have written, or begun to
-	acked    uint32 // those of them that the server says it has handled
-	unacked  []unacked
+	// received counts the stanzas of the server that we have handled, told those of them that we
+	// have told the server of.
+	received, told uint32
+	// sent counts the stanzas that we have written, or begun to, acked those of them that the
+	// server says it has handled. unacked are those of the others that are written again.
+	sent, acked uint32
+	unacked     []unacked
 }
 
-// unacked is a stanza that is written again after a resumption, unless the server
-// has it. Requests are not among them: they have failed by then, and what has
-// failed must not take effect later.
+// unacked is a stanza that is written again after a resumption, unless the server has it. Requests
+// are not among them: they have failed by then, and what has failed must not take effect later.
 type unacked struct {
-	number uint32 // 1 for the first
+	// number is 1 for the first stanza of the stream.
+	number uint32
 	outgoing
 }
 
 // Resumption is a lost stream that the next Dial may take up (XEP-0198 5).
 type Resumption struct {
-	m        management
-	jid      JID
-	visited  bool // the place that the server named has been tried
-	failures int  // how often it was asked for in vain
+	m   management
+	jid JID
+	// visited: the place that the server named has been tried.
+	visited bool
+	// failures is how often it was asked for in vain.
+	failures int
 }
 
-// maxResumeFailures is how often a stream is asked for and neither granted nor refused. Then a fresh one takes its place:
-// a server that can't resume must not keep us away.
+// maxResumeFailures is how often a stream is asked for and neither granted nor refused. Then a
+// fresh one takes its place: a server that cannot resume must not keep us away.
 const maxResumeFailures = 3
 
-// maxResumeID is the most bytes that the id of a stream may have (XEP-0198 3). We keep it, and send it back.
+// maxResumeID is the most bytes that the id of a stream may have (XEP-0198 3). We keep it, and send
+// it back.
 const maxResumeID = 4000
 
-// A server asks after every stanza that it writes, as long as it does not wait for an answer already. Told at once, each
-// reply would cost two more frames; told a little later, one answer does for many. Nothing hangs on it: a resumption tells
-// how much we have. But the server keeps what it is not told of, and ends a stream for which it keeps too much.
+// A server asks after every stanza that it writes, as long as it does not wait for an answer
+// already. If it were told at once, each reply would cost two more frames; a little later, one answer
+// is enough for many. Nothing depends on it: a resumption says how much we have. But the server keeps
+// what it is not told of, and ends a stream for which it keeps too much.
 const (
 	ackDelay = 250 * time.Millisecond
-	ackEvery = 32 // stanzas
+	// ackEvery is so many stanzas.
+	ackEvery = 32
 )
 
 // smRequest asks how many stanzas the server has handled.
@@ -75,8 +85,8 @@ func (r *Resumption) request() []byte {
 	return xmltext.Markup{Space: nsManagement, Name: "resume", Attrs: []string{"h", handled, "previd", r.m.id}}.Bytes()
 }
 
-// Resumption returns what resumes the stream, or nil: when the server does not offer
-// that, or when either side has ended the stream instead of losing it. Call it when Serve has returned.
+// Resumption returns what resumes the stream, or nil: when the server does not offer that, or when
+// either side has ended the stream instead of losing it. Call it when Serve has returned.
 func (s *Session) Resumption() *Resumption {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -121,7 +131,8 @@ func (h *handshake) resume(ctx context.Context, r *Resumption) (done bool, err e
 	if err := m.acknowledge(st); err != nil {
 		return false, err
 	}
-	m.sent = m.acked // what the server did not get is written again or forgotten
+	// What the server did not get is written again or forgotten.
+	m.sent = m.acked
 	h.management, h.resumed, h.jid = &m, true, r.jid
 	return true, nil
 }
@@ -168,11 +179,12 @@ func (s *Session) repeatUnacked() error {
 	return nil
 }
 
-// keep takes over what was not even begun to be written when the stream broke.
+// keep keeps what was still in the queue when the stream broke.
 func (m *management) keep(queue []outgoing) {
 	for _, o := range queue {
 		if o.again {
-			m.unacked = append(m.unacked, unacked{m.sent + 1, o}) // more than the server can have
+			// The number is more than the server can have.
+			m.unacked = append(m.unacked, unacked{m.sent + 1, o})
 		}
 	}
 }
@@ -215,7 +227,8 @@ func (s *Session) manage(st *stanza) (known bool, err error) {
 		return true, s.sm.acknowledge(st)
 	case "enabled":
 		s.sm.start(st, s.addr)
-		return true, s.answerLocked([]byte(smRequest)) // does it have our presence?
+		// Does it have our presence?
+		return true, s.answerLocked([]byte(smRequest))
 	case "failed":
 		s.sm = nil
 	default:
@@ -251,7 +264,8 @@ func (m *management) start(st *stanza, here Address) {
 	}
 }
 
-// count counts a stanza of the server, just before it is handled: one whose handling fails ends the stream for good.
+// count counts a stanza of the server, just before it is handled: one whose handling fails ends the
+// stream for good.
 func (s *Session) count(st *stanza) error {
 	if !st.Is(nsClient, "iq") && !st.Is(nsClient, "presence") && !st.Is(nsClient, "message") {
 		return nil
@@ -268,7 +282,8 @@ func (s *Session) count(st *stanza) error {
 	return nil
 }
 
-// acknowledgeLateLocked tells the server when it has waited long enough, or has the timer go off then.
+// acknowledgeLateLocked tells the server when it has waited long enough, or has the timer go off
+// then.
 func (s *Session) acknowledgeLateLocked(now time.Time) error {
 	switch {
 	case s.ackDeadline.IsZero() || s.err != nil:

@@ -16,7 +16,8 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/testing/scripted"
 )
 
-// lose starts a session on the first script of serve and returns what resumes it when that script has hung up.
+// lose starts a session on the first script of serve and returns what resumes it when that script
+// has hung up.
 func lose(t *testing.T, cfg Config) *Resumption {
 	t.Helper()
 	c := dial(t, cfg)
@@ -27,7 +28,8 @@ func lose(t *testing.T, cfg Config) *Resumption {
 }
 
 func TestResume(t *testing.T) {
-	for transport, serve := range transports { // in no bubble: the server is told a little later what has come
+	// In no bubble: the server is told a little later what has come.
+	for transport, serve := range transports {
 		t.Run(transport, func(t *testing.T) { resumes(t, serve) })
 	}
 }
@@ -40,7 +42,8 @@ func resumes(t *testing.T, serve serverFunc) {
 			p.Send(`<message from="x@y/z" xmlns="jabber:client"><body>not understood, but counted</body></message>`)
 			p.Send(scripted.Request)
 			p.Expect(`<a h="2" xmlns="urn:xmpp:sm:3"/>`)
-			p.Send(`<a h="1" xmlns="urn:xmpp:sm:3"/>`) // it has the presence
+			// It has the presence.
+			p.Send(`<a h="1" xmlns="urn:xmpp:sm:3"/>`)
 			p.Send(scripted.Online)
 		},
 		func(p *peer) {
@@ -241,7 +244,8 @@ func TestWhatCounts(t *testing.T) {
 		p.Managed()
 		p.Send(`<iq from="xmpp.example.com" id="p1" type="get" xmlns="jabber:client"><ping xmlns="urn:xmpp:ping"/></iq>`)
 		p.Recv()
-		p.Send(`<a h="3" xmlns="urn:xmpp:sm:3"/>`) // presence, carbons, the answer
+		// Presence, carbons, the answer.
+		p.Send(`<a h="3" xmlns="urn:xmpp:sm:3"/>`)
 		p.Send(`<message xmlns="urn:else"/>`)
 		p.Send(scripted.Request)
 		p.Expect(`<a h="1" xmlns="urn:xmpp:sm:3"/>`)
@@ -294,7 +298,8 @@ func TestFloodOfAckRequests(t *testing.T) {
 		c := dial(t, pipeServer(t, func(p *peer) {
 			p.Impatient = true
 			p.Managed()
-			for range 1500 { // 37 bytes of answer to each of a hundred: more than maxQueued
+			// 37 bytes of answer to each of a hundred: more than maxQueued.
+			for range 1500 {
 				if _, err := io.WriteString(p.Conn, strings.Repeat(scripted.Request, 100)); err != nil {
 					break
 				}
@@ -322,7 +327,8 @@ func TestQueuedIsKept(t *testing.T) {
 				p.Send(scripted.BindResult)
 				p.Expect(scripted.Enable)
 				p.Send(scripted.Enabled)
-				<-started // and hangs up: it has taken neither the presence nor the carbons
+				// And hangs up: it has taken neither the presence nor the carbons.
+				<-started
 			},
 			func(p *peer) {
 				p.Resumed()
@@ -360,7 +366,8 @@ func TestLostTwice(t *testing.T) {
 		cfg.Resume = func() *Resumption {
 			c := dial(t, cfg)
 			require.True(t, c.Resumed())
-			_ = c.Start(t.Context()) // it may be lost already
+			// It may be lost already.
+			_ = c.Start(t.Context())
 			require.Error(t, c.ended())
 			return c.Resumption()
 		}()
@@ -387,14 +394,17 @@ func TestStartAfterEnd(t *testing.T) {
 	cfg.Resume = lose(t, cfg)
 	s, err := Dial(soon(t), cfg)
 	require.NoError(t, err)
-	s.end(errNoAnswer) // what the keepalive timer does
+	// What the keepalive timer does.
+	s.end(errNoAnswer)
 	require.NotPanics(t, func() { err = s.Start(t.Context()) })
 	require.Error(t, err)
 }
 
-// A server that asks is told a little later, and at once when much has come, each time once; asked once more, the wait begins anew.
+// A server that asks is told a little later, and at once when much has come, each time once; asked
+// once more, the wait begins anew.
 func TestTellingLater(t *testing.T) {
-	for _, keepAlive := range []time.Duration{0, 20 * ackDelay} { // the timer goes off for something else, too
+	// The timer goes off for something else, too.
+	for _, keepAlive := range []time.Duration{0, 20 * ackDelay} {
 		synctest.Test(t, func(t *testing.T) {
 			cfg := pipeServer(t, func(p *peer) {
 				p.Managed()
@@ -415,20 +425,23 @@ func TestTellingLater(t *testing.T) {
 				p.Send(scripted.Request)
 				p.Send(scripted.Request)
 				tell(0, ackEvery)
-				<-time.After(ackDelay / 2) // of the bubble: what was due for the last time is not
+				// In the time of the bubble: what was due for the last time is not.
+				<-time.After(ackDelay / 2)
 				p.Send(scripted.Request)
 				tell(ackDelay, ackEvery-1)
 				for range ackEvery + 1 {
 					p.Send(scripted.Online)
 				}
 				told += ackEvery + 1
-				<-time.After(10 * ackDelay) // not asked, so not told
+				// Not asked, so not told.
+				<-time.After(10 * ackDelay)
 				p.Send(scripted.Request)
 				tell(0, 1)
 				p.Send(scripted.Request)
 				tell(ackDelay, 1)
 				if keepAlive > 0 {
-					p.Expect(`<iq id="ID" to="xmpp.example.com" type="get" xmlns="jabber:client"><ping xmlns="urn:xmpp:ping"/></iq>`) // and not once more the same
+					// And not once more the same.
+					p.Expect(`<iq id="ID" to="xmpp.example.com" type="get" xmlns="jabber:client"><ping xmlns="urn:xmpp:ping"/></iq>`)
 				}
 			})
 			cfg.KeepAliveInterval, cfg.Handle = keepAlive, func(Event) {}

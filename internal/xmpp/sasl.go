@@ -64,9 +64,10 @@ type login struct {
 }
 
 func (h *handshake) begin(mechanism sasl.Mechanism) (*login, error) {
-	l := &login{mechanism: mechanism, client: sasl.NewClient(mechanism, sasl.Credentials(func() ([]byte, []byte, []byte) {
+	credentials := sasl.Credentials(func() (username, password, identity []byte) {
 		return []byte(h.cfg.Username), []byte(h.cfg.Password), nil
-	}))}
+	})
+	l := &login{mechanism: mechanism, client: sasl.NewClient(mechanism, credentials)}
 	var data []byte
 	var err error
 	if l.unproved, data, err = l.client.Step(nil); err != nil {
@@ -165,9 +166,9 @@ func (l *login) step(challenges int, data []byte) (more bool, resp []byte, err e
 	return l.client.Step(data)
 }
 
-// checkServerFirst checks the server's first SCRAM message (RFC 5802 7): the
-// nonce, the salt, a sane iteration count, and no field twice. sasl checks less,
-// and loops for ever on a last field that is too short.
+// checkServerFirst checks the server's first SCRAM message (RFC 5802 7): the nonce, the salt, a sane
+// iteration count, and no field twice. Package sasl checks less, and loops for ever on a last field
+// that is too short.
 func checkServerFirst(msg, nonce string) error {
 	if len(msg) > maxServerFirst {
 		return errors.New("SCRAM challenge: too long")
@@ -223,6 +224,7 @@ func saslData(st *stanza) (done bool, data []byte, err error) {
 
 func saslFrame(name, mechanism string, data []byte) []byte {
 	return xmltext.Markup{
-		Space: nsSASL, Name: name, Attrs: []string{"mechanism", mechanism}, Text: base64.StdEncoding.EncodeToString(data),
+		Space: nsSASL, Name: name, Attrs: []string{"mechanism", mechanism},
+		Text: base64.StdEncoding.EncodeToString(data),
 	}.Bytes()
 }

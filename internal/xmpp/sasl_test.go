@@ -85,7 +85,8 @@ func FuzzServerFirst(f *testing.F) {
 		count := strings.TrimLeft(strings.TrimPrefix(fields[2], "i="), "+0")
 		require.LessOrEqual(t, len(count), len("1000000"), count)
 		if len(count) > len("4096") {
-			return // permitted, and too slow to try each
+			// Permitted, and too slow to try each.
+			return
 		}
 		var resp []byte
 		fuzz.Bounded(t, len(msg), frames.MaxFrame, func() { _, resp, err = client.Step([]byte(msg)) })
@@ -106,9 +107,11 @@ func TestSCRAM(t *testing.T) {
 		offered  []string
 		want     string
 		password string
-		inSucc   bool // the signature comes with <success/>
-		change   func(msg string, step int) string
-		text     string // wanted error
+		// The signature comes with <success/>.
+		inSucc bool
+		change func(msg string, step int) string
+		// Wanted error.
+		text string
 	}{
 		{name: "sha1", offered: []string{"PLAIN", "SCRAM-SHA-1", "SCRAM-SHA-1-PLUS"}, want: "SCRAM-SHA-1", inSucc: true},
 		{name: "sha256", offered: []string{"SCRAM-SHA-1", "SCRAM-SHA-256", "PLAIN", "SCRAM-SHA-512"}, want: "SCRAM-SHA-256", inSucc: true},
@@ -213,7 +216,8 @@ func scramServer(p *peer, server *sasl.Negotiator, mechanism string, inSuccess b
 	}
 	p.Restart()
 	if _, err := p.Read(); err != nil {
-		return // it did not believe us
+		// It did not believe us.
+		return
 	}
 	p.Send(scripted.ServerStream + scripted.BindFeatures)
 	p.Recv()

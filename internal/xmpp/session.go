@@ -17,8 +17,8 @@ import (
 // closeTimeout is how long a polite end waits for the server.
 const closeTimeout = 2 * time.Second
 
-// Session is one authenticated, bound stream. Its methods are safe for use from several goroutines, and from
-// Config.Handle. It does not come back: when it has ended, dial another.
+// Session is one authenticated, bound stream. Its methods are safe for use from several goroutines,
+// and from Config.Handle. It does not come back: when it has ended, dial another.
 type Session struct {
 	conn   frames.Conn
 	addr   Address
@@ -43,7 +43,8 @@ type Session struct {
 	// writers are the goroutines that write what is queued.
 	writers sync.WaitGroup
 
-	// closeWritten is closed when our end of the stream is written, disconnected when the connection is cut.
+	// closeWritten is closed when our end of the stream is written, disconnected when the
+	// connection is cut.
 	closeWritten, disconnected chan struct{}
 	disconnect                 sync.Once
 
@@ -102,13 +103,13 @@ func (s *Session) Err() error {
 	return s.err
 }
 
-// Ignored returns how many stanzas were dropped: forged, malformed, not understood, or replies that nobody
-// waits for.
+// Ignored returns how many stanzas were dropped: forged, malformed, not understood, or replies that
+// nobody waits for.
 func (s *Session) Ignored() int { return int(s.ignored.Load()) }
 
-// Start announces the session: stream management (XEP-0198) where the server offers it, initial presence with
-// priority 1, then message carbons (protocol.md 4.4). A session that was resumed has said all that already.
-// Start waits for no answer. Pushes may come from then on.
+// Start announces the session: stream management (XEP-0198) where the server offers it, initial
+// presence with priority 1, then message carbons (protocol.md 4.4). A session that was resumed has
+// said all that already. Start waits for no answer. Pushes may come from then on.
 func (s *Session) Start(ctx context.Context) error {
 	err := ctx.Err()
 	switch {
@@ -141,9 +142,9 @@ func (s *Session) announce() error {
 	return s.tell(&iq{kind: kindSet, payload: empty(nsCarbons, "enable")}, true)
 }
 
-// Serve is the read loop, the only place that reads. It runs in the caller's goroutine until the session ends
-// and returns why: [ErrClosed] after Close, a [*StreamError] when the server said so, else what broke. Nothing
-// of the session runs after it. Call it once.
+// Serve is the read loop, the only place that reads. It runs in the caller's goroutine until the
+// session ends and returns why: [ErrClosed] after Close, a [*StreamError] when the server said so,
+// else what broke. Nothing of the session runs after it. Call it once.
 func (s *Session) Serve() error {
 	if !s.serving.CompareAndSwap(false, true) {
 		return errServedTwice
@@ -163,7 +164,8 @@ func (s *Session) Serve() error {
 	return s.Err()
 }
 
-// readFrame is where an idle session waits. It keeps little on the stack: see [frames.Conn.ReadFrame].
+// readFrame is where an idle session waits. It keeps little on the stack: see
+// [frames.Conn.ReadFrame].
 func (s *Session) readFrame() (string, error) {
 	frame, err := s.conn.ReadFrame(context.Background())
 	if err == nil {
@@ -247,8 +249,8 @@ func (s *Session) emit(e Event) {
 	s.handle(e)
 }
 
-// logFrame logs the first tag of a frame: stanzas show what they are and whose, but neither content nor, in
-// SASL elements, credentials.
+// logFrame logs the first tag of a frame: stanzas show what they are and whose, but neither content
+// nor, in SASL elements, credentials.
 func logFrame[F string | []byte](log *slog.Logger, op string, frame F) {
 	ctx := context.Background()
 	if !log.Enabled(ctx, slog.LevelDebug) {

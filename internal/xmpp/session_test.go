@@ -18,7 +18,8 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/testing/scripted"
 )
 
-// Wherever the connection ends, the session is lost: that is not the server's mistake, and the stream may be resumed.
+// Wherever the connection ends, the session is lost: that is not the server's mistake, and the
+// stream may be resumed.
 func TestCutAnywhere(t *testing.T) {
 	const stanza = `<message from="bob@xmpp.example.com" xmlns="jabber:client"><body>scripted.Hello, and a little more of the same: hello</body></message>`
 	whole := scripted.Message(0x81, stanza)
@@ -46,8 +47,8 @@ func TestCutAnywhere(t *testing.T) {
 	})
 }
 
-// Servers send white space between stanzas over TCP (RFC 6120 4.6.1), and the same, or nothing, over WebSocket, to keep
-// the connection up. It is skipped, also during the login.
+// Servers send white space between stanzas over TCP (RFC 6120 4.6.1), and the same, or nothing,
+// over WebSocket, to keep the connection up. It is skipped, also during the login.
 func TestWhiteSpaceKeepalive(t *testing.T) {
 	eachTransport(t, func(t *testing.T, serve serverFunc) {
 		blank := func(p *peer) {
@@ -78,7 +79,8 @@ func TestWhiteSpaceKeepalive(t *testing.T) {
 	})
 }
 
-// A read deadline that the connection has from somebody else, as one that allows so much silence, ends the session.
+// A read deadline that the connection has from somebody else, as one that allows so much silence,
+// ends the session.
 func TestDeadlineOfAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := pipeServer(t, func(p *peer) { p.Login(); p.Answer(1); p.Drain() })
@@ -243,7 +245,8 @@ func TestIdleGoroutines(t *testing.T) {
 	require.Eventually(t, func() bool { return count() == n }, patience, 10*time.Millisecond)
 }
 
-// SECURITY.md: a stanza costs no more than its share of 256 MiB, whatever is in it. These are a sixteenth of the largest.
+// SECURITY.md: a stanza costs no more than its share of 256 MiB, whatever is in it. These are a
+// sixteenth of the largest.
 func TestLargeStanzasStayWithinMemory(t *testing.T) {
 	const size = frames.MaxFrame / 16
 	fill := func(open, unit, end string) string {
@@ -359,7 +362,8 @@ func TestVectorStream(t *testing.T) {
 			for _, f := range v.Stream {
 				switch {
 				case f.Step == "server ping" || strings.HasPrefix(f.Step, "pong") || strings.HasPrefix(f.Step, "unknown iq"):
-					continue // TestAnswers
+					// TestAnswers.
+					continue
 				case f.Direction == "in":
 					p.Send(f.XML)
 				case strings.HasPrefix(f.Step, "logout/disconnect 1"):
@@ -374,7 +378,8 @@ func TestVectorStream(t *testing.T) {
 		})
 		c := dial(t, cfg)
 		require.NoError(t, c.Start(t.Context()))
-		c.event() // the server is at the end of its list
+		// The server is at the end of its list.
+		c.event()
 		require.NoError(t, c.Close(soon(t)))
 		require.ErrorIs(t, c.ended(), ErrClosed)
 	})

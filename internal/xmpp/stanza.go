@@ -37,8 +37,8 @@ const (
 	kindError  = "error"
 )
 
-// iq is one that we send. The order of attributes is the one on the wire; RFC 7395
-// wants every stanza to carry its namespace, and TCP does not mind.
+// iq is an iq that we send. Its attributes are in the order of the wire. RFC 7395 wants every stanza
+// to carry its namespace; over TCP that does no harm.
 type iq struct {
 	from, id, to, kind string
 	payload            xmltext.Markup
@@ -52,12 +52,12 @@ func (q *iq) frame() []byte {
 	}.Bytes()
 }
 
-// activity is a query of the service's own (protocol.md 5.6, 5.11).
+// activity returns a query of the service's own (protocol.md 5.6, 5.11).
 func activity(status, socketID string) xmltext.Markup {
 	return xmltext.Markup{Space: nsActivities, Name: "query", Attrs: []string{"status", status, "socket_id", socketID}}
 }
 
-// empty is an element with nothing in it.
+// empty returns an element with nothing in it.
 func empty(space, name string) xmltext.Markup { return xmltext.Markup{Space: space, Name: name} }
 
 // stanza is a received element with the attributes that nearly every kind of it has.
@@ -89,7 +89,8 @@ func parse(frame string) (*stanza, error) {
 	return st, nil
 }
 
-// jidsIn are the JIDs of a block, an unblock or a blocklist (XEP-0191), and how many items there are.
+// jidsIn returns the JIDs of a block, an unblock or a blocklist (XEP-0191), and how many items
+// there are.
 func jidsIn(list xmltext.Element) (jids []string, items int) {
 	jids = []string{}
 	for item := range list.Children() {
@@ -125,7 +126,7 @@ func conditionIn(e xmltext.Element, space string) condition {
 	return c
 }
 
-// refusal is what an iq of type error says.
+// refusal returns the error of an iq of type error.
 func (st *stanza) refusal() *StanzaError {
 	e, _ := st.Child("", "error")
 	c := conditionIn(e, nsStanzas)

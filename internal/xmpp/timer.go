@@ -5,10 +5,11 @@ import (
 	"time"
 )
 
-// A session has one timer: for the keepalive, for requests that nobody answers, and for acknowledgements of
-// which the server is told a little later. They only say when something must have happened; a timer that goes
-// off and finds that nothing is due yet is set anew. A timer for each request would wake the thread that waits
-// for the network, which has to know the next time: a tenth of a request's CPU time.
+// A session has one timer: for the keepalive, for requests that nobody answers, and for
+// acknowledgements of which the server is told a little later. They only say when something must
+// have happened; a timer that goes off and finds that nothing is due yet is set anew. A timer for
+// each request would wake the thread that waits for the network, which has to know the next time: a
+// tenth of a request's CPU time.
 
 // tick is what the timer runs.
 func (s *Session) tick() {
@@ -45,10 +46,10 @@ func (s *Session) wakeLocked(at time.Time) {
 	}
 }
 
-// keepAliveLocked pings a server that has been silent for the interval (XEP-0199). If it stays silent for the
-// timeout, the cause ends the session from the timer: the read loop may be stuck in a read that never returns.
-// Any byte is a sign of life: the next stanza may be a large one on a slow link, and the answer to the ping
-// comes behind it.
+// keepAliveLocked pings a server that has been silent for the interval (XEP-0199). If it stays
+// silent for the timeout, the cause ends the session from the timer: the read loop may be stuck in
+// a read that never returns. Any byte is a sign of life: the next stanza may be a large one on a
+// slow link, and the answer to the ping comes behind it.
 func (s *Session) keepAliveLocked(now time.Time) (ping bool, cause error) {
 	if s.err != nil || s.keepAliveInterval <= 0 {
 		return false, nil
@@ -67,8 +68,8 @@ func (s *Session) keepAliveLocked(now time.Time) (ping bool, cause error) {
 	return ping, nil
 }
 
-// lateRequestsLocked removes and returns the waiters that have waited long enough, and has the timer go off for
-// the others.
+// lateRequestsLocked removes and returns the waiters that have waited long enough, and has the
+// timer go off for the others.
 func (s *Session) lateRequestsLocked(now time.Time) (late []*waiter) {
 	for id, w := range s.waiters {
 		switch {

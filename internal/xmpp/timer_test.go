@@ -69,7 +69,8 @@ func TestKeepAliveForEver(t *testing.T) {
 				pings := make(chan string, 100)
 				cfg := pipeServer(t, func(p *peer) {
 					p.Login()
-					<-time.After(time.Second) // of the bubble
+					// This is the time of the bubble.
+					<-time.After(time.Second)
 					n, err := p.Read()
 					p.Send(scripted.ReplyTo(`<iq from="xmpp.example.com" id="%s" type="result" xmlns="jabber:client"/>`, n))
 					for ; err == nil; n, err = p.Read() {
@@ -78,7 +79,8 @@ func TestKeepAliveForEver(t *testing.T) {
 				})
 				cfg.KeepAliveInterval, cfg.KeepAliveTimeout = c.interval, c.timeout
 				s := dial(t, cfg)
-				require.NoError(t, s.Ping(t.Context())) // its writing has the timer go off
+				// Its writing has the timer go off.
+				require.NoError(t, s.Ping(t.Context()))
 				<-time.After(long)
 				require.NoError(t, s.Err())
 				require.Len(t, pings, c.pings)
@@ -99,13 +101,15 @@ func TestKeepAliveOfTheTalkative(t *testing.T) {
 			}
 			cfg := pipeServer(t, func(p *peer) {
 				p.Login()
-				go func() { // ends with the connection
+				// Ends with the connection.
+				go func() {
 					if n, err := p.Read(); err == nil {
 						t.Errorf("pinged: %s", n)
 					}
 				}()
 				for range 100 {
-					<-time.After(silence) // of the bubble
+					// This is the time of the bubble.
+					<-time.After(silence)
 					p.Send(` <presence from="bob@xmpp.example.com" xmlns="jabber:client"/>`)
 				}
 			})
@@ -120,14 +124,15 @@ func TestKeepAliveOfTheTalkative(t *testing.T) {
 	})
 }
 
-// While bytes come the connection is alive, also when they are all of one stanza: on a slow link a large one takes longer than
-// the keepalive waits, and the answer to the ping comes behind it.
+// While bytes come the connection is alive, also when they are all of one stanza: on a slow link a
+// large one takes longer than the keepalive waits, and the answer to the ping comes behind it.
 func TestLargeStanzaOnASlowLink(t *testing.T) {
 	const big = `<presence from="big@xmpp.example.com" xmlns="jabber:client"><status></status></presence>`
 	stanza := strings.Replace(big, "<status>", "<status>"+strings.Repeat("x", 60_000), 1)
 	slowly := func(c net.Conn, text []byte, over <-chan struct{}) {
 		for i := 0; i < len(text); i += 100 {
-			<-time.After(time.Second) // of the bubble: ten minutes in all
+			// In the time of the bubble: ten minutes in all.
+			<-time.After(time.Second)
 			_, _ = c.Write(text[i:min(i+100, len(text))])
 		}
 		<-over
@@ -137,7 +142,8 @@ func TestLargeStanzaOnASlowLink(t *testing.T) {
 		"tcp": func(t *testing.T, f func(net.Conn)) Config {
 			return pipeServer(t, func(p *peer) {
 				p.Login()
-				go p.Drain() // ends with the connection
+				// Ends with the connection.
+				go p.Drain()
 				f(p.Conn)
 			})
 		},
@@ -164,7 +170,8 @@ func TestLargeStanzaOnASlowLink(t *testing.T) {
 	}
 }
 
-// A request whose context has no deadline is given up by the session, each in its time; it and the session go on.
+// A request whose context has no deadline is given up by the session, each in its time; it and the
+// session go on.
 func TestRequestTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const timeout = 30 * time.Second
@@ -184,10 +191,11 @@ func TestRequestTimeout(t *testing.T) {
 		c := dial(t, cfg)
 		start := time.Now()
 		var asking sync.WaitGroup
-		for i := range 4 { // two more than need no map
+		for i := range 4 {
 			asking.Go(func() {
 				after := time.Duration(i) * time.Second
-				<-time.After(after) // of the bubble
+				// This is the time of the bubble.
+				<-time.After(after)
 				err := c.Ping(t.Context())
 				if !errors.Is(err, ErrNoReply) || !errors.Is(err, context.DeadlineExceeded) || unsent.Is(err) {
 					t.Errorf("%d: %v", i, err)

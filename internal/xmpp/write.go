@@ -31,8 +31,9 @@ type outgoing struct {
 
 // post queues o without waiting for the server. w, if not nil, waits for the reply.
 //
-// Nothing that is written waits for the server, but what is late is to be given up with its request. So only
-// one goroutine writes at a time, and while something is late, the rest stays in the queue.
+// Nothing that is written waits for the server, but what is late is to be given up with its
+// request. So only one goroutine writes at a time, and while something is late, the rest stays in
+// the queue.
 func (s *Session) post(o outgoing, w *waiter) error {
 	if len(o.frame) > frames.MaxFrame {
 		return ErrRequestSize
@@ -72,7 +73,8 @@ func (s *Session) post(o outgoing, w *waiter) error {
 	return nil
 }
 
-// enqueueLocked queues o. Unless somebody writes, a goroutine does, for as long as there is something to write.
+// enqueueLocked queues o. Unless somebody writes, a goroutine does, for as long as there is
+// something to write.
 func (s *Session) enqueueLocked(o outgoing) {
 	s.queue = append(s.queue, o)
 	s.queued += len(o.frame)
@@ -137,14 +139,15 @@ func (s *Session) flush() {
 	}
 }
 
-// wroteLocked notes how writing b went. After an error writing stays set, and nothing more is written.
+// wroteLocked notes how writing b went. After an error writing stays set, and nothing more is
+// written.
 func (s *Session) wroteLocked(b batch, err error) {
 	s.queued -= b.size
 	if err == nil || s.err != nil {
 		return
 	}
-	// The server may have said why it hung up: the read loop has a moment to find that. A server that does not
-	// read has not hung up.
+	// The server may have said why it hung up: the read loop has a moment to find that. A server
+	// that does not read has not hung up.
 	wait := lastWordsTimeout
 	if errors.Is(err, errWriteStuck) {
 		wait = 0
@@ -160,8 +163,8 @@ type batch struct {
 	end bool
 }
 
-// nextBatchLocked takes the next batch from the queue and notes what follows from that. Requests that were given
-// up are left out, and the end of the stream stays in the queue unless withEnd.
+// nextBatchLocked takes the next batch from the queue and notes what follows from that. Requests
+// that were given up are left out, and the end of the stream stays in the queue unless withEnd.
 func (s *Session) nextBatchLocked(withEnd bool) (b batch) {
 	for len(s.queue) > 0 && s.err == nil && b.size < maxBatch && (withEnd || !s.queue[0].end) {
 		o := s.queue[0]

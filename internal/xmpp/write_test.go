@@ -23,7 +23,8 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/unsent"
 )
 
-// The same upward, where writes wait for the server: one that takes something in each 20 s may take as long as it does.
+// The same upward, where writes wait for the server: one that takes something in each 20 s may take
+// as long as it does.
 func TestLargeRequestOnASlowLink(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := dial(t, pipeServer(t, func(p *peer) {
@@ -36,7 +37,8 @@ func TestLargeRequestOnASlowLink(t *testing.T) {
 					return
 				}
 				all.Write(buf[:n])
-				<-time.After(time.Second) // of the bubble: more than four minutes in all
+				// In the time of the bubble: more than four minutes in all.
+				<-time.After(time.Second)
 			}
 			_, after, _ := strings.Cut(all.String(), ` id="`)
 			id, _, _ := strings.Cut(after, `"`)
@@ -97,7 +99,8 @@ func TestReasonBeatsFailedWrite(t *testing.T) {
 		cfg := pipeServer(t, func(p *peer) {
 			p.Login()
 			p.Recv()
-			<-time.After(lastWordsTimeout / 2) // of the bubble
+			// This is the time of the bubble.
+			<-time.After(lastWordsTimeout / 2)
 			p.Send(`<stream:error><conflict xmlns="urn:ietf:params:xml:ns:xmpp-streams"/></stream:error></stream:stream>`)
 		})
 		c := dialThrough(t, cfg, func(f frames.Conn) frames.Conn { return &failingWriter{Conn: f} })
@@ -123,7 +126,8 @@ var errBroken = errors.New("broken pipe")
 // failingWriter is a transport whose second write fails.
 type failingWriter struct {
 	frames.Conn
-	after int // writes so far
+	// Writes so far.
+	after int
 }
 
 func (f *failingWriter) WriteFrames(frames ...[]byte) (late bool, err error) {
@@ -140,14 +144,16 @@ func TestGivenUpRequestsAreNotWritten(t *testing.T) {
 		unblock := sync.OnceFunc(func() { close(blocked) })
 		c := dial(t, pipeServer(t, func(p *peer) {
 			p.Login()
-			<-blocked // and nothing is read
+			// Nothing is read until then.
+			<-blocked
 			for range 2 {
 				got <- p.Recv().String()
 			}
 		}))
 		t.Cleanup(unblock)
 		require.NoError(t, c.LogOutQR(t.Context(), "fills the pipe"))
-		synctest.Wait() // all that is queued is being written: what comes now is not part of that
+		// All that is queued is being written: what comes now is not part of that.
+		synctest.Wait()
 		err := c.Block(within(t, time.Second), "bob@xmpp.example.com")
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.True(t, unsent.Is(err))
@@ -167,7 +173,8 @@ func promptWebSocketServer(t testing.TB, s script) Config {
 		if err != nil {
 			return nil, err
 		}
-		if err := conn.(*net.TCPConn).SetWriteBuffer(64 << 10); err != nil { // as narrow does
+		// As in narrow.
+		if err := conn.(*net.TCPConn).SetWriteBuffer(64 << 10); err != nil {
 			return nil, err
 		}
 		return frames.Wrap(conn), nil
@@ -205,7 +212,8 @@ func dialLatecomer(t testing.TB, cfg Config) (c *client, l *latecomer) {
 	return c, l
 }
 
-// awaitPosted waits until the only request there is has been written, or has to wait for what is late.
+// awaitPosted waits until the only request there is has been written, or has to wait for what is
+// late.
 func (l *latecomer) awaitPosted(c *client) {
 	for posted := false; !posted; runtime.Gosched() {
 		late := l.late.Load()
@@ -217,8 +225,8 @@ func (l *latecomer) awaitPosted(c *client) {
 	}
 }
 
-// A server that does not read for a while holds up nobody longer than the context says. What was written arrives once it reads, in
-// order; what was not never does, and says so.
+// A server that does not read for a while holds up no caller longer than its context says. What was
+// written arrives once it reads, in order; what was not never does, and says so.
 func TestServerThatReadsLater(t *testing.T) {
 	for name, server := range map[string]serverFunc{
 		"tls": directTLSServer, "starttls": startTLSServer, "wss": promptWebSocketServer,
@@ -248,11 +256,13 @@ func TestServerThatReadsLater(t *testing.T) {
 			}
 			var want []string
 			i, unwritten := 0, 0
-			for ; unwritten < 3; i++ { // something else goes first
+			// Until something else goes first.
+			for ; unwritten < 3; i++ {
 				require.Less(t, len(want), 100, "nothing is ever late")
 				ctx, cancel := context.WithCancel(t.Context())
 				given := make(chan error, 1)
-				go func() { given <- ask(ctx, i) }() // ends with ctx
+				// Ends with ctx.
+				go func() { given <- ask(ctx, i) }()
 				conn.awaitPosted(c)
 				cancel()
 				err := <-given
@@ -288,8 +298,8 @@ func narrow(cfg Config) Config {
 	return cfg
 }
 
-// fill writes until something is late, below what counts requests. Over TCP white space is a keepalive
-// (RFC 6120 4.6.1).
+// fill writes until something is late, below what counts requests. Over TCP white space is a
+// keepalive (RFC 6120 4.6.1).
 func fill(t *testing.T, c *client) {
 	t.Helper()
 	for n, late := 0, false; !late; n++ {
@@ -311,7 +321,8 @@ func TestEndOfTheStreamComesLast(t *testing.T) {
 		c := dial(t, narrow(directTLSServer(t, func(p *peer) {
 			p.Login()
 			<-late
-			p.Send("<a></b>") // we end the stream
+			// We end the stream.
+			p.Send("<a></b>")
 			<-ended
 			for {
 				if _, err := p.Read(); err != nil {
@@ -322,7 +333,8 @@ func TestEndOfTheStreamComesLast(t *testing.T) {
 		})))
 		fill(t, c)
 		proceed()
-		require.ErrorIs(t, c.Ping(t.Context()), ErrNotConnected) // it has seen that the stream is over
+		// It has seen that the stream is over.
+		require.ErrorIs(t, c.Ping(t.Context()), ErrNotConnected)
 		read()
 		require.ErrorIs(t, c.ended(), errMalformed)
 		require.ErrorIs(t, <-seen, scripted.ErrStreamEnd)
@@ -340,7 +352,8 @@ func TestNothingRunsAfterServe(t *testing.T) {
 		fill(t, c)
 		require.NoError(t, c.Close(done()))
 		require.ErrorIs(t, c.ended(), ErrClosed)
-		// Looked at once: what ends a moment later is too late, but for its very last step, of which nobody can wait for the end.
+		// It is looked at once: what ends a moment later ends too late. The very last step of
+		// a goroutine is an exception, since there is no way to wait for its end.
 		for stack := range strings.SplitSeq(string(stacks[:runtime.Stack(stacks, true)]), "\n\n") {
 			if strings.Contains(stack, "frames.(*promptWriter).writeLate(") {
 				for _, busy := range []string{").SetWriteDeadline(", ").Write(", ").Lock("} {
@@ -351,7 +364,8 @@ func TestNothingRunsAfterServe(t *testing.T) {
 	}
 }
 
-// A Logger that panics in the goroutine of who asks ends the session, as it would in one of ours: nobody could write any more.
+// A Logger that panics in the goroutine of a caller ends the session, as it would in one of ours:
+// nothing could be written any more.
 func TestLoggerThatPanics(t *testing.T) {
 	cfg := directTLSServer(t, func(p *peer) { p.Login(); p.Drain() })
 	log := &panicking{Handler: slog.DiscardHandler}

@@ -82,8 +82,8 @@ func (p *Peer) LoginAfter(features string) {
 	p.Send(BindResult)
 }
 
-// LoginInOneGo takes the client through all that follows the first features. It answers only when everything
-// has come.
+// LoginInOneGo takes the client through all that follows the first features. It answers only when
+// everything has come.
 func (p *Peer) LoginInOneGo(features, request, answer string) {
 	p.T.Helper()
 	p.Expect(PlainAuth)

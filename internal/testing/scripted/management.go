@@ -15,8 +15,8 @@ const (
 // ManagedFeatures are BindFeatures of a server that can manage streams.
 var ManagedFeatures = WithFeature(BindFeatures, `<sm xmlns="urn:xmpp:sm:3"/>`)
 
-// Managed takes a client that has called Start to a stream that counts. What it asks for, carbons, is not
-// answered yet.
+// Managed takes a client that has called Start to a stream that counts. What it asks for, carbons,
+// is not answered yet.
 func (p *Peer) Managed() (asked xmltree.Node) {
 	p.T.Helper()
 	asked = p.Enabling(Enabled)
@@ -39,7 +39,8 @@ func (p *Peer) Enabling(answer string) (asked xmltree.Node) {
 	return asked
 }
 
-// Resumed takes the client back to the stream of Managed, of which nothing has arrived on either side.
+// Resumed takes the client back to the stream of Managed, of which nothing has arrived on either
+// side.
 func (p *Peer) Resumed() {
 	p.T.Helper()
 	p.Authenticated(ManagedFeatures)

@@ -1,5 +1,5 @@
-// Package scripted is the server's end of XMPP connections, which does what the script of a test says. It knows
-// nothing of the client.
+// Package scripted is the server's end of XMPP connections, which does what the script of a test
+// says. It knows nothing of the client.
 package scripted
 
 import (
@@ -17,8 +17,8 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/testing/xmltree"
 )
 
-// Peer is the server's end of one connection. Its methods are for the goroutine of the script. What goes wrong
-// ends that and fails the test.
+// Peer is the server's end of one connection. Its methods are for the goroutine of the script. What
+// goes wrong ends that and fails the test.
 type Peer struct {
 	T testing.TB
 	// Conn is the connection over TCP, WS the one over WebSocket; one of them is nil.

@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// Message is a WebSocket frame of a server (RFC 6455 5.2): 0x81 is a whole text message, 0x01 begins one, 0x80
-// ends one.
+// Message is a WebSocket frame of a server (RFC 6455 5.2): 0x81 is a whole text message, 0x01
+// begins one, 0x80 ends one.
 func Message(head byte, text string) []byte {
 	if len(text) < 126 {
 		return append([]byte{head, byte(len(text))}, text...)
@@ -21,8 +21,8 @@ func Message(head byte, text string) []byte {
 	return append([]byte{head, 126, byte(len(text) >> 8), byte(len(text))}, text...)
 }
 
-// RawWebSocket is a WebSocket over net.Pipe. The server takes the client through the login, then does what f
-// does with the connection, and is gone.
+// RawWebSocket is a WebSocket over net.Pipe. The server takes the client through the login, then
+// does what f does with the connection, and is gone.
 func RawWebSocket(t testing.TB, f func(net.Conn)) Endpoint {
 	return Endpoint{
 		Address: "ws://pipe", AllowInsecure: true,
@@ -42,8 +42,8 @@ func RawWebSocket(t testing.TB, f func(net.Conn)) Endpoint {
 	}
 }
 
-// answerUpgrade answers the upgrade that comes over conn, and says what takes a client through the login,
-// without waiting for it.
+// answerUpgrade answers the upgrade that comes over conn, and says what takes a client through the
+// login, without waiting for it.
 func answerUpgrade(t testing.TB, conn net.Conn) {
 	in := bufio.NewReader(conn)
 	r, err := http.ReadRequest(in)

@@ -11,7 +11,8 @@ import (
 	"strings"
 )
 
-// Node is an element that prints canonically: namespaces resolved, attributes sorted, random ids as ID.
+// Node is an element that prints canonically: namespaces resolved, attributes sorted, random ids as
+// ID.
 type Node struct {
 	Name  xml.Name
 	Attrs []xml.Attr
@@ -138,8 +139,8 @@ func Parse(s string) (Node, error) {
 	return n, nil
 }
 
-// ParseIn is Parse for a text that may have white space around its element, whose names without a prefix are in
-// namespace. In the tree text comes first: see [Node.TextFirst].
+// ParseIn is Parse for a text that may have white space around its element, whose names without a
+// prefix are in namespace. In the tree text comes first: see [Node.TextFirst].
 func ParseIn(text, namespace string) (Node, error) {
 	dec := xml.NewDecoder(strings.NewReader(text))
 	dec.DefaultSpace = namespace
