@@ -86,12 +86,47 @@ func dialFollowing(ctx context.Context, cfg *Config, addr Address) (*Session, er
 	}
 }
 
-// redirect is a server's wish, while the session is being set up, that we go elsewhere:
-// see-other-uri of <close/> (RFC 7395 3.6.1), or the host of a see-other-host stream error (RFC
-// 6120 4.9.3.19).
-type redirect struct{ to string }
-
-func (r *redirect) Error() string { return "server sends us elsewhere too often" }
+// dialAddress connects to one address, and falls back to a handshake step by step where it is not
+// clear that writing ahead is not why the first has failed. What was learned is unlearned: a server
+// that has taken it is asked the next time, and one that announces it, but works only step by step,
+// is remembered for that.
+func dialAddress(ctx context.Context, cfg *Config, addr Address) (*Session, error) {
+	failures := 0
+	if cfg.Resume != nil {
+		failures = cfg.Resume.failures
+	}
+	s, h, err := attempt(ctx, cfg, addr, cfg.Memory.refusesPipelining(cfg.Domain))
+	switch {
+	case err == nil:
+		if p := h.pipeline; !p.off && p.announced != notAnnounced {
+			cfg.Memory.learnPipelining(cfg.Domain, p.announced, p.used)
+		}
+		return s, nil
+	case h == nil || !h.pipeline.used:
+		return nil, err
+	}
+	had := cfg.Memory.forgetPipelining(cfg.Domain)
+	blamed := !had && !errors.Is(err, errSurprise)
+	switch {
+	case ctx.Err() != nil:
+		if blamed && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			// No time is left to find out, nor may there be at the next attempt.
+			cfg.Memory.refusePipelining(cfg.Domain)
+		}
+		return nil, err
+	case !mayBePipelining(err):
+		return nil, err
+	}
+	if cfg.Resume != nil {
+		// That the resumption was not granted does not count yet, either.
+		cfg.Resume.failures = failures
+	}
+	s, _, err = attempt(ctx, cfg, addr, true)
+	if err == nil && blamed {
+		cfg.Memory.refusePipelining(cfg.Domain)
+	}
+	return s, err
+}
 
 // attempt makes a session over one connection. It returns the handshake also when that has failed;
 // nil: there was no connection.

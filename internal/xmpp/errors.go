@@ -111,6 +111,22 @@ func (e *AuthError) Final() bool {
 	return !e.wait && !held && e.Condition != "temporary-auth-failure" && (e.Err == nil || e.Step == "bind")
 }
 
+// streamError reads a stream error. One that only names another host is a redirect.
+func streamError(st *stanza) error {
+	c := conditionIn(st.Element, nsStreams)
+	if c.name == "see-other-host" && c.content != "" {
+		return &redirect{to: c.content}
+	}
+	return &StreamError{Condition: c.name, Text: c.text}
+}
+
+// redirect is a server's wish, while the session is being set up, that we go elsewhere:
+// see-other-uri of <close/> (RFC 7395 3.6.1), or the host of a see-other-host stream error (RFC
+// 6120 4.9.3.19).
+type redirect struct{ to string }
+
+func (r *redirect) Error() string { return "server sends us elsewhere too often" }
+
 func describe(what, text string) string {
 	if text == "" {
 		return what

@@ -349,12 +349,3 @@ func (h *handshake) believed(err error) error {
 	}
 	return fmt.Errorf("before TLS: %v", err)
 }
-
-// streamError reads a stream error. One that only names another host is a redirect.
-func streamError(st *stanza) error {
-	c := conditionIn(st.Element, nsStreams)
-	if c.name == "see-other-host" && c.content != "" {
-		return &redirect{to: c.content}
-	}
-	return &StreamError{Condition: c.name, Text: c.text}
-}
