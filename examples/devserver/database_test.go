@@ -24,8 +24,8 @@ import (
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
-// populate makes an emulator remember something of every kind, and returns alice's credentials and the
-// token of her picture.
+// populate makes an emulator remember something of every kind, and returns alice's credentials and
+// the token of her picture.
 func populate(t *testing.T, at endpoints) (alice sdk.Credentials, picture string) {
 	t.Helper()
 	ctx := t.Context()

@@ -100,8 +100,8 @@ func TestGuard(t *testing.T) {
 				status             int
 			}{
 				{"GET", "/", "", c.open},
-			{"GET", "/_dev/page.js", "", c.watch},
-			{"POST", "/_dev/do/clear", "{}", c.drive},
+				{"GET", "/_dev/page.js", "", c.watch},
+				{"POST", "/_dev/do/clear", "{}", c.drive},
 			} {
 				status, body, header := e.do(want.method, want.path, want.body, c.headers...)
 				require.Equal(t, want.status, status, "%s %s: %s", want.method, want.path, body)

@@ -55,6 +55,7 @@ func run(ctx context.Context, transport sdk.Transport) error {
 	if err := t.walk(ctx); err != nil {
 		return err
 	}
-	fmt.Printf("\nEverything worked. Each line above is one call of package sdk; the code is in examples/quickstart/tour.go.\n")
+	fmt.Println("\nEverything worked. Each line above is one call of package sdk; " +
+		"the code is in examples/quickstart/tour.go.")
 	return nil
 }

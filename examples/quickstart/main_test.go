@@ -38,10 +38,14 @@ func start(t *testing.T, env []string, args ...string) (stdout, stderr string, c
 
 // everyStep is what the program prints on the test server, in this order.
 var everyStep = []string{
-	"alice.Register", "alice.Connect", "bob.Register", "bob.Connect", "alice.OnPresence", "alice.GetCurrentUserJID", "bob.SetUserProfile",
-	"alice.OnUserProfile", "alice.GetUserProfile", "alice.DownloadMedia", "alice.GetLastSeen", "alice.BlockUser", "bob.OnBlock",
-	"alice.GetUsersIBlocked", "bob.GetUsersWhoBlockedMe", "alice.UnblockUser", "bob.OnBlock", "alice.SetMediaEncryption", "alice.UploadMedia",
-	"bob.DownloadMedia", "alice.ReportUserOrGroup", "alice.SendFeedback", "bob.DeleteMyAccount", "alice.OnUserDeleted", "alice.Logout", "alice.OnConnection",
+	"alice.Register", "alice.Connect", "bob.Register", "bob.Connect", "alice.OnPresence", "alice.GetCurrentUserJID",
+	"bob.SetUserProfile",
+	"alice.OnUserProfile", "alice.GetUserProfile", "alice.DownloadMedia", "alice.GetLastSeen", "alice.BlockUser",
+	"bob.OnBlock",
+	"alice.GetUsersIBlocked", "bob.GetUsersWhoBlockedMe", "alice.UnblockUser", "bob.OnBlock",
+	"alice.SetMediaEncryption", "alice.UploadMedia",
+	"bob.DownloadMedia", "alice.ReportUserOrGroup", "alice.SendFeedback", "bob.DeleteMyAccount", "alice.OnUserDeleted",
+	"alice.Logout", "alice.OnConnection",
 }
 
 func requireSteps(t *testing.T, printed string, steps []string) {
@@ -83,12 +87,16 @@ func TestOnAService(t *testing.T) {
 	t.Parallel()
 	srv := sdktest.New(t, sdktest.Options{Domain: "localhost", NoContacts: true})
 	env := []string{
-		"MIRRORFLY_API_BASE_URL=" + srv.URL(), "MIRRORFLY_LICENSE_KEY=" + srv.LicenseKey(), "MIRRORFLY_TRIAL=false", "MIRRORFLY_CA_FILE=" + srv.CAFile(),
+		"MIRRORFLY_API_BASE_URL=" + srv.URL(), "MIRRORFLY_LICENSE_KEY=" + srv.LicenseKey(), "MIRRORFLY_TRIAL=false",
+		"MIRRORFLY_CA_FILE=" + srv.CAFile(),
 	}
 	stdout, stderr, code := start(t, env)
 	require.Zero(t, code, stderr+stdout)
 	require.Contains(t, stdout, "was not told")
-	requireSteps(t, stdout, []string{"alice.Register", "alice.Connect", "bob.SetUserProfile", "alice.GetUserProfile", "bob.DeleteMyAccount", "alice.Logout"})
+	requireSteps(t, stdout, []string{
+		"alice.Register", "alice.Connect", "bob.SetUserProfile", "alice.GetUserProfile",
+		"bob.DeleteMyAccount", "alice.Logout",
+	})
 	require.Empty(t, srv.Resources("alice"))
 }
 
@@ -102,10 +110,15 @@ func TestRefusals(t *testing.T) {
 		"argument":   {nil, []string{"tcp"}, "tcp"},
 		"no licence": {[]string{"MIRRORFLY_API_BASE_URL=https://x.example"}, nil, "MIRRORFLY_LICENSE_KEY"},
 		"no authority": {[]string{
-			"MIRRORFLY_API_BASE_URL=https://x.example", "MIRRORFLY_LICENSE_KEY=k", "MIRRORFLY_TRIAL=true", "MIRRORFLY_CA_FILE=main.go",
+			"MIRRORFLY_API_BASE_URL=https://x.example", "MIRRORFLY_LICENSE_KEY=k", "MIRRORFLY_TRIAL=true",
+			"MIRRORFLY_CA_FILE=main.go",
 		}, nil, "no certificate in main.go"},
-		"no trial":    {[]string{"MIRRORFLY_API_BASE_URL=https://x.example", "MIRRORFLY_LICENSE_KEY=k"}, nil, "MIRRORFLY_TRIAL"},
-		"unreachable": {[]string{"MIRRORFLY_API_BASE_URL=https://127.0.0.1:1", "MIRRORFLY_LICENSE_KEY=k", "MIRRORFLY_TRIAL=true"}, nil, "Network Error"},
+		"no trial": {[]string{
+			"MIRRORFLY_API_BASE_URL=https://x.example", "MIRRORFLY_LICENSE_KEY=k",
+		}, nil, "MIRRORFLY_TRIAL"},
+		"unreachable": {[]string{
+			"MIRRORFLY_API_BASE_URL=https://127.0.0.1:1", "MIRRORFLY_LICENSE_KEY=k", "MIRRORFLY_TRIAL=true",
+		}, nil, "Network Error"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, stderr, code := start(t, c.env, c.args...)

@@ -33,7 +33,9 @@ func findService() (*service, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &service{name: "Test server (sdktest) at " + srv.URL(), cfg: srv.Config(), isTest: true, close: srv.Close}, nil
+		return &service{
+			name: "Test server (sdktest) at " + srv.URL(), cfg: srv.Config(), isTest: true, close: srv.Close,
+		}, nil
 	}
 	key := os.Getenv("MIRRORFLY_LICENSE_KEY")
 	if key == "" {

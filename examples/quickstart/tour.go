@@ -217,7 +217,7 @@ func (t *tour) media(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	content := strings.Repeat("a rather long file. ", 800_000) // several parts, so that Progress has something to tell
+	content := strings.Repeat("a rather long file. ", 800_000) // it is sent in several parts
 	file, err := do(t, "alice.UploadMedia(report.txt)", func() (sdk.Result[sdk.MediaFile], error) {
 		return t.alice.UploadMedia(ctx, sdk.MediaUpload{
 			To: t.bobJID, ChatType: sdk.ChatTypeChat, MessageID: "quickstart-1", Name: "report.txt",

@@ -8,8 +8,9 @@ import (
 	"strings"
 )
 
-// HostAllowed reports whether a request's Host is one that no stranger's DNS can point here: an
-// address, localhost, or own, the name that the page was told to listen at (empty: none).
+// HostAllowed reports whether nobody else's DNS can have pointed a request's Host here (DNS
+// rebinding): it is an address, localhost, or own, the name in the address that the page listens at
+// (empty: none).
 func HostAllowed(host, own string) bool {
 	name, _, err := net.SplitHostPort(host)
 	if err != nil {

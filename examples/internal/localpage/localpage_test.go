@@ -11,7 +11,8 @@ import (
 func TestHostAllowed(t *testing.T) {
 	for host, allowed := range map[string]bool{
 		"evil.example": false, "127.0.0.1.evil.example": false, "localhost.evil.example:80": false, "": false,
-		"localhost": true, "LOCALHOST:1": true, "127.0.0.1:1": true, "[::1]:1": true, "[::1]": true, "192.0.2.1:80": true,
+		"localhost": true, "LOCALHOST:1": true, "127.0.0.1:1": true, "[::1]:1": true,
+		"[::1]": true, "192.0.2.1:80": true,
 	} {
 		require.Equal(t, allowed, HostAllowed(host, ""), host)
 	}
