@@ -99,7 +99,7 @@ func dialAddress(ctx context.Context, cfg *Config, addr Address) (*Session, erro
 	switch {
 	case err == nil:
 		if p := h.pipeline; !p.off && p.announced != notAnnounced {
-			cfg.Memory.learnPipelining(cfg.Domain, p.announced, p.used)
+			cfg.Memory.learnPipelining(cfg.Domain, p.announced, p.pastLogin())
 		}
 		return s, nil
 	case h == nil || !h.pipeline.used:
@@ -114,7 +114,7 @@ func dialAddress(ctx context.Context, cfg *Config, addr Address) (*Session, erro
 			cfg.Memory.refusePipelining(cfg.Domain)
 		}
 		return nil, err
-	case !mayBePipelining(err):
+	case !h.pipeline.mayBeWhy(err):
 		return nil, err
 	}
 	if cfg.Resume != nil {

@@ -110,7 +110,7 @@ func (h *handshake) run(ctx, secureCtx context.Context) error {
 	if err := h.authenticate(ctx, features.mechanisms); err != nil {
 		return err
 	}
-	if features, err = h.openStream(ctx); err != nil {
+	if features, err = h.openStream(ctx, h.afterHeader()...); err != nil {
 		return err
 	}
 	if err := h.pipeline.confirm(features, afterLogin); err != nil {
@@ -152,7 +152,7 @@ func (h *handshake) foresee() (script [][]byte, err error) {
 
 // afterLogin returns what follows the last frame of the login, if it may be written ahead.
 func (h *handshake) afterLogin() [][]byte {
-	if !h.pipeline.open() {
+	if !h.pipeline.pastLogin() {
 		return nil
 	}
 	request := h.bindRequest()
@@ -160,6 +160,15 @@ func (h *handshake) afterLogin() [][]byte {
 		request = h.cfg.Resume.request()
 	}
 	return [][]byte{h.conn.Header(h.cfg.Domain), request}
+}
+
+// afterHeader returns what follows the header of the second stream. Before a resumption is asked for,
+// the server has to say that it manages streams.
+func (h *handshake) afterHeader() [][]byte {
+	if h.pipeline.off || h.mayResume() {
+		return nil
+	}
+	return [][]byte{h.bindRequest()}
 }
 
 // requestSession asks for the session of RFC 3921 wherever it is offered, also where the server

@@ -15,16 +15,17 @@ import (
 //   - Script: a step is sent with those that will follow it, as far as they are known. The
 //     handshake goes on as if they were not: it sends each in its turn, and what is on the wire
 //     already is not written again.
-//   - Confirm: nothing is written ahead unless the server announces that it takes that, in this
-//     handshake or in an earlier one. What was written because of an earlier one has to be
-//     announced again.
+//   - Confirm: what comes after the login is not written with it unless the server announces that
+//     it takes that, in this handshake or in an earlier one. What was written because of an earlier
+//     one has to be announced again.
 //   - Fall back: a handshake that was written ahead and failed means nothing by itself. It is made
 //     once more, step by step, over another connection.
 //
 // Over TCP nothing is written ahead: the stream begins anew in the middle of what is read there.
 // Some servers put together what they read at once over WebSocket, too, and then find a stream
-// inside a stream: Prosody 0.12 answers the bind, and breaks at the next stanza. So it takes an
-// announcement.
+// inside a stream: Prosody 0.12 answers the bind, and breaks at the next stanza. So passing the
+// login takes an announcement. The bind goes with the header before it to any server: they are of
+// one stream.
 type pipeline struct {
 	conn frames.Conn
 	log  *slog.Logger
@@ -58,8 +59,8 @@ var errSurprise = errors.New("server has changed since the last login")
 // known reports whether the script begins with the first header.
 func (p *pipeline) known() bool { return !p.off && p.expected != notAnnounced }
 
-// open reports whether what follows may be written ahead now.
-func (p *pipeline) open() bool { return p.known() || !p.off && p.announced != notAnnounced }
+// pastLogin reports whether what comes after the login is written with it.
+func (p *pipeline) pastLogin() bool { return p.known() || !p.off && p.announced == beforeLogin }
 
 // send writes a frame, and ahead of their turn those that will follow.
 func (p *pipeline) send(frame []byte, following ...[]byte) error {
@@ -87,23 +88,24 @@ func (p *pipeline) confirm(f *streamFeatures, when announcement) error {
 	if f.pipelining && p.announced == notAnnounced {
 		p.announced = when
 	}
-	if p.used && p.announced == notAnnounced && (when == afterLogin || p.expected == beforeLogin) {
+	if p.known() && p.announced == notAnnounced && (when == afterLogin || p.expected == beforeLogin) {
 		return errSurprise
 	}
 	return nil
 }
 
-// mayBePipelining reports whether a server that does not expect what it was not asked for yet could
-// fail like this. A refusal of the password is no such failure, since it would be counted as wrong
-// twice. Nor is one that holds for everybody.
-func mayBePipelining(err error) bool {
+// mayBeWhy reports whether a server that does not expect what it was not asked for yet could fail
+// like this. A refusal of the password is no such failure, since it would be counted as wrong
+// twice. Nor is one that holds for everybody, nor a refusal of the bind that only went with its
+// header.
+func (p *pipeline) mayBeWhy(err error) bool {
 	var auth *AuthError
 	var stream *StreamError
 	var elsewhere *redirect
 	switch {
 	case errors.As(err, &auth):
 		// RFC 6120 6.5.
-		return !auth.wait && !slices.Contains([]string{
+		return p.pastLogin() && !auth.wait && !slices.Contains([]string{
 			"account-disabled", "credentials-expired", "not-authorized", "temporary-auth-failure",
 		}, auth.Condition)
 	case errors.As(err, &stream):

@@ -87,6 +87,42 @@ func TestWriteAhead(t *testing.T) {
 	}
 }
 
+// Over WebSocket the bind goes with the header of its stream, which saves a round trip with any
+// server. One that hangs up at it is asked step by step from then on.
+func TestBindGoesWithItsHeader(t *testing.T) {
+	var connections atomic.Int32
+	takes := true
+	cfg := webSocketServer(t, func(p *peer) {
+		number := connections.Add(1)
+		p.Open(scripted.PlainFeatures)
+		p.Expect(scripted.PlainAuth)
+		p.Send(scripted.SASLSuccess)
+		p.Expect(scripted.OpenRequest)
+		if number < 3 {
+			p.Expect(scripted.BindRequest)
+			if !takes {
+				return
+			}
+		}
+		p.Send(scripted.ServerOpen)
+		p.Send(scripted.BindFeatures)
+		if number >= 3 {
+			p.Expect(scripted.BindRequest)
+		}
+		p.Send(scripted.BindResult)
+		p.Drain()
+	})
+	cfg.Memory = new(Memory)
+	require.NoError(t, dial(t, cfg).Close(done()))
+	require.False(t, cfg.Memory.refusesPipelining(scripted.Domain))
+	takes = false
+	for _, want := range []int32{3, 4} {
+		require.NoError(t, dial(t, cfg).Close(done()))
+		require.Equal(t, want, connections.Load())
+		require.True(t, cfg.Memory.refusesPipelining(scripted.Domain))
+	}
+}
+
 // A server that took what was written ahead and does not say after the login what it said the last
 // time might break later, as Prosody 0.12 does: the session is made again, step by step.
 func TestServerThatAnnouncesNothingAnyMore(t *testing.T) {
