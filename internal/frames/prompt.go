@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -168,9 +167,9 @@ func (w *promptWriter) writeLate() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for len(w.late) > 0 && w.err == nil {
-		p := w.late
+		p, patience := w.late, w.patience
 		w.mu.Unlock()
-		n, err := w.step(p)
+		n, err := w.step(p, patience)
 		w.mu.Lock()
 		w.late = w.late[n:]
 		w.err = cmp.Or(w.err, err)
@@ -186,8 +185,8 @@ func (w *promptWriter) writeLate() {
 type deadliner interface{ SetWriteDeadline(time.Time) error }
 
 // step writes some of p, as much as gets out within patience.
-func (w *promptWriter) step(p []byte) (n int, err error) {
-	if limited, ok := w.to.(deadliner); ok && limited.SetWriteDeadline(time.Now().Add(w.patience)) == nil {
+func (w *promptWriter) step(p []byte, patience time.Duration) (n int, err error) {
+	if limited, ok := w.to.(deadliner); ok && limited.SetWriteDeadline(time.Now().Add(patience)) == nil {
 		n, err = w.to.Write(p[:min(len(p), maxStep)])
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			err = nil
@@ -197,14 +196,10 @@ func (w *promptWriter) step(p []byte) (n int, err error) {
 		}
 		return n, err
 	}
-	var stuck atomic.Bool
-	timer := time.AfterFunc(w.patience, func() {
-		stuck.Store(true)
-		_ = w.to.Close()
-	})
+	timer := time.AfterFunc(patience, func() { _ = w.to.Close() })
 	n, err = w.to.Write(p[:min(len(p), maxBlindStep)])
-	timer.Stop()
-	if err != nil && stuck.Load() {
+	if !timer.Stop() {
+		// The connection is closed, even if the step has ended at the same moment.
 		err = ErrStuck
 	}
 	return n, err
