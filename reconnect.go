@@ -44,7 +44,9 @@ func (l *login) dial(
 		Logger:            c.cfg.Logger,
 		Handle:            l.handle,
 		Ignored:           &c.ignored,
-		Memory:            &c.servers,
+		// The service runs ejabberd. What others have put in its place is asked first.
+		ExpectPipelining: c.cfg.XMPPHost == "" && c.cfg.XMPPAddress == "",
+		Memory:           &c.servers,
 		Resume:            l.lost,
 	})
 	if err != nil {

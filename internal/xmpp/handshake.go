@@ -47,7 +47,9 @@ type handshake struct {
 
 func newHandshake(cfg *Config, conn frames.Conn, addr Address, stepByStep bool) *handshake {
 	return &handshake{cfg: cfg, conn: conn, addr: addr, pipeline: pipeline{
-		conn: conn, log: cfg.Logger, off: stepByStep || !addr.WebSocket(), expected: cfg.Memory.pipelines(cfg.Domain),
+		conn: conn, log: cfg.Logger, off: stepByStep || !addr.WebSocket(),
+		expected: cfg.Memory.pipelines(cfg.Domain),
+		hoped:    cfg.ExpectPipelining && !cfg.Memory.disappointed(cfg.Domain),
 	}}
 }
 

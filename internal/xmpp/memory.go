@@ -27,11 +27,13 @@ type knownDomain struct {
 	// startTLS: it has offered STARTTLS.
 	startTLS bool
 
-	// announces is how it says that it takes what is written ahead. pipelined: it has taken such,
-	// with the mechanism of strength. stepByStep: it says so, and does not.
-	announces  announcement
-	pipelined  bool
-	stepByStep bool
+	// announces is how it says that it takes what is written ahead. disappointed: it did not when it
+	// was expected to. pipelined: it has taken such, with the mechanism of strength. stepByStep: it
+	// says so, and does not.
+	announces    announcement
+	disappointed bool
+	pipelined    bool
+	stepByStep   bool
 }
 
 // with calls f with what is known about a domain, for f to read or change.
@@ -78,6 +80,12 @@ func (m *Memory) pipelines(domain string) (how announcement) {
 	return how
 }
 
+// disappointed reports whether domain did not announce it when it was expected to.
+func (m *Memory) disappointed(domain string) (has bool) {
+	m.with(domain, func(k *knownDomain) { has = k.disappointed })
+	return has
+}
+
 // strongest returns the index in mechanisms of the best that a login to domain was made with.
 func (m *Memory) strongest(domain string) (i int) {
 	m.with(domain, func(k *knownDomain) { i = len(mechanisms) - k.strength })
@@ -93,7 +101,10 @@ func (m *Memory) learnPipelining(domain string, how announcement, has bool) {
 // forgetPipelining has the next login write nothing ahead until the server announces it again. It
 // reports whether domain has ever taken what was written ahead.
 func (m *Memory) forgetPipelining(domain string) (had bool) {
-	m.with(domain, func(k *knownDomain) { had, k.announces, k.pipelined = k.pipelined, notAnnounced, false })
+	m.with(domain, func(k *knownDomain) {
+		had = k.pipelined
+		k.announces, k.pipelined, k.disappointed = notAnnounced, false, true
+	})
 	return had
 }
 

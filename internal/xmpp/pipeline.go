@@ -16,8 +16,8 @@ import (
 //     handshake goes on as if they were not: it sends each in its turn, and what is on the wire
 //     already is not written again.
 //   - Confirm: what comes after the login is not written with it unless the server announces that
-//     it takes that, in this handshake or in an earlier one. What was written because of an earlier
-//     one has to be announced again.
+//     it takes that, in this handshake or in an earlier one, or is known for it. What was written
+//     before the announcement has to be announced still.
 //   - Fall back: a handshake that was written ahead and failed means nothing by itself. It is made
 //     once more, step by step, over another connection.
 //
@@ -33,7 +33,9 @@ type pipeline struct {
 	// off: nothing is written ahead, whatever the server announces.
 	off bool
 	// expected is how the server has announced it earlier, announced how it has in this handshake.
+	// hoped: it has not been asked yet, and is known for announcing it after the login.
 	expected, announced announcement
+	hoped               bool
 	// used: something was written ahead.
 	used bool
 	// ahead are the frames that are written and whose turn has not come.
@@ -60,7 +62,9 @@ var errSurprise = errors.New("server has changed since the last login")
 func (p *pipeline) known() bool { return !p.off && p.expected != notAnnounced }
 
 // pastLogin reports whether what comes after the login is written with it.
-func (p *pipeline) pastLogin() bool { return p.known() || !p.off && p.announced == beforeLogin }
+func (p *pipeline) pastLogin() bool {
+	return p.known() || !p.off && (p.hoped || p.announced == beforeLogin)
+}
 
 // send writes a frame, and ahead of their turn those that will follow.
 func (p *pipeline) send(frame []byte, following ...[]byte) error {
@@ -88,7 +92,7 @@ func (p *pipeline) confirm(f *streamFeatures, when announcement) error {
 	if f.pipelining && p.announced == notAnnounced {
 		p.announced = when
 	}
-	if p.known() && p.announced == notAnnounced && (when == afterLogin || p.expected == beforeLogin) {
+	if p.pastLogin() && p.announced == notAnnounced && (when == afterLogin || p.expected == beforeLogin) {
 		return errSurprise
 	}
 	return nil

@@ -17,6 +17,53 @@ var aheadFeatures = scripted.WithFeature(scripted.PlainFeatures, `<pipelining xm
 
 const ejabberdCaps = `<c xmlns="http://jabber.org/protocol/caps" hash="sha-1" node="http://www.process-one.net/en/ejabberd/" ver="x"/>`
 
+// A server that is known to announce it after the login gets all that follows the mechanisms in one
+// go the first time. One that does not announce it then is asked step by step, the next time too.
+func TestExpectedPipelining(t *testing.T) {
+	allInOne := func(p *peer) {
+		p.Open(scripted.PlainFeatures)
+		p.Expect(scripted.PlainAuth)
+		p.Expect(scripted.OpenRequest)
+		p.Expect(scripted.BindRequest)
+		p.Send(scripted.SASLSuccess)
+		p.Send(scripted.ServerOpen)
+	}
+	steps := func(p *peer) {
+		p.Open(scripted.PlainFeatures)
+		p.Expect(scripted.PlainAuth)
+		p.Send(scripted.SASLSuccess)
+		p.Expect(scripted.OpenRequest)
+		p.Send(scripted.ServerOpen)
+		p.Send(scripted.BindFeatures)
+		p.Expect(scripted.BindRequest)
+		p.Send(scripted.BindResult)
+		p.Drain()
+	}
+	for name, script := range map[string][]script{
+		"announced": {func(p *peer) {
+			allInOne(p)
+			p.Send(scripted.WithFeature(scripted.BindFeatures, ejabberdCaps))
+			p.Send(scripted.BindResult)
+			p.Drain()
+		}},
+		"not announced": {func(p *peer) {
+			allInOne(p)
+			p.Send(scripted.BindFeatures)
+			p.Drain()
+		}, steps, steps},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := webSocketServer(t, scripted.InTurn(script...))
+			cfg.ExpectPipelining, cfg.Memory = true, new(Memory)
+			for range max(1, len(script)-1) {
+				s, err := Dial(soon(t), cfg)
+				require.NoError(t, err)
+				require.NoError(t, s.Close(done()))
+			}
+		})
+	}
+}
+
 // A server that announces it with its first features gets all that follows the mechanisms in one
 // go, one that does so after the login gets it step by step. From the second time on either gets
 // all in one go, also to take a stream up.

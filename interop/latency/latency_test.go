@@ -45,7 +45,7 @@ var goals = map[string]string{
 // wanted are the round trips of each row. challenge is 1 where the login has one, else 0.
 func wanted(challenge int) map[string]cost {
 	const tls, login, config = 1, 1, 1
-	first := tls + 4 + challenge   // the upgrade; the stream header; the login; the second header and the bind
+	first := tls + 3 + challenge   // the upgrade; the stream header; the login and what follows it
 	resumed := tls + 2 + challenge // the upgrade; everything
 	return map[string]cost{
 		afterRegister:   {xmpp: first, all: first}, // POST /login is under way meanwhile
