@@ -43,7 +43,7 @@ func (c *Client) UnblockUser(ctx context.Context, userJID string) (Result[None],
 func (c *Client) setBlocked(
 	ctx context.Context, op, userJID string, set func(*xmpp.Session, context.Context, string) error,
 ) (Result[None], error) {
-	return unbounded(ctx, c, op, success, func(ctx context.Context) (None, error) {
+	return ask(ctx, c, op, func(ctx context.Context) (None, error) {
 		if err := c.gate(func(f Features) bool { return f.Block }); err != nil {
 			return None{}, err
 		}
@@ -86,6 +86,8 @@ func (c *Client) GetUsersWhoBlockedMe(ctx context.Context) (Result[[]BlockedUser
 		users, err := s.WhoBlockedMe(ctx)
 		var refused *xmpp.StanzaError
 		if errors.As(err, &refused) && slices.Contains(notKnownToServer, refused.Condition) {
+			ctx, release := endingWith(ctx, c.ctx)
+			defer release()
 			ctx, cancel := c.withTimeout(ctx)
 			defer cancel()
 			told, restErr := c.rest.BlockedBy(ctx)
@@ -103,7 +105,7 @@ var notKnownToServer = []string{"service-unavailable", "feature-not-implemented"
 func (c *Client) blockList(
 	ctx context.Context, op string, read func(*xmpp.Session, context.Context) ([]string, error),
 ) (Result[[]BlockedUser], error) {
-	return unbounded(ctx, c, op, success, func(ctx context.Context) ([]BlockedUser, error) {
+	return ask(ctx, c, op, func(ctx context.Context) ([]BlockedUser, error) {
 		l, err := c.registered()
 		if err != nil {
 			return nil, err

@@ -533,18 +533,18 @@ func (l *login) install(s *xmpp.Session) bool {
 
 // open returns the session, or why there is none.
 func (l *login) open() (*xmpp.Session, error) {
-	connecting := l.client.isConnecting()
 	l.mu.Lock()
-	defer l.mu.Unlock()
+	s, over, kept, final := l.session, l.over, l.kept != nil, l.final
+	l.mu.Unlock()
 	switch {
-	case l.session != nil:
-		return l.session, nil
-	case l.over:
+	case s != nil:
+		return s, nil
+	case over:
 		return nil, loginOver()
-	case connecting || l.kept != nil && l.final == nil:
+	case kept && final == nil, l.client.isConnecting():
 		return nil, errNotConnected
 	}
-	return nil, endedForGood(l.final)
+	return nil, endedForGood(final)
 }
 
 // tell tells event, and keeps the reason why none follows it.

@@ -362,7 +362,7 @@ func (l LastSeen) Time(now time.Time) time.Time {
 // ErrNotConnected; 500 "Request Failed" with a Condition, e.g. "forbidden" when that user has
 // blocked this one.
 func (c *Client) GetLastSeen(ctx context.Context, userJID string) (Result[LastSeen], error) {
-	return unbounded(ctx, c, "GetLastSeen", success, func(ctx context.Context) (LastSeen, error) {
+	return ask(ctx, c, "GetLastSeen", func(ctx context.Context) (LastSeen, error) {
 		s, err := c.ready(jidFormat("toUserJid", userJID), required("toUserJid", userJID))
 		if err != nil {
 			return LastSeen{}, err

@@ -47,7 +47,7 @@ func (l *login) dial(
 		// The service runs ejabberd. What others have put in its place is asked first.
 		ExpectPipelining: c.cfg.XMPPHost == "" && c.cfg.XMPPAddress == "",
 		Memory:           &c.servers,
-		Resume:            l.lost,
+		Resume:           l.lost,
 	})
 	if err != nil {
 		return nil, reached, err

@@ -112,52 +112,56 @@ func (c *Client) goInBackground(f func()) bool {
 
 const success = "Success"
 
-// run is the frame of every method: its context ends with the client, and after
-// Config.RequestTimeout when the caller has set no deadline. Result and error agree. ok is the text
-// of a success.
+// run is the frame of calls over REST: their context ends with the client, and after
+// Config.RequestTimeout when the caller has set no deadline. ok is the text of a success.
 func run[T any](ctx context.Context, c *Client, op, ok string, f func(context.Context) (T, error)) (Result[T], error) {
-	return answer(ctx, c, c.withTimeout, op, ok, f)
+	bound, release := endingWith(ctx, c.ctx)
+	defer release()
+	bound, cancel := c.withTimeout(bound)
+	defer cancel()
+	return answer(ctx, bound, c, op, ok, f)
 }
 
-// unbounded is run for calls that bound themselves: a transfer takes as long as it moves, and the
-// session knows how long a request may take.
+// unbounded is run for calls that bound themselves, as a transfer does, which takes as long as it
+// moves.
 func unbounded[T any](
 	ctx context.Context, c *Client, op, ok string, f func(context.Context) (T, error),
 ) (Result[T], error) {
-	return answer(ctx, c, withoutTimeout, op, ok, f)
+	bound, release := endingWith(ctx, c.ctx)
+	defer release()
+	return answer(ctx, bound, c, op, ok, f)
 }
 
+// ask is the frame of calls over XMPP. The session ends them with the client, and knows how long a
+// request may take.
+func ask[T any](ctx context.Context, c *Client, op string, f func(context.Context) (T, error)) (Result[T], error) {
+	return answer(ctx, ctx, c, op, success, f)
+}
+
+// answer runs a call in bound, which comes from the caller's context. Result and error agree.
 func answer[T any](
-	caller context.Context, c *Client, bound bounding, op, ok string, f func(context.Context) (T, error),
+	caller, bound context.Context, c *Client, op, ok string, f func(context.Context) (T, error),
 ) (Result[T], error) {
-	ctx, release := endingWith(caller, c.ctx)
-	defer release()
-	ctx, cancel := bound(ctx)
-	defer cancel()
 	var data T
 	err := error(errClosed)
 	if c.ctx.Err() == nil {
-		data, err = f(ctx)
+		data, err = f(bound)
 	}
 	if err != nil {
-		e := explain(c.deciding(ctx), op, err)
+		e := explain(c.deciding(bound), op, err)
 		e.spent = e.spent || caller.Err() != nil
 		return Result[T]{StatusCode: e.StatusCode, Message: e.Message}, e
 	}
 	return Result[T]{StatusCode: statusOK, Message: ok, Data: data}, nil
 }
 
-type bounding func(context.Context) (context.Context, context.CancelFunc)
-
 // withTimeout gives a context without a deadline that of Config.RequestTimeout.
 func (c *Client) withTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
 	if _, has := ctx.Deadline(); has {
-		return withoutTimeout(ctx)
+		return ctx, func() {}
 	}
 	return context.WithTimeout(ctx, c.cfg.RequestTimeout)
 }
-
-func withoutTimeout(ctx context.Context) (context.Context, context.CancelFunc) { return ctx, func() {} }
 
 // endingWith returns a context that carries what ctx does and also ends when other does, for
 // the same cause.
