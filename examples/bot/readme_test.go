@@ -10,7 +10,8 @@ import (
 )
 
 func TestMyBot(t *testing.T) {
-	ctx, srv, told := t.Context(), sdktest.New(t), make(chan string, 100) // what listeners were told
+	// told is what listeners have heard.
+	ctx, srv, told := t.Context(), sdktest.New(t), make(chan string, 100)
 	login := func(name string) *sdk.Client {
 		client, err := sdk.New(srv.Config())
 		require.NoError(t, err)
@@ -24,7 +25,8 @@ func TestMyBot(t *testing.T) {
 	alice, bot := login("alice"), login("bot")
 	alice.OnUserProfile(func(p sdk.Profile) { told <- p.UserID + " says " + p.Status })
 	bot.OnConnection(func(e sdk.ConnectionEvent) { told <- string(e.Status) })
-	bot.OnBlock(func(e sdk.BlockEvent) { told <- "blocked by " + e.UserID }) // what your bot does then
+	// Here is what your bot does when somebody blocks it.
+	bot.OnBlock(func(e sdk.BlockEvent) { told <- "blocked by " + e.UserID })
 
 	_, err := bot.SetUserProfile(ctx, sdk.ProfileUpdate{Name: "Bot", Email: "bot@example.com", Status: "at work"})
 	require.NoError(t, err)

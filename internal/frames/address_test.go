@@ -12,7 +12,8 @@ import (
 // wish to go elsewhere never leads to a worse kind.
 func FuzzParseAddresses(f *testing.F) {
 	for _, s := range []string{
-		"wss://h/p?q", "h:5222,xmpps://[::1]", "xmpp://h:1/", "ws://u:p@h", "h", "wss://h/%2f?a=%zz", ":1", "wss://h#f", "://", "h:99999", "[::1%25eth0]:1",
+		"wss://h/p?q", "h:5222,xmpps://[::1]", "xmpp://h:1/", "ws://u:p@h", "h", "wss://h/%2f?a=%zz", ":1", "wss://h#f",
+		"://", "h:99999", "[::1%25eth0]:1",
 	} {
 		f.Add(s, true)
 	}
@@ -33,9 +34,15 @@ func FuzzParseAddresses(f *testing.F) {
 			require.NoError(t, err, a.url())
 			require.Equal(t, []Address{a}, again)
 		}
-		for _, here := range []Address{{schemeWS, "h:1", "/x", ""}, {schemeWSS, "h:1", "/x", ""}, {schemeXMPP, "h:1", "", ""}, {schemeXMPPS, "h:1", "", ""}} {
+		for _, here := range []Address{
+			{schemeWS, "h:1", "/x", ""},
+			{schemeWSS, "h:1", "/x", ""},
+			{schemeXMPP, "h:1", "", ""},
+			{schemeXMPPS, "h:1", "", ""},
+		} {
 			if next, err := here.Redirect(s); err == nil {
-				require.True(t, next.Scheme == here.Scheme || here.Scheme == schemeWS && next.Scheme == schemeWSS, "%v to %v", here, next)
+				require.True(t, next.Scheme == here.Scheme || here.Scheme == schemeWS &&
+					next.Scheme == schemeWSS, "%v to %v", here, next)
 			}
 		}
 	})

@@ -13,7 +13,10 @@ import (
 
 // A server that never reads again is named as the reason, over either transport.
 func TestServerThatStopsReading(t *testing.T) {
-	for name, serve := range map[string]scripted.Server{"directtls": scripted.DirectTLS, "websocket": scripted.WebSocket} {
+	for name, serve := range map[string]scripted.Server{
+		"directtls": scripted.DirectTLS,
+		"websocket": scripted.WebSocket,
+	} {
 		t.Run(name, func(t *testing.T) {
 			stop := make(chan struct{})
 			defer close(stop)
@@ -26,7 +29,8 @@ func TestServerThatStopsReading(t *testing.T) {
 			addresses, err := ParseAddresses(at.Address, true)
 			require.NoError(t, err)
 			conn, err := Dial(t.Context(), addresses[0], &Options{
-				HTTPClient: at.HTTPClient, UserAgent: scripted.UserAgent, TLSTimeout: time.Minute, TLSConfig: at.TLSConfig, Domain: scripted.Domain,
+				HTTPClient: at.HTTPClient, UserAgent: scripted.UserAgent, TLSTimeout: time.Minute,
+				TLSConfig: at.TLSConfig, Domain: scripted.Domain,
 			})
 			require.NoError(t, err)
 			defer conn.Cut()

@@ -213,8 +213,8 @@ func (d *deadlines) SetWriteDeadline(t time.Time) error {
 	return d.Conn.SetWriteDeadline(t)
 }
 
-// What is late may take longer than that altogether: every step has its time. At the end the deadline
-// of the last step is removed.
+// What is late may take longer than that altogether: every step has its time. At the end the
+// deadline of the last step is removed.
 func TestPatienceIsForAStep(t *testing.T) {
 	const steps = 24
 	c, peer := connected(t)

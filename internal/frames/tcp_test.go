@@ -35,7 +35,9 @@ func (o *over) Read(p []byte) (int, error) {
 
 // One stanza cut from a TCP stream.
 func BenchmarkCutFrame(b *testing.B) {
-	reply := `<iq xml:lang='en' to='` + scripted.Full + `' from='bob@xmpp.example.com' type='result' id='00000000-0000-4000-8000-000000000000'><query seconds='903' xmlns='jabber:iq:last'/></iq>`
+	reply := `<iq xml:lang='en' to='` + scripted.Full +
+		`' from='bob@xmpp.example.com' type='result' id='00000000-0000-4000-8000-000000000000'>` +
+		`<query seconds='903' xmlns='jabber:iq:last'/></iq>`
 	again := &over{text: []byte(reply)}
 	t := newTCPConn(streamConn{Reader: io.MultiReader(strings.NewReader(scripted.ServerStream), again)}, nil)
 	_, err := t.ReadFrame(context.Background())
@@ -59,7 +61,8 @@ func FuzzCutStream(f *testing.F) {
 		f.Add([]byte(s), true)
 		f.Add([]byte(scripted.ServerStream+s), false)
 	}
-	f.Add([]byte(`<s:stream xmlns:s="http://etherx.jabber.org/streams" xmlns:c="jabber:client" version="1.0" xmlns="a&amp;b"><c:iq c:x=""/></s:stream>`), false)
+	f.Add([]byte(`<s:stream xmlns:s="http://etherx.jabber.org/streams" xmlns:c="jabber:client" version="1.0" `+
+		`xmlns="a&amp;b"><c:iq c:x=""/></s:stream>`), false)
 	f.Fuzz(func(t *testing.T, in []byte, inStream bool) {
 		if inStream {
 			in = append([]byte(scripted.ServerStream), in...)
@@ -138,7 +141,10 @@ func nextElement(dec *xml.Decoder) (xml.StartElement, error) {
 
 // Whatever the caller's TLSConfig says for HTTP, a stream never waits for a renegotiation.
 func TestStreamTLS(t *testing.T) {
-	own := &tls.Config{Renegotiation: tls.RenegotiateFreelyAsClient, NextProtos: []string{"h2"}, MinVersion: tls.VersionTLS10}
+	own := &tls.Config{
+		Renegotiation: tls.RenegotiateFreelyAsClient, NextProtos: []string{"h2"},
+		MinVersion: tls.VersionTLS10,
+	}
 	conf := (&Options{TLSConfig: own, Domain: "example.com"}).streamTLS()
 	require.Equal(t, tls.RenegotiateNever, conf.Renegotiation)
 	require.Empty(t, conf.NextProtos)
@@ -208,10 +214,12 @@ func TestCutStream(t *testing.T) {
 	}
 
 	// Any prefix will do, also one that only the header declares.
-	frames, err := cut(strings.NewReader(`<s:stream xmlns:s="http://etherx.jabber.org/streams" xmlns:c="jabber:client" xmlns:b="urn:xmpp:blocking" version="1.0" xmlns="a&amp;b">` +
+	frames, err := cut(strings.NewReader(`<s:stream xmlns:s="http://etherx.jabber.org/streams" ` +
+		`xmlns:c="jabber:client" xmlns:b="urn:xmpp:blocking" version="1.0" xmlns="a&amp;b">` +
 		`<c:iq><b:block c:x="1"/></c:iq><y/></s:stream>`))
 	require.NoError(t, err)
-	require.Equal(t, canon(t, `<iq xmlns="jabber:client"><block xmlns="urn:xmpp:blocking" c:x="1" xmlns:c="jabber:client"/></iq>`), asSession(t, frames[1]))
+	require.Equal(t, canon(t, `<iq xmlns="jabber:client">`+
+		`<block xmlns="urn:xmpp:blocking" c:x="1" xmlns:c="jabber:client"/></iq>`), asSession(t, frames[1]))
 	require.Equal(t, canon(t, `<y xmlns="a&amp;b"/>`), asSession(t, frames[2]))
 }
 
@@ -282,7 +290,8 @@ func TestStanzaThatWouldNotEnd(t *testing.T) {
 			t.Parallel()
 			// At once, by single bytes, and by some.
 			for _, step := range []int{len(text), 1, 101} {
-				_, err := cut(&piecemeal{io.MultiReader(strings.NewReader(scripted.ServerStream+text), iotest.ErrReader(errWaits)), step})
+				_, err := cut(&piecemeal{io.MultiReader(strings.NewReader(scripted.ServerStream+text),
+					iotest.ErrReader(errWaits)), step})
 				require.ErrorIs(t, err, xmltext.ErrMalformed, step)
 			}
 		})
@@ -310,7 +319,8 @@ func TestEndTagsThatMatch(t *testing.T) {
 		`<message><x:a xmlns:x="u"><x:a/><x:a></x:a></x:a></message>`,
 		`<message a="/"><b c='/'/><d e="&gt;>"></d></message>`,
 		`<message><` + long + `></` + long + `></message>`,
-		`<message>` + strings.Repeat("<a>", 30) + strings.Repeat("<b>", 30) + strings.Repeat("</b>", 30) + strings.Repeat("</a>", 30) + `</message>`,
+		`<message>` + strings.Repeat("<a>", 30) + strings.Repeat("<b>", 30) + strings.Repeat("</b>", 30) +
+			strings.Repeat("</a>", 30) + `</message>`,
 		`<message><body>&lt;/b> ]] <![CDATA[</x><y>]]></body></message>`,
 	}
 	var in strings.Builder
@@ -322,6 +332,7 @@ func TestEndTagsThatMatch(t *testing.T) {
 	require.Len(t, frames, 1+2*len(stanzas)+1)
 	for i, stanza := range stanzas {
 		require.NoError(t, xmltext.Check(frames[1+2*i]))
-		require.Equal(t, canon(t, strings.Replace(stanza, "<message", `<message xmlns="jabber:client"`, 1)), asSession(t, frames[1+2*i]))
+		require.Equal(t, canon(t, strings.Replace(stanza, "<message", `<message xmlns="jabber:client"`, 1)),
+			asSession(t, frames[1+2*i]))
 	}
 }

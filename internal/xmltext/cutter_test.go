@@ -34,9 +34,12 @@ func cutAll(stream string, step int) (pieces []string, end Piece, err error) {
 // Whatever comes, and in whatever steps, the pieces are the same, and nothing between them is lost.
 func FuzzCutter(f *testing.F) {
 	for _, s := range []string{
-		`<s><a/><b x="1"><c/></b></s>`, `<?xml version="1.0"?> <s> <a>]]></a> </s>`, `<s/>`, `</s>`, `<s><a></b></s>`, `<s><!-- --></s>`,
-		`<s><a><![CDATA[</a>]]]]></a></s>`, `<s><a b='>'/><a / ></a></s>`, `<s>x</s>`, `<s><a`, `<s><?x?></s>`, `<s></s ><s>`,
-		"<s>" + strings.Repeat("<a>", MaxDepth) + strings.Repeat("</a>", MaxDepth) + "</s>", "<s>" + strings.Repeat("<a>", MaxDepth+1),
+		`<s><a/><b x="1"><c/></b></s>`, `<?xml version="1.0"?> <s> <a>]]></a> </s>`, `<s/>`, `</s>`, `<s><a></b></s>`,
+		`<s><!-- --></s>`,
+		`<s><a><![CDATA[</a>]]]]></a></s>`, `<s><a b='>'/><a / ></a></s>`, `<s>x</s>`, `<s><a`, `<s><?x?></s>`,
+		`<s></s ><s>`,
+		"<s>" + strings.Repeat("<a>", MaxDepth) + strings.Repeat("</a>", MaxDepth) + "</s>", "<s>" +
+			strings.Repeat("<a>", MaxDepth+1),
 	} {
 		f.Add(s, 3)
 	}

@@ -59,12 +59,18 @@ func forbidden(frame []byte) bool {
 var elementSeeds = []string{
 	`<iq xmlns="jabber:client" id="1" type='result'><query xmlns="jabber:iq:last" seconds="5">x</query></iq>`,
 	`<a xml:lang="en" b='"&lt;'><![CDATA[<x>]]>&#10;</a>`, `<a:b xmlns:a="urn:a" xmlns:c="urn:c" c:d="e"><f/></a:b>`,
-	`<a><![CDATA[]]><![CDATA[]]]]>></a>`, `<a>]]></a>`, `<a b=']]>'/>`, "<a>\r\n\r&#13;</a>", "<a b='\r\n\t&#xD;'/>", `<a>&#xD800;&#0;</a>`,
-	`<a>&#xd800;&#x10FFFF;&#1114112;</a>`, `<a>&#;</a>`, `<a>&#x;</a>`, `<a>&#+1;</a>`, `<a>&amp</a>`, `<a>&nbsp;</a>`, `<a>&#99999999999999999999;</a>`,
-	`<a b="1"c="2"/>`, `<a b = "1" / >`, `<a b="1"b="2"/>`, `<a b/>`, `<a b=1/>`, `<a><b></a></b>`, `<a></a >`, `</a>`, `< a/>`, `<a/><a/>`, `<a/>x`,
-	`<:a/>`, `<a:/>`, `<a:b:c/>`, `<1a/>`, `<-a/>`, `<a -b=""/>`, `<a xmlns=""><b xmlns:p="" ><p:c/></b></a>`, `<p:a><p:b xmlns:p="u"/></p:a>`,
-	`<xml:a xmlns:xml="u"/>`, `<xmlns:a/>`, `<xmlns/>`, `&#10;<a></a>`, `<![CDATA[ ]]><a/>`, `<a xmlns:="u" :b=""/>`, "<a>\x01</a>", "<a>\uFFFE</a>", "<a>\uFEFF\uFFFD</a>", "\uFEFF<a/>", "<a>\xff</a>", "<é/>",
-	`<!-- --><a/>`, `<a><!-- --></a>`, `<a><?x?></a>`, `<!DOCTYPE a><a/>`, `<a><!x></a>`, `<a b="<"/>`, `<a b=">"/>`, `<a/ b="">`, `<a`, `<a b="`, `<a><![CDATA[`, ``, ` `, `<`, `</`, `<a></`, `<a></a`, ` <a/> `,
+	`<a><![CDATA[]]><![CDATA[]]]]>></a>`, `<a>]]></a>`, `<a b=']]>'/>`, "<a>\r\n\r&#13;</a>", "<a b='\r\n\t&#xD;'/>",
+	`<a>&#xD800;&#0;</a>`,
+	`<a>&#xd800;&#x10FFFF;&#1114112;</a>`, `<a>&#;</a>`, `<a>&#x;</a>`, `<a>&#+1;</a>`, `<a>&amp</a>`, `<a>&nbsp;</a>`,
+	`<a>&#99999999999999999999;</a>`,
+	`<a b="1"c="2"/>`, `<a b = "1" / >`, `<a b="1"b="2"/>`, `<a b/>`, `<a b=1/>`, `<a><b></a></b>`, `<a></a >`, `</a>`,
+	`< a/>`, `<a/><a/>`, `<a/>x`,
+	`<:a/>`, `<a:/>`, `<a:b:c/>`, `<1a/>`, `<-a/>`, `<a -b=""/>`, `<a xmlns=""><b xmlns:p="" ><p:c/></b></a>`,
+	`<p:a><p:b xmlns:p="u"/></p:a>`,
+	`<xml:a xmlns:xml="u"/>`, `<xmlns:a/>`, `<xmlns/>`, `&#10;<a></a>`, `<![CDATA[ ]]><a/>`, `<a xmlns:="u" :b=""/>`,
+	"<a>\x01</a>", "<a>\uFFFE</a>", "<a>\uFEFF\uFFFD</a>", "\uFEFF<a/>", "<a>\xff</a>", "<é/>",
+	`<!-- --><a/>`, `<a><!-- --></a>`, `<a><?x?></a>`, `<!DOCTYPE a><a/>`, `<a><!x></a>`, `<a b="<"/>`, `<a b=">"/>`,
+	`<a/ b="">`, `<a`, `<a b="`, `<a><![CDATA[`, ``, ` `, `<`, `</`, `<a></`, `<a></a`, ` <a/> `,
 }
 
 // Every frame is to us what it is to encoding/xml: the same Element, or none.

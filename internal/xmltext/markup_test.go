@@ -14,7 +14,10 @@ import (
 func TestMarkupEscapes(t *testing.T) {
 	for _, s := range []string{`'"<>&]]>`, "\n\t\r", "é😀", "<!-- -->", "\x00\x01", "\xff"} {
 		inner := Markup{Space: s, Name: "a", Children: []Markup{{Name: "b", Text: s}, {Name: "b"}, {}}}
-		frame := Markup{Space: "urn:outer", Name: "iq", Attrs: []string{"id", s, "type", ""}, Children: []Markup{inner}}.Bytes()
+		frame := Markup{
+			Space: "urn:outer", Name: "iq", Attrs: []string{"id", s, "type", ""},
+			Children: []Markup{inner},
+		}.Bytes()
 		require.NoError(t, Check(string(frame)))
 		n, err := xmltree.Parse(string(frame))
 		require.NoError(t, err)

@@ -20,7 +20,9 @@ import (
 func BenchmarkLastActivity(b *testing.B) {
 	c := dial(b, webSocketServer(b, func(p *peer) {
 		p.Login()
-		reply := []byte(`<iq from="bob@xmpp.example.com" to="` + scripted.Full + `" type="result" xmlns="jabber:client" id="00000000-0000-4000-8000-000000000000"><query xmlns="jabber:iq:last" seconds="903"/></iq>`)
+		reply := []byte(`<iq from="bob@xmpp.example.com" to="` + scripted.Full +
+			`" type="result" xmlns="jabber:client" id="00000000-0000-4000-8000-000000000000">` +
+			`<query xmlns="jabber:iq:last" seconds="903"/></iq>`)
 		at := bytes.Index(reply, []byte("00000000-"))
 		buf := make([]byte, 4096)
 		for {
@@ -74,7 +76,8 @@ func TestBlockThatIsSoAlready(t *testing.T) {
 			c := dial(t, pipeServer(t, func(p *peer) {
 				p.Login()
 				p.Send(scripted.ReplyTo(`<iq id="%s" type="error" xmlns="jabber:client"><error type="cancel">`+
-					`<not-allowed xmlns="`+nsStanzas+`"/><text xmlns="`+nsStanzas+`">`+tc.text+`</text></error></iq>`, p.Recv()))
+					`<not-allowed xmlns="`+nsStanzas+`"/><text xmlns="`+nsStanzas+`">`+tc.text+
+					`</text></error></iq>`, p.Recv()))
 				p.Drain()
 			}))
 			err := tc.change(c.Session, t.Context(), "bob@xmpp.example.com")
@@ -124,8 +127,10 @@ func TestWhoBlockedMeShapes(t *testing.T) {
 	for reply, want := range map[string][]string{
 		``:             {},
 		`<blocklist/>`: {},
-		`<blocklist xmlns="u"><members> bob </members><other>x</other><members/><members>a&amp;b</members></blocklist>`:          {"bob", "a&b"},
-		`<query><a><b><blocklist><members>bob</members></blocklist></b></a></query><blocklist><members>no</members></blocklist>`: {"bob"},
+		`<blocklist xmlns="u"><members> bob </members><other>x</other><members/><members>a&amp;b</members>` +
+			`</blocklist>`: {"bob", "a&b"},
+		`<query><a><b><blocklist><members>bob</members></blocklist></b></a></query><blocklist>` +
+			`<members>no</members></blocklist>`: {"bob"},
 		`<members>bob</members>`: {},
 	} {
 		c := dial(t, pipeServer(t, func(p *peer) {

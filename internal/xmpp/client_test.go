@@ -66,7 +66,8 @@ type serverFunc = func(t testing.TB, s script) Config
 // configOf returns what dials a server.
 func configOf(at scripted.Endpoint) Config {
 	cfg := testConfig(at.Address)
-	cfg.AllowInsecure, cfg.HTTPClient, cfg.TLSConfig, cfg.DialContext = at.AllowInsecure, at.HTTPClient, at.TLSConfig, at.DialContext
+	cfg.AllowInsecure, cfg.HTTPClient, cfg.TLSConfig, cfg.DialContext = at.AllowInsecure, at.HTTPClient, at.TLSConfig,
+		at.DialContext
 	return cfg
 }
 
@@ -76,7 +77,8 @@ func testConfig(addr string) Config {
 		panic(err)
 	}
 	return Config{
-		Addresses: addrs, Domain: scripted.Domain, Username: scripted.User, Password: scripted.Password, Resource: scripted.Resource,
+		Addresses: addrs, Domain: scripted.Domain, Username: scripted.User, Password: scripted.Password,
+		Resource:  scripted.Resource,
 		UserAgent: scripted.UserAgent, DialTimeout: patience,
 	}
 }

@@ -59,8 +59,8 @@ type Config struct {
 	// it.
 	DialTimeout time.Duration
 
-	// ExpectPipelining: the server is known to announce after the login that it takes what is written
-	// ahead. It counts until Memory knows better.
+	// ExpectPipelining: the server is known to announce after the login that it takes what is
+	// written ahead. It counts until Memory knows better.
 	ExpectPipelining bool
 	// Memory is what earlier sessions have learned. nil: nothing is remembered.
 	Memory *Memory

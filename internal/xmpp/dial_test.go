@@ -28,7 +28,8 @@ func TestDiallerThatTimesOutFirst(t *testing.T) {
 	for range 200 {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		_, err := Dial(ctx, Config{
-			Addresses: []Address{{Scheme: "xmpps", Host: "127.0.0.1:1"}}, Domain: "example.com", Username: "alice", Resource: "r",
+			Addresses: []Address{{Scheme: "xmpps", Host: "127.0.0.1:1"}}, Domain: "example.com", Username: "alice",
+			Resource: "r",
 			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 				end, _ := ctx.Deadline()
 				for time.Now().Before(end) {
@@ -168,7 +169,9 @@ func TestSilentServer(t *testing.T) {
 			p.Open(scripted.PlainFeatures)
 			p.Recv()
 			p.Send(scripted.SASLSuccess)
-			p.Open(`<stream:features xmlns:stream="http://etherx.jabber.org/streams"><bind xmlns="urn:ietf:params:xml:ns:xmpp-bind"/><session xmlns="urn:ietf:params:xml:ns:xmpp-session"/></stream:features>`)
+			p.Open(`<stream:features xmlns:stream="http://etherx.jabber.org/streams">` +
+				`<bind xmlns="urn:ietf:params:xml:ns:xmpp-bind"/>` +
+				`<session xmlns="urn:ietf:params:xml:ns:xmpp-session"/></stream:features>`)
 			p.Recv()
 			p.Send(scripted.BindResult)
 		},
@@ -268,7 +271,10 @@ func TestSlowAddress(t *testing.T) {
 			}
 			return alive(ctx, network, addr)
 		}
-		for addresses, most := range map[string]time.Duration{"slow:1": 2 * defaultDialTimeout, "slow:1,alive:1": defaultDialTimeout} {
+		for addresses, most := range map[string]time.Duration{
+			"slow:1":         2 * defaultDialTimeout,
+			"slow:1,alive:1": defaultDialTimeout,
+		} {
 			cfg.Addresses, _ = ParseAddresses(addresses, true)
 			// The order is left to chance.
 			for slow = 0; slow == 0; {

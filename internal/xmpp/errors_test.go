@@ -38,7 +38,8 @@ func TestServerTextCannotForge(t *testing.T) {
 		c := dial(t, webSocketServer(t, func(p *peer) {
 			p.Login()
 			id := p.Recv().Attr("id")
-			p.Send(`<iq xmlns="jabber:client" type="error" id="` + id + `"><error type="` + forged + `"><forbidden xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/><text>` + forged + `</text></error></iq>`)
+			p.Send(`<iq xmlns="jabber:client" type="error" id="` + id + `"><error type="` + forged +
+				`"><forbidden xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/><text>` + forged + `</text></error></iq>`)
 			p.Drain()
 		}))
 		_, err := c.BlockList(soon(t))
@@ -47,7 +48,8 @@ func TestServerTextCannotForge(t *testing.T) {
 	t.Run("stream error", func(t *testing.T) {
 		c := dial(t, webSocketServer(t, func(p *peer) {
 			p.Login()
-			p.Send(`<stream:error` + stream + `><reset xmlns="urn:ietf:params:xml:ns:xmpp-streams"/><text>` + forged + `</text></stream:error>`)
+			p.Send(`<stream:error` + stream + `><reset xmlns="urn:ietf:params:xml:ns:xmpp-streams"/><text>` + forged +
+				`</text></stream:error>`)
 			p.Drain()
 		}))
 		line(t, c.ended().Error())
@@ -56,7 +58,8 @@ func TestServerTextCannotForge(t *testing.T) {
 		_, err := Dial(t.Context(), webSocketServer(t, func(p *peer) {
 			p.Open(scripted.PlainFeatures)
 			p.Recv()
-			p.Send(`<failure xmlns="urn:ietf:params:xml:ns:xmpp-sasl"><not-authorized/><text>` + forged + `</text></failure>`)
+			p.Send(`<failure xmlns="urn:ietf:params:xml:ns:xmpp-sasl"><not-authorized/><text>` + forged +
+				`</text></failure>`)
 			p.Drain()
 		}))
 		line(t, err.Error())
@@ -71,12 +74,13 @@ func TestServerTextCannotForge(t *testing.T) {
 	t.Run("log", func(t *testing.T) {
 		var seen []string
 		var mu sync.Mutex
-		log := slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-			mu.Lock()
-			defer mu.Unlock()
-			seen = append(seen, a.Value.String())
-			return a
-		}}))
+		log := slog.New(slog.NewTextHandler(io.Discard,
+			&slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+				mu.Lock()
+				defer mu.Unlock()
+				seen = append(seen, a.Value.String())
+				return a
+			}}))
 		cfg := webSocketServer(t, func(p *peer) {
 			p.Login()
 			p.Send(`<presence xmlns="jabber:client" from="` + forged + `"/>`)

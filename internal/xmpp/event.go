@@ -182,7 +182,8 @@ func (s *Session) receiveRequest(st *stanza) {
 	}
 	s.countIgnored()
 	s.answer(&iq{id: st.id, to: st.from, kind: kindError, payload: xmltext.Markup{
-		Name: "error", Attrs: []string{"type", "cancel"}, Children: []xmltext.Markup{empty(nsStanzas, "service-unavailable")},
+		Name: "error", Attrs: []string{"type", "cancel"},
+		Children: []xmltext.Markup{empty(nsStanzas, "service-unavailable")},
 	}})
 }
 

@@ -25,9 +25,13 @@ import (
 func BenchmarkReceivePresence(b *testing.B) {
 	cfg := Config{Handle: func(Event) {}}
 	cfg.setDefaults()
-	s := newSession(&cfg, &handshake{cfg: &cfg, conn: nowhere{}, jid: JID{scripted.User, scripted.Domain, scripted.Resource}})
+	s := newSession(&cfg, &handshake{
+		cfg: &cfg, conn: nowhere{},
+		jid: JID{scripted.User, scripted.Domain, scripted.Resource},
+	})
 	defer s.end(ErrClosed)
-	frame := (`<presence xmlns='jabber:client' xml:lang='en' to='` + scripted.Full + `' from='bob@xmpp.example.com/x'><priority>1</priority></presence>`)
+	frame := (`<presence xmlns='jabber:client' xml:lang='en' to='` + scripted.Full +
+		`' from='bob@xmpp.example.com/x'><priority>1</priority></presence>`)
 	b.ReportAllocs()
 	for b.Loop() {
 		if err := s.receive(frame); err != nil {
@@ -54,7 +58,8 @@ func TestEvents(t *testing.T) {
 		return `<message ` + attrs + ` xmlns="jabber:client">` + inner + `</message>`
 	}
 	carbon := func(attrs, innerAttrs, inner string) string {
-		return msg(attrs, `<received xmlns="urn:xmpp:carbons:2"><forwarded xmlns="urn:xmpp:forward:0"><delay xmlns="urn:xmpp:delay"/>`+msg(innerAttrs, inner)+`</forwarded></received>`)
+		return msg(attrs, `<received xmlns="urn:xmpp:carbons:2"><forwarded xmlns="urn:xmpp:forward:0">`+
+			`<delay xmlns="urn:xmpp:delay"/>`+msg(innerAttrs, inner)+`</forwarded></received>`)
 	}
 	const (
 		vcard   = `<vCard xmlns="vcard-temp"><nickName>Bob</nickName></vCard>`
@@ -78,27 +83,64 @@ func TestEvents(t *testing.T) {
 		want    Event
 		ignored int
 	}{
-		{"presence of another type", `<presence ` + bob + ` type="subscribe" xmlns="jabber:client"/>`, Presence{From: bobJID, Type: "subscribe"}, 0},
-		{"presence error", `<presence ` + bob + ` type="error" xmlns="jabber:client"><error/></presence>`, Presence{From: bobJID, Type: "error"}, 0},
-		{"presence of our other device", `<presence ` + ownPhone + ` type="unavailable" xmlns="jabber:client"/>`, nil, 0},
+		{
+			"presence of another type", `<presence ` + bob + ` type="subscribe" xmlns="jabber:client"/>`,
+			Presence{From: bobJID, Type: "subscribe"},
+			0,
+		},
+		{
+			"presence error", `<presence ` + bob + ` type="error" xmlns="jabber:client"><error/></presence>`,
+			Presence{From: bobJID, Type: "error"},
+			0,
+		},
+		{
+			"presence of our other device", `<presence ` + ownPhone + ` type="unavailable" xmlns="jabber:client"/>`,
+			nil,
+			0,
+		},
 		{"presence without from", `<presence xmlns="jabber:client"/>`, nil, 0},
-		{"presence of the same name elsewhere", `<presence from="alice_1@elsewhere.example" xmlns="jabber:client"/>`, Presence{From: JID{Local: "alice_1", Domain: "elsewhere.example"}}, 0},
+		{
+			"presence of the same name elsewhere", `<presence from="alice_1@elsewhere.example" xmlns="jabber:client"/>`,
+			Presence{From: JID{Local: "alice_1", Domain: "elsewhere.example"}},
+			0,
+		},
 		{"presence from nobody", `<presence from="@" xmlns="jabber:client"/>`, nil, 1},
 
-		{"vCard of our own", iq(own+` type="result"`, vcard), VCardPush{From: JID{Local: scripted.User, Domain: scripted.Domain}, VCard: VCard{NickName: "Bob"}}, 0},
+		{
+			"vCard of our own", iq(own+` type="result"`, vcard),
+			VCardPush{From: JID{Local: scripted.User, Domain: scripted.Domain}, VCard: VCard{NickName: "Bob"}},
+			0,
+		},
 		{"vCard, case of the sender", iq(`from="BOB@XMPP.Example.COM" type="result"`, vcard), vcardPush, 0},
-		{"vCard with a prefix", iq(bob+` type="result"`, `<v:vCard xmlns:v="vcard-temp"><v:nickName>Bob</v:nickName></v:vCard>`), vcardPush, 0},
-		{"vCard, empty", iq(bob+` type="result"`, `<vCard xmlns="vcard-temp"/>`), VCardPush{From: bobJID, Empty: true}, 0},
-		{"vCard, empty children", iq(bob+` type="result"`, `<vCard xmlns="vcard-temp"><nickName/></vCard>`), VCardPush{From: bobJID}, 0},
-		{"vCard, unknown and nested children", iq(bob+` type="result"`, `<vCard xmlns="vcard-temp"><N><nickName>no</nickName></N><nickName>Bob</nickName><nickName>Eve</nickName></vCard>`), vcardPush, 0},
-		{"vCard namespace on the iq", `<iq id="p1" ` + bob + ` type="result" xmlns="vcard-temp"><vCard><nickName>Bob</nickName></vCard></iq>`, vcardPush, 0},
+		{"vCard with a prefix", iq(bob+
+			` type="result"`, `<v:vCard xmlns:v="vcard-temp"><v:nickName>Bob</v:nickName></v:vCard>`), vcardPush, 0},
+		{
+			"vCard, empty", iq(bob+` type="result"`, `<vCard xmlns="vcard-temp"/>`),
+			VCardPush{From: bobJID, Empty: true},
+			0,
+		},
+		{
+			"vCard, empty children", iq(bob+` type="result"`, `<vCard xmlns="vcard-temp"><nickName/></vCard>`),
+			VCardPush{From: bobJID},
+			0,
+		},
+		{
+			"vCard, unknown and nested children",
+			iq(bob+` type="result"`, `<vCard xmlns="vcard-temp"><N><nickName>no</nickName></N>`+
+				`<nickName>Bob</nickName><nickName>Eve</nickName></vCard>`), vcardPush, 0,
+		},
+		{"vCard namespace on the iq", `<iq id="p1" ` + bob +
+			` type="result" xmlns="vcard-temp"><vCard><nickName>Bob</nickName></vCard></iq>`, vcardPush, 0},
 		{"vCard from a device", iq(bobPhone+` type="result"`, vcard), nil, 1},
 		{"vCard from elsewhere", iq(foreign+` type="result"`, vcard), nil, 1},
 		{"vCard from the server", iq(server+` type="result"`, vcard), nil, 1},
 		{"vCard from nobody", iq(`type="result"`, vcard), nil, 1},
 		{"vCard as an error", iq(bob+` type="error"`, vcard), nil, 1},
 		{"vCard as a set", iq(bob+` type="set"`, vcard), nil, 1},
-		{"vCard in another namespace", iq(bob+` type="result"`, `<vCard xmlns="urn:other"><nickName>Bob</nickName></vCard>`), nil, 1},
+		{
+			"vCard in another namespace",
+			iq(bob+` type="result"`, `<vCard xmlns="urn:other"><nickName>Bob</nickName></vCard>`), nil, 1,
+		},
 		{"result with nothing", iq(bob+` type="result"`, ``), nil, 1},
 		{"iq without type", iq(own, vcard), nil, 1},
 		{"iq of a made up type", iq(own+` type="push"`, vcard), nil, 1},
@@ -110,9 +152,15 @@ func TestEvents(t *testing.T) {
 		{"block from bob", iq(bob+` type="set"`, block), nil, 1},
 		{"block without items", iq(`type="set"`, `<block xmlns="urn:xmpp:blocking"/>`), nil, 1},
 		{"block without an id", `<iq type="set" xmlns="jabber:client">` + block + `</iq>`, nil, 1},
-		{"block in another namespace", iq(`type="set"`, `<block xmlns="urn:other"><item jid="x@xmpp.example.com"/></block>`), nil, 1},
+		{
+			"block in another namespace",
+			iq(`type="set"`, `<block xmlns="urn:other"><item jid="x@xmpp.example.com"/></block>`), nil, 1,
+		},
 		{"unblock all", iq(`type="set"`, unblock), BlockPush{JIDs: []string{}}, 0},
-		{"unblock of items without jid is not all", iq(`type="set"`, `<unblock xmlns="urn:xmpp:blocking"><item/></unblock>`), nil, 1},
+		{
+			"unblock of items without jid is not all",
+			iq(`type="set"`, `<unblock xmlns="urn:xmpp:blocking"><item/></unblock>`), nil, 1,
+		},
 		{"unblock all from bob", iq(bob+` type="set"`, unblock), nil, 1},
 
 		{"blocked, says the server", msg(server, blocked), userBlocked, 0},
@@ -125,9 +173,12 @@ func TestEvents(t *testing.T) {
 		{"blocked, in an error", msg(server+` type="error"`, blocked), nil, 0},
 		{"blocked, without user", msg(server, `<userblocked type="block_user"/>`), nil, 1},
 		{"blocked, of no known type", msg(server, `<userblocked blocked_user="bob" type="maybe"/>`), nil, 1},
-		{"blocked, forwarded", msg(server, `<forwarded xmlns="urn:xmpp:forward:0">`+msg(server, blocked)+`</forwarded>`), nil, 0},
-		{"blocked, from the archive", msg(own, `<result xmlns="urn:xmpp:mam:2"><forwarded xmlns="urn:xmpp:forward:0">`+msg(server, deleted)+`</forwarded></result>`), nil, 0},
-		{"blocked, sent carbon", msg(own, `<sent xmlns="urn:xmpp:carbons:2"><forwarded xmlns="urn:xmpp:forward:0">`+msg(own, deleted)+`</forwarded></sent>`), nil, 0},
+		{"blocked, forwarded", msg(server, `<forwarded xmlns="urn:xmpp:forward:0">`+msg(server, blocked)+
+			`</forwarded>`), nil, 0},
+		{"blocked, from the archive", msg(own, `<result xmlns="urn:xmpp:mam:2"><forwarded xmlns="urn:xmpp:forward:0">`+
+			msg(server, deleted)+`</forwarded></result>`), nil, 0},
+		{"blocked, sent carbon", msg(own, `<sent xmlns="urn:xmpp:carbons:2"><forwarded xmlns="urn:xmpp:forward:0">`+
+			msg(own, deleted)+`</forwarded></sent>`), nil, 0},
 
 		{"deleted, says the server", msg(server, deleted), userDeleted, 0},
 		{"deleted, says bob", msg(bob, deleted), nil, 1},
@@ -139,7 +190,11 @@ func TestEvents(t *testing.T) {
 		{"logout, says bob", msg(bob, logout), nil, 1},
 		{"logout of nothing", msg(server, `<logout socket_id=" , "/>`), nil, 1},
 
-		{"carbon of what bob said", carbon(own, bobPhone, blocked), UserBlocked{User: "bob", Blocked: true, Carbon: true}, 0},
+		{
+			"carbon of what bob said", carbon(own, bobPhone, blocked),
+			UserBlocked{User: "bob", Blocked: true, Carbon: true},
+			0,
+		},
 		{"carbon of what the server said", carbon(own, server, deleted), userDeleted, 0},
 		{"carbon of what mallory said", carbon(own, mallory, deleted), nil, 1},
 		{"carbon of an error", carbon(own, server+` type="error"`, deleted), nil, 0},
@@ -147,10 +202,15 @@ func TestEvents(t *testing.T) {
 		{"carbon from our other device", carbon(ownPhone, server, deleted), nil, 1},
 		{"carbon from the server", carbon(server, server, deleted), nil, 1},
 		{"carbon in a carbon", carbon(own, mallory, carbon(own, server, deleted)), nil, 0},
-		{"carbon with a second message", msg(own, `<received xmlns="urn:xmpp:carbons:2"><forwarded xmlns="urn:xmpp:forward:0">`+msg(mallory, deleted)+msg(server, ``)+`</forwarded></received>`), nil, 1},
+		{
+			"carbon with a second message",
+			msg(own, `<received xmlns="urn:xmpp:carbons:2"><forwarded xmlns="urn:xmpp:forward:0">`+
+				msg(mallory, deleted)+msg(server, ``)+`</forwarded></received>`), nil, 1,
+		},
 		{"receipt is no carbon", msg(bob, `<received xmlns="urn:xmpp:receipts" id="1"/>`), nil, 0},
 
-		{"chat", msg(bobPhone+` type="chat"`, `<body>hi &lt;userblocked/&gt; <![CDATA[<user_deleted user="x"/>]]></body>`), nil, 0},
+		{"chat", msg(bobPhone+` type="chat"`,
+			`<body>hi &lt;userblocked/&gt; <![CDATA[<user_deleted user="x"/>]]></body>`), nil, 0},
 		{"unknown element", `<r xmlns="urn:xmpp:sm:3"/>`, nil, 1},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -166,7 +226,12 @@ func TestEvents(t *testing.T) {
 
 	t.Run("all at once, in order", func(t *testing.T) {
 		events, ignored := push(t, msg(server, logout+admin+deleted+blocked+blocked), msg(bob, deleted+blocked))
-		require.Equal(t, []Event{userBlocked, userDeleted, AdminBlock{JID: scripted.Bare}, LoggedOut{SocketIDs: []string{"a", "b"}}, userBlocked}, events)
+		require.Equal(t, []Event{
+			userBlocked, userDeleted,
+			AdminBlock{JID: scripted.Bare},
+			LoggedOut{SocketIDs: []string{"a", "b"}},
+			userBlocked,
+		}, events)
 		require.Equal(t, 1, ignored)
 	})
 	t.Run("many items", func(t *testing.T) {
@@ -253,9 +318,13 @@ func FuzzReceive(f *testing.F) {
 		`<iq type="result" id="w"><blocklist><members>x</members></blocklist></iq>`,
 		`<iq type="result" from="bob@xmpp.example.com"><vCard xmlns="vcard-temp"><nickName>x</nickName></vCard></iq>`,
 		`<message from="bob@xmpp.example.com/x"><userblocked blocked_user="bob" type="block_user"/></message>`,
-		`<message from="xmpp.example.com"><user_deleted user="x"/><admin_block jid="y"/><logout socket_id="1,2"/></message>`,
-		`<message from="alice_1@xmpp.example.com"><received xmlns="urn:xmpp:carbons:2"><forwarded xmlns="urn:xmpp:forward:0"><message from="eve@x"><user_deleted user="x"/></message></forwarded></received></message>`,
-		`<iq type="get" id="&quot;" from="&lt;"><ping xmlns="urn:xmpp:ping"/></iq>`, `<iq type="set" id="1"><block xmlns="urn:xmpp:blocking"><item jid="x"/></block></iq>`,
+		`<message from="xmpp.example.com"><user_deleted user="x"/><admin_block jid="y"/><logout socket_id="1,2"/>` +
+			`</message>`,
+		`<message from="alice_1@xmpp.example.com"><received xmlns="urn:xmpp:carbons:2">` +
+			`<forwarded xmlns="urn:xmpp:forward:0"><message from="eve@x"><user_deleted user="x"/></message>` +
+			`</forwarded></received></message>`,
+		`<iq type="get" id="&quot;" from="&lt;"><ping xmlns="urn:xmpp:ping"/></iq>`,
+		`<iq type="set" id="1"><block xmlns="urn:xmpp:blocking"><item jid="x"/></block></iq>`,
 		`<presence from="bob@x" type="&#10;"/>`, `<message><body>` + strings.Repeat("<a/>", 100) + `</body></message>`,
 	} {
 		f.Add([]byte(s))
@@ -420,14 +489,38 @@ func TestAnswers(t *testing.T) {
 			strings.Replace(v.stream(t, "server ping"), ` to="alice_1@xmpp.example.com/Web-r"`, "", 1),
 			v.stream(t, "pong when the ping had no to attribute"),
 		},
-		{"ping without from or to", `<iq id="s1" type="get" xmlns="jabber:client"><ping xmlns="urn:xmpp:ping"/></iq>`, `<iq id="s1" type="result" xmlns="jabber:client"/>`},
-		{"ping as a set", `<iq id="ID" type="set" xmlns="jabber:client"><ping xmlns="urn:xmpp:ping"/></iq>`, unavailable},
-		{"unknown get", `<iq id="ID" type="get" xmlns="jabber:client"><query xmlns="jabber:iq:version"/></iq>`, unavailable},
-		{"unknown set", `<iq id="ID" type="set" from="xmpp.example.com" xmlns="jabber:client"><query xmlns="jabber:iq:privacy"/></iq>`, withTo("xmpp.example.com")},
-		{"empty get", `<iq id="ID" type="get" from="bob@elsewhere.example/x" xmlns="jabber:client"/>`, withTo("bob@elsewhere.example/x")},
-		{"block push", `<iq id="b1" type="set" from="` + scripted.Bare + `" xmlns="jabber:client"><block xmlns="urn:xmpp:blocking"><item jid="bob@xmpp.example.com"/></block></iq>`, `<iq id="b1" to="` + scripted.Bare + `" type="result" xmlns="jabber:client"/>`},
-		{"forged block push", `<iq id="ID" type="set" from="bob@xmpp.example.com" xmlns="jabber:client"><block xmlns="urn:xmpp:blocking"><item jid="x@xmpp.example.com"/></block></iq>`, withTo("bob@xmpp.example.com")},
-		{"block push as a get", `<iq id="ID" type="get" xmlns="jabber:client"><block xmlns="urn:xmpp:blocking"><item jid="x@xmpp.example.com"/></block></iq>`, unavailable},
+		{
+			"ping without from or to", `<iq id="s1" type="get" xmlns="jabber:client">` +
+				`<ping xmlns="urn:xmpp:ping"/></iq>`,
+			`<iq id="s1" type="result" xmlns="jabber:client"/>`,
+		},
+		{
+			"ping as a set", `<iq id="ID" type="set" xmlns="jabber:client"><ping xmlns="urn:xmpp:ping"/></iq>`,
+			unavailable,
+		},
+		{
+			"unknown get", `<iq id="ID" type="get" xmlns="jabber:client"><query xmlns="jabber:iq:version"/></iq>`,
+			unavailable,
+		},
+		{"unknown set", `<iq id="ID" type="set" from="xmpp.example.com" xmlns="jabber:client">` +
+			`<query xmlns="jabber:iq:privacy"/></iq>`, withTo("xmpp.example.com")},
+		{
+			"empty get", `<iq id="ID" type="get" from="bob@elsewhere.example/x" xmlns="jabber:client"/>`,
+			withTo("bob@elsewhere.example/x"),
+		},
+		{
+			"block push", `<iq id="b1" type="set" from="` + scripted.Bare +
+				`" xmlns="jabber:client"><block xmlns="urn:xmpp:blocking"><item jid="bob@xmpp.example.com"/>` +
+				`</block></iq>`,
+			`<iq id="b1" to="` + scripted.Bare + `" type="result" xmlns="jabber:client"/>`,
+		},
+		{
+			"forged block push", `<iq id="ID" type="set" from="bob@xmpp.example.com" xmlns="jabber:client">` +
+				`<block xmlns="urn:xmpp:blocking"><item jid="x@xmpp.example.com"/></block></iq>`,
+			withTo("bob@xmpp.example.com"),
+		},
+		{"block push as a get", `<iq id="ID" type="get" xmlns="jabber:client"><block xmlns="urn:xmpp:blocking">` +
+			`<item jid="x@xmpp.example.com"/></block></iq>`, unavailable},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			answered := make(chan string, 1)
@@ -455,19 +548,24 @@ func TestVectorEvents(t *testing.T) {
 		"presence offline": Presence{From: JID{"bob", scripted.Domain, "Web-x"}, Type: "unavailable"},
 		"vCard push": VCardPush{From: bob, VCard: VCard{
 			NickName: "YS1l5V7cl7vq3/8xxj3WoQ==", Image: "bob.png", ThumbImage: "bobt.png",
-			Email: "WlxJ4yVQRiyAIRXeGR4XFhVwsDEFuvRGdm7U1JzfZSk=", MobileNumber: "+pzGA/B6XOs3n0Lutap4uA==", Status: "Hi there",
+			Email: "WlxJ4yVQRiyAIRXeGR4XFhVwsDEFuvRGdm7U1JzfZSk=", MobileNumber: "+pzGA/B6XOs3n0Lutap4uA==",
+			Status: "Hi there",
 		}},
-		"vCard push, not encrypted":             VCardPush{From: bob, VCard: VCard{NickName: "Plain Bob"}},
-		"block push (own other device)":         BlockPush{Blocked: true, JIDs: []string{"bob@xmpp.example.com"}},
-		"unblock push (own other device)":       BlockPush{JIDs: []string{"bob@xmpp.example.com"}},
-		"someone blocked me":                    UserBlocked{User: "bob", Blocked: true},
-		"someone unblocked me":                  UserBlocked{User: "bob"},
-		"userblocked carbon":                    UserBlocked{User: "bob", Blocked: true, Carbon: true},
-		"user deleted":                          UserDeleted{User: "bob@xmpp.example.com"},
-		"admin block":                           AdminBlock{JID: "bob@xmpp.example.com", ChatType: "chat", Blocked: true},
+		"vCard push, not encrypted":       VCardPush{From: bob, VCard: VCard{NickName: "Plain Bob"}},
+		"block push (own other device)":   BlockPush{Blocked: true, JIDs: []string{"bob@xmpp.example.com"}},
+		"unblock push (own other device)": BlockPush{JIDs: []string{"bob@xmpp.example.com"}},
+		"someone blocked me":              UserBlocked{User: "bob", Blocked: true},
+		"someone unblocked me":            UserBlocked{User: "bob"},
+		"userblocked carbon":              UserBlocked{User: "bob", Blocked: true, Carbon: true},
+		"user deleted":                    UserDeleted{User: "bob@xmpp.example.com"},
+		"admin block": AdminBlock{
+			JID: "bob@xmpp.example.com", ChatType: "chat",
+			Blocked: true,
+		},
 		"web session logged out from the phone": LoggedOut{SocketIDs: []string{"xxxx", "sOcKeTiD_0001"}},
 		// Of the roster, which is not ours to keep; and our own presence.
-		"own presence": nil, "contact permission off": nil, "contact permission on": nil, "register update": nil, "roster result": nil,
+		"own presence": nil, "contact permission off": nil, "contact permission on": nil, "register update": nil,
+		"roster result": nil,
 	}
 	for _, v := range loadVectors(t).Events {
 		t.Run(v.Event, func(t *testing.T) {

@@ -164,8 +164,8 @@ func (h *handshake) afterLogin() [][]byte {
 	return [][]byte{h.conn.Header(h.cfg.Domain), request}
 }
 
-// afterHeader returns what follows the header of the second stream. Before a resumption is asked for,
-// the server has to say that it manages streams.
+// afterHeader returns what follows the header of the second stream. Before a resumption is asked
+// for, the server has to say that it manages streams.
 func (h *handshake) afterHeader() [][]byte {
 	if h.pipeline.off || h.mayResume() {
 		return nil

@@ -27,18 +27,22 @@ func TestBeforeTLSNothingIsBelieved(t *testing.T) {
 	var visited atomic.Int32
 	inside := scripted.Listen(t, func(net.Conn) { visited.Add(1) })
 	for name, text := range map[string]string{
-		"conflict":        scripted.StreamError("conflict", ""),
-		"not-authorized":  scripted.StreamError("not-authorized", ""),
-		"any other":       scripted.StreamError("policy-violation", ""),
-		"see-other-host":  scripted.StreamError("see-other-host", inside),
-		"see-other-uri":   `<close xmlns="` + nsFraming + `" see-other-uri="xmpp://` + inside + `"/>`,
-		"an ending":       "</stream:stream>",
-		"a refusal":       `<failure xmlns="` + nsTLS + `"/>`,
-		"wrong password":  `<failure xmlns="` + nsSASL + `"><not-authorized/></failure>`,
-		"a bind error":    `<iq id="_bind_auth_2" type="error" xmlns="jabber:client"><error type="cancel"><conflict xmlns="` + nsStanzas + `"/></error></iq>`,
+		"conflict":       scripted.StreamError("conflict", ""),
+		"not-authorized": scripted.StreamError("not-authorized", ""),
+		"any other":      scripted.StreamError("policy-violation", ""),
+		"see-other-host": scripted.StreamError("see-other-host", inside),
+		"see-other-uri":  `<close xmlns="` + nsFraming + `" see-other-uri="xmpp://` + inside + `"/>`,
+		"an ending":      "</stream:stream>",
+		"a refusal":      `<failure xmlns="` + nsTLS + `"/>`,
+		"wrong password": `<failure xmlns="` + nsSASL + `"><not-authorized/></failure>`,
+		"a bind error": `<iq id="_bind_auth_2" type="error" xmlns="jabber:client"><error type="cancel">` +
+			`<conflict xmlns="` + nsStanzas + `"/></error></iq>`,
 		"not well-formed": `<a></b>`,
 	} {
-		for moment, before := range map[string]string{"for the header": "", "for the features": scripted.ServerStream, "for STARTTLS": scripted.ServerStream + scripted.TLSFeatures} {
+		for moment, before := range map[string]string{
+			"for the header": "", "for the features": scripted.ServerStream,
+			"for STARTTLS": scripted.ServerStream + scripted.TLSFeatures,
+		} {
 			t.Run(name+" "+moment, func(t *testing.T) {
 				addr := scripted.Listen(t, func(c net.Conn) {
 					p := &peer{T: t, Conn: c, Impatient: true}
@@ -53,7 +57,10 @@ func TestBeforeTLSNothingIsBelieved(t *testing.T) {
 				})
 				remembered := new(Memory)
 				remembered.sawTLS(scripted.Domain)
-				for _, change := range []func(*Config){func(*Config) {}, func(c *Config) { c.AllowInsecure, c.Memory = true, remembered }} {
+				for _, change := range []func(*Config){
+					func(*Config) {},
+					func(c *Config) { c.AllowInsecure, c.Memory = true, remembered },
+				} {
 					cfg := testConfig("xmpp://" + addr)
 					change(&cfg)
 					visited.Store(0)
@@ -106,21 +113,30 @@ func (c scriptedConn) Write(p []byte) (int, error) {
 // login ends, succeeds only with a full JID, and without TLS nothing secret is ever said unless
 // that was permitted.
 func FuzzHandshake(f *testing.F) {
-	const bound = `<iq id="_bind_auth_2" type="result"><bind xmlns="urn:ietf:params:xml:ns:xmpp-bind"><jid>` + scripted.Full + `</jid></bind></iq>`
+	const bound = `<iq id="_bind_auth_2" type="result"><bind xmlns="urn:ietf:params:xml:ns:xmpp-bind"><jid>` +
+		scripted.Full + `</jid></bind></iq>`
 	features := func(inner string) string { return `<stream:features>` + inner + `</stream:features>` }
 	login := func(more string) string {
-		return scripted.ServerStream + features(`<mechanisms xmlns="urn:ietf:params:xml:ns:xmpp-sasl"><mechanism>PLAIN</mechanism></mechanisms>`) +
-			scripted.SASLSuccess + scripted.ServerStream + features(`<bind xmlns="urn:ietf:params:xml:ns:xmpp-bind"/><sm xmlns="urn:xmpp:sm:3"/>`) + more
+		return scripted.ServerStream +
+			features(`<mechanisms xmlns="urn:ietf:params:xml:ns:xmpp-sasl"><mechanism>PLAIN</mechanism></mechanisms>`) +
+			scripted.SASLSuccess + scripted.ServerStream +
+			features(`<bind xmlns="urn:ietf:params:xml:ns:xmpp-bind"/><sm xmlns="urn:xmpp:sm:3"/>`) + more
 	}
-	manage := `<enabled xmlns="urn:xmpp:sm:3" id="x" resume="true"/><a xmlns="urn:xmpp:sm:3" h="1"/><r xmlns="urn:xmpp:sm:3"/>`
-	f.Add([]byte(login(bound+manage)), []byte(login(`<resumed xmlns="urn:xmpp:sm:3" previd="x" h="1"/><presence from="a@b"/>`)), true)
+	manage := `<enabled xmlns="urn:xmpp:sm:3" id="x" resume="true"/><a xmlns="urn:xmpp:sm:3" h="1"/>` +
+		`<r xmlns="urn:xmpp:sm:3"/>`
+	f.Add([]byte(login(bound+manage)),
+		[]byte(login(`<resumed xmlns="urn:xmpp:sm:3" previd="x" h="1"/><presence from="a@b"/>`)), true)
 	f.Add([]byte(login(bound+manage)), []byte(login(`<failed xmlns="urn:xmpp:sm:3"/>`+bound)), true)
 	f.Add([]byte(login(bound+`</stream:stream>`)), []byte{}, true)
 	f.Add([]byte(login(bound)), []byte{}, false)
-	f.Add([]byte(scripted.ServerStream+features(`<starttls xmlns="urn:ietf:params:xml:ns:xmpp-tls"/>`)+`<proceed xmlns="urn:ietf:params:xml:ns:xmpp-tls"/>`), []byte{}, true)
-	f.Add([]byte(strings.ReplaceAll(login(bound), "PLAIN", "SCRAM-SHA-1")+`<challenge xmlns="urn:ietf:params:xml:ns:xmpp-sasl">cj0=</challenge>`), []byte{}, true)
+	f.Add([]byte(scripted.ServerStream+features(`<starttls xmlns="urn:ietf:params:xml:ns:xmpp-tls"/>`)+
+		`<proceed xmlns="urn:ietf:params:xml:ns:xmpp-tls"/>`), []byte{}, true)
+	f.Add([]byte(strings.ReplaceAll(login(bound), "PLAIN", "SCRAM-SHA-1")+
+		`<challenge xmlns="urn:ietf:params:xml:ns:xmpp-sasl">cj0=</challenge>`), []byte{}, true)
 	f.Add([]byte("<?><0>"), []byte{}, true)
-	f.Add([]byte(scripted.ServerStream+`<stream:error><see-other-host xmlns="urn:ietf:params:xml:ns:xmpp-streams">h:1</see-other-host></stream:error>`), []byte{}, true)
+	f.Add([]byte(scripted.ServerStream+
+		`<stream:error><see-other-host xmlns="urn:ietf:params:xml:ns:xmpp-streams">h:1</see-other-host>`+
+		`</stream:error>`), []byte{}, true)
 	f.Fuzz(func(t *testing.T, first, second []byte, insecure bool) {
 		memory := &Memory{}
 		resume := tryHandshake(t, first, insecure, memory, nil)
@@ -186,7 +202,10 @@ func TestCertificates(t *testing.T) {
 	t.Run("old TLS", func(t *testing.T) {
 		cert, pool := scripted.Certificate(t, scripted.Domain)
 		addr := scripted.Listen(t, func(c net.Conn) {
-			_ = tls.Server(c, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}).Handshake()
+			_ = tls.Server(c, &tls.Config{
+				Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS10,
+				MaxVersion: tls.VersionTLS11,
+			}).Handshake()
 		})
 		cfg := testConfig("xmpps://" + addr)
 		cfg.TLSConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS10}
@@ -241,35 +260,91 @@ func TestHandshakeFailures(t *testing.T) {
 		stream *StreamError
 		text   string
 	}{
-		{name: "wrong password", script: failure(`<not-authorized/><text xml:lang="en">Invalid username or password</text>`), auth: &AuthError{Step: "sasl", Condition: "not-authorized", Text: "Invalid username or password"}},
-		{name: "failure without condition", script: failure(``), auth: &AuthError{Step: "sasl", Condition: "undefined-condition"}},
-		{name: "failure with a novel", script: failure(`<not-authorized/><text>` + strings.Repeat("é", 5000) + `</text>`), auth: &AuthError{Step: "sasl", Condition: "not-authorized", Text: strings.Repeat("é", 128) + "..."}},
-		{name: "PLAIN challenged", script: sasl(`<challenge xmlns="urn:ietf:params:xml:ns:xmpp-sasl">aGk=</challenge>`), text: "sasl failed"},
-		{name: "success that is not base64", script: sasl(`<challenge xmlns="urn:ietf:params:xml:ns:xmpp-sasl">%%%</challenge>`), text: "not base64"},
-		{name: "success of another namespace", script: sasl(`<success xmlns="urn:other"/>`), text: "got <success> instead"},
+		{name: "wrong password", script: failure(`<not-authorized/><text xml:lang="en">Invalid username or ` +
+			`password</text>`), auth: &AuthError{
+			Step: "sasl", Condition: "not-authorized",
+			Text: "Invalid username or password",
+		}},
+		{
+			name: "failure without condition", script: failure(``),
+			auth: &AuthError{Step: "sasl", Condition: "undefined-condition"},
+		},
+		{
+			name:   "failure with a novel",
+			script: failure(`<not-authorized/><text>` + strings.Repeat("é", 5000) + `</text>`),
+			auth:   &AuthError{Step: "sasl", Condition: "not-authorized", Text: strings.Repeat("é", 128) + "..."},
+		},
+		{
+			name:   "PLAIN challenged",
+			script: sasl(`<challenge xmlns="urn:ietf:params:xml:ns:xmpp-sasl">aGk=</challenge>`),
+			text:   "sasl failed",
+		},
+		{
+			name:   "success that is not base64",
+			script: sasl(`<challenge xmlns="urn:ietf:params:xml:ns:xmpp-sasl">%%%</challenge>`), text: "not base64",
+		},
+		{
+			name: "success of another namespace", script: sasl(`<success xmlns="urn:other"/>`),
+			text: "got <success> instead",
+		},
 		{name: "stanza instead of success", script: sasl(scripted.BindResult), text: "got <iq> instead"},
-		{name: "stream error", script: sasl(`<stream:error ` + stream + `><policy-violation xmlns="urn:ietf:params:xml:ns:xmpp-streams"/><text xmlns="urn:ietf:params:xml:ns:xmpp-streams">Too many failed authentications</text></stream:error>`), stream: &StreamError{Condition: "policy-violation", Text: "Too many failed authentications"}},
-		{name: "malformed", script: sasl(`<success xmlns="urn:ietf:params:xml:ns:xmpp-sasl"></failure>`), text: errMalformed.Error()},
+		{name: "stream error", script: sasl(`<stream:error ` + stream +
+			`><policy-violation xmlns="urn:ietf:params:xml:ns:xmpp-streams"/>` +
+			`<text xmlns="urn:ietf:params:xml:ns:xmpp-streams">Too many failed authentications</text>` +
+			`</stream:error>`), stream: &StreamError{
+			Condition: "policy-violation",
+			Text:      "Too many failed authentications",
+		}},
+		{
+			name: "malformed", script: sasl(`<success xmlns="urn:ietf:params:xml:ns:xmpp-sasl"></failure>`),
+			text: errMalformed.Error(),
+		},
 		{name: "no mechanism of ours", script: func(p *peer) {
 			p.Open(strings.Replace(scripted.PlainFeatures, "PLAIN", "X-OAUTH2", 1))
 			p.Drain()
 		}, text: "no common mechanism, server offers: X-OAUTH2"},
-		{name: "no mechanisms at all", script: func(p *peer) { p.Open(scripted.BindFeatures); p.Drain() }, text: "no common mechanism"},
-		{name: "features missing", script: func(p *peer) { p.Open(scripted.BindResult); p.Drain() }, text: "stream features: got <iq>"},
+		{name: "no mechanisms at all", script: func(p *peer) {
+			p.Open(scripted.BindFeatures)
+			p.Drain()
+		}, text: "no common mechanism"},
+		{name: "features missing", script: func(p *peer) {
+			p.Open(scripted.BindResult)
+			p.Drain()
+		}, text: "stream features: got <iq>"},
 		{name: "no bind", script: bound(`<stream:features `+stream+`/>`, ``), text: "no resource binding"},
-		{name: "bind refused", script: bound(scripted.BindFeatures, `<iq id="_bind_auth_2" type="error" xmlns="jabber:client"><error type="cancel"><conflict xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error></iq>`), auth: &AuthError{Step: "bind", Condition: "conflict"}},
-		{name: "bind refused for now", script: bound(scripted.BindFeatures, `<iq id="_bind_auth_2" type="error" xmlns="jabber:client"><error type="wait"><resource-constraint xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error></iq>`), auth: &AuthError{Step: "bind", Condition: "resource-constraint", wait: true}},
-		{name: "bound to nothing", script: bound(scripted.BindFeatures, `<iq id="_bind_auth_2" type="result" xmlns="jabber:client"/>`), text: "no full JID"},
-		{name: "bound to a bare JID", script: bound(scripted.BindFeatures, strings.Replace(scripted.BindResult, "/"+scripted.Resource, "", 1)), text: "no full JID"},
+		{
+			name: "bind refused", script: bound(scripted.BindFeatures,
+				`<iq id="_bind_auth_2" type="error" xmlns="jabber:client"><error type="cancel">`+
+					`<conflict xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error></iq>`),
+			auth: &AuthError{Step: "bind", Condition: "conflict"},
+		},
+		{
+			name: "bind refused for now",
+			script: bound(scripted.BindFeatures,
+				`<iq id="_bind_auth_2" type="error" xmlns="jabber:client"><error type="wait">`+
+					`<resource-constraint xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error></iq>`),
+			auth: &AuthError{Step: "bind", Condition: "resource-constraint", wait: true},
+		},
+		{name: "bound to nothing", script: bound(scripted.BindFeatures,
+			`<iq id="_bind_auth_2" type="result" xmlns="jabber:client"/>`), text: "no full JID"},
+		{
+			name:   "bound to a bare JID",
+			script: bound(scripted.BindFeatures, strings.Replace(scripted.BindResult, "/"+scripted.Resource, "", 1)),
+			text:   "no full JID",
+		},
 		{name: "session refused", script: func(p *peer) {
 			p.Open(scripted.PlainFeatures)
 			p.Recv()
 			p.Send(scripted.SASLSuccess)
-			p.Open(`<stream:features ` + stream + `><bind xmlns="urn:ietf:params:xml:ns:xmpp-bind"/><session xmlns="urn:ietf:params:xml:ns:xmpp-session"></session></stream:features>`)
+			p.Open(`<stream:features ` + stream +
+				`><bind xmlns="urn:ietf:params:xml:ns:xmpp-bind"/>` +
+				`<session xmlns="urn:ietf:params:xml:ns:xmpp-session"></session></stream:features>`)
 			p.Recv()
 			p.Send(scripted.BindResult)
-			p.Expect(`<iq id="_session_auth_2" type="set" xmlns="jabber:client"><session xmlns="urn:ietf:params:xml:ns:xmpp-session"/></iq>`)
-			p.Send(`<iq id="_session_auth_2" type="error" xmlns="jabber:client"><error type="cancel"><forbidden xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error></iq>`)
+			p.Expect(`<iq id="_session_auth_2" type="set" xmlns="jabber:client">` +
+				`<session xmlns="urn:ietf:params:xml:ns:xmpp-session"/></iq>`)
+			p.Send(`<iq id="_session_auth_2" type="error" xmlns="jabber:client"><error type="cancel">` +
+				`<forbidden xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error></iq>`)
 			p.Drain()
 		}, auth: &AuthError{Step: "session", Condition: "forbidden"}},
 	} {
@@ -298,17 +373,19 @@ func TestHandshakeFailures(t *testing.T) {
 // Stream headers that are none.
 func TestBadStreamHeaders(t *testing.T) {
 	for name, header := range map[string]string{
-		"html":              "<html><body>",
-		"http":              "HTTP/1.1 400 Bad Request\r\n\r\n",
-		"other namespace":   `<stream:stream version="1.0" xmlns:stream="urn:x">`,
-		"no version":        `<stream:stream xmlns:stream="http://etherx.jabber.org/streams">`,
-		"version 0.9":       `<stream:stream version="0.9" xmlns:stream="http://etherx.jabber.org/streams">`,
-		"empty stream":      `<stream:stream version="1.0" xmlns:stream="http://etherx.jabber.org/streams"/>`,
-		"doctype":           `<!DOCTYPE x [<!ENTITY a "b">]>` + scripted.ServerStream,
-		"two declarations":  `<?xml version="1.0"?>` + scripted.ServerStream,
-		"latin1":            strings.Replace(scripted.ServerStream, "<?xml version='1.0'?>", "<?xml version='1.0' encoding='latin1'?>", 1),
-		"end before start":  `</stream:stream>`,
-		"other instruction": `<?php version="1.0"?>` + strings.TrimPrefix(scripted.ServerStream, "<?xml version='1.0'?>"),
+		"html":             "<html><body>",
+		"http":             "HTTP/1.1 400 Bad Request\r\n\r\n",
+		"other namespace":  `<stream:stream version="1.0" xmlns:stream="urn:x">`,
+		"no version":       `<stream:stream xmlns:stream="http://etherx.jabber.org/streams">`,
+		"version 0.9":      `<stream:stream version="0.9" xmlns:stream="http://etherx.jabber.org/streams">`,
+		"empty stream":     `<stream:stream version="1.0" xmlns:stream="http://etherx.jabber.org/streams"/>`,
+		"doctype":          `<!DOCTYPE x [<!ENTITY a "b">]>` + scripted.ServerStream,
+		"two declarations": `<?xml version="1.0"?>` + scripted.ServerStream,
+		"latin1": strings.Replace(scripted.ServerStream, "<?xml version='1.0'?>",
+			"<?xml version='1.0' encoding='latin1'?>", 1),
+		"end before start": `</stream:stream>`,
+		"other instruction": `<?php version="1.0"?>` +
+			strings.TrimPrefix(scripted.ServerStream, "<?xml version='1.0'?>"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Dial(soon(t), pipeServer(t, func(p *peer) {

@@ -16,7 +16,8 @@ import (
 // ends a line, a word or an attribute.
 func FuzzParseJID(f *testing.F) {
 	for _, s := range []string{
-		"", "a@b/c", "A@B.", "İ@x/y", "@/", "a@b/ /", "a@b..", "a@@b", "a@b@c", "ﬀ@x", "a\u0300@x", "a@b/\u202e", "\u2028@b",
+		"", "a@b/c", "A@B.", "İ@x/y", "@/", "a@b/ /", "a@b..", "a@@b", "a@b@c", "ﬀ@x", "a\u0300@x", "a@b/\u202e",
+		"\u2028@b",
 		strings.Repeat("x", maxJIDPart) + "@y", strings.Repeat("İ", 600) + "@y",
 	} {
 		f.Add(s)
@@ -76,8 +77,10 @@ func TestParseJID(t *testing.T) {
 		require.Equal(t, JID{Local: want.Local, Domain: want.Domain}, got.Bare())
 	}
 	for _, in := range []string{
-		"", "@", "/", "@x", "x@", "x/", "x@/y", "a@b@c", "a b@c", "a@b c", "a\x00@b", "a@b/\n", "a@b/\x7f", "\xff@b", "a@\xff",
-		"a@b/\xff", `a"@b`, "a<@b", "a:b@c", "a&@c", "a'@c", "a@c>", long + "x@y", "x@" + long + "y", "x@y/" + long + "z", "a@.",
+		"", "@", "/", "@x", "x@", "x/", "x@/y", "a@b@c", "a b@c", "a@b c", "a\x00@b", "a@b/\n", "a@b/\x7f", "\xff@b",
+		"a@\xff",
+		"a@b/\xff", `a"@b`, "a<@b", "a:b@c", "a&@c", "a'@c", "a@c>", long + "x@y", "x@" + long + "y", "x@y/" + long +
+			"z", "a@.",
 	} {
 		_, err := ParseJID(in)
 		require.Error(t, err, "%q", in)

@@ -27,9 +27,9 @@ type knownDomain struct {
 	// startTLS: it has offered STARTTLS.
 	startTLS bool
 
-	// announces is how it says that it takes what is written ahead. disappointed: it did not when it
-	// was expected to. pipelined: it has taken such, with the mechanism of strength. stepByStep: it
-	// says so, and does not.
+	// announces is how it says that it takes what is written ahead. disappointed: it did not when
+	// it was expected to. pipelined: it has taken such, with the mechanism of strength. stepByStep:
+	// it says so, and does not.
 	announces    announcement
 	disappointed bool
 	pipelined    bool

@@ -15,7 +15,8 @@ import (
 
 var aheadFeatures = scripted.WithFeature(scripted.PlainFeatures, `<pipelining xmlns="urn:xmpp:features:pipelining"/>`)
 
-const ejabberdCaps = `<c xmlns="http://jabber.org/protocol/caps" hash="sha-1" node="http://www.process-one.net/en/ejabberd/" ver="x"/>`
+const ejabberdCaps = `<c xmlns="http://jabber.org/protocol/caps" hash="sha-1" ` +
+	`node="http://www.process-one.net/en/ejabberd/" ver="x"/>`
 
 // A server that is known to announce it after the login gets all that follows the mechanisms in one
 // go the first time. One that does not announce it then is asked step by step, the next time too.
@@ -115,7 +116,8 @@ func TestWriteAhead(t *testing.T) {
 					p.Expect(scripted.Request)
 				},
 				func(p *peer) {
-					foreseen(p, `<resume h="0" previd="one" xmlns="urn:xmpp:sm:3"/>`, `<resumed h="0" previd="one" xmlns="urn:xmpp:sm:3"/>`)
+					foreseen(p, `<resume h="0" previd="one" xmlns="urn:xmpp:sm:3"/>`,
+						`<resumed h="0" previd="one" xmlns="urn:xmpp:sm:3"/>`)
 					p.Drain()
 				},
 				func(p *peer) {
@@ -173,7 +175,8 @@ func TestBindGoesWithItsHeader(t *testing.T) {
 // A server that took what was written ahead and does not say after the login what it said the last
 // time might break later, as Prosody 0.12 does: the session is made again, step by step.
 func TestServerThatAnnouncesNothingAnyMore(t *testing.T) {
-	bare := scripted.WithFeature(scripted.BindFeatures, `<c xmlns="http://jabber.org/protocol/caps" node="http://prosody.im"/>`)
+	bare := scripted.WithFeature(scripted.BindFeatures,
+		`<c xmlns="http://jabber.org/protocol/caps" node="http://prosody.im"/>`)
 	var connections atomic.Int32
 	stepByStep := func(p *peer, features string) {
 		p.Open(scripted.PlainFeatures)
@@ -243,8 +246,12 @@ func TestNothingAhead(t *testing.T) {
 		features string
 	}{
 		"not offered": {webSocketServer, scripted.PlainFeatures},
-		"Prosody":     {webSocketServer, strings.Replace(scripted.PlainFeatures, "</stream:features>", `<c xmlns="http://jabber.org/protocol/caps" node="http://prosody.im"/></stream:features>`, 1)},
-		"direct TLS":  {directTLSServer, aheadFeatures},
+		"Prosody": {
+			webSocketServer,
+			strings.Replace(scripted.PlainFeatures, "</stream:features>",
+				`<c xmlns="http://jabber.org/protocol/caps" node="http://prosody.im"/></stream:features>`, 1),
+		},
+		"direct TLS": {directTLSServer, aheadFeatures},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := tc.serve(t, patient(tc.features))
@@ -261,8 +268,9 @@ func TestNothingAhead(t *testing.T) {
 // A server that says that it takes it, and does not, is left alone from then on.
 func TestFallBackToSteps(t *testing.T) {
 	for name, refusal := range map[string]string{
-		"hangs up":       "",
-		"stream error":   `<stream:error xmlns:stream="` + nsStream + `"><policy-violation xmlns="` + nsStreams + `"/></stream:error>`,
+		"hangs up": "",
+		"stream error": `<stream:error xmlns:stream="` + nsStream + `"><policy-violation xmlns="` + nsStreams +
+			`"/></stream:error>`,
 		"aborts":         `<failure xmlns="urn:ietf:params:xml:ns:xmpp-sasl"><aborted/></failure>`,
 		"something else": `<message xmlns="jabber:client"/>`,
 	} {
@@ -302,10 +310,16 @@ func TestServerThatTakesNothingAheadAnyMore(t *testing.T) {
 		p.Send(scripted.BindFeatures)
 	}
 	for name, refuse := range map[string]script{
-		"hangs up":           func(*peer) {},
-		"hangs up later":     header,
-		"aborts":             func(p *peer) { header(p); p.Send(`<failure xmlns="` + nsSASL + `"><aborted/></failure>`) },
-		"wants encryption":   func(p *peer) { header(p); p.Send(`<failure xmlns="` + nsSASL + `"><encryption-required/></failure>`) },
+		"hangs up":       func(*peer) {},
+		"hangs up later": header,
+		"aborts": func(p *peer) {
+			header(p)
+			p.Send(`<failure xmlns="` + nsSASL + `"><aborted/></failure>`)
+		},
+		"wants encryption": func(p *peer) {
+			header(p)
+			p.Send(`<failure xmlns="` + nsSASL + `"><encryption-required/></failure>`)
+		},
 		"says no more":       func(p *peer) { header(p); p.Send(`<failure xmlns="` + nsSASL + `"/>`) },
 		"conflict":           func(p *peer) { p.Send(scripted.StreamError("conflict", "")) },
 		"not authorized yet": func(p *peer) { header(p); p.Send(scripted.StreamError("not-authorized", "")) },
@@ -314,7 +328,8 @@ func TestServerThatTakesNothingAheadAnyMore(t *testing.T) {
 		"ends the stream":    func(p *peer) { header(p); p.Send(frames.CloseFrame) },
 		"refuses to bind": func(p *peer) {
 			accepted(p)
-			p.Send(`<iq id="_bind_auth_2" type="error" xmlns="jabber:client"><error type="cancel"><not-allowed xmlns="` + nsStanzas + `"/></error></iq>`)
+			p.Send(`<iq id="_bind_auth_2" type="error" xmlns="jabber:client"><error type="cancel">` +
+				`<not-allowed xmlns="` + nsStanzas + `"/></error></iq>`)
 		},
 		"hangs up at the resource": accepted,
 	} {
@@ -413,7 +428,8 @@ func (l late) Err() error {
 func TestRefusalIsNotHaste(t *testing.T) {
 	for name, refusal := range map[string]string{
 		"wrong password": `<failure xmlns="urn:ietf:params:xml:ns:xmpp-sasl"><not-authorized/></failure>`,
-		"unknown host":   `<stream:error xmlns:stream="` + nsStream + `"><host-unknown xmlns="` + nsStreams + `"/></stream:error>`,
+		"unknown host": `<stream:error xmlns:stream="` + nsStream + `"><host-unknown xmlns="` + nsStreams +
+			`"/></stream:error>`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			var connections atomic.Int32
@@ -438,7 +454,8 @@ func TestRefusalIsNotHaste(t *testing.T) {
 func TestSurprise(t *testing.T) {
 	for name, features := range map[string]string{
 		"takes nothing ahead any more": scripted.PlainFeatures,
-		"offers another mechanism":     strings.Replace(aheadFeatures, "<mechanism>PLAIN", "<mechanism>X-NEW</mechanism><mechanism>PLAIN", 1),
+		"offers another mechanism": strings.Replace(aheadFeatures, "<mechanism>PLAIN",
+			"<mechanism>X-NEW</mechanism><mechanism>PLAIN", 1),
 	} {
 		t.Run(name, func(t *testing.T) {
 			var connections atomic.Int32
@@ -536,12 +553,15 @@ func TestOptionalSession(t *testing.T) {
 			p.Open(scripted.PlainFeatures)
 			p.Recv()
 			p.Send(scripted.SASLSuccess)
-			p.Open(strings.Replace(scripted.BindFeatures, "</stream:features>", `<session xmlns="urn:ietf:params:xml:ns:xmpp-session"><optional/></session></stream:features>`, 1))
+			p.Open(strings.Replace(scripted.BindFeatures, "</stream:features>",
+				`<session xmlns="urn:ietf:params:xml:ns:xmpp-session"><optional/></session></stream:features>`, 1))
 			p.Expect(scripted.BindRequest)
 			p.Send(scripted.BindResult)
-			p.Expect(`<iq id="_session_auth_2" type="set" xmlns="jabber:client"><session xmlns="urn:ietf:params:xml:ns:xmpp-session"/></iq>`)
+			p.Expect(`<iq id="_session_auth_2" type="set" xmlns="jabber:client">` +
+				`<session xmlns="urn:ietf:params:xml:ns:xmpp-session"/></iq>`)
 			<-answered
-			p.Send(`<iq id="_session_auth_2" type="error" xmlns="jabber:client"><error type="cancel"><forbidden xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error></iq>`)
+			p.Send(`<iq id="_session_auth_2" type="error" xmlns="jabber:client"><error type="cancel">` +
+				`<forbidden xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error></iq>`)
 			p.Send(scripted.Online)
 			p.Drain()
 		})

@@ -71,7 +71,8 @@ func FuzzReply(f *testing.F) {
 	}
 	f.Add(`type="result" from="bob@xmpp.example.com"`, `<query xmlns="jabber:iq:last" seconds="-5"/>`, byte(0))
 	f.Add(`type="result"`, `<a><blocklist><members> x </members><members><b/>y</members></blocklist></a>`, byte(2))
-	f.Add(`type="error"`, `<error type="cancel"><x xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/><text>`+"\n"+`</text></error>`, byte(3))
+	f.Add(`type="error"`, `<error type="cancel"><x xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/><text>`+"\n"+
+		`</text></error>`, byte(3))
 	jid, err := ParseJID(scripted.Full)
 	require.NoError(f, err)
 	f.Fuzz(func(t *testing.T, attrs, inner string, op byte) {
@@ -144,7 +145,8 @@ func TestReplyMatching(t *testing.T) {
 	last := func(attrs string) string {
 		return `<iq ` + attrs + ` xmlns="jabber:client"><query seconds="666" xmlns="jabber:iq:last"/></iq>`
 	}
-	right := `<iq from="bob@xmpp.example.com" id="%s" type="result" xmlns="jabber:client"><query seconds="7" xmlns="jabber:iq:last"/></iq>`
+	right := `<iq from="bob@xmpp.example.com" id="%s" type="result" xmlns="jabber:client">` +
+		`<query seconds="7" xmlns="jabber:iq:last"/></iq>`
 	for name, forged := range map[string]string{
 		"wrong id":              last(`from="bob@xmpp.example.com" id="x%s" type="result"`),
 		"no id":                 last(`from="bob@xmpp.example.com" type="result" to="%s"`),
@@ -156,7 +158,8 @@ func TestReplyMatching(t *testing.T) {
 		"get":                   last(`from="bob@xmpp.example.com" id="%s" type="get"`),
 		"set":                   last(`from="bob@xmpp.example.com" id="%s" type="set"`),
 		"no type":               last(`from="bob@xmpp.example.com" id="%s"`),
-		"message":               `<message from="bob@xmpp.example.com" id="%s" type="result" xmlns="jabber:client"><user_deleted user="x"/></message>`,
+		"message": `<message from="bob@xmpp.example.com" id="%s" type="result" ` +
+			`xmlns="jabber:client"><user_deleted user="x"/></message>`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := dial(t, pipeServer(t, func(p *peer) {
@@ -195,9 +198,12 @@ func TestReplyForAnother(t *testing.T) {
 			eachTransport(t, func(t *testing.T, serve serverFunc) {
 				c := dial(t, serve(t, func(p *peer) {
 					p.Login()
-					p.Send(scripted.ReplyTo(`<iq `+from+` id="%s" type="error" xmlns="jabber:client"><error type="auth">`+
+					p.Send(scripted.ReplyTo(`<iq `+from+
+						` id="%s" type="error" xmlns="jabber:client"><error type="auth">`+
 						`<forbidden xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error></iq>`, p.Recv()))
-					p.Send(scripted.ReplyTo(`<iq `+from+` id="%s" type="result" xmlns="jabber:client"><query seconds="7" xmlns="jabber:iq:last"/></iq>`, p.Recv()))
+					p.Send(scripted.ReplyTo(`<iq `+from+
+						` id="%s" type="result" xmlns="jabber:client"><query seconds="7" xmlns="jabber:iq:last"/></iq>`,
+						p.Recv()))
 					p.Drain()
 				}))
 				const asked = "bob@xmpp.example.com"
@@ -284,26 +290,40 @@ func TestRealReplies(t *testing.T) {
 		want  StanzaError
 	}{
 		"ejabberd, not subscribed": {
-			`<iq xmlns='jabber:client' xml:lang='en' to='a/ra' from='bob@xmpp.example.com' type='error' id='%s'><query xmlns='jabber:iq:last'/><error type='auth'><subscription-required xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/><text xml:lang='en' xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>Not subscribed</text></error></iq>`,
+			`<iq xmlns='jabber:client' xml:lang='en' to='a/ra' from='bob@xmpp.example.com' type='error' id='%s'>` +
+				`<query xmlns='jabber:iq:last'/><error type='auth'>` +
+				`<subscription-required xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>` +
+				`<text xml:lang='en' xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>Not subscribed</text>` +
+				`</error></iq>`,
 			StanzaError{"auth", "subscription-required", "Not subscribed"},
 		},
 		"ejabberd over TCP, without a namespace": {
-			`<iq xml:lang='en' from='bob@xmpp.example.com' type='error' id='%s'><query xmlns='jabber:iq:last'/><error type='modify'><not-acceptable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/><text xml:lang='en' xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>Your active privacy list has denied the routing of this stanza.</text></error></iq>`,
+			`<iq xml:lang='en' from='bob@xmpp.example.com' type='error' id='%s'><query xmlns='jabber:iq:last'/>` +
+				`<error type='modify'><not-acceptable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>` +
+				`<text xml:lang='en' xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>Your active privacy list has ` +
+				`denied the routing of this stanza.</text></error></iq>`,
 			StanzaError{"modify", "not-acceptable", "Your active privacy list has denied the routing of this stanza."},
 		},
 		"Prosody, blocked": {
-			`<iq from='bob@xmpp.example.com' type='error' id='%s'><error type='cancel'><not-acceptable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/><blocked xmlns='urn:xmpp:blocking:errors'/></error></iq>`,
+			`<iq from='bob@xmpp.example.com' type='error' id='%s'><error type='cancel'>` +
+				`<not-acceptable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>` +
+				`<blocked xmlns='urn:xmpp:blocking:errors'/></error></iq>`,
 			StanzaError{"cancel", "not-acceptable", ""},
 		},
 		"application condition first": {
-			`<iq from='bob@xmpp.example.com' type='error' id='%s'><error type='cancel'><blocked xmlns='urn:x'/><gone xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>xmpp:x</gone></error></iq>`,
+			`<iq from='bob@xmpp.example.com' type='error' id='%s'><error type='cancel'><blocked xmlns='urn:x'/>` +
+				`<gone xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>xmpp:x</gone></error></iq>`,
 			StanzaError{"cancel", "gone", ""},
 		},
 		"prefixes": {
-			`<c:iq xmlns:c='jabber:client' from='bob@xmpp.example.com' type='error' id='%s'><c:error type='wait'><s:remote-server-timeout xmlns:s='urn:ietf:params:xml:ns:xmpp-stanzas'/></c:error></c:iq>`,
+			`<c:iq xmlns:c='jabber:client' from='bob@xmpp.example.com' type='error' id='%s'><c:error type='wait'>` +
+				`<s:remote-server-timeout xmlns:s='urn:ietf:params:xml:ns:xmpp-stanzas'/></c:error></c:iq>`,
 			StanzaError{"wait", "remote-server-timeout", ""},
 		},
-		"no error element": {`<iq from='bob@xmpp.example.com' type='error' id='%s'/>`, StanzaError{"", "undefined-condition", ""}},
+		"no error element": {
+			`<iq from='bob@xmpp.example.com' type='error' id='%s'/>`,
+			StanzaError{"", "undefined-condition", ""},
+		},
 	} {
 		eachTransport(t, func(t *testing.T, serve serverFunc) {
 			c := dial(t, serve(t, func(p *peer) {
@@ -373,7 +393,8 @@ func TestConcurrentRequests(t *testing.T) {
 					if held = append(held, q); len(held) == n/10 {
 						for i := len(held) - 1; i >= 0; i-- {
 							user, _, _ := strings.Cut(held[i].Attr("to"), "@")
-							p.Send(fmt.Sprintf(`<iq from="%s" id="%s" type="result" xmlns="jabber:client"><query seconds="%s" xmlns="jabber:iq:last"/></iq>`,
+							p.Send(fmt.Sprintf(`<iq from="%s" id="%s" type="result" xmlns="jabber:client">`+
+								`<query seconds="%s" xmlns="jabber:iq:last"/></iq>`,
 								held[i].Attr("to"), held[i].Attr("id"), strings.TrimPrefix(user, "u")))
 						}
 						held = held[:0]
@@ -463,7 +484,9 @@ func TestRequestStorm(t *testing.T) {
 							continue
 						case n.Attr("to") == last:
 							sent.Add(1)
-							p.Send(scripted.ReplyTo(`<iq from="`+last+`" id="%s" type="result" xmlns="jabber:client"><query xmlns="jabber:iq:last"/></iq>`, n))
+							p.Send(scripted.ReplyTo(`<iq from="`+last+
+								`" id="%s" type="result" xmlns="jabber:client"><query xmlns="jabber:iq:last"/></iq>`,
+								n))
 							continue
 						}
 						text := scripted.ReplyTo(scripted.Pong, n)

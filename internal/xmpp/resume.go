@@ -59,9 +59,9 @@ const maxResumeFailures = 3
 const maxResumeID = 4000
 
 // A server asks after every stanza that it writes, as long as it does not wait for an answer
-// already. If it were told at once, each reply would cost two more frames; a little later, one answer
-// is enough for many. Nothing depends on it: a resumption says how much we have. But the server keeps
-// what it is not told of, and ends a stream for which it keeps too much.
+// already. If it were told at once, each reply would cost two more frames; a little later, one
+// answer is enough for many. Nothing depends on it: a resumption says how much we have. But the
+// server keeps what it is not told of, and ends a stream for which it keeps too much.
 const (
 	ackDelay = 250 * time.Millisecond
 	// ackEvery is so many stanzas.

@@ -97,7 +97,10 @@ func TestWhatCannotBeResumed(t *testing.T) {
 			p.Enabling(`<enabled id="` + strings.Repeat("x", maxResumeID+1) + `" resume="true" xmlns="urn:xmpp:sm:3"/>`)
 			p.Expect(scripted.Request)
 		},
-		"not for resumption":  func(p *peer) { p.Enabling(`<enabled xmlns="urn:xmpp:sm:3"/>`); p.Expect(scripted.Request) },
+		"not for resumption": func(p *peer) {
+			p.Enabling(`<enabled xmlns="urn:xmpp:sm:3"/>`)
+			p.Expect(scripted.Request)
+		},
 		"no answer":           func(p *peer) { p.Enabling("") },
 		"ended by the server": func(p *peer) { p.Managed(); p.SendEnd() },
 		"stream error": func(p *peer) {
@@ -132,7 +135,10 @@ func TestWhatCannotBeResumed(t *testing.T) {
 func TestStreamManagementOutOfTurn(t *testing.T) {
 	c := dial(t, directTLSServer(t, func(p *peer) {
 		p.Login()
-		for _, raw := range []string{scripted.Enabled, scripted.Request, `<a h="7" xmlns="urn:xmpp:sm:3"/>`, `<resumed h="7" previd="x" xmlns="urn:xmpp:sm:3"/>`, `<who xmlns="urn:xmpp:sm:3"/>`} {
+		for _, raw := range []string{
+			scripted.Enabled, scripted.Request, `<a h="7" xmlns="urn:xmpp:sm:3"/>`,
+			`<resumed h="7" previd="x" xmlns="urn:xmpp:sm:3"/>`, `<who xmlns="urn:xmpp:sm:3"/>`,
+		} {
 			p.Send(raw)
 		}
 		p.Send(scripted.ReplyTo(`<iq id="%s" type="result" xmlns="jabber:client"/>`, p.Recv()))
@@ -150,9 +156,13 @@ func TestResumeAnswers(t *testing.T) {
 		fresh        bool
 		text         string
 	}{
-		{name: "gone", answer: `<failed xmlns="urn:xmpp:sm:3"><item-not-found xmlns="` + nsStanzas + `"/></failed>`, fresh: true},
+		{name: "gone", answer: `<failed xmlns="urn:xmpp:sm:3"><item-not-found xmlns="` + nsStanzas +
+			`"/></failed>`, fresh: true},
 		{name: "another", answer: `<resumed h="1" previd="two" xmlns="urn:xmpp:sm:3"/>`, text: "something else"},
-		{name: "never sent", answer: `<resumed h="3" previd="one" xmlns="urn:xmpp:sm:3"/>`, text: "more stanzas than were sent"},
+		{
+			name: "never sent", answer: `<resumed h="3" previd="one" xmlns="urn:xmpp:sm:3"/>`,
+			text: "more stanzas than were sent",
+		},
 		{name: "no count", answer: `<resumed previd="one" xmlns="urn:xmpp:sm:3"/>`, text: "bad count"},
 		{name: "too big", answer: `<resumed h="4294967296" previd="one" xmlns="urn:xmpp:sm:3"/>`, text: "bad count"},
 		{name: "a stanza", answer: scripted.Online, text: "something else"},
@@ -242,7 +252,8 @@ func TestResumeLocation(t *testing.T) {
 func TestWhatCounts(t *testing.T) {
 	c := dial(t, directTLSServer(t, func(p *peer) {
 		p.Managed()
-		p.Send(`<iq from="xmpp.example.com" id="p1" type="get" xmlns="jabber:client"><ping xmlns="urn:xmpp:ping"/></iq>`)
+		p.Send(`<iq from="xmpp.example.com" id="p1" type="get" xmlns="jabber:client">` +
+			`<ping xmlns="urn:xmpp:ping"/></iq>`)
 		p.Recv()
 		// Presence, carbons, the answer.
 		p.Send(`<a h="3" xmlns="urn:xmpp:sm:3"/>`)
@@ -441,7 +452,8 @@ func TestTellingLater(t *testing.T) {
 				tell(ackDelay, 1)
 				if keepAlive > 0 {
 					// And not once more the same.
-					p.Expect(`<iq id="ID" to="xmpp.example.com" type="get" xmlns="jabber:client"><ping xmlns="urn:xmpp:ping"/></iq>`)
+					p.Expect(`<iq id="ID" to="xmpp.example.com" type="get" xmlns="jabber:client">` +
+						`<ping xmlns="urn:xmpp:ping"/></iq>`)
 				}
 			})
 			cfg.KeepAliveInterval, cfg.Handle = keepAlive, func(Event) {}

@@ -166,9 +166,9 @@ func (l *login) step(challenges int, data []byte) (more bool, resp []byte, err e
 	return l.client.Step(data)
 }
 
-// checkServerFirst checks the server's first SCRAM message (RFC 5802 7): the nonce, the salt, a sane
-// iteration count, and no field twice. Package sasl checks less, and loops for ever on a last field
-// that is too short.
+// checkServerFirst checks the server's first SCRAM message (RFC 5802 7): the nonce, the salt, a
+// sane iteration count, and no field twice. Package sasl checks less, and loops for ever on a last
+// field that is too short.
 func checkServerFirst(msg, nonce string) error {
 	if len(msg) > maxServerFirst {
 		return errors.New("SCRAM challenge: too long")

@@ -18,8 +18,8 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/testing/scripted"
 )
 
-// In FIPS 140-only mode what needs SHA-1 is an error, not the end of the process, and there are ways
-// without: TCP, and every mechanism but SCRAM-SHA-1.
+// In FIPS 140-only mode what needs SHA-1 is an error, not the end of the process, and there are
+// ways without: TCP, and every mechanism but SCRAM-SHA-1.
 func TestFIPS140Only(t *testing.T) {
 	fipsmode.Run(t, func() { inFIPSMode(t) })
 }
@@ -55,7 +55,8 @@ func inFIPSMode(t *testing.T) {
 		first, _ := base64.StdEncoding.DecodeString(p.Recv().Text())
 		_, nonce, _ := strings.Cut(string(first), ",r=")
 		challenge := "r=" + nonce + "x,s=c2FsdHNhbHRzYWx0c2FsdA==,i=4096"
-		p.Send(`<challenge xmlns="` + nsSASL + `">` + base64.StdEncoding.EncodeToString([]byte(challenge)) + `</challenge>`)
+		p.Send(`<challenge xmlns="` + nsSASL + `">` + base64.StdEncoding.EncodeToString([]byte(challenge)) +
+			`</challenge>`)
 		p.Drain()
 	}))
 	require.ErrorContains(t, err, "FIPS 140-only mode")
@@ -64,8 +65,10 @@ func inFIPSMode(t *testing.T) {
 // A server's SCRAM message that passes our check keeps the login neither busy nor waiting.
 func FuzzServerFirst(f *testing.F) {
 	for _, s := range []string{
-		"r=NONCEx,s=c2FsdA==,i=4096", "r=NONCE,s=c2FsdA==,i=4096", "r=NONCEx,s=c2FsdA==,i=99999999999", "r=NONCEx,s=c2FsdA==,i=4096,x=,",
-		"r=NONCEx,s=,i=4096", "m=x,r=NONCEx,s=c2FsdA==,i=4096", "r=NONCEx,s=c2FsdA==,i=4096,a", "", ",,,", "r=NONCEx,s=c2FsdA==,i=4096,i=1",
+		"r=NONCEx,s=c2FsdA==,i=4096", "r=NONCE,s=c2FsdA==,i=4096", "r=NONCEx,s=c2FsdA==,i=99999999999",
+		"r=NONCEx,s=c2FsdA==,i=4096,x=,",
+		"r=NONCEx,s=,i=4096", "m=x,r=NONCEx,s=c2FsdA==,i=4096", "r=NONCEx,s=c2FsdA==,i=4096,a", "", ",,,",
+		"r=NONCEx,s=c2FsdA==,i=4096,i=1",
 	} {
 		f.Add(s)
 	}
@@ -113,28 +116,90 @@ func TestSCRAM(t *testing.T) {
 		// Wanted error.
 		text string
 	}{
-		{name: "sha1", offered: []string{"PLAIN", "SCRAM-SHA-1", "SCRAM-SHA-1-PLUS"}, want: "SCRAM-SHA-1", inSucc: true},
-		{name: "sha256", offered: []string{"SCRAM-SHA-1", "SCRAM-SHA-256", "PLAIN", "SCRAM-SHA-512"}, want: "SCRAM-SHA-256", inSucc: true},
+		{
+			name: "sha1", offered: []string{"PLAIN", "SCRAM-SHA-1", "SCRAM-SHA-1-PLUS"}, want: "SCRAM-SHA-1",
+			inSucc: true,
+		},
+		{
+			name: "sha256", offered: []string{"SCRAM-SHA-1", "SCRAM-SHA-256", "PLAIN", "SCRAM-SHA-512"},
+			want: "SCRAM-SHA-256", inSucc: true,
+		},
 		{name: "signature in a challenge", offered: []string{"SCRAM-SHA-256"}, want: "SCRAM-SHA-256"},
-		{name: "wrong password", offered: []string{"SCRAM-SHA-1"}, want: "SCRAM-SHA-1", password: "other", text: "not-authorized"},
-		{name: "wrong signature", offered: []string{"SCRAM-SHA-1"}, want: "SCRAM-SHA-1", inSucc: true, change: at(1, func(string) string { return "v=AAAA" }), text: "sasl failed"},
-		{name: "no signature", offered: []string{"SCRAM-SHA-1"}, want: "SCRAM-SHA-1", inSucc: true, change: at(1, func(string) string { return "" }), text: "sasl failed"},
-		{name: "few iterations", offered: []string{"SCRAM-SHA-1"}, want: "SCRAM-SHA-1", change: at(0, replace("i=4096", "i=4095")), text: "4095 iterations"},
-		{name: "absurd iterations", offered: []string{"SCRAM-SHA-1"}, want: "SCRAM-SHA-1", change: at(0, replace("i=4096", "i=1000001")), text: "1000001 iterations"},
-		{name: "iterations overflow", offered: []string{"SCRAM-SHA-1"}, want: "SCRAM-SHA-1", change: at(0, replace("i=4096", "i=99999999999999999999")), text: "bad iteration count"},
-		{name: "negative iterations", offered: []string{"SCRAM-SHA-1"}, want: "SCRAM-SHA-1", change: at(0, replace("i=4096", "i=-4096")), text: "iterations"},
-		{name: "iterations twice", offered: []string{"SCRAM-SHA-1"}, want: "SCRAM-SHA-1", change: at(0, replace("i=4096", "i=4096,i=1")), text: "bad extension"},
-		{name: "short last field", offered: []string{"SCRAM-SHA-1"}, want: "SCRAM-SHA-1", change: at(0, replace("i=4096", "i=4096,x")), text: "bad extension"},
-		{name: "mandatory extension", offered: []string{"SCRAM-SHA-1"}, want: "SCRAM-SHA-1", change: at(0, replace("r=", "m=x,r=")), text: "fields missing"},
-		{name: "no salt", offered: []string{"SCRAM-SHA-1"}, want: "SCRAM-SHA-1", change: at(0, replace("s=c2FsdA==", "s=")), text: "bad salt"},
-		{name: "nonce of another", offered: []string{"SCRAM-SHA-1"}, want: "SCRAM-SHA-1", change: at(0, replace("r=", "r=x")), text: "nonce is not ours"},
-		{name: "enormous nonce", offered: []string{"SCRAM-SHA-1"}, want: "SCRAM-SHA-1", change: at(0, replace(",s=", strings.Repeat("x", maxServerFirst)+",s=")), text: "too long"},
-		{name: "nonce only ours", offered: []string{"SCRAM-SHA-1"}, want: "SCRAM-SHA-1", change: at(0, func(m string) string {
-			r, rest, _ := strings.Cut(m, ",")
-			return r[:2+22] + "," + rest
-		}), text: "nonce is not ours"},
-		{name: "empty challenge", offered: []string{"SCRAM-SHA-1"}, want: "SCRAM-SHA-1", change: at(0, func(string) string { return "" }), text: "sasl failed"},
-		{name: "garbage challenge", offered: []string{"SCRAM-SHA-1"}, want: "SCRAM-SHA-1", change: at(0, func(string) string { return "\x00\xff,,," }), text: "fields missing"},
+		{
+			name: "wrong password", offered: []string{"SCRAM-SHA-1"}, want: "SCRAM-SHA-1", password: "other",
+			text: "not-authorized",
+		},
+		{
+			name: "wrong signature", offered: []string{"SCRAM-SHA-1"}, want: "SCRAM-SHA-1", inSucc: true,
+			change: at(1, func(string) string {
+				return "v=AAAA"
+			}), text: "sasl failed",
+		},
+		{
+			name: "no signature", offered: []string{"SCRAM-SHA-1"}, want: "SCRAM-SHA-1", inSucc: true,
+			change: at(1, func(string) string {
+				return ""
+			}), text: "sasl failed",
+		},
+		{
+			name: "few iterations", offered: []string{"SCRAM-SHA-1"}, want: "SCRAM-SHA-1",
+			change: at(0, replace("i=4096", "i=4095")), text: "4095 iterations",
+		},
+		{
+			name: "absurd iterations", offered: []string{"SCRAM-SHA-1"}, want: "SCRAM-SHA-1",
+			change: at(0, replace("i=4096", "i=1000001")), text: "1000001 iterations",
+		},
+		{
+			name: "iterations overflow", offered: []string{"SCRAM-SHA-1"}, want: "SCRAM-SHA-1",
+			change: at(0, replace("i=4096", "i=99999999999999999999")), text: "bad iteration count",
+		},
+		{
+			name: "negative iterations", offered: []string{"SCRAM-SHA-1"}, want: "SCRAM-SHA-1",
+			change: at(0, replace("i=4096", "i=-4096")), text: "iterations",
+		},
+		{
+			name: "iterations twice", offered: []string{"SCRAM-SHA-1"}, want: "SCRAM-SHA-1",
+			change: at(0, replace("i=4096", "i=4096,i=1")), text: "bad extension",
+		},
+		{
+			name: "short last field", offered: []string{"SCRAM-SHA-1"}, want: "SCRAM-SHA-1",
+			change: at(0, replace("i=4096", "i=4096,x")), text: "bad extension",
+		},
+		{
+			name: "mandatory extension", offered: []string{"SCRAM-SHA-1"}, want: "SCRAM-SHA-1",
+			change: at(0, replace("r=", "m=x,r=")), text: "fields missing",
+		},
+		{
+			name: "no salt", offered: []string{"SCRAM-SHA-1"}, want: "SCRAM-SHA-1",
+			change: at(0, replace("s=c2FsdA==", "s=")), text: "bad salt",
+		},
+		{
+			name: "nonce of another", offered: []string{"SCRAM-SHA-1"}, want: "SCRAM-SHA-1",
+			change: at(0, replace("r=", "r=x")), text: "nonce is not ours",
+		},
+		{
+			name: "enormous nonce", offered: []string{"SCRAM-SHA-1"}, want: "SCRAM-SHA-1",
+			change: at(0, replace(",s=", strings.Repeat("x", maxServerFirst)+",s=")), text: "too long",
+		},
+		{
+			name: "nonce only ours", offered: []string{"SCRAM-SHA-1"}, want: "SCRAM-SHA-1",
+			change: at(0, func(m string) string {
+				r, rest, _ := strings.Cut(m, ",")
+				return r[:2+22] + "," + rest
+			}), text: "nonce is not ours",
+		},
+		{
+			name: "empty challenge", offered: []string{"SCRAM-SHA-1"}, want: "SCRAM-SHA-1",
+			change: at(0, func(string) string {
+				return ""
+			}), text: "sasl failed",
+		},
+		{
+			name: "garbage challenge", offered: []string{"SCRAM-SHA-1"}, want: "SCRAM-SHA-1",
+			change: at(0, func(string) string {
+				return "\x00\xff,,,"
+			}), text: "fields missing",
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			cfg := pipeServer(t, func(p *peer) {
@@ -144,13 +209,14 @@ func TestSCRAM(t *testing.T) {
 				}
 				p.Open(strings.Replace(scripted.PlainFeatures, "<mechanism>PLAIN</mechanism>", names.String(), 1))
 				mech := mechanisms[tc.want]
-				server := sasl.NewServer(mech.m, nil, sasl.SaltedCredentials(func(user, _ []byte, _ string) ([]byte, []byte, int64, error) {
-					if string(user) != scripted.User {
-						return nil, nil, 0, sasl.ErrAuthn
-					}
-					salt := []byte("salt")
-					return salt, sasl.SCRAMSaltPassword(mech.hash, []byte(scripted.Password), salt, 4096), 4096, nil
-				}))
+				server := sasl.NewServer(mech.m, nil,
+					sasl.SaltedCredentials(func(user, _ []byte, _ string) ([]byte, []byte, int64, error) {
+						if string(user) != scripted.User {
+							return nil, nil, 0, sasl.ErrAuthn
+						}
+						salt := []byte("salt")
+						return salt, sasl.SCRAMSaltPassword(mech.hash, []byte(scripted.Password), salt, 4096), 4096, nil
+					}))
 				scramServer(p, server, tc.want, tc.inSucc, tc.change)
 			})
 			if tc.password != "" {
@@ -227,7 +293,10 @@ func scramServer(p *peer, server *sasl.Negotiator, mechanism string, inSuccess b
 
 // Success at once, without a word of SCRAM.
 func TestSCRAMSkipped(t *testing.T) {
-	for _, first := range []string{scripted.SASLSuccess, `<success xmlns="urn:ietf:params:xml:ns:xmpp-sasl">dj1BQUFB</success>`} {
+	for _, first := range []string{
+		scripted.SASLSuccess,
+		`<success xmlns="urn:ietf:params:xml:ns:xmpp-sasl">dj1BQUFB</success>`,
+	} {
 		_, err := Dial(soon(t), pipeServer(t, func(p *peer) {
 			p.Open(strings.Replace(scripted.PlainFeatures, "PLAIN", "SCRAM-SHA-256", 1))
 			p.Recv()

@@ -21,9 +21,11 @@ import (
 // Wherever the connection ends, the session is lost: that is not the server's mistake, and the
 // stream may be resumed.
 func TestCutAnywhere(t *testing.T) {
-	const stanza = `<message from="bob@xmpp.example.com" xmlns="jabber:client"><body>scripted.Hello, and a little more of the same: hello</body></message>`
+	const stanza = `<message from="bob@xmpp.example.com" xmlns="jabber:client">` +
+		`<body>scripted.Hello, and a little more of the same: hello</body></message>`
 	whole := scripted.Message(0x81, stanza)
-	parts := append(append(scripted.Message(0x01, stanza[:40]), scripted.Message(0x00, stanza[40:60])...), scripted.Message(0x80, stanza[60:])...)
+	parts := append(append(scripted.Message(0x01, stanza[:40]), scripted.Message(0x00, stanza[40:60])...),
+		scripted.Message(0x80, stanza[60:])...)
 	lost := func(t *testing.T, cfg Config, cut int) {
 		t.Helper()
 		s, err := Dial(soon(t), cfg)
@@ -107,33 +109,45 @@ func TestHostileInput(t *testing.T) {
 		in   string
 		want error
 	}{
-		"10 MiB stanza":        {`<message` + bob + `><body>` + strings.Repeat("x", 10<<20) + `</body></message>`, errTooLarge},
-		"10 MiB attribute":     {`<message x="` + strings.Repeat("x", 10<<20) + `"` + bob + `/>`, errTooLarge},
-		"10 MiB tag name":      {`<` + strings.Repeat("x", 10<<20) + `/>`, errTooLarge},
-		"depth bomb":           {`<message` + bob + `>` + strings.Repeat("<a>", 100_000), errMalformed},
-		"depth 65":             {`<message` + bob + `>` + strings.Repeat("<a>", 64) + strings.Repeat("</a>", 64) + `</message>`, errMalformed},
-		"doctype":              {`<!DOCTYPE x [<!ENTITY a "b">]><message` + bob + `/>`, errMalformed},
-		"doctype inside":       {`<message` + bob + `><!DOCTYPE x></message>`, errMalformed},
-		"entity":               {`<message` + bob + `><body>&a;</body></message>`, errMalformed},
-		"instruction":          {`<message` + bob + `><?php x?></message>`, errMalformed},
-		"declaration":          {`<?xml version="1.0"?><message` + bob + `/>`, errMalformed},
-		"comment":              {`<message` + bob + `><!-- x --></message>`, errMalformed},
-		"text":                 {`hello`, errMalformed},
-		"text after":           {`<message` + bob + `/>hello`, errMalformed},
-		"wrong end tag":        {`<message` + bob + `></body>`, errMalformed},
-		"wrong end inside":     {`<iq id="x" type="result"` + bob + `><a></b></iq>`, errMalformed},
-		"wrong end, ignored":   {`<r xmlns="u"><a></b></r>`, errMalformed},
-		"wrong end, presence":  {`<presence` + bob + `><a></b></presence>`, errMalformed},
-		"attribute unquoted":   {`<message a=b` + bob + `/>`, errMalformed},
-		"not UTF-8":            {"<message" + bob + "><body>\xff\xfe</body></message>", errMalformed},
-		"NUL":                  {"<message" + bob + "><body>\x00</body></message>", errMalformed},
-		"control character":    {"<message" + bob + "><body>&#1;</body></message>", errMalformed},
-		"tag in a tag":         {`<message <body/>`, errMalformed},
-		"space before name":    {`< message/>`, errMalformed},
-		"stream error":         {`<stream:error xmlns:stream="http://etherx.jabber.org/streams"><reset xmlns="urn:ietf:params:xml:ns:xmpp-streams"/></stream:error>`, &StreamError{Condition: "reset"}},
-		"stream error, prefix": {`<s:error xmlns:s="http://etherx.jabber.org/streams"><conflict xmlns="urn:ietf:params:xml:ns:xmpp-streams"/><text xmlns="urn:ietf:params:xml:ns:xmpp-streams">Replaced by new connection</text></s:error>`, &StreamError{Condition: "conflict", Text: "Replaced by new connection"}},
-		"sent elsewhere":       {`<stream:error xmlns:stream="http://etherx.jabber.org/streams"><see-other-host xmlns="urn:ietf:params:xml:ns:xmpp-streams">evil:1</see-other-host></stream:error>`, &StreamError{Condition: "see-other-host", Text: "evil:1"}},
-		"end of the stream":    {"END", errServerClosed},
+		"10 MiB stanza": {`<message` + bob + `><body>` + strings.Repeat("x", 10<<20) +
+			`</body></message>`, errTooLarge},
+		"10 MiB attribute": {`<message x="` + strings.Repeat("x", 10<<20) + `"` + bob + `/>`, errTooLarge},
+		"10 MiB tag name":  {`<` + strings.Repeat("x", 10<<20) + `/>`, errTooLarge},
+		"depth bomb":       {`<message` + bob + `>` + strings.Repeat("<a>", 100_000), errMalformed},
+		"depth 65": {`<message` + bob + `>` + strings.Repeat("<a>", 64) + strings.Repeat("</a>", 64) +
+			`</message>`, errMalformed},
+		"doctype":             {`<!DOCTYPE x [<!ENTITY a "b">]><message` + bob + `/>`, errMalformed},
+		"doctype inside":      {`<message` + bob + `><!DOCTYPE x></message>`, errMalformed},
+		"entity":              {`<message` + bob + `><body>&a;</body></message>`, errMalformed},
+		"instruction":         {`<message` + bob + `><?php x?></message>`, errMalformed},
+		"declaration":         {`<?xml version="1.0"?><message` + bob + `/>`, errMalformed},
+		"comment":             {`<message` + bob + `><!-- x --></message>`, errMalformed},
+		"text":                {`hello`, errMalformed},
+		"text after":          {`<message` + bob + `/>hello`, errMalformed},
+		"wrong end tag":       {`<message` + bob + `></body>`, errMalformed},
+		"wrong end inside":    {`<iq id="x" type="result"` + bob + `><a></b></iq>`, errMalformed},
+		"wrong end, ignored":  {`<r xmlns="u"><a></b></r>`, errMalformed},
+		"wrong end, presence": {`<presence` + bob + `><a></b></presence>`, errMalformed},
+		"attribute unquoted":  {`<message a=b` + bob + `/>`, errMalformed},
+		"not UTF-8":           {"<message" + bob + "><body>\xff\xfe</body></message>", errMalformed},
+		"NUL":                 {"<message" + bob + "><body>\x00</body></message>", errMalformed},
+		"control character":   {"<message" + bob + "><body>&#1;</body></message>", errMalformed},
+		"tag in a tag":        {`<message <body/>`, errMalformed},
+		"space before name":   {`< message/>`, errMalformed},
+		"stream error": {`<stream:error xmlns:stream="http://etherx.jabber.org/streams">` +
+			`<reset xmlns="urn:ietf:params:xml:ns:xmpp-streams"/></stream:error>`, &StreamError{Condition: "reset"}},
+		"stream error, prefix": {
+			`<s:error xmlns:s="http://etherx.jabber.org/streams">` +
+				`<conflict xmlns="urn:ietf:params:xml:ns:xmpp-streams"/>` +
+				`<text xmlns="urn:ietf:params:xml:ns:xmpp-streams">Replaced by new connection</text></s:error>`,
+			&StreamError{Condition: "conflict", Text: "Replaced by new connection"},
+		},
+		"sent elsewhere": {
+			`<stream:error xmlns:stream="http://etherx.jabber.org/streams">` +
+				`<see-other-host xmlns="urn:ietf:params:xml:ns:xmpp-streams">evil:1</see-other-host></stream:error>`,
+			&StreamError{Condition: "see-other-host", Text: "evil:1"},
+		},
+		"end of the stream": {"END", errServerClosed},
 	} {
 		for transport, serve := range transports {
 			t.Run(name+" "+transport, func(t *testing.T) {
@@ -263,21 +277,28 @@ func TestLargeStanzasStayWithinMemory(t *testing.T) {
 	jid, err := ParseJID(scripted.Full)
 	require.NoError(t, err)
 	for name, frame := range map[string]string{
-		"elements in a message":     fill(`<message`+server+`>`, `<a/>`, `</message>`),
-		"elements in elements":      fill(`<message`+server+`>`, strings.Repeat("<a>", 60)+strings.Repeat("</a>", 60), `</message>`),
-		"elements of a profile":     fill(`<iq type="result"`+bob+`><vCard xmlns="vcard-temp">`, `<a/>`, `</vCard></iq>`),
-		"elements of an error":      fill(`<iq type="error" id="members"><error>`, `<a/>`, `</error></iq>`),
-		"block list":                fill(`<iq type="result" id="list"><blocklist xmlns="urn:xmpp:blocking">`, `<item jid="a"/>`, `</blocklist></iq>`),
-		"block list of nobody":      fill(`<iq type="result" id="list"><blocklist xmlns="urn:xmpp:blocking">`, `<item/>`, `</blocklist></iq>`),
-		"list of who blocks us":     fill(`<iq type="result" id="members"><blocklist>`, `<members>a</members>`, `</blocklist></iq>`),
-		"block push":                fill(`<iq type="set" id="1"><block xmlns="urn:xmpp:blocking">`, `<item/>`, `</block></iq>`),
-		"ends of QR sessions":       fill(`<message`+server+`><logout socket_id="`, `a,`, `"/></message>`),
-		"attributes":                `<message` + attributes("a") + `/>`,
-		"attributes inside":         `<message><a` + attributes("a") + `/></message>`,
-		"attributes of a reply":     `<iq type="result" id="members"><blocklist` + attributes("a") + `/></iq>`,
-		"namespaces":                `<message><a` + attributes("xmlns:a") + `/></message>`,
-		"characters spelt out":      fill(`<message><body>`, `&lt;`, `</body></message>`),
-		"stream error of anything":  fill(`<stream:error xmlns:stream="http://etherx.jabber.org/streams">`, `<a/>`, `</stream:error>`),
+		"elements in a message": fill(`<message`+server+`>`, `<a/>`, `</message>`),
+		"elements in elements": fill(`<message`+server+`>`, strings.Repeat("<a>", 60)+
+			strings.Repeat("</a>", 60), `</message>`),
+		"elements of a profile": fill(`<iq type="result"`+bob+
+			`><vCard xmlns="vcard-temp">`, `<a/>`, `</vCard></iq>`),
+		"elements of an error": fill(`<iq type="error" id="members"><error>`, `<a/>`, `</error></iq>`),
+		"block list": fill(`<iq type="result" id="list"><blocklist xmlns="urn:xmpp:blocking">`,
+			`<item jid="a"/>`, `</blocklist></iq>`),
+		"block list of nobody": fill(`<iq type="result" id="list"><blocklist xmlns="urn:xmpp:blocking">`,
+			`<item/>`, `</blocklist></iq>`),
+		"list of who blocks us": fill(`<iq type="result" id="members"><blocklist>`, `<members>a</members>`,
+			`</blocklist></iq>`),
+		"block push": fill(`<iq type="set" id="1"><block xmlns="urn:xmpp:blocking">`, `<item/>`,
+			`</block></iq>`),
+		"ends of QR sessions":   fill(`<message`+server+`><logout socket_id="`, `a,`, `"/></message>`),
+		"attributes":            `<message` + attributes("a") + `/>`,
+		"attributes inside":     `<message><a` + attributes("a") + `/></message>`,
+		"attributes of a reply": `<iq type="result" id="members"><blocklist` + attributes("a") + `/></iq>`,
+		"namespaces":            `<message><a` + attributes("xmlns:a") + `/></message>`,
+		"characters spelt out":  fill(`<message><body>`, `&lt;`, `</body></message>`),
+		"stream error of anything": fill(`<stream:error xmlns:stream="http://etherx.jabber.org/streams">`, `<a/>`,
+			`</stream:error>`),
 		"elements of an acceptance": fill(`<success xmlns="urn:ietf:params:xml:ns:xmpp-sasl">`, `<a/>`, `</success>`),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -287,7 +308,10 @@ func TestLargeStanzasStayWithinMemory(t *testing.T) {
 			s := newSession(&cfg, &handshake{cfg: &cfg, conn: nowhere{}, jid: jid})
 			defer s.end(ErrClosed)
 			replies := make(chan reply, 2)
-			s.waiters = map[string]*waiter{"list": {id: "list", reply: replies}, "members": {id: "members", reply: replies}}
+			s.waiters = map[string]*waiter{
+				"list":    {id: "list", reply: replies},
+				"members": {id: "members", reply: replies},
+			}
 			fuzz.Bounded(t, len(frame), frames.MaxFrame, func() {
 				err := s.receive(frame)
 				require.NotErrorIs(t, err, errMalformed)
@@ -312,7 +336,8 @@ func TestLargeStanzasStayWithinMemory(t *testing.T) {
 	})
 }
 
-const lastReply = `<iq from="bob@xmpp.example.com" id="%s" to="` + scripted.Full + `" type="result" xmlns="jabber:client"><query seconds="903" xmlns="jabber:iq:last"/></iq>`
+const lastReply = `<iq from="bob@xmpp.example.com" id="%s" to="` + scripted.Full +
+	`" type="result" xmlns="jabber:client"><query seconds="903" xmlns="jabber:iq:last"/></iq>`
 
 // A whole session on every transport, with the frames of protocol.md 4.
 func TestSession(t *testing.T) {
@@ -322,7 +347,8 @@ func TestSession(t *testing.T) {
 			p.Expect(`<presence xmlns="jabber:client"><priority>1</priority></presence>`)
 			p.Expect(`<iq id="ID" type="set" xmlns="jabber:client"><enable xmlns="urn:xmpp:carbons:2"/></iq>`)
 			p.Send(`<presence from="bob@xmpp.example.com/Web-x" to="` + scripted.Full + `" xmlns="jabber:client"/>`)
-			q := p.Expect(`<iq id="ID" to="bob@xmpp.example.com" type="get" xmlns="jabber:client"><query xmlns="jabber:iq:last"/></iq>`)
+			q := p.Expect(`<iq id="ID" to="bob@xmpp.example.com" type="get" xmlns="jabber:client">` +
+				`<query xmlns="jabber:iq:last"/></iq>`)
 			p.Send(scripted.ReplyTo(lastReply, q))
 			p.Expect(`<presence type="unavailable" xmlns="jabber:client"/>`)
 			p.ExpectEnd()
@@ -361,7 +387,8 @@ func TestVectorStream(t *testing.T) {
 		cfg := webSocketServer(t, func(p *peer) {
 			for _, f := range v.Stream {
 				switch {
-				case f.Step == "server ping" || strings.HasPrefix(f.Step, "pong") || strings.HasPrefix(f.Step, "unknown iq"):
+				case f.Step == "server ping" || strings.HasPrefix(f.Step, "pong") ||
+					strings.HasPrefix(f.Step, "unknown iq"):
 					// TestAnswers.
 					continue
 				case f.Direction == "in":

@@ -37,8 +37,8 @@ const (
 	kindError  = "error"
 )
 
-// iq is an iq that we send. Its attributes are in the order of the wire. RFC 7395 wants every stanza
-// to carry its namespace; over TCP that does no harm.
+// iq is an iq that we send. Its attributes are in the order of the wire. RFC 7395 wants every
+// stanza to carry its namespace; over TCP that does no harm.
 type iq struct {
 	from, id, to, kind string
 	payload            xmltext.Markup

@@ -31,13 +31,15 @@ func TestKeepAlive(t *testing.T) {
 				if err != nil {
 					return
 				}
-				if n.String() != canon(t, `<iq id="ID" to="xmpp.example.com" type="get" xmlns="jabber:client"><ping xmlns="urn:xmpp:ping"/></iq>`) {
+				if n.String() != canon(t, `<iq id="ID" to="xmpp.example.com" type="get" xmlns="jabber:client">`+
+					`<ping xmlns="urn:xmpp:ping"/></iq>`) {
 					t.Errorf("got %s", n)
 				}
 				pings <- time.Now()
 				if answers--; answers >= 0 {
 					// A refusal is a sign of life too.
-					p.Send(scripted.ReplyTo(`<iq from="xmpp.example.com" id="%s" type="error" xmlns="jabber:client"><error type="cancel"/></iq>`, n))
+					p.Send(scripted.ReplyTo(`<iq from="xmpp.example.com" id="%s" type="error" `+
+						`xmlns="jabber:client"><error type="cancel"/></iq>`, n))
 				}
 			}
 		})
@@ -72,7 +74,8 @@ func TestKeepAliveForEver(t *testing.T) {
 					// This is the time of the bubble.
 					<-time.After(time.Second)
 					n, err := p.Read()
-					p.Send(scripted.ReplyTo(`<iq from="xmpp.example.com" id="%s" type="result" xmlns="jabber:client"/>`, n))
+					p.Send(scripted.ReplyTo(`<iq from="xmpp.example.com" id="%s" type="result" xmlns="jabber:client"/>`,
+						n))
 					for ; err == nil; n, err = p.Read() {
 						pings <- n.String()
 					}

@@ -83,7 +83,8 @@ func TestPingFlood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := dial(t, pipeServer(t, func(p *peer) {
 			p.Login()
-			ping := `<iq id="` + strings.Repeat("x", maxEcho) + `" type="get" xmlns="jabber:client"><ping xmlns="urn:xmpp:ping"/></iq>`
+			ping := `<iq id="` + strings.Repeat("x", maxEcho) +
+				`" type="get" xmlns="jabber:client"><ping xmlns="urn:xmpp:ping"/></iq>`
 			for range 2 * maxQueued / maxEcho {
 				p.Send(ping)
 			}
@@ -101,7 +102,8 @@ func TestReasonBeatsFailedWrite(t *testing.T) {
 			p.Recv()
 			// This is the time of the bubble.
 			<-time.After(lastWordsTimeout / 2)
-			p.Send(`<stream:error><conflict xmlns="urn:ietf:params:xml:ns:xmpp-streams"/></stream:error></stream:stream>`)
+			p.Send(`<stream:error><conflict xmlns="urn:ietf:params:xml:ns:xmpp-streams"/></stream:error>` +
+				`</stream:stream>`)
 		})
 		c := dialThrough(t, cfg, func(f frames.Conn) frames.Conn { return &failingWriter{Conn: f} })
 		require.NoError(t, c.LogOutQR(t.Context(), "gets through"))

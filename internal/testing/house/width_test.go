@@ -19,33 +19,18 @@ const (
 	tabColumns     = 4
 )
 
-// narrow are the folders, with all below them, and the documents that the next test checks.
-var narrow = []string{
-	"internal/backoff", "internal/dial", "internal/dispatch", "internal/fips", "internal/httpguard", "internal/media",
-	"internal/plain", "internal/qr", "internal/rest", "internal/seal", "internal/signal", "internal/testing",
-	"internal/unsent", "internal/uuid", "interop", "bench",
-}
-
 // A comment and a line of a document have at most 100 columns, and Go code has at most 120.
 func TestLinesAreNarrow(t *testing.T) {
 	var wide []string
 	seen := 0
 	for _, name := range slices.Concat(files(t, ".", ".go"), files(t, ".", ".md")) {
-		if isNarrow(name) {
-			seen++
-			wide = append(wide, wideLines(name, read(t, name))...)
-		}
+		seen++
+		wide = append(wide, wideLines(name, read(t, name))...)
 	}
 	require.Greater(t, seen, 50, "the files were not found")
 	if len(wide) > 0 {
 		t.Errorf("%d lines are too wide:\n%s", len(wide), strings.Join(wide, "\n"))
 	}
-}
-
-func isNarrow(name string) bool {
-	return slices.ContainsFunc(narrow, func(held string) bool {
-		return name == held || strings.HasPrefix(name, held+"/")
-	})
 }
 
 // wideLines lists the lines that are too wide, as "name:line: columns".
@@ -160,6 +145,4 @@ func TestWideLinesAreFound(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { require.Equal(t, c.wide, wideLines(c.file, c.text)) })
 	}
-	require.True(t, isNarrow("internal/rest/call.go") && isNarrow("internal/testing/fuzz/fuzz.go"))
-	require.False(t, isNarrow("internal/resting/call.go"))
 }

@@ -25,16 +25,24 @@ const (
 
 // The frames of a login with PLAIN.
 const (
-	ServerStream  = `<?xml version='1.0'?><stream:stream id='s1' from='` + Domain + `' version='1.0' xml:lang='en' xmlns:stream='` + nsStream + `' xmlns='jabber:client'>`
-	ServerOpen    = `<open from="` + Domain + `" id="s1" version="1.0" xml:lang="en" xmlns="urn:ietf:params:xml:ns:xmpp-framing"/>`
-	PlainFeatures = `<stream:features xmlns:stream="` + nsStream + `"><mechanisms xmlns="urn:ietf:params:xml:ns:xmpp-sasl"><mechanism>PLAIN</mechanism></mechanisms></stream:features>`
-	TLSFeatures   = `<stream:features xmlns:stream="` + nsStream + `"><starttls xmlns="urn:ietf:params:xml:ns:xmpp-tls"><required/></starttls></stream:features>`
-	BindFeatures  = `<stream:features xmlns:stream="` + nsStream + `"><bind xmlns="urn:ietf:params:xml:ns:xmpp-bind"/></stream:features>`
-	OpenRequest   = `<open to="` + Domain + `" version="1.0" xmlns="urn:ietf:params:xml:ns:xmpp-framing"/>`
-	PlainAuth     = `<auth mechanism="PLAIN" xmlns="urn:ietf:params:xml:ns:xmpp-sasl">AGFsaWNlXzEAczNjcmV0</auth>`
-	SASLSuccess   = `<success xmlns="urn:ietf:params:xml:ns:xmpp-sasl"/>`
-	BindRequest   = `<iq id="_bind_auth_2" type="set" xmlns="jabber:client"><bind xmlns="urn:ietf:params:xml:ns:xmpp-bind"><resource>` + Resource + `</resource></bind></iq>`
-	BindResult    = `<iq id="_bind_auth_2" type="result" xmlns="jabber:client"><bind xmlns="urn:ietf:params:xml:ns:xmpp-bind"><jid>` + Full + `</jid></bind></iq>`
+	ServerStream = `<?xml version='1.0'?><stream:stream id='s1' from='` + Domain +
+		`' version='1.0' xml:lang='en' xmlns:stream='` + nsStream + `' xmlns='jabber:client'>`
+	ServerOpen = `<open from="` + Domain +
+		`" id="s1" version="1.0" xml:lang="en" xmlns="urn:ietf:params:xml:ns:xmpp-framing"/>`
+	PlainFeatures = `<stream:features xmlns:stream="` + nsStream +
+		`"><mechanisms xmlns="urn:ietf:params:xml:ns:xmpp-sasl"><mechanism>PLAIN</mechanism></mechanisms>` +
+		`</stream:features>`
+	TLSFeatures = `<stream:features xmlns:stream="` + nsStream +
+		`"><starttls xmlns="urn:ietf:params:xml:ns:xmpp-tls"><required/></starttls></stream:features>`
+	BindFeatures = `<stream:features xmlns:stream="` + nsStream +
+		`"><bind xmlns="urn:ietf:params:xml:ns:xmpp-bind"/></stream:features>`
+	OpenRequest = `<open to="` + Domain + `" version="1.0" xmlns="urn:ietf:params:xml:ns:xmpp-framing"/>`
+	PlainAuth   = `<auth mechanism="PLAIN" xmlns="urn:ietf:params:xml:ns:xmpp-sasl">AGFsaWNlXzEAczNjcmV0</auth>`
+	SASLSuccess = `<success xmlns="urn:ietf:params:xml:ns:xmpp-sasl"/>`
+	BindRequest = `<iq id="_bind_auth_2" type="set" xmlns="jabber:client">` +
+		`<bind xmlns="urn:ietf:params:xml:ns:xmpp-bind"><resource>` + Resource + `</resource></bind></iq>`
+	BindResult = `<iq id="_bind_auth_2" type="result" xmlns="jabber:client">` +
+		`<bind xmlns="urn:ietf:params:xml:ns:xmpp-bind"><jid>` + Full + `</jid></bind></iq>`
 )
 
 // Open reads the client's stream header and answers with ours and the features.

@@ -26,7 +26,9 @@ func Message(head byte, text string) []byte {
 func RawWebSocket(t testing.TB, f func(net.Conn)) Endpoint {
 	return Endpoint{
 		Address: "ws://pipe", AllowInsecure: true,
-		HTTPClient: &http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+		HTTPClient: &http.Client{Transport: &http.Transport{DialContext: func(context.Context, string,
+			string,
+		) (net.Conn, error) {
 			client, server := net.Pipe()
 			done := make(chan struct{})
 			t.Cleanup(func() { _ = client.Close(); <-done })
