@@ -223,3 +223,7 @@ func (nowhere) WriteFrames(...[]byte) (bool, error)       { return false, nil }
 func (nowhere) CatchUp() error                            { return nil }
 func (nowhere) Close(context.Context) error               { return nil }
 func (nowhere) Cut()                                      {}
+
+// Ignored returns how many stanzas the session, and those that it shares the count with, have
+// dropped.
+func (s *Session) Ignored() int { return int(s.ignored.Load()) }

@@ -79,7 +79,8 @@ type Config struct {
 	// Handle gets the pushes, in order, on the read loop: while it runs, the server waits. nil:
 	// they are dropped.
 	Handle func(Event)
-	// Ignored, if not nil, counts what Session.Ignored counts, over all sessions that are given it.
+	// Ignored counts the stanzas that are dropped: forged, malformed, not understood, or replies that
+	// nobody waits for. Sessions may share it. nil: nobody counts.
 	Ignored *atomic.Int64
 }
 
@@ -98,6 +99,9 @@ func (c *Config) setDefaults() {
 	}
 	if c.Handle == nil {
 		c.Handle = func(Event) {}
+	}
+	if c.Ignored == nil {
+		c.Ignored = new(atomic.Int64)
 	}
 }
 

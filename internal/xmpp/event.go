@@ -23,8 +23,6 @@ type VCardPush struct {
 	// From is a bare JID.
 	From  JID
 	VCard VCard
-	// Empty: the vCard has no children.
-	Empty bool
 }
 
 // BlockPush says that our own block list was changed on one of our devices (protocol.md 6.3). An
@@ -39,8 +37,6 @@ type UserBlocked struct {
 	// User is the id of the user.
 	User    string
 	Blocked bool
-	// Carbon: it came as a copy of what another device got.
-	Carbon bool
 }
 
 // UserDeleted says that an account is gone (protocol.md 6.4).
@@ -130,9 +126,8 @@ func (s *Session) receiveVCard(st *stanza) {
 		s.countIgnored()
 		return
 	}
-	e := VCardPush{From: from.clone(), Empty: true}
+	e := VCardPush{From: from.clone()}
 	for child := range card.Children() {
-		e.Empty = false
 		if field := e.VCard.field(child.Local); field != nil && *field == "" {
 			*field = strings.Clone(child.Text())
 		}

@@ -91,7 +91,7 @@ func (n *notice) readCarbon(received xmltext.Element) {
 func (n *notice) events() []Event {
 	var events []Event
 	if n.blocked != nil {
-		events = append(events, userBlocked(*n.blocked, n.carbon))
+		events = append(events, userBlocked(*n.blocked))
 	}
 	if n.deleted != nil {
 		events = append(events, userDeleted(*n.deleted))
@@ -105,12 +105,12 @@ func (n *notice) events() []Event {
 	return events
 }
 
-func userBlocked(el xmltext.Element, carbon bool) Event {
+func userBlocked(el xmltext.Element) Event {
 	user, kind := el.Attr("blocked_user"), el.Attr("type")
 	if user == "" || kind != "block_user" && kind != "unblock_user" {
 		return nil
 	}
-	return UserBlocked{User: strings.Clone(user), Blocked: kind == "block_user", Carbon: carbon}
+	return UserBlocked{User: strings.Clone(user), Blocked: kind == "block_user"}
 }
 
 func userDeleted(el xmltext.Element) Event {

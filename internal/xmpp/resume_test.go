@@ -148,7 +148,7 @@ func TestStreamManagementOutOfTurn(t *testing.T) {
 	require.Equal(t, 5, c.Ignored())
 }
 
-// Answers to <resume/>: a session that can't be taken up is replaced by a fresh one, one that
+// Answers to <resume/>: a session that cannot be taken up is replaced by a fresh one, one that
 // the server gets wrong is an error.
 func TestResumeAnswers(t *testing.T) {
 	for _, tc := range []struct {

@@ -34,9 +34,7 @@ type Session struct {
 	keepAliveTimeout  time.Duration
 	requestTimeout    time.Duration
 
-	ignored atomic.Int64
-	// ignoredByAll is Config.Ignored, or nil.
-	ignoredByAll *atomic.Int64
+	ignored *atomic.Int64 // Config.Ignored
 
 	// serving: Serve was called. handling: the read loop is inside handle.
 	serving, handling atomic.Bool
@@ -78,7 +76,7 @@ func newSession(cfg *Config, h *handshake) *Session {
 		conn: h.conn, addr: h.addr, jid: h.jid, handle: cfg.Handle, log: cfg.Logger,
 		resumed: h.resumed, earlyFrames: h.earlyFrames,
 		keepAliveInterval: cfg.KeepAliveInterval, keepAliveTimeout: cfg.KeepAliveTimeout,
-		requestTimeout: cfg.RequestTimeout, ignoredByAll: cfg.Ignored,
+		requestTimeout: cfg.RequestTimeout, ignored: cfg.Ignored,
 		closeWritten: make(chan struct{}), disconnected: make(chan struct{}), sm: h.management,
 	}
 	// The timer sees a complete session.
@@ -102,10 +100,6 @@ func (s *Session) Err() error {
 	defer s.mu.Unlock()
 	return s.err
 }
-
-// Ignored returns how many stanzas were dropped: forged, malformed, not understood, or replies that
-// nobody waits for.
-func (s *Session) Ignored() int { return int(s.ignored.Load()) }
 
 // Start announces the session: stream management (XEP-0198) where the server offers it, initial
 // presence with priority 1, then message carbons (protocol.md 4.4). A session that was resumed has
@@ -232,9 +226,6 @@ func (s *Session) receive(frame string) error {
 // countIgnored counts a stanza that is dropped.
 func (s *Session) countIgnored() {
 	s.ignored.Add(1)
-	if s.ignoredByAll != nil {
-		s.ignoredByAll.Add(1)
-	}
 }
 
 // ignore drops a stanza.
