@@ -66,19 +66,28 @@ func (p *httpPool) leave() {
 }
 
 // joinHTTP chooses what carries REST, the WebSocket upgrade and signalling. leaveHTTP gives it up.
-func (c *Client) joinHTTP() {
+func (c *Client) joinHTTP() *http.Client {
 	switch {
-	case c.cfg.HTTPClient != nil: // the caller's, who also closes it
-		c.http, c.leaveHTTP = c.cfg.HTTPClient, func() {}
+	case c.cfg.HTTPClient != nil:
+		return c.cfg.HTTPClient
 	case c.cfg.sharesHTTP():
-		c.http, c.leaveHTTP = commonHTTP.join(), sync.OnceFunc(commonHTTP.leave)
+		return commonHTTP.join()
+	}
+	proxy := http.ProxyFromEnvironment
+	if c.cfg.DialContext != nil {
+		proxy = nil // DialContext decides the way
+	}
+	return newHTTPClient(c.ctx, c.dial, c.cfg.TLSConfig, proxy, max(patience, c.cfg.RequestTimeout))
+}
+
+// leaveHTTP is called once.
+func (c *Client) leaveHTTP() {
+	switch {
+	case c.cfg.HTTPClient != nil: // the caller's
+	case c.cfg.sharesHTTP():
+		commonHTTP.leave()
 	default:
-		proxy := http.ProxyFromEnvironment
-		if c.cfg.DialContext != nil {
-			proxy = nil // DialContext decides the way
-		}
-		c.http = newHTTPClient(c.ctx, c.dial, c.cfg.TLSConfig, proxy, max(patience, c.cfg.RequestTimeout))
-		c.leaveHTTP = c.http.CloseIdleConnections
+		c.http.CloseIdleConnections()
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unique"
 
 	"github.com/mirrorfly-go/sdk/internal/rest"
 	"github.com/mirrorfly-go/sdk/internal/xmpp"
@@ -336,9 +337,10 @@ func (l *login) learn(password string, told rest.Service) rest.Service {
 	defer l.mu.Unlock()
 	l.password = password
 	known := l.me.service
-	l.me.service = l.client.cfg.overridden(completed(told, known))
-	l.me.service.XMPPHost = cmp.Or(l.me.service.XMPPHost, known.XMPPHost)
-	return l.me.service
+	service := l.client.cfg.overridden(completed(told, known))
+	service.XMPPHost = cmp.Or(service.XMPPHost, known.XMPPHost)
+	l.me.service = shared(service)
+	return service
 }
 
 // completed takes what the service has not told this time from what it told the last time
@@ -473,8 +475,11 @@ func (l *login) learnService(ctx context.Context) error {
 func (l *login) setService(told rest.Service) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.me.service = told
+	l.me.service = shared(told)
 }
+
+// shared is told, with its texts held once for all logins: one service tells them all the same.
+func shared(told rest.Service) rest.Service { return unique.Make(told).Value() }
 
 // openFailed tells why there is no session. A login that goes on for one that was lost tries again.
 func (l *login) openFailed(ctx context.Context, err error) error {
@@ -550,15 +555,6 @@ func (l *login) open() (*xmpp.Session, error) {
 // tell tells event, and keeps the reason why none follows it.
 func (l *login) tell(event ConnectionEvent) {
 	l.mu.Lock()
-	l.setFinalLocked(event)
-	l.mu.Unlock()
-	l.client.tell(event)
-}
-
-// tellLost tells event for a session that has ended. A call that finds no session finds out why.
-func (l *login) tellLost(event ConnectionEvent) {
-	l.mu.Lock()
-	l.session = nil
 	l.setFinalLocked(event)
 	l.mu.Unlock()
 	l.client.tell(event)

@@ -73,17 +73,28 @@ func (l *login) keep(s *xmpp.Session) {
 			failures = 0
 		}
 		l.lost = s.Resumption()
-		again := l.ctx.Err() == nil && isTransient(err) && !l.client.cfg.Reconnect.Disabled
-		event := ConnectionEvent{Status: StatusDisconnected, Final: !again}
-		if l.ctx.Err() == nil { // else it was asked for, which needs no reason
-			event.Err = explain(context.Background(), "Connect", in(stepConnect, err))
-		}
-		l.tellLost(event)
-		if !again {
+		if !l.tellLost(err) {
 			return
 		}
 		s = l.reconnect(&failures)
 	}
+}
+
+// tellLost tells DISCONNECTED for a session that has ended with err, and returns whether another
+// one is to be made. A call that finds no session finds out why. It is no part of keep, whose frame
+// is below everything that reads: see docs/performance.md, idle sessions.
+func (l *login) tellLost(err error) (again bool) {
+	again = l.ctx.Err() == nil && isTransient(err) && !l.client.cfg.Reconnect.Disabled
+	event := ConnectionEvent{Status: StatusDisconnected, Final: !again}
+	if l.ctx.Err() == nil { // else it was asked for, which needs no reason
+		event.Err = explain(context.Background(), "Connect", in(stepConnect, err))
+	}
+	l.mu.Lock()
+	l.session = nil
+	l.setFinalLocked(event)
+	l.mu.Unlock()
+	l.client.tell(event)
+	return again
 }
 
 // reconnect tries until there is a session, and returns nil when it gave up or was stopped.

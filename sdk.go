@@ -30,7 +30,7 @@ type Client struct {
 	cancel context.CancelCauseFunc
 	// background are goroutines that outlive the call which has started them.
 	background sync.WaitGroup
-	leaveHTTP  func()
+	closed     sync.Once // what Close does once
 
 	// changing has an element while a call changes the login. Calls that wait for it are served in
 	// their order.
@@ -54,7 +54,7 @@ func New(cfg Config) (*Client, error) {
 	}
 	c := &Client{cfg: cfg, status: StatusDisconnected, changing: make(chan struct{}, 1)}
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
-	c.joinHTTP()
+	c.http = c.joinHTTP()
 	c.listeners.init(&c.cfg)
 	c.rest.Init(rest.Config{
 		LicenseKey:     cfg.LicenseKey,
@@ -87,7 +87,7 @@ func (c *Client) Close() error {
 	c.background.Wait()
 	c.rest.Close()
 	c.listeners.queue.Close()
-	c.leaveHTTP()
+	c.closed.Do(c.leaveHTTP)
 	return nil
 }
 

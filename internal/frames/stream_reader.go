@@ -6,9 +6,8 @@ import (
 )
 
 const (
-	// streamIdle is how many bytes a stream has room for while it waits: mostly enough for a
-	// stanza.
-	streamIdle = 512
+	// streamIdle is how many bytes a stream has room for while it waits: enough for many a stanza.
+	streamIdle = 256
 	// streamBurst is how many bytes it reads at a time while more comes.
 	streamBurst = 8 << 10
 	// maxEmptyReads is how often a source may return nothing and no error.

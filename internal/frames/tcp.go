@@ -21,7 +21,9 @@ type tcpConn struct {
 	// raw is the TCP connection; conn the same, or TLS over it.
 	raw, conn net.Conn
 	out       *promptWriter
+	// tlsConfig, which may be nil, and domain are for StartTLS.
 	tlsConfig *tls.Config
+	domain    string
 
 	in     streamReader
 	cutter xmltext.Cutter
@@ -33,9 +35,11 @@ type tcpConn struct {
 // maxScope is how many namespaces a stream header may declare: a frame may have to carry them all.
 const maxScope = 16
 
-func newTCPConn(conn net.Conn, tlsConfig *tls.Config) *tcpConn {
+func newTCPConn(conn net.Conn, opts *Options) *tcpConn {
 	conn, out := promptOver(conn)
-	return &tcpConn{raw: conn, conn: conn, out: out, tlsConfig: tlsConfig, in: streamReader{from: conn}}
+	return &tcpConn{
+		raw: conn, conn: conn, out: out, in: streamReader{from: conn}, tlsConfig: opts.TLSConfig, domain: opts.Domain,
+	}
 }
 
 // dialTCP connects, for xmpps:// with TLS; ctx bounds only that.
@@ -48,7 +52,7 @@ func dialTCP(ctx context.Context, addr Address, opts *Options) (*tcpConn, error)
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
-	t := newTCPConn(conn, opts.streamTLS())
+	t := newTCPConn(conn, opts)
 	if addr.Secure() {
 		if err := t.StartTLS(ctx); err != nil {
 			return nil, err
@@ -65,7 +69,7 @@ func (t *tcpConn) StartTLS(ctx context.Context) error {
 		t.Cut()
 		return errors.New("tls: data before the handshake")
 	}
-	conn := tls.Client(t.raw, t.tlsConfig)
+	conn := tls.Client(t.raw, streamTLS(t.tlsConfig, t.domain))
 	if err := conn.HandshakeContext(ctx); err != nil {
 		t.Cut()
 		// The error has names of the certificate in it, which anybody on the way can make.
@@ -76,11 +80,11 @@ func (t *tcpConn) StartTLS(ctx context.Context) error {
 	return nil
 }
 
-// streamTLS is what the caller wants, as far as XMPP permits that.
-func (opts *Options) streamTLS() *tls.Config {
+// streamTLS is what the caller wants, which may be nil, as far as XMPP permits that.
+func streamTLS(wanted *tls.Config, domain string) *tls.Config {
 	conf := &tls.Config{}
-	if opts.TLSConfig != nil {
-		conf = opts.TLSConfig.Clone()
+	if wanted != nil {
+		conf = wanted.Clone()
 	}
 	// Those are for HTTP.
 	conf.NextProtos = nil
@@ -90,7 +94,7 @@ func (opts *Options) streamTLS() *tls.Config {
 		conf.MinVersion = tls.VersionTLS12
 	}
 	if conf.ServerName == "" {
-		conf.ServerName = opts.Domain
+		conf.ServerName = domain
 	}
 	return conf
 }

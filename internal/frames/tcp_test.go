@@ -39,7 +39,7 @@ func BenchmarkCutFrame(b *testing.B) {
 		`' from='bob@xmpp.example.com' type='result' id='00000000-0000-4000-8000-000000000000'>` +
 		`<query seconds='903' xmlns='jabber:iq:last'/></iq>`
 	again := &over{text: []byte(reply)}
-	t := newTCPConn(streamConn{Reader: io.MultiReader(strings.NewReader(scripted.ServerStream), again)}, nil)
+	t := newTCPConn(streamConn{Reader: io.MultiReader(strings.NewReader(scripted.ServerStream), again)}, new(Options))
 	_, err := t.ReadFrame(context.Background())
 	require.NoError(b, err)
 	b.ReportAllocs()
@@ -145,7 +145,7 @@ func TestStreamTLS(t *testing.T) {
 		Renegotiation: tls.RenegotiateFreelyAsClient, NextProtos: []string{"h2"},
 		MinVersion: tls.VersionTLS10,
 	}
-	conf := (&Options{TLSConfig: own, Domain: "example.com"}).streamTLS()
+	conf := streamTLS(own, "example.com")
 	require.Equal(t, tls.RenegotiateNever, conf.Renegotiation)
 	require.Empty(t, conf.NextProtos)
 	require.EqualValues(t, tls.VersionTLS12, conf.MinVersion)
@@ -165,7 +165,7 @@ func (c streamConn) Close() error { return nil }
 
 // cut reads the frames of a stream until its end or an error.
 func cut(r io.Reader) (frames []string, err error) {
-	f := newTCPConn(streamConn{Reader: r}, nil)
+	f := newTCPConn(streamConn{Reader: r}, new(Options))
 	for {
 		frame, err := f.ReadFrame(context.Background())
 		if err != nil {

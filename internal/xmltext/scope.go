@@ -2,6 +2,7 @@ package xmltext
 
 import (
 	"strings"
+	"unique"
 )
 
 // Scope is the namespaces that a stream's start tag declares, and that the elements inside it
@@ -19,18 +20,23 @@ type declaration struct {
 }
 
 // ScopeOf returns what the start tag of e declares, without the namespace of names without a prefix
-// if that is namespace: who reads the elements knows it anyway. The scope does not hold the text of
-// e.
+// if that is namespace: the reader of the elements knows it anyway. Streams that declare the same
+// share the text of it.
 func ScopeOf(e Element, namespace string) Scope {
 	var s Scope
 	for name, value := range e.Attributes() {
 		prefix, some := strings.CutPrefix(name, "xmlns:")
 		if some && prefix != "" || name == "xmlns" && value != namespace {
-			s = append(s, declaration{strings.Clone(name), prefix + ":", string(AppendAttribute(nil, name, value))})
+			s = append(s, declaration{
+				shared(name), shared(prefix + ":"), shared(string(AppendAttribute(nil, name, value))),
+			})
 		}
 	}
 	return s
 }
+
+// shared is text, held once for all that hold it.
+func shared(text string) string { return unique.Make(text).Value() }
 
 // Inherit returns an element that was cut out of the stream, and has not been checked, with the
 // namespaces of the scope in its start tag: those that it does not declare itself, and whose prefix

@@ -79,8 +79,8 @@ type Config struct {
 	// Handle gets the pushes, in order, on the read loop: while it runs, the server waits. nil:
 	// they are dropped.
 	Handle func(Event)
-	// Ignored counts the stanzas that are dropped: forged, malformed, not understood, or replies that
-	// nobody waits for. Sessions may share it. nil: nobody counts.
+	// Ignored counts the stanzas that are dropped: forged, malformed, not understood, or replies
+	// that nobody waits for. Sessions may share it. nil: nobody counts.
 	Ignored *atomic.Int64
 }
 
