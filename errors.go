@@ -301,7 +301,8 @@ var table = []row{
 
 	// What the REST half of the service says in so many words.
 	{stepAny, isKind(rest.KindRateLimited), 0, "", ErrRateLimited, nil},
-	{stepAny, isKind(rest.KindMaxSessions), 0, "", ErrMaxSessions, nil},
+	{stepAny, isMaxSessionsAs403, 403, "", ErrMaxSessions, nil},
+	{stepAny, isKind(rest.KindMaxSessions), 405, "", ErrMaxSessions, nil},
 	{stepAny, isKind(rest.KindBlocked), 0, "", ErrBlockedByAdmin, nil},
 	{stepAny, isKind(rest.KindClock), 0, "", ErrNetwork, clockIsOff},
 	{stepAny, isKind(rest.KindInvalidCredentials), 0, "", ErrInvalidCredentials, nil},
@@ -350,6 +351,11 @@ func always(*failure) bool { return true }
 
 func isKind(k rest.Kind) func(*failure) bool {
 	return func(f *failure) bool { return f.answer != nil && f.answer.Kind() == k }
+}
+
+// isMaxSessionsAs403: so says the code of one of the service's own clients.
+func isMaxSessionsAs403(f *failure) bool {
+	return isKind(rest.KindMaxSessions)(f) && f.answer.Status == http.StatusForbidden
 }
 
 func matches(target error) func(*failure) bool {

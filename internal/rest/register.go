@@ -51,9 +51,8 @@ type licensedRegistration struct {
 	MetaData       map[string]any `json:"metaData"`
 }
 
-// Register makes an account, or a new session of an existing one (protocol.md 3). As in the
-// JavaScript SDK, too many sessions is status 405. The Client does not keep the account:
-// [Client.Remember] does that.
+// Register makes an account, or a new session of an existing one (protocol.md 3). Too many
+// sessions are [KindMaxSessions]. The Client does not keep the account: [Client.Remember] does that.
 func (c *Client) Register(ctx context.Context, reg Registration) (*Account, error) {
 	s, err := c.locate(ctx)
 	if err != nil {
@@ -85,10 +84,9 @@ func (c *Client) Register(ctx context.Context, reg Registration) (*Account, erro
 // 403 is for an account that the administrator has blocked. By the code of one of the service's
 // clients it can also be for too many sessions: then its text says so.
 func explainRegistration(e *Error) {
-	if e.Message == maxSessions {
-		e.Status, e.told = http.StatusMethodNotAllowed, true
-	}
 	switch {
+	case e.Message == maxSessions:
+		e.kind, e.told = KindMaxSessions, true
 	case !e.Told():
 	case e.Status == http.StatusMethodNotAllowed,
 		e.Status == http.StatusForbidden && strings.Contains(strings.ToLower(e.Message), "session"):

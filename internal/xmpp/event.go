@@ -64,22 +64,6 @@ func (UserDeleted) event() {}
 func (AdminBlock) event()  {}
 func (LoggedOut) event()   {}
 
-// trusted reports whether a stanza is from our own account, with any resource, or from our server.
-// A stanza without a sender is from the account (RFC 6120 8.1.2.1).
-func (s *Session) trusted(from string) bool {
-	if from == "" {
-		return true
-	}
-	jid, err := ParseJID(from)
-	return err == nil && (jid.Bare() == s.jid.Bare() || jid == s.server())
-}
-
-// fromAccount reports whether a stanza is from our account itself, not from one of its devices.
-func (s *Session) fromAccount(from string) bool {
-	jid, err := ParseJID(from)
-	return from == "" || err == nil && jid == s.jid.Bare()
-}
-
 func (s *Session) receivePresence(st *stanza) {
 	if st.from == "" {
 		// It is our own.
@@ -184,14 +168,6 @@ func (s *Session) receiveRequest(st *stanza) {
 
 // answer sends a reply. That fails only when the session ends, which is noticed elsewhere.
 func (s *Session) answer(reply *iq) { _ = s.post(outgoing{frame: reply.frame(), stanza: true}, nil) }
-
-func (s *Session) believesBlock(from string) bool {
-	if s.fromAccount(from) {
-		return true
-	}
-	jid, err := ParseJID(from)
-	return err == nil && jid == s.server()
-}
 
 func blockPush(request xmltext.Element) (BlockPush, bool) {
 	list, blocked := request.Child(nsBlocking, "block")

@@ -148,18 +148,3 @@ func list(text string) (ids []string) {
 	}
 	return ids
 }
-
-// believes reports whether the sender may say this: our account and our server everything, a user
-// only that this user blocked us (protocol.md 13).
-func (s *Session) believes(from string, e Event) bool {
-	if s.trusted(from) {
-		return true
-	}
-	blocked, ok := e.(UserBlocked)
-	if !ok {
-		return false
-	}
-	sender, err := ParseJID(from)
-	named, err2 := ParseJID(blocked.User + "@" + s.jid.Domain)
-	return err == nil && err2 == nil && sender.Bare() == named
-}

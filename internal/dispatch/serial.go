@@ -1,0 +1,73 @@
+package dispatch
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"time"
+)
+
+// drain makes the calls in taken, and those that wait, one after the other.
+func (q *Queue) drain(taken *batch) {
+	finished := false
+	defer func() {
+		if !finished {
+			// A listener has called runtime.Goexit. Owner and end stay the same.
+			go q.drain(taken)
+		}
+	}()
+	for start := time.Now(); ; {
+		next := taken.pop()
+		if next == nil {
+			next, taken = q.take(taken)
+		}
+		if next == nil {
+			finished = true
+			return
+		}
+		next.deliver()
+		if !taken.empty() {
+			continue
+		}
+		end := time.Now()
+		if d := end.Sub(start); d > slowAfter {
+			q.Log.WarnContext(context.Background(), "listeners are slow: later events wait for them", "dur", d)
+		}
+		start = end
+	}
+}
+
+// take returns the next call, and b, which must be empty, with calls behind it; nil: nothing waits,
+// and the queue is idle now. The news of a loss comes before the call behind the gap.
+func (q *Queue) take(b *batch) (deliverer, *batch) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.lost > 0 {
+		l := loss{queue: q, count: q.lost}
+		q.lost = 0
+		return l, b
+	}
+	if q.head == len(q.slots) {
+		q.idleLocked()
+		return nil, nil
+	}
+	d := q.popLocked()
+	b = q.fillLocked(b)
+	if q.withinLocked(q.limit()/2, maxBytes/2) {
+		q.freeLocked()
+	}
+	return d, b
+}
+
+// protect runs one listener: a panic ends the listener, not the program.
+func (q *Queue) protect(run func()) {
+	defer func() {
+		if p := recover(); p != nil {
+			// As text: a handler that writes JSON would show what is secret in p.
+			q.Log.ErrorContext(
+				context.Background(), "listener panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()),
+			)
+		}
+	}()
+	run()
+}
