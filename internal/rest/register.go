@@ -51,8 +51,8 @@ type licensedRegistration struct {
 	MetaData       map[string]any `json:"metaData"`
 }
 
-// Register makes an account, or a new session of an existing one (protocol.md 3). Too many
-// sessions are [KindMaxSessions]. The Client does not keep the account: [Client.Remember] does that.
+// Register makes an account, or a new session of an existing one (protocol.md 3). Too many sessions
+// are [KindMaxSessions]. The Client does not keep the account: [Client.Remember] does that.
 func (c *Client) Register(ctx context.Context, reg Registration) (*Account, error) {
 	s, err := c.locate(ctx)
 	if err != nil {
