@@ -62,7 +62,7 @@ func (c *Client) gate(has func(Features) bool) error {
 	if err != nil {
 		return err
 	}
-	if !has(Features(l.account().service.Features)) {
+	if !has(Features(l.account().service().Features)) {
 		return errFeature
 	}
 	return nil

@@ -101,7 +101,7 @@ func (c *Client) rememberRegistered(found *rest.Account) rest.Service {
 	}
 	service := c.cfg.overridden(found.Service)
 	if current != nil {
-		service.XMPPHost = cmp.Or(service.XMPPHost, current.account().service.XMPPHost)
+		service.XMPPHost = cmp.Or(service.XMPPHost, current.account().service().XMPPHost)
 	}
 	if _, kept, _ := current.state(); !kept {
 		current.leave()
@@ -221,7 +221,8 @@ type login struct {
 	password   string
 	registered bool          // Connect was called and not refused (protocol.md 1.6)
 	session    *xmpp.Session // nil while there is none
-	kept       chan struct{} // closed when keep has returned; nil: it was never started
+	kept       bool          // keep was started
+	keeping    sync.WaitGroup
 	// final is why no session comes by itself any more, as the last event told; nil: one may come.
 	final *Error
 	over  bool // it has ended for calls that still have it
@@ -232,29 +233,38 @@ type login struct {
 // account is what is known of the user who is logged in: what calls work with.
 type account struct {
 	username string
-	service  rest.Service // what the service has told
-	jid      string       // bare, as the server has bound it; empty until then
-	number   uint32       // of the login at the service, see rest.ForLogin
+	// told is what the service has told, which is held once for all logins that were told the same.
+	told   unique.Handle[rest.Service]
+	jid    string // bare, as the server has bound it; empty until then
+	number uint32 // of the login at the service, see rest.ForLogin
+}
+
+// service is what the service has told.
+func (a account) service() rest.Service {
+	if a.told == (unique.Handle[rest.Service]{}) {
+		return rest.Service{}
+	}
+	return a.told.Value()
 }
 
 // bareJID is what the server has bound. Until then it is what the server will bind, as far as one
 // can know.
-func (a *account) bareJID() string {
+func (a account) bareJID() string {
 	if a.jid != "" {
 		return a.jid
 	}
-	return bareJID(a.username, a.service.XMPPHost)
+	return bareJID(a.username, a.service().XMPPHost)
 }
 
 // id is the user id of a, under which others look for it and open what it has sealed.
-func (a *account) id() string { return localPart(a.bareJID()) }
+func (a account) id() string { return localPart(a.bareJID()) }
 
 // jidOf is the bare JID of a user who is named by JID or by id.
-func (a *account) jidOf(user string) string {
+func (a account) jidOf(user string) string {
 	if _, host, bound := strings.Cut(a.jid, "@"); bound {
 		return bareJID(user, host)
 	}
-	return bareJID(user, a.service.XMPPHost)
+	return bareJID(user, a.service().XMPPHost)
 }
 
 // bareJID is the bare JID of a user who is named by JID or by id, as servers keep it: they fold
@@ -280,7 +290,7 @@ func sameUser(a, b string) bool { return strings.EqualFold(a, b) }
 func (c *Client) newLogin(username, password string, q *QRLogin) *login {
 	l := &login{client: c, username: username, password: password, qr: q}
 	l.ctx, l.cancel = context.WithCancel(c.ctx)
-	l.me = account{service: rest.Service{Features: rest.AllFeatures()}}
+	l.me.told = unique.Make(rest.Service{Features: rest.AllFeatures()})
 	if current := c.currentLogin(); current.isOf(username) {
 		l.me = current.account()
 	}
@@ -305,7 +315,7 @@ func (l *login) isRegistered() bool {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.registered && l.me.service.XMPPHost != ""
+	return l.registered && l.me.service().XMPPHost != ""
 }
 
 // refuse takes the registered flag back (protocol.md 4.1), but not from a login that works.
@@ -315,7 +325,7 @@ func (l *login) refuse() {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.kept == nil || l.final != nil {
+	if !l.kept || l.final != nil {
 		l.registered = false
 	}
 }
@@ -328,7 +338,7 @@ func (l *login) state() (up, kept bool, final *Error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.session != nil, l.kept != nil, l.final
+	return l.session != nil, l.kept, l.final
 }
 
 // learn takes what Register has found for this user, and returns what is known of the service then.
@@ -336,10 +346,10 @@ func (l *login) learn(password string, told rest.Service) rest.Service {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.password = password
-	known := l.me.service
+	known := l.me.service()
 	service := l.client.cfg.overridden(completed(told, known))
 	service.XMPPHost = cmp.Or(service.XMPPHost, known.XMPPHost)
-	l.me.service = shared(service)
+	l.me.told = unique.Make(service)
 	return service
 }
 
@@ -367,7 +377,7 @@ func completed(told, known rest.Service) rest.Service {
 // Register has told the host, and no other login has a session or is trying to get one.
 func (l *login) mayDialAhead() bool {
 	up, kept, final := l.client.currentLogin().state()
-	return l.account().service.XMPPHost != "" && !up && (!kept || final != nil)
+	return l.account().service().XMPPHost != "" && !up && (!kept || final != nil)
 }
 
 // enterMeanwhile runs enter in a goroutine. entered waits for its end; a refusal calls giveUp.
@@ -431,7 +441,7 @@ func (l *login) giveWay() (up, trying bool) {
 	}
 	l.cancel() // under the lock: from here on it installs no session
 	l.over = true
-	return false, l.kept != nil && l.final == nil
+	return false, l.kept && l.final == nil
 }
 
 // currentPassword is the one that Register or Connect has learned last (protocol.md 4.6).
@@ -457,7 +467,7 @@ func (l *login) begin(number uint32) {
 // learnService asks for the service's configuration unless Register has told it (protocol.md
 // 4.1.4).
 func (l *login) learnService(ctx context.Context) error {
-	if l.account().service.XMPPHost != "" {
+	if l.account().service().XMPPHost != "" {
 		return nil
 	}
 	service, err := l.client.rest.ServiceConfig(ctx, l.username)
@@ -475,11 +485,8 @@ func (l *login) learnService(ctx context.Context) error {
 func (l *login) setService(told rest.Service) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.me.service = shared(told)
+	l.me.told = unique.Make(told)
 }
-
-// shared is told, with its texts held once for all logins: one service tells them all the same.
-func shared(told rest.Service) rest.Service { return unique.Make(told).Value() }
 
 // openFailed tells why there is no session. A login that goes on for one that was lost tries again.
 func (l *login) openFailed(ctx context.Context, err error) error {
@@ -526,8 +533,9 @@ func (l *login) install(s *xmpp.Session) bool {
 	}
 	l.session = s
 	l.registered = true // a Connect with bad arguments may have come between
-	if l.kept == nil {
-		l.kept = make(chan struct{})
+	if !l.kept {
+		l.kept = true
+		l.keeping.Add(1) // under the lock: before stop waits
 	}
 	if s != nil {
 		// Who the client is, whatever was asked for (RFC 6120 7.6.1).
@@ -539,7 +547,7 @@ func (l *login) install(s *xmpp.Session) bool {
 // open returns the session, or why there is none.
 func (l *login) open() (*xmpp.Session, error) {
 	l.mu.Lock()
-	s, over, kept, final := l.session, l.over, l.kept != nil, l.final
+	s, over, kept, final := l.session, l.over, l.kept, l.final
 	l.mu.Unlock()
 	switch {
 	case s != nil:
@@ -586,7 +594,7 @@ func (l *login) stop() {
 	}
 	l.mu.Lock()
 	l.cancel() // under the lock: from here on it installs no session
-	s, kept := l.session, l.kept
+	s := l.session
 	l.mu.Unlock()
 	if s != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
@@ -595,9 +603,7 @@ func (l *login) stop() {
 			l.client.cfg.Logger.DebugContext(ctx, "closing the XMPP session", "err", err)
 		}
 	}
-	if kept != nil {
-		<-kept
-	}
+	l.keeping.Wait()
 }
 
 // leave is stop for a login that is over: calls that still have it fail with ErrNotRegistered.

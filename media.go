@@ -163,4 +163,4 @@ func (c *Client) checkDownload(f MediaFile, w io.Writer) error {
 }
 
 // chatIV is the service's, or the constant one (protocol.md 2.2).
-func (a *account) chatIV() string { return cmp.Or(a.service.IV, seal.ConstIV) }
+func (a account) chatIV() string { return cmp.Or(a.service().IV, seal.ConstIV) }

@@ -188,7 +188,7 @@ func (c *Client) openVCard(me account, push xmpp.VCardPush) Profile {
 
 // profileIV is the service's, or the licence key (protocol.md 1.1, 2.2).
 func (c *Client) profileIV(me account) string {
-	return cmp.Or(me.service.IVProfile, c.cfg.LicenseKey)
+	return cmp.Or(me.service().IVProfile, c.cfg.LicenseKey)
 }
 
 // SetUserProfile replaces the own profile (protocol.md 5.2): a field that is empty is empty

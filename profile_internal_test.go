@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"unique"
 
 	"github.com/stretchr/testify/require"
 
@@ -71,7 +72,7 @@ func TestPictureThatCannotBeOpened(t *testing.T) {
 // Where sealing is not possible, nothing leaves in its place.
 func TestProfileThatCannotBeSealed(t *testing.T) {
 	c := newClient(t, Config{LicenseKey: "k", APIBaseURL: "https://api.example.com"})
-	me := account{username: "alice", service: rest.Service{IVProfile: "é"}}
+	me := account{username: "alice", told: unique.Make(rest.Service{IVProfile: "é"})}
 	for _, p := range []ProfileUpdate{{Name: "Alice"}, {Email: "a@example.com"}, {MobileNumber: "123"}} {
 		_, err := c.sealedVCard(me, p)
 		e := explain(t.Context(), "SetUserProfile", err)

@@ -105,7 +105,7 @@ func (c *Client) GenerateQRCode(ctx context.Context, opts QROptions) (*QRLogin, 
 
 func (c *Client) checkQROptions(o *QROptions) error {
 	if l := c.currentLogin(); l != nil {
-		o.SignalServerURL = cmp.Or(o.SignalServerURL, l.account().service.SignalServer)
+		o.SignalServerURL = cmp.Or(o.SignalServerURL, l.account().service().SignalServer)
 	}
 	if err := validate(required("SignalServerURL", o.SignalServerURL)); err != nil {
 		return err

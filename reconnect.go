@@ -19,13 +19,13 @@ func (l *login) dial(
 	ctx context.Context, wirePassword string, authorize func() error,
 ) (s *xmpp.Session, reached bool, err error) {
 	c, me := l.client, l.account()
-	addresses, err := c.cfg.addressesFor(me.service)
+	addresses, err := c.cfg.addressesFor(me.service())
 	if err != nil {
 		return nil, false, err
 	}
 	s, err = xmpp.Dial(ctx, xmpp.Config{
 		Addresses: addresses,
-		Domain:    me.service.XMPPHost,
+		Domain:    me.service().XMPPHost,
 		Username:  me.username,
 		Password:  wirePassword,
 		Authorize: func(context.Context) error {
@@ -61,7 +61,7 @@ func (l *login) dial(
 // keep serves s and every session that follows it, until stop or until there is no point in trying
 // again. A nil s is one that has to be made. It is the one goroutine that replaces sessions.
 func (l *login) keep(s *xmpp.Session) {
-	defer close(l.kept)
+	defer l.keeping.Done()
 	failures := 0 // since a connection last held
 	if s == nil {
 		s = l.reconnect(&failures)

@@ -232,7 +232,7 @@ func (c *Client) Ignored() int { return int(c.ignored.Load()) }
 // before (protocol.md 3).
 func (c *Client) Features() Features {
 	if l := c.currentLogin(); l != nil {
-		return Features(l.account().service.Features)
+		return Features(l.account().service().Features)
 	}
 	return Features(rest.AllFeatures())
 }
