@@ -2,6 +2,7 @@ package frames
 
 import (
 	"cmp"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -99,6 +100,12 @@ func (c *promptConn) promptly(patience time.Duration) *promptWriter {
 
 func (c *promptConn) Write(p []byte) (int, error) { return c.out.Write(p) }
 
+// Close closes the connection, with what was written last.
+func (c *promptConn) Close() error {
+	c.out.awaitLastWords()
+	return c.Conn.Close()
+}
+
 // Write takes all of p. Its error may be that of an earlier write.
 func (w *promptWriter) Write(p []byte) (int, error) {
 	w.mu.Lock()
@@ -174,7 +181,7 @@ func (w *promptWriter) writeLate() {
 		w.late = w.late[n:]
 		w.err = cmp.Or(w.err, err)
 	}
-	if limited, ok := w.to.(deadliner); ok {
+	if limited, ok := w.deadliner(); ok {
 		// It fails where there are no deadlines.
 		_ = limited.SetWriteDeadline(time.Time{})
 	}
@@ -184,9 +191,19 @@ func (w *promptWriter) writeLate() {
 
 type deadliner interface{ SetWriteDeadline(time.Time) error }
 
+// deadliner returns the connection if it can be written to after a deadline. TLS cannot: a write
+// that was broken off is its last.
+func (w *promptWriter) deadliner() (deadliner, bool) {
+	if _, encrypted := w.to.(*tls.Conn); encrypted {
+		return nil, false
+	}
+	limited, ok := w.to.(deadliner)
+	return limited, ok
+}
+
 // step writes some of p, as much as gets out within patience.
 func (w *promptWriter) step(p []byte, patience time.Duration) (n int, err error) {
-	if limited, ok := w.to.(deadliner); ok && limited.SetWriteDeadline(time.Now().Add(patience)) == nil {
+	if limited, ok := w.deadliner(); ok && limited.SetWriteDeadline(time.Now().Add(patience)) == nil {
 		n, err = w.to.Write(p[:min(len(p), maxStep)])
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			err = nil
@@ -203,6 +220,25 @@ func (w *promptWriter) step(p []byte, patience time.Duration) (n int, err error)
 		err = ErrStuck
 	}
 	return n, err
+}
+
+// lastWordsTimeout is for what is written right before a connection is closed.
+const lastWordsTimeout = 100 * time.Millisecond
+
+// awaitLastWords waits a moment for what was written last, where no write gets out at once.
+func (w *promptWriter) awaitLastWords() {
+	w.mu.Lock()
+	behind := w.behind
+	w.mu.Unlock()
+	if w.raw != nil || behind == nil {
+		return
+	}
+	timer := time.NewTimer(lastWordsTimeout)
+	defer timer.Stop()
+	select {
+	case <-behind:
+	case <-timer.C:
+	}
 }
 
 // isLate reports whether something is late, or was and never will be written: catchUp has more to

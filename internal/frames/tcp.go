@@ -239,4 +239,10 @@ func (t *tcpConn) Close(ctx context.Context) error {
 	return t.conn.Close()
 }
 
-func (t *tcpConn) Cut() { _ = t.raw.Close() }
+func (t *tcpConn) Cut() {
+	raw := t.raw
+	if c, ok := raw.(*promptConn); ok {
+		raw = c.Conn // it waits for nothing
+	}
+	_ = raw.Close()
+}

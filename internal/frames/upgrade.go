@@ -78,6 +78,15 @@ func newSocket(rw io.ReadWriteCloser, conn net.Conn) *socket {
 	return &socket{ReadWriteCloser: rw, out: out, to: out}
 }
 
+// Close closes the connection, with what was written last.
+func (s *socket) Close() error {
+	s.out.awaitLastWords()
+	return s.ReadWriteCloser.Close()
+}
+
+// cut closes the connection at once. That fails where it is closed already.
+func (s *socket) cut() { _ = s.ReadWriteCloser.Close() }
+
 func (s *socket) hold() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -141,13 +141,13 @@ func (w *wsConn) CatchUp() error { return w.socket.out.catchUp() }
 func (w *wsConn) Heard() time.Time { return w.socket.heard.last() }
 
 func (w *wsConn) Close(ctx context.Context) error {
-	stop := context.AfterFunc(ctx, func() { _ = w.socket.Close() })
+	stop := context.AfterFunc(ctx, w.socket.cut)
 	defer stop()
 	return w.conn.Close(websocket.StatusNormalClosure, "")
 }
 
 func (w *wsConn) Cut() {
 	// Whatever these return, the connection is over.
-	_ = w.socket.Close()
+	w.socket.cut()
 	_ = w.conn.CloseNow()
 }

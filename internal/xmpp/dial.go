@@ -105,16 +105,16 @@ func dialAddress(ctx context.Context, cfg *Config, addr Address) (*Session, erro
 	case h == nil || !h.pipeline.used:
 		return nil, err
 	}
+	if ctx.Err() == nil && !h.pipeline.mayBeWhy(err) {
+		return nil, err
+	}
 	had := cfg.Memory.forgetPipelining(cfg.Domain)
 	blamed := !had && !errors.Is(err, errSurprise)
-	switch {
-	case ctx.Err() != nil:
+	if ctx.Err() != nil {
 		if blamed && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			// No time is left to find out, nor may there be at the next attempt.
 			cfg.Memory.refusePipelining(cfg.Domain)
 		}
-		return nil, err
-	case !h.pipeline.mayBeWhy(err):
 		return nil, err
 	}
 	if cfg.Resume != nil {
@@ -154,6 +154,9 @@ func attempt(ctx context.Context, cfg *Config, addr Address, stepByStep bool) (*
 	}
 	if err := h.run(ctx, secureCtx); err != nil {
 		drop(conn)
+		if h.answered {
+			secureCtx = ctx // what follows has the caller's time
+		}
 		return nil, h, dialError(ctx, secureCtx, cfg, err)
 	}
 	return newSession(cfg, h), h, nil

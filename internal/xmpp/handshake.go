@@ -28,8 +28,8 @@ type handshake struct {
 	addr     Address
 	pipeline pipeline
 
-	// secure: TLS is in place.
-	secure bool
+	// secure: TLS is in place. answered: the features of a secure stream have come.
+	secure, answered bool
 	// login is the one that is under way. nil: none.
 	login *login
 
@@ -101,6 +101,7 @@ func (h *handshake) run(ctx, secureCtx context.Context) error {
 	if err != nil {
 		return err
 	}
+	h.answered = true
 	if err := h.pipeline.confirm(features, beforeLogin); err != nil {
 		return err
 	}
