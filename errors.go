@@ -293,8 +293,17 @@ var table = []row{
 	// Refused on this side.
 	{stepSignal, running(matches(signal.ErrURL)), 400, "", ErrInvalidArgument, signalURL},
 	{stepSignal, running(matches(signal.ErrInsecure)), 400, textInsecure, ErrInsecure, wasNotSent},
-	{stepAny, isKind(rest.KindInsecure), 400, textInsecure, ErrInsecure, nil},
 	{stepAny, isInsecureXMPP, 400, textInsecure, ErrInsecure, nil},
+
+	// The XMPP session. Where the server has decided, it is not the network that has failed.
+	{stepConnect, isLoginRefused, 401, "Invalid Credentials", ErrInvalidCredentials, withCondition},
+	{stepConnect, running(isReplaced), 500, textConnection, ErrReplaced, withCondition},
+	{stepConnect, running(isFinal), 500, textConnection, ErrNotConnected, withCondition},
+	{stepConnect, running(always), 500, textConnection, errUnreachable, withCondition},
+
+	// Refused on this side by the REST half.
+	{stepAny, isKind(rest.KindClosed), 500, errClosed.Message, ErrClosed, withoutCause},
+	{stepAny, isKind(rest.KindInsecure), 400, textInsecure, ErrInsecure, nil},
 	{stepAny, matches(rest.ErrSource), 400, rest.ErrSource.Error(), ErrInvalidArgument, causeIsAll},
 	{stepAny, matches(xmpp.ErrRequestSize), 400, "Request is larger than 1 MiB", ErrInvalidArgument, nil},
 	{stepAny, isKind(rest.KindLoginOver), 400, errNotRegistered.Message, ErrNotRegistered, nil},
@@ -312,12 +321,6 @@ var table = []row{
 	{stepConfig, answered(away), 500, textConnection, errUnreachable, causeIsAll},
 	{stepConfig, answered(always), 500, textConnection, ErrNotConnected, causeIsAll},
 	{stepConfig, matches(errNoXMPPHost), 500, textConnection, ErrNotConnected, nil},
-
-	// The XMPP session. Where the server has decided, it is not the network that has failed.
-	{stepConnect, isLoginRefused, 401, "Invalid Credentials", ErrInvalidCredentials, withCondition},
-	{stepConnect, running(isReplaced), 500, textConnection, ErrReplaced, withCondition},
-	{stepConnect, running(isFinal), 500, textConnection, ErrNotConnected, withCondition},
-	{stepConnect, running(always), 500, textConnection, errUnreachable, withCondition},
 
 	// The signalling server.
 	{stepSignal, running(always), statusNetwork, "Network Error", ErrNetwork, nil},

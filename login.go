@@ -104,7 +104,7 @@ func (c *Client) rememberRegistered(found *rest.Account) rest.Service {
 		service.XMPPHost = cmp.Or(service.XMPPHost, current.account().service().XMPPHost)
 	}
 	if _, kept, _ := current.state(); !kept {
-		current.leave()
+		current.stop()
 		l := c.newLogin(found.Username, found.Password, nil)
 		l.setService(service)
 		c.setLogin(l)
@@ -225,7 +225,6 @@ type login struct {
 	keeping    sync.WaitGroup
 	// final is why no session comes by itself any more, as the last event told; nil: one may come.
 	final *Error
-	over  bool // it has ended for calls that still have it
 	// leaving is closed when the service has answered Logout or DeleteMyAccount; nil: neither asks.
 	leaving chan struct{}
 }
@@ -300,6 +299,10 @@ func (c *Client) newLogin(username, password string, q *QRLogin) *login {
 
 // isOf reports whether it is the login of that user. A nil login is nobody's.
 func (l *login) isOf(username string) bool { return l != nil && sameUser(l.username, username) }
+
+// ended reports whether the login was told to end. The client's context has ended before those below
+// it do, one after the other.
+func (l *login) ended() bool { return l.ctx.Err() != nil || l.client.ctx.Err() != nil }
 
 // account returns what is known of the user now.
 func (l *login) account() account {
@@ -440,7 +443,6 @@ func (l *login) giveWay() (up, trying bool) {
 		return true, false
 	}
 	l.cancel() // under the lock: from here on it installs no session
-	l.over = true
 	return false, l.kept && l.final == nil
 }
 
@@ -513,22 +515,22 @@ func (l *login) openFailed(ctx context.Context, err error) error {
 // password since, of which the refusal says nothing.
 func (l *login) forgetPassword(refused string) bool {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.password != "" && l.password != refused {
-		return false
+	renewed := l.password != "" && l.password != refused
+	if !renewed {
+		l.password = ""
 	}
-	l.password = ""
-	if !l.over {
+	l.mu.Unlock()
+	if !renewed && l.client.currentLogin() == l {
 		l.client.rest.ForgetPassword(l.username, refused)
 	}
-	return true
+	return !renewed
 }
 
 // install makes s the session, or with nil has keep make one. It returns false when l has ended.
 func (l *login) install(s *xmpp.Session) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.ctx.Err() != nil {
+	if l.ended() {
 		return false
 	}
 	l.session = s
@@ -544,16 +546,21 @@ func (l *login) install(s *xmpp.Session) bool {
 	return true
 }
 
-// open returns the session, or why there is none.
+// open returns the session, or why there is none. A call that has begun with l goes on with the
+// login that has taken its place, if that is the same at the service.
 func (l *login) open() (*xmpp.Session, error) {
+	if current := l.client.currentLogin(); current != l {
+		if current == nil || current.account().number != l.account().number {
+			return nil, loginOver()
+		}
+		l = current
+	}
 	l.mu.Lock()
-	s, over, kept, final := l.session, l.over, l.kept, l.final
+	s, kept, final := l.session, l.kept, l.final
 	l.mu.Unlock()
 	switch {
 	case s != nil:
 		return s, nil
-	case over:
-		return nil, loginOver()
 	case kept && final == nil, l.client.isConnecting():
 		return nil, errNotConnected
 	}
@@ -604,17 +611,6 @@ func (l *login) stop() {
 		}
 	}
 	l.keeping.Wait()
-}
-
-// leave is stop for a login that is over: calls that still have it fail with ErrNotRegistered.
-func (l *login) leave() {
-	if l == nil {
-		return
-	}
-	l.mu.Lock()
-	l.over = true
-	l.mu.Unlock()
-	l.stop()
 }
 
 // Logout ends the login at the service, then the XMPP session, and forgets credentials, token
@@ -668,8 +664,8 @@ func (c *Client) leave(ctx context.Context, ask func(context.Context, *login) er
 // lockLogin.
 func (c *Client) forget(l *login) {
 	c.rest.Forget()
-	c.setLogin(nil)
-	l.leave()
+	c.setLogin(nil) // from here on calls that have l fail with ErrNotRegistered
+	l.stop()
 	c.tellEnded()
 }
 
@@ -680,7 +676,7 @@ func (l *login) loggedOut() {
 		return // Close, or another end of the login, came first
 	}
 	defer c.unlockLogin()
-	if l.ctx.Err() != nil {
+	if l.ended() {
 		return
 	}
 	c.tell(ConnectionEvent{Status: StatusLoggedOut, Final: true})

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mirrorfly-go/sdk/internal/unsent"
+	"github.com/mirrorfly-go/sdk/internal/xmpp"
 )
 
 // Who waits longest is next. One that asks again and again does not keep the others out, and one
@@ -73,4 +74,38 @@ func TestQRSessionEndsOnce(t *testing.T) {
 		require.NoError(t, c.Close())
 		synctest.Wait()
 	})
+}
+
+// A call that has begun with a login goes on with the one that takes its place for the same user,
+// and waits for that meanwhile. With another one it ends.
+func TestCallGoesOnWithTheNextLogin(t *testing.T) {
+	c := newClient(t, Config{LicenseKey: "k", APIBaseURL: "https://api.example.com"})
+	first := c.newLogin("alice", "p", nil)
+	first.begin(1)
+	require.True(t, first.install(nil))
+	first.keeping.Done() // nobody keeps it
+	c.setLogin(first)
+	up, trying := first.giveWay()
+	require.False(t, up)
+	require.True(t, trying)
+	_, err := first.open()
+	require.ErrorIs(t, err, ErrNotConnected, "the next login is not there yet")
+
+	next := c.newLogin("alice", "p", nil)
+	next.begin(1)
+	next.session = new(xmpp.Session)
+	c.setLogin(next)
+	s, err := first.open()
+	require.NoError(t, err)
+	require.Same(t, next.session, s)
+	next.session = nil
+
+	other := c.newLogin("bob", "p", nil)
+	other.begin(2)
+	c.setLogin(other)
+	_, err = first.open()
+	require.ErrorIs(t, err, ErrNotRegistered)
+	c.setLogin(nil)
+	_, err = first.open()
+	require.ErrorIs(t, err, ErrNotRegistered)
 }

@@ -84,9 +84,9 @@ func (l *login) keep(s *xmpp.Session) {
 // one is to be made. A call that finds no session finds out why. It is no part of keep, whose frame
 // is below everything that reads: see docs/performance.md, idle sessions.
 func (l *login) tellLost(err error) (again bool) {
-	again = l.ctx.Err() == nil && isTransient(err) && !l.client.cfg.Reconnect.Disabled
+	again = !l.ended() && isTransient(err) && !l.client.cfg.Reconnect.Disabled
 	event := ConnectionEvent{Status: StatusDisconnected, Final: !again}
-	if l.ctx.Err() == nil { // else it was asked for, which needs no reason
+	if !l.ended() { // else it was asked for, which needs no reason
 		event.Err = explain(context.Background(), "Connect", in(stepConnect, err))
 	}
 	l.mu.Lock()
@@ -102,14 +102,15 @@ func (l *login) reconnect(failures *int) *xmpp.Session {
 	policy := l.client.cfg.Reconnect
 	for attempt := 1; policy.MaxAttempts == 0 || attempt <= policy.MaxAttempts; attempt++ {
 		l.awaitLeaving()
-		if l.ctx.Err() != nil {
+		if l.ended() {
 			return nil // DISCONNECTED has been told
 		}
 		delay := backoff.Delay(policy.MinDelay, policy.MaxDelay, *failures)
 		*failures++
 		l.tell(ConnectionEvent{Status: StatusReconnecting, Attempt: attempt, RetryIn: delay})
 		s, err := l.redial(delay)
-		if l.ctx.Err() != nil {
+		if l.ended() {
+			l.forgetSession()
 			l.tell(ConnectionEvent{Status: StatusDisconnected, Final: true})
 			return nil
 		}
@@ -126,6 +127,13 @@ func (l *login) reconnect(failures *int) *xmpp.Session {
 		}
 	}
 	return nil
+}
+
+// forgetSession drops a session that was made while l ended.
+func (l *login) forgetSession() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.session = nil
 }
 
 // holdReconnection keeps l from reconnecting until release is called.

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/mirrorfly-go/sdk/internal/rest"
 	"github.com/mirrorfly-go/sdk/internal/unsent"
@@ -74,8 +75,9 @@ func New(cfg Config) (*Client, error) {
 // Close ends the session, every call under way and all goroutines of the library, without
 // telling the service: the login stays valid there. It is idempotent, may be called by a
 // listener, and waits for everything but listeners that are running, and dials that go on after
-// their context has ended. What is called afterwards fails with ErrClosed. DISCONNECTED is told
-// last, unless nothing has been told.
+// their context has ended. A call over XMPP that is under way ends with the session, which takes a
+// second at most. What is called afterwards fails with ErrClosed. DISCONNECTED is told last, unless
+// nothing has been told.
 func (c *Client) Close() error {
 	c.end()
 	if l := c.currentLogin(); l != nil {
@@ -149,10 +151,16 @@ func answer[T any](
 	}
 	if err != nil {
 		e := explain(c.deciding(bound), op, err)
-		e.spent = e.spent || caller.Err() != nil
+		e.spent = e.spent || isOver(caller)
 		return Result[T]{StatusCode: e.StatusCode, Message: e.Message}, e
 	}
 	return Result[T]{StatusCode: statusOK, Message: ok, Data: data}, nil
+}
+
+// isOver reports whether the caller's own context has ended, or does right now.
+func isOver(caller context.Context) bool {
+	deadline, has := caller.Deadline()
+	return caller.Err() != nil || has && !time.Now().Before(deadline)
 }
 
 // withTimeout gives a context without a deadline that of Config.RequestTimeout.
@@ -163,19 +171,43 @@ func (c *Client) withTimeout(ctx context.Context) (context.Context, context.Canc
 	return context.WithTimeout(ctx, c.cfg.RequestTimeout)
 }
 
-// endingWith returns a context that carries what ctx does and also ends when other does, for
-// the same cause.
-func endingWith(ctx, other context.Context) (bound context.Context, release func()) {
-	bound, cancel := context.WithCancelCause(ctx)
-	end := func() { cancel(context.Cause(other)) }
-	if other.Err() != nil {
-		end() // at once: AfterFunc takes a goroutine
+// endingWith returns a context that carries what ctx does, and ends with it and with life, for the
+// same cause. With life it ends at once: what Close ends besides must not be why a call fails.
+func endingWith(ctx, life context.Context) (bound context.Context, release func()) {
+	base, cancel := context.WithCancelCause(life)
+	deadline, has := ctx.Deadline()
+	end := func() {
+		if !has || ctx.Err() != context.DeadlineExceeded { // else base ends so by itself
+			cancel(context.Cause(ctx))
+		}
 	}
-	stop := context.AfterFunc(other, end)
-	return bound, func() {
+	if ctx.Err() != nil {
+		end() // now: AfterFunc takes a goroutine
+	}
+	stop := context.AfterFunc(ctx, end)
+	stopTimer := func() {}
+	if has {
+		base, stopTimer = context.WithDeadline(base, deadline)
+	}
+	return callContext{base, ctx}, func() {
 		stop()
+		stopTimer()
 		cancel(nil)
 	}
+}
+
+// callContext is a context with the values of the caller's.
+type callContext struct {
+	context.Context
+	caller context.Context
+}
+
+// Value returns that of the context itself first: package context finds it by that.
+func (c callContext) Value(key any) any {
+	if value := c.Context.Value(key); value != nil {
+		return value
+	}
+	return c.caller.Value(key)
 }
 
 // deciding is the context that says why a call under ctx has failed: what Close has ended may fail

@@ -79,6 +79,7 @@ func TestCauseOfACaller(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		_, err := run(ctx, c, "Connect", success, func(ctx context.Context) (None, error) {
 			cancel(cause)
+			<-ctx.Done()
 			require.Equal(t, context.Canceled, ctx.Err())
 			require.Equal(t, cause, context.Cause(ctx))
 			return None{}, ctx.Err()

@@ -67,6 +67,9 @@ func (c *Client) WaitConnected(ctx context.Context) error {
 	_, err := unbounded(ctx, c, "WaitConnected", success, func(ctx context.Context) (None, error) {
 		for {
 			connected, changed, err := c.connected()
+			if err != nil && c.ctx.Err() != nil {
+				return None{}, errClosed // why there is no session
+			}
 			if connected || err != nil {
 				return None{}, err
 			}

@@ -63,3 +63,17 @@ func TestWaitConnectedIsUnbounded(t *testing.T) {
 		require.Equal(t, 24*c.cfg.RequestTimeout, time.Since(start))
 	})
 }
+
+// Whatever Close ends first, a call that waits is told that the client is closed.
+func TestWaitConnectedAtTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newClient(t, Config{LicenseKey: "k", APIBaseURL: "https://api.example.com"})
+		c.setConnecting(true)
+		told := make(chan error, 1)
+		go func() { told <- c.WaitConnected(context.Background()) }()
+		synctest.Wait()
+		c.end()
+		c.setConnecting(false) // the Connect that was under way has failed
+		require.ErrorIs(t, <-told, ErrClosed)
+	})
+}

@@ -86,7 +86,7 @@ func (c *Client) Register(ctx context.Context, reg Registration) (*Account, erro
 func explainRegistration(e *Error) {
 	switch {
 	case e.Message == maxSessions:
-		e.kind, e.told = KindMaxSessions, true
+		e.Status, e.kind, e.told = http.StatusMethodNotAllowed, KindMaxSessions, true
 	case !e.Told():
 	case e.Status == http.StatusMethodNotAllowed,
 		e.Status == http.StatusForbidden && strings.Contains(strings.ToLower(e.Message), "session"):

@@ -114,6 +114,7 @@ func TestRegisterMaxSessions(t *testing.T) {
 	c := connect(t, s.URL)
 	_, err := c.Register(t.Context(), Registration{UserIdentifier: "u"})
 	e := fail(t, err)
+	require.Equal(t, 405, e.Status)
 	require.Equal(t, KindMaxSessions, e.Kind())
 	require.Equal(t, "You have reached maximum sessions allowed.", e.Message)
 	_, err = c.Register(t.Context(), Registration{UserIdentifier: "u"})

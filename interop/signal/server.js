@@ -9,7 +9,7 @@ const server = http.createServer();
 const options = {
   transports: transports.split(","),
   pingInterval: 300,
-  pingTimeout: 4000, // a busy machine holds Node up for more than a second
+  pingTimeout: 20000, // a busy machine holds Node up for seconds
 };
 const library = require("socket.io-" + version);
 const io = version === "2" ? library(server, options) : new library.Server(server, options);
