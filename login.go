@@ -300,8 +300,8 @@ func (c *Client) newLogin(username, password string, q *QRLogin) *login {
 // isOf reports whether it is the login of that user. A nil login is nobody's.
 func (l *login) isOf(username string) bool { return l != nil && sameUser(l.username, username) }
 
-// ended reports whether the login was told to end. The client's context has ended before those below
-// it do, one after the other.
+// ended reports whether the login was told to end. The client's context has ended before those
+// below it do, one after the other.
 func (l *login) ended() bool { return l.ctx.Err() != nil || l.client.ctx.Err() != nil }
 
 // account returns what is known of the user now.
