@@ -141,7 +141,7 @@ func TestRequestAllocations(t *testing.T) {
 // needEjabberd ends the test where ejabberd is not installed: with a failure where it has to be.
 func needEjabberd(t *testing.T) {
 	t.Helper()
-	// that folder is not in everybody's PATH
+	// Debian keeps it in /usr/sbin, which is not in everybody's PATH.
 	for _, program := range []string{"ejabberdctl", "/usr/sbin/ejabberdctl"} {
 		if _, err := exec.LookPath(program); err == nil {
 			return

@@ -251,7 +251,9 @@ const attempts = `async (base) => {
 		s.onopen = () => { s.close(); done("open"); };
 		s.onerror = () => { s.close(); failed(); };
 	}));
-	await attempt("order", async () => (await fetch(drop, { method: "POST", headers: { "Content-Type": "application/json" }, body: "{}" })).text());
+	await attempt("order", async () => (await fetch(drop, {
+		method: "POST", headers: { "Content-Type": "application/json" }, body: "{}",
+	})).text());
 	await attempt("simple order", async () => (await fetch(drop, { method: "POST", mode: "no-cors", body: "{}" })).type);
 	await attempt("picture", () => new Promise((done, failed) => {
 		const i = new Image();

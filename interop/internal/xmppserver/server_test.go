@@ -233,8 +233,10 @@ func membersOf(t *testing.T, group string) []string {
 func TestResumptionsTimedOut(t *testing.T) {
 	s := &Server{Dir: t.TempDir(), name: "ejabberd"}
 	require.Zero(t, s.ResumptionsTimedOut("anna@example.com"), "no log at all")
-	const log = `2026-11-29 12:56:32.268000+00:00 [info] <0.620.0>@mod_stream_mgmt:log_resumption_error/3:808 Cannot resume session for ben@example.com: Previous session not found
-2026-11-29 12:56:32.270508+00:00 [info] <0.624.0>@mod_stream_mgmt:log_resumption_error/3:808 Cannot resume session for anna@example.com: Session state copying timed out
+	const log = `2026-11-29 12:56:32.268000+00:00 [info] <0.620.0>@mod_stream_mgmt:log_resumption_error/3:808 ` +
+		`Cannot resume session for ben@example.com: Previous session not found
+2026-11-29 12:56:32.270508+00:00 [info] <0.624.0>@mod_stream_mgmt:log_resumption_error/3:808 ` +
+		`Cannot resume session for anna@example.com: Session state copying timed out
 `
 	require.NoError(t, os.MkdirAll(filepath.Join(s.Dir, "log"), 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(s.Dir, "log", "ejabberd.log"), []byte(log), 0o600))
