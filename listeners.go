@@ -95,6 +95,9 @@ type AdminBlockEvent struct {
 type MissedEvent struct {
 	// Dropped is how many events were dropped because a listener kept the queue waiting.
 	Dropped int `json:"dropped"`
+	// Messages is how many of these were messages. They are in the history, where the service keeps
+	// one.
+	Messages int `json:"messages,omitempty"`
 	// Gap: the connection was lost and could not be resumed. Nobody knows what was pushed
 	// meanwhile.
 	Gap bool `json:"gap,omitempty"`
@@ -115,7 +118,9 @@ type listeners struct {
 
 func (l *listeners) init(cfg *Config) {
 	q := &l.queue
-	q.Log, q.OnLoss = cfg.Logger, func(lost int) { l.missed.Deliver(MissedEvent{Dropped: lost}) }
+	q.Log, q.OnLoss = cfg.Logger, func(lost dispatch.Loss) {
+		l.missed.Deliver(MissedEvent{Dropped: lost.Events, Messages: lost.Tracked})
+	}
 	l.connection.Queue = q
 	l.userProfile.Queue = q
 	l.presence.Queue = q

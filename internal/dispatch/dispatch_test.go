@@ -16,7 +16,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func newQueue(limit int) *Queue {
-	return &Queue{Limit: limit, Log: slog.New(slog.DiscardHandler), OnLoss: func(int) {}}
+	return &Queue{Limit: limit, Log: slog.New(slog.DiscardHandler), OnLoss: func(Loss) {}}
 }
 
 func TestEventsArriveInOrderAtEveryListener(t *testing.T) {
@@ -88,7 +88,7 @@ func TestStopHoldsForEventsAlreadyQueued(t *testing.T) {
 func TestPanicReachesNobodyElse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		q := &Queue{Log: slog.New(slog.NewTextHandler(&out, nil)), OnLoss: func(int) {}}
+		q := &Queue{Log: slog.New(slog.NewTextHandler(&out, nil)), OnLoss: func(Loss) {}}
 		numbers := &Listeners[int]{Queue: q}
 		var got []int
 		numbers.Add(func(int) { panic("boom") })
@@ -127,7 +127,7 @@ func TestStuckListenerDropsOldestAndTells(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var lost []int
 		var losses *Listeners[int]
-		q := &Queue{Limit: 4, Log: slog.New(slog.DiscardHandler), OnLoss: func(n int) { losses.Deliver(n) }}
+		q := &Queue{Limit: 4, Log: slog.New(slog.DiscardHandler), OnLoss: func(l Loss) { losses.Deliver(l.Events) }}
 		losses = &Listeners[int]{Queue: q}
 		losses.Add(func(n int) { lost = append(lost, n) })
 		numbers, states := &Listeners[int]{Queue: q}, &Listeners[string]{Queue: q}
@@ -175,7 +175,7 @@ func TestEventsOfTheHighestRankAreBoundedToo(t *testing.T) {
 func TestRanks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lost := 0
-		q := &Queue{Limit: 4, Log: slog.New(slog.DiscardHandler), OnLoss: func(n int) { lost += n }}
+		q := &Queue{Limit: 4, Log: slog.New(slog.DiscardHandler), OnLoss: func(l Loss) { lost += l.Events }}
 		words := &Listeners[string]{Queue: q}
 		release := make(chan struct{})
 		var got []string
@@ -211,7 +211,7 @@ func TestBytesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const mib = 1 << 20
 		lost := 0
-		q := &Queue{Log: slog.New(slog.DiscardHandler), OnLoss: func(n int) { lost += n }}
+		q := &Queue{Log: slog.New(slog.DiscardHandler), OnLoss: func(l Loss) { lost += l.Events }}
 		numbers := &Listeners[int]{Queue: q}
 		release := make(chan struct{})
 		var got []int
@@ -241,7 +241,7 @@ func TestBytesAreBounded(t *testing.T) {
 func TestEventLargerThanTheQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lost := 0
-		q := &Queue{Log: slog.New(slog.DiscardHandler), OnLoss: func(n int) { lost += n }}
+		q := &Queue{Log: slog.New(slog.DiscardHandler), OnLoss: func(l Loss) { lost += l.Events }}
 		numbers := &Listeners[int]{Queue: q}
 		var got []int
 		numbers.Add(func(n int) { got = append(got, n) })
@@ -258,7 +258,7 @@ func TestEventLargerThanTheQueue(t *testing.T) {
 func TestLargeEventsLeaveTheQueueOneByOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lost := 0
-		q := &Queue{Log: slog.New(slog.DiscardHandler), OnLoss: func(n int) { lost += n }}
+		q := &Queue{Log: slog.New(slog.DiscardHandler), OnLoss: func(l Loss) { lost += l.Events }}
 		numbers := &Listeners[int]{Queue: q}
 		release := make(chan struct{})
 		var got []int
@@ -301,7 +301,7 @@ func TestCloseDeliversWhatWaitsAndTakesNoMore(t *testing.T) {
 func TestSlowListenerIsLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		q := &Queue{Log: slog.New(slog.NewTextHandler(&out, nil)), OnLoss: func(int) {}}
+		q := &Queue{Log: slog.New(slog.NewTextHandler(&out, nil)), OnLoss: func(Loss) {}}
 		numbers := &Listeners[int]{Queue: q}
 		wait := make(chan struct{})
 		numbers.Add(func(int) { <-wait })
@@ -319,7 +319,7 @@ func TestBurst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const limit = 4 * batchPart
 		var got []int // a loss is negative
-		q := &Queue{Limit: limit, Log: slog.New(slog.DiscardHandler), OnLoss: func(n int) { got = append(got, -n) }}
+		q := &Queue{Limit: limit, Log: slog.New(slog.DiscardHandler), OnLoss: func(l Loss) { got = append(got, -l.Events) }}
 		numbers := &Listeners[int]{Queue: q}
 		held, release := make(chan struct{}), make(chan struct{})
 		numbers.Add(func(n int) {
@@ -356,7 +356,7 @@ func TestBurst(t *testing.T) {
 // EmitPaced loses no event when the listeners are only a little slower than the events.
 func TestPacedLosesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := &Queue{Limit: 4, Log: slog.New(slog.DiscardHandler), OnLoss: func(int) { t.Error("told a loss") }}
+		q := &Queue{Limit: 4, Log: slog.New(slog.DiscardHandler), OnLoss: func(Loss) { t.Error("told a loss") }}
 		numbers := &Listeners[int]{Queue: q}
 		var got []int
 		numbers.Add(func(n int) { time.Sleep(patience/2 - 1); got = append(got, n) })
@@ -373,7 +373,7 @@ func TestPacedLosesNothing(t *testing.T) {
 // The same with large events, of which few fit.
 func TestPacedLosesNoLargeEvent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := &Queue{Log: slog.New(slog.DiscardHandler), OnLoss: func(int) { t.Error("told a loss") }}
+		q := &Queue{Log: slog.New(slog.DiscardHandler), OnLoss: func(Loss) { t.Error("told a loss") }}
 		numbers := &Listeners[int]{Queue: q}
 		var got []int
 		numbers.Add(func(n int) { time.Sleep(patience/9 - 1); got = append(got, n) })
@@ -390,7 +390,7 @@ func TestPacedLosesNoLargeEvent(t *testing.T) {
 func TestPacedWaitsForAStuckListenerOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lost := 0
-		q := &Queue{Limit: 4, Log: slog.New(slog.DiscardHandler), OnLoss: func(n int) { lost += n }}
+		q := &Queue{Limit: 4, Log: slog.New(slog.DiscardHandler), OnLoss: func(l Loss) { lost += l.Events }}
 		numbers := &Listeners[int]{Queue: q}
 		release := make(chan struct{})
 		got := 0

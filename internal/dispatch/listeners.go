@@ -101,10 +101,17 @@ type delivery[T any] struct {
 
 func (d *delivery[T]) deliver() {
 	for _, each := range d.to.all.load() {
-		if !each.stopped.Load() {
-			d.to.Queue.protect(func() { each.f.(func(T))(d.event) })
-		}
+		d.call(each)
 	}
+}
+
+// call calls one listener, unless it has been removed. It reports whether it was there, and whether
+// it has returned by itself.
+func (d *delivery[T]) call(each *listener) (there, returned bool) {
+	if each.stopped.Load() {
+		return false, false
+	}
+	return true, d.to.Queue.protect(func() { each.f.(func(T))(d.event) })
 }
 
 // Deliver calls the listeners at once. It is only for calls that the queue makes, such as OnLoss:

@@ -35,15 +35,15 @@ type Queue struct {
 	Limit int
 	// Log is immutable.
 	Log *slog.Logger
-	// OnLoss is called, in order with the other calls, with how many were dropped. It is immutable.
-	OnLoss func(lost int)
+	// OnLoss is called, in order with the other calls, with what was dropped. It is immutable.
+	OnLoss func(Loss)
 
 	mu sync.Mutex
 	// slots holds the calls that wait from head on, oldest first.
 	slots []call
 	head  int
-	// lost is how many calls were dropped since OnLoss was last called.
-	lost int
+	// lost is what was dropped since OnLoss was last called.
+	lost Loss
 	// bytes is the weight of the calls that wait.
 	bytes int32
 	// running is true while a goroutine drains the queue.
@@ -71,6 +71,9 @@ type call struct {
 	Weight
 }
 
+// Loss is how many events were dropped. Tracked are those of them whose fate is told.
+type Loss struct{ Events, Tracked int }
+
 // deliverer is an event of any type for its listeners, or the news that events were lost.
 type deliverer interface{ deliver() }
 
@@ -79,20 +82,35 @@ func (q *Queue) limit() int { return cmp.Or(q.Limit, defaultLimit) }
 // push adds a call. When the queue is then too full, it drops what is worth least; that may be the
 // new call.
 func (q *Queue) push(c call) {
+	for _, dropped := range q.add(c) {
+		dropped.tell(Dropped)
+	}
+}
+
+// add is push. It returns what was dropped and is tracked.
+func (q *Queue) add(c call) (dropped []tracked) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
-		return
+		return appendTracked(nil, c.deliverer)
 	}
 	q.appendLocked(c)
 	for !q.withinLocked(q.limit(), maxBytes) {
-		q.dropLeastLocked()
+		dropped = appendTracked(dropped, q.dropLeastLocked())
 	}
 	if !q.running {
 		q.running = true
 		// The queue owns it. It ends when nothing waits.
 		go q.drain(nil)
 	}
+	return dropped
+}
+
+func appendTracked(all []tracked, d deliverer) []tracked {
+	if t, is := d.(tracked); is {
+		return append(all, t)
+	}
+	return all
 }
 
 // appendLocked puts a call behind those that wait. It moves them to the front of the slots when at
@@ -112,8 +130,9 @@ func (q *Queue) withinLocked(calls int, bytes int32) bool {
 	return len(q.slots)-q.head <= calls && q.bytes <= bytes
 }
 
-// dropLeastLocked drops the oldest call of the lowest rank. The queue must not be empty.
-func (q *Queue) dropLeastLocked() {
+// dropLeastLocked drops the oldest call of the lowest rank, and returns it. The queue must not be
+// empty.
+func (q *Queue) dropLeastLocked() deliverer {
 	waiting := q.slots[q.head:]
 	least := 0
 	for i := range waiting {
@@ -124,8 +143,11 @@ func (q *Queue) dropLeastLocked() {
 	dropped := waiting[least]
 	copy(waiting[1:least+1], waiting[:least])
 	waiting[0] = dropped
-	q.popLocked()
-	q.lost++
+	q.lost.Events++
+	if _, is := dropped.deliverer.(tracked); is {
+		q.lost.Tracked++
+	}
+	return q.popLocked()
 }
 
 // popLocked takes the oldest call. The queue must not be empty.
@@ -156,12 +178,12 @@ func (q *Queue) idleLocked() {
 
 type loss struct {
 	queue *Queue
-	count int
+	Loss
 }
 
 func (l loss) deliver() {
-	l.queue.Log.WarnContext(context.Background(), "listeners too slow: events dropped", "count", l.count)
-	l.queue.OnLoss(l.count)
+	l.queue.Log.WarnContext(context.Background(), "listeners too slow: events dropped", "count", l.Events)
+	l.queue.OnLoss(l.Loss)
 }
 
 // awaitRoom waits, when an event of weight w does not fit into the queue, until half of the queue

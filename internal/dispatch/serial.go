@@ -42,9 +42,9 @@ func (q *Queue) drain(taken *batch) {
 func (q *Queue) take(b *batch) (deliverer, *batch) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.lost > 0 {
-		l := loss{queue: q, count: q.lost}
-		q.lost = 0
+	if q.lost != (Loss{}) {
+		l := loss{q, q.lost}
+		q.lost = Loss{}
 		return l, b
 	}
 	if q.head == len(q.slots) {
@@ -59,8 +59,9 @@ func (q *Queue) take(b *batch) (deliverer, *batch) {
 	return d, b
 }
 
-// protect runs one listener: a panic ends the listener, not the program.
-func (q *Queue) protect(run func()) {
+// protect runs one listener: a panic ends the listener, not the program. It reports whether the
+// listener has returned by itself.
+func (q *Queue) protect(run func()) (returned bool) {
 	defer func() {
 		if p := recover(); p != nil {
 			// As text: a handler that writes JSON would show what is secret in p.
@@ -70,4 +71,5 @@ func (q *Queue) protect(run func()) {
 		}
 	}()
 	run()
+	return true
 }

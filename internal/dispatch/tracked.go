@@ -1,0 +1,57 @@
+package dispatch
+
+// Fate is what became of an event that is tracked.
+type Fate int
+
+const (
+	// Unheard: nobody listens.
+	Unheard Fate = iota
+	// Returned: every listener has returned.
+	Returned
+	// Failed: a listener has panicked, or ended its goroutine.
+	Failed
+	// Dropped: the queue was full, or closed.
+	Dropped
+)
+
+// tracked is an event whose fate is told.
+type tracked interface {
+	deliverer
+	tell(Fate)
+}
+
+// EmitTracked is EmitPaced for an event whose fate is told: once, in the goroutine that calls the
+// listeners or in that of a caller who emits, and under no lock.
+func (l *Listeners[T]) EmitTracked(event T, w Weight, fate func(Fate)) {
+	if len(l.all.load()) == 0 {
+		fate(Unheard)
+		return
+	}
+	l.Queue.awaitRoom(w)
+	l.Queue.push(call{deliverer: &trackedDelivery[T]{delivery[T]{l, event}, fate}, Weight: w})
+}
+
+type trackedDelivery[T any] struct {
+	delivery[T]
+	fate func(Fate)
+}
+
+func (d *trackedDelivery[T]) tell(f Fate) { d.fate(f) }
+
+func (d *trackedDelivery[T]) deliver() {
+	// It stays so when a listener calls runtime.Goexit.
+	fate := Failed
+	defer func() { d.fate(fate) }()
+	heard, failed := false, false
+	for _, each := range d.to.all.load() {
+		there, returned := d.call(each)
+		heard = heard || there
+		failed = failed || there && !returned
+	}
+	switch {
+	case !heard:
+		fate = Unheard
+	case !failed:
+		fate = Returned
+	}
+}
