@@ -4,10 +4,14 @@ import "github.com/mirrorfly-go/sdk/internal/dispatch"
 
 // What goes first when more events wait than the queue holds, from the first to the last.
 const (
-	rankPresence dispatch.Rank = iota
+	rankTyping dispatch.Rank = iota
+	rankPresence
 	rankProfile
+	// rankStatus: what became of messages that were sent.
+	rankStatus
 	// rankState: blocks, deletions, the administrator.
 	rankState
+	rankMessage
 	// rankConnection: changes of the connection, and what was missed.
 	rankConnection
 )
@@ -25,6 +29,27 @@ func (e PresenceEvent) weight() dispatch.Weight    { return weigh(rankPresence, 
 func (e BlockEvent) weight() dispatch.Weight       { return weigh(rankState, e.UserID, e.UserJID) }
 func (e UserDeletedEvent) weight() dispatch.Weight { return weigh(rankState, e.UserJID) }
 func (e AdminBlockEvent) weight() dispatch.Weight  { return weigh(rankState, e.JID, string(e.ChatType)) }
+
+func (e TypingEvent) weight() dispatch.Weight { return weigh(rankTyping, e.FromUserJID) }
+
+func (e MessageStatusEvent) weight() dispatch.Weight {
+	return weigh(rankStatus, e.MessageID, e.UserJID)
+}
+
+func (e MessageDeletedEvent) weight() dispatch.Weight {
+	w := weigh(rankState, e.MessageIDs...)
+	w.Bytes += int32(len(e.FromUserJID) + len(e.ToUserJID))
+	return w
+}
+
+// What is made of the body is not longer than the body.
+func (m Message) weight() dispatch.Weight {
+	w := weigh(rankMessage, m.ID, m.FromUserJID, m.ToUserJID, m.TopicID, m.Text, string(m.Body), string(m.Body))
+	for key, value := range m.Metadata {
+		w.Bytes += int32(len(key) + len(value))
+	}
+	return w
+}
 
 func (p Profile) weight() dispatch.Weight {
 	return weigh(rankProfile, p.UserID, p.UserJID, p.FromUser, p.NickName, p.Email, p.MobileNumber,

@@ -114,6 +114,13 @@ type listeners struct {
 	userDeleted dispatch.Listeners[UserDeletedEvent]
 	adminBlock  dispatch.Listeners[AdminBlockEvent]
 	missed      dispatch.Listeners[MissedEvent]
+
+	message        dispatch.Listeners[Message]
+	messageEdited  dispatch.Listeners[Message]
+	messageSent    dispatch.Listeners[Message]
+	messageStatus  dispatch.Listeners[MessageStatusEvent]
+	messageDeleted dispatch.Listeners[MessageDeletedEvent]
+	typing         dispatch.Listeners[TypingEvent]
 }
 
 func (l *listeners) init(cfg *Config) {
@@ -128,6 +135,12 @@ func (l *listeners) init(cfg *Config) {
 	l.userDeleted.Queue = q
 	l.adminBlock.Queue = q
 	l.missed.Queue = q
+	for _, messages := range []*dispatch.Listeners[Message]{&l.message, &l.messageEdited, &l.messageSent} {
+		messages.Queue = q
+	}
+	l.messageStatus.Queue = q
+	l.messageDeleted.Queue = q
+	l.typing.Queue = q
 }
 
 // emit queues e for its listeners and never waits.
@@ -143,8 +156,9 @@ func emitPaced[E event](to *dispatch.Listeners[E], e E) { to.EmitPaced(e, e.weig
 // Client, also Close, and may stop itself. While it runs later events wait, at most 1,024 and at
 // most 16 MiB of their texts. What comes when the queue is full is left in the connection for up to
 // 100 ms, so that listeners which free half of the queue in that time lose nothing of a burst. Then
-// events are dropped and told to OnMissed: presence first, then profiles, then blocks and
-// deletions, and of each kind the oldest; connection events go last. A panic in a listener is
+// events are dropped and told to OnMissed: typing first, then presence, profiles, what became of
+// messages, then blocks and deletions, then messages, and of each kind the oldest; connection
+// events go last. A panic in a listener is
 // logged and ends nothing else. The returned function removes the listener. When it has returned no
 // call comes any more, but one that was just about to start.
 func (c *Client) OnConnection(f func(ConnectionEvent)) (stop func()) {

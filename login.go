@@ -225,6 +225,10 @@ type login struct {
 	keeping    sync.WaitGroup
 	// final is why no session comes by itself any more, as the last event told; nil: one may come.
 	final *Error
+	// nick is the own name in the last own profile that was read or pushed.
+	nick string
+	// receipts are those that could not be told without a connection.
+	receipts []xmpp.Outgoing
 	// leaving is closed when the service has answered Logout or DeleteMyAccount; nil: neither asks.
 	leaving chan struct{}
 }
@@ -426,6 +430,8 @@ func (l *login) enter(ctx context.Context, wirePassword string) error {
 	old.stop()
 	if same && trying {
 		l.lost, l.goesOn = old.lost, true
+	} else if old != nil {
+		old.lost.Abandon()
 	}
 	l.begin(c.rest.CurrentLogin()) // nobody else logs in: this call has lockLogin
 	c.setLogin(l)
@@ -457,6 +463,21 @@ func (l *login) learnPassword(password string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.password = password
+}
+
+// learnProfile notes the own name, which messages carry.
+func (l *login) learnProfile(p Profile) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if p.UserJID == l.me.bareJID() {
+		l.nick = p.NickName
+	}
+}
+
+func (l *login) nickName() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.nick
 }
 
 // begin makes l the login of that number at the service.
@@ -506,6 +527,7 @@ func (l *login) openFailed(ctx context.Context, err error) error {
 		go l.keep(nil) // owner: l, whose stop waits for it
 	} else {
 		l.cancel()
+		l.lost.Abandon()
 	}
 	return event.Err
 }
@@ -529,8 +551,8 @@ func (l *login) forgetPassword(refused string) bool {
 // install makes s the session, or with nil has keep make one. It returns false when l has ended.
 func (l *login) install(s *xmpp.Session) bool {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	if l.ended() {
+		l.mu.Unlock()
 		return false
 	}
 	l.session = s
@@ -543,6 +565,10 @@ func (l *login) install(s *xmpp.Session) bool {
 		// Who the client is, whatever was asked for (RFC 6120 7.6.1).
 		l.me.jid = s.JID().Bare().String()
 	}
+	kept := l.receipts
+	l.receipts = nil
+	l.mu.Unlock()
+	l.tellKept(kept...)
 	return true
 }
 
@@ -666,6 +692,7 @@ func (c *Client) forget(l *login) {
 	c.rest.Forget()
 	c.setLogin(nil) // from here on calls that have l fail with ErrNotRegistered
 	l.stop()
+	l.lost.Abandon()
 	c.tellEnded()
 }
 

@@ -153,6 +153,7 @@ func (c *Client) GetUserProfile(ctx context.Context, userJID string) (Result[Pro
 			return Profile{}, in(stepRequest, err)
 		}
 		p := c.openProfile(l.account(), id, found)
+		l.learnProfile(p)
 		emit(&c.listeners.userProfile, p)
 		return p, nil
 	})

@@ -16,7 +16,9 @@ func (l *login) handle(event xmpp.Event) {
 	case xmpp.Presence:
 		emitPaced(&to.presence, PresenceEvent{FromUserJID: e.From.Bare().String(), Status: cmp.Or(e.Type, "online")})
 	case xmpp.VCardPush:
-		emitPaced(&to.userProfile, l.client.openVCard(me, e))
+		p := l.client.openVCard(me, e)
+		l.learnProfile(p)
+		emitPaced(&to.userProfile, p)
 	case xmpp.BlockPush:
 		handleBlockPush(to, e)
 	case xmpp.UserBlocked:
@@ -32,6 +34,16 @@ func (l *login) handle(event xmpp.Event) {
 		})
 	case xmpp.LoggedOut:
 		l.handleLoggedOut(e)
+	case *xmpp.Message:
+		l.handleMessage(me, e)
+	case xmpp.Status:
+		l.handleStatus(e)
+	case xmpp.Refused:
+		l.handleRefused(e)
+	case xmpp.Recalled:
+		l.handleRecalled(e)
+	case xmpp.ChatState:
+		emitPaced(&to.typing, TypingEvent{FromUserJID: e.From, Typing: e.Typing})
 	}
 }
 

@@ -44,6 +44,7 @@ func (l *login) dial(
 		Logger:            c.cfg.Logger,
 		Handle:            l.handle,
 		Ignored:           &c.ignored,
+		LeaveMessages:     c.cfg.LeaveMessages,
 		// The service runs ejabberd. What others have put in its place is asked first.
 		ExpectPipelining: c.cfg.XMPPHost == "" && c.cfg.XMPPAddress == "",
 		Memory:           &c.servers,
@@ -63,6 +64,7 @@ func (l *login) dial(
 func (l *login) keep(s *xmpp.Session) {
 	defer l.keeping.Done()
 	failures := 0 // since a connection last held
+	defer l.abandon()
 	if s == nil {
 		s = l.reconnect(&failures)
 	}
@@ -77,6 +79,14 @@ func (l *login) keep(s *xmpp.Session) {
 			return
 		}
 		s = l.reconnect(&failures)
+	}
+}
+
+// abandon fails what was sent and is not confirmed, when no session follows: unless another login
+// goes on for this one, and takes the stream up.
+func (l *login) abandon() {
+	if !l.ended() || l.client.ctx.Err() != nil {
+		l.lost.Abandon()
 	}
 }
 

@@ -36,6 +36,7 @@ type Client struct {
 	// changing has an element while a call changes the login. Calls that wait for it are served in
 	// their order.
 	changing     chan struct{}
+	inbox        inbox        // the messages that have come
 	encryptMedia atomic.Bool  // SetMediaEncryption
 	ignored      atomic.Int64 // stanzas that its sessions have dropped
 

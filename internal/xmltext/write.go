@@ -8,6 +8,8 @@ type Markup struct {
 	Name string
 	// Attrs are name, value, name, value, and so on. Attributes without a value are left out.
 	Attrs []string
+	// Empty are attributes that have no value, and are written all the same.
+	Empty []string
 	// Text comes before Children.
 	Text     string
 	Children []Markup
@@ -28,6 +30,9 @@ func (m Markup) appendTo(b []byte) []byte {
 		if m.Attrs[i+1] != "" {
 			b = AppendAttribute(b, m.Attrs[i], m.Attrs[i+1])
 		}
+	}
+	for _, name := range m.Empty {
+		b = AppendAttribute(b, name, "")
 	}
 	b = appendEscaped(append(b, '>'), m.Text)
 	for _, child := range m.Children {

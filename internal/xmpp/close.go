@@ -45,7 +45,7 @@ func (s *Session) enqueueLastLocked() {
 	s.enqueueLocked(outgoing{frame: unavailable.Bytes(), stanza: true})
 	if s.sm != nil && s.sm.enabled {
 		// Else the server counts as lost what we have (XEP-0198 7).
-		s.enqueueLocked(outgoing{frame: smAnswer(s.sm.received).Bytes()})
+		s.enqueueLocked(outgoing{frame: smAnswer(s.sm.in.handled.Load()).Bytes()})
 	}
 	s.enqueueLocked(outgoing{frame: s.conn.Footer(), end: true})
 }
@@ -125,6 +125,9 @@ func (s *Session) mark(cause error) {
 		s.sm.keep(s.queue)
 	}
 	s.queue = nil
+	if !s.resumableLocked() {
+		s.out.fail(fmt.Errorf("%w: %w", ErrNotConnected, cause))
+	}
 	for _, w := range s.waiters {
 		w.settle(nil)
 	}

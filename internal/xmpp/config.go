@@ -67,6 +67,9 @@ type Config struct {
 	// Resume is the stream to take up, if the server still has it. nil: none.
 	Resume *Resumption
 
+	// LeaveMessages: the server gives us no messages, and keeps them for other devices and for later.
+	LeaveMessages bool
+
 	// RequestTimeout bounds a request whose context has no deadline. 0: never.
 	RequestTimeout time.Duration
 	// KeepAliveInterval is the silence after which the server is pinged. 0 or less: never.

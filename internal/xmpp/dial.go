@@ -40,6 +40,9 @@ func Dial(ctx context.Context, cfg Config) (*Session, error) {
 		}
 		s, err := dialFollowing(ctx, &cfg, addr)
 		if err == nil {
+			if !s.resumed {
+				cfg.Resume.Abandon()
+			}
 			return s, nil
 		}
 		err = fmt.Errorf("xmpp: dial %s: %w", addr, err)

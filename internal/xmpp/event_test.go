@@ -209,8 +209,6 @@ func TestEvents(t *testing.T) {
 		},
 		{"receipt is no carbon", msg(bob, `<received xmlns="urn:xmpp:receipts" id="1"/>`), nil, 0},
 
-		{"chat", msg(bobPhone+` type="chat"`,
-			`<body>hi &lt;userblocked/&gt; <![CDATA[<user_deleted user="x"/>]]></body>`), nil, 0},
 		{"unknown element", `<r xmlns="urn:xmpp:sm:3"/>`, nil, 1},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -41,6 +41,11 @@ type handshake struct {
 	// old one broke.
 	management *management
 	resumed    bool
+	// resumeFrame asks for the old stream, from resumeAt on. comesAgain are the stanzas behind that
+	// which have come already. out are the messages that were sent over it and are not confirmed.
+	resumeFrame          []byte
+	resumeAt, comesAgain uint32
+	out                  *outbox
 	// sessionAsked: the answer to the session request is still to come.
 	sessionAsked bool
 }
@@ -160,7 +165,7 @@ func (h *handshake) afterLogin() [][]byte {
 	}
 	request := h.bindRequest()
 	if h.mayResume() {
-		request = h.cfg.Resume.request()
+		request = h.resumption()
 	}
 	return [][]byte{h.conn.Header(h.cfg.Domain), request}
 }

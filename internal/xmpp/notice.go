@@ -11,27 +11,35 @@ import (
 type notice struct {
 	// from is the sender of the message, or of the one that a carbon copies.
 	from string
-	// carbon: it is a carbon. copied: the message in the carbon has been read.
-	carbon, copied bool
+	// copied: the message in a carbon has been read.
+	copied bool
 
 	blocked, deleted, admin, logout *xmltext.Element
 }
 
-func (s *Session) receiveMessage(st *stanza) {
+// receiveMessage handles a message: what the service says in it, and what a user does.
+func (s *Session) receiveMessage(st *stanza, t ticket) {
+	kept := false
 	if st.kind == kindError {
-		return
+		s.receiveRefusal(st)
+	} else {
+		s.receiveNotice(st)
+		kept = s.receiveChat(st, t)
 	}
+	if !kept {
+		t.done()
+	}
+}
+
+// receiveNotice handles what the service says.
+func (s *Session) receiveNotice(st *stanza) {
 	n := notice{from: st.from}
 	for child := range st.Children() {
-		switch {
-		case !child.Is(nsCarbons, "received"):
+		if !child.Is(nsCarbons, "received") {
 			n.read(child)
-		case s.fromAccount(st.from):
+		} else if s.fromAccount(st.from) {
 			// Others must not send carbons (XEP-0280 11).
-			n.carbon = true
 			n.readCarbon(child)
-		default:
-			s.countIgnored()
 		}
 	}
 	for _, e := range n.events() {

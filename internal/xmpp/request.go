@@ -18,8 +18,10 @@ type waiter struct {
 	reply chan reply
 	// deadline is when it is given up. Zero: never.
 	deadline time.Time
-	// written: the server may have it. Guarded by Session.mu.
+	// written: the server may have it. behind is the place of the message that was written last
+	// before it. Guarded by Session.mu.
 	written bool
+	behind  uint64
 }
 
 // ErrNoReply is what a request ends with that was not answered within [Config].RequestTimeout.
@@ -113,6 +115,9 @@ func (s *Session) claim(st *stanza) *waiter {
 		return nil
 	}
 	delete(s.waiters, st.id)
+	if w.to == (JID{}) || w.to == s.server() {
+		s.out.confirmBehind(w.behind)
+	}
 	return w
 }
 

@@ -523,7 +523,7 @@ func TestRequestStorm(t *testing.T) {
 				_, _, err := c.LastActivity(soon(t), last)
 				require.NoError(t, err)
 				c.mu.Lock()
-				received := c.sm.received
+				received := c.sm.in.handled.Load()
 				c.mu.Unlock()
 				require.EqualValues(t, sent.Load(), received)
 				require.EqualValues(t, pushes.Load(), len(c.events))

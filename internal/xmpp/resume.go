@@ -23,9 +23,10 @@ type management struct {
 	// at is where the server wants it resumed. nil: anywhere.
 	at *Address
 
-	// received counts the stanzas of the server that we have handled, told those of them that we
-	// have told the server of.
-	received, told uint32
+	// in counts the stanzas of the server, told is how many of them we have told it of. again are
+	// those that have come before the stream broke, and come again.
+	in          *ledger
+	told, again uint32
 	// sent counts the stanzas that we have written, or begun to, acked those of them that the
 	// server says it has handled. unacked are those of the others that are written again.
 	sent, acked uint32
@@ -43,6 +44,7 @@ type unacked struct {
 // Resumption is a lost stream that the next Dial may take up (XEP-0198 5).
 type Resumption struct {
 	m   management
+	out *outbox
 	jid JID
 	// visited: the place that the server named has been tried.
 	visited bool
@@ -80,9 +82,26 @@ func smAnswer(handled uint32) xmltext.Markup {
 	return xmltext.Markup{Space: nsManagement, Name: "a", Attrs: []string{"h", strconv.FormatUint(uint64(handled), 10)}}
 }
 
-func (r *Resumption) request() []byte {
-	handled := strconv.FormatUint(uint64(r.m.received), 10)
-	return xmltext.Markup{Space: nsManagement, Name: "resume", Attrs: []string{"h", handled, "previd", r.m.id}}.Bytes()
+// resumption returns the request to take up the old stream. What is handled while it is under way
+// counts later.
+func (h *handshake) resumption() []byte {
+	if h.resumeFrame == nil {
+		m := &h.cfg.Resume.m
+		var handled uint32
+		handled, h.comesAgain = m.in.position()
+		attrs := []string{"h", strconv.FormatUint(uint64(handled), 10), "previd", m.id}
+		h.resumeFrame = xmltext.Markup{Space: nsManagement, Name: "resume", Attrs: attrs}.Bytes()
+		h.resumeAt = handled
+	}
+	return h.resumeFrame
+}
+
+// Abandon gives the stream up: what was sent over it and is not confirmed fails. nil: nothing
+// happens.
+func (r *Resumption) Abandon() {
+	if r != nil {
+		r.out.fail(fmt.Errorf("%w: the stream is gone", ErrNotConnected))
+	}
 }
 
 // Resumption returns what resumes the stream, or nil: when the server does not offer that, or when
@@ -90,12 +109,18 @@ func (r *Resumption) request() []byte {
 func (s *Session) Resumption() *Resumption {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	stream := (*StreamError)(nil)
-	if s.sm == nil || s.sm.id == "" || s.ending || s.closeSent ||
-		errors.Is(s.err, errServerClosed) || errors.As(s.err, &stream) {
+	if !s.resumableLocked() {
+		s.out.fail(fmt.Errorf("%w: %w", ErrNotConnected, s.err))
 		return nil
 	}
-	return &Resumption{m: *s.sm, jid: s.jid}
+	return &Resumption{m: *s.sm, out: s.out, jid: s.jid}
+}
+
+// resumableLocked is about a session that has ended.
+func (s *Session) resumableLocked() bool {
+	stream := (*StreamError)(nil)
+	return s.sm != nil && s.sm.id != "" && !s.ending && !s.closeSent &&
+		!errors.Is(s.err, errServerClosed) && !errors.As(s.err, &stream)
 }
 
 // Resumed reports whether this session is the one that Config.Resume stands for:
@@ -113,7 +138,7 @@ func (h *handshake) resume(ctx context.Context, r *Resumption) (done bool, err e
 			r.failures++
 		}
 	}()
-	if err := h.pipeline.send(r.request()); err != nil {
+	if err := h.pipeline.send(h.resumption()); err != nil {
 		return false, fmt.Errorf("resume: %w", err)
 	}
 	st, err := h.next(ctx)
@@ -127,13 +152,15 @@ func (h *handshake) resume(ctx context.Context, r *Resumption) (done bool, err e
 		return false, errors.New("resume: got something else than an answer")
 	}
 	m := r.m
-	m.told = m.received
+	m.told, m.again = h.resumeAt, h.comesAgain
 	if err := m.acknowledge(st); err != nil {
 		return false, err
 	}
+	r.out.confirmCounted(m.acked)
+	r.out.again()
 	// What the server did not get is written again or forgotten.
 	m.sent = m.acked
-	h.management, h.resumed, h.jid = &m, true, r.jid
+	h.management, h.out, h.resumed, h.jid = &m, r.out, true, r.jid
 	return true, nil
 }
 
@@ -170,6 +197,9 @@ func (s *Session) repeatUnacked() error {
 	again := s.sm.unacked
 	s.sm.unacked = nil
 	for _, u := range again {
+		if u.sending != nil && s.out.hasEnded(u.sending) {
+			continue
+		}
 		if u.id != "" {
 			s.addWaiterLocked(&waiter{id: u.id})
 		}
@@ -190,12 +220,15 @@ func (m *management) keep(queue []outgoing) {
 }
 
 // written notes that o is about to be written.
-func (m *management) written(o outgoing) {
+func (m *management) written(o outgoing, out *outbox) {
 	switch {
 	case o.enable:
 		m.counting = true
 	case m.counting && o.stanza:
 		m.sent++
+		if o.sending != nil {
+			out.number(o.sending, m.sent)
+		}
 		if o.again {
 			m.unacked = append(m.unacked, unacked{m.sent, o})
 		}
@@ -224,13 +257,19 @@ func (s *Session) manage(st *stanza) (known bool, err error) {
 			s.wakeLocked(s.ackDeadline)
 		}
 	case "a":
-		return true, s.sm.acknowledge(st)
+		err := s.sm.acknowledge(st)
+		s.out.confirmCounted(s.sm.acked)
+		return true, err
 	case "enabled":
 		s.sm.start(st, s.addr)
+		s.sm.in.teller.Store(s)
 		// Does it have our presence?
 		return true, s.answerLocked([]byte(smRequest))
 	case "failed":
 		s.sm = nil
+		if s.out.waiting() > 0 {
+			return true, s.answerLocked(s.askLocked())
+		}
 	default:
 		return false, nil
 	}
@@ -252,7 +291,7 @@ func (s *Session) answerLocked(frame []byte) error {
 // start notes that the server counts, and what it takes to resume a stream that was
 // opened at here. A place that is no better than a wish is left out.
 func (m *management) start(st *stanza, here Address) {
-	m.enabled = true
+	m.enabled, m.in = true, new(ledger)
 	resume, id := st.Attr("resume"), st.Attr("id")
 	if (resume == "true" || resume == "1") && len(id) <= maxResumeID {
 		m.id = strings.Clone(id)
@@ -265,21 +304,49 @@ func (m *management) start(st *stanza, here Address) {
 }
 
 // count counts a stanza of the server, just before it is handled: one whose handling fails ends the
-// stream for good.
-func (s *Session) count(st *stanza) error {
-	if !st.Is(nsClient, "iq") && !st.Is(nsClient, "presence") && !st.Is(nsClient, "message") {
-		return nil
+// stream for good. A message is open until it is handled. again: the stanza has come before the
+// stream broke.
+func (s *Session) count(st *stanza) (t ticket, again bool, err error) {
+	message := st.Is(nsClient, "message")
+	if !message && !st.Is(nsClient, "iq") && !st.Is(nsClient, "presence") {
+		return ticket{}, false, nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.sm == nil || !s.sm.enabled {
-		return nil
+		return ticket{}, false, nil
 	}
-	s.sm.received++
-	if !s.ackDeadline.IsZero() && s.sm.received-s.sm.told >= ackEvery {
-		return s.acknowledgeLocked()
+	if s.sm.again > 0 {
+		s.sm.again--
+		return ticket{}, true, nil
 	}
-	return nil
+	t, full := s.sm.in.receive(message)
+	if full && !s.overrun {
+		s.overrun = true
+		s.log.Warn("messages are not handled: the oldest count as handled, and are lost in a crash", "open", maxOpen)
+	}
+	if !s.ackDeadline.IsZero() && s.sm.in.handled.Load()-s.sm.told >= ackEvery {
+		err = s.acknowledgeLocked()
+	}
+	return t, false, err
+}
+
+// handledMore notes that the server has more to be told of: soon, and at once when that is much.
+func (s *Session) handledMore() {
+	s.mu.Lock()
+	var err error
+	switch {
+	case s.err != nil || s.sm == nil || !s.sm.enabled:
+	case s.sm.in.handled.Load()-s.sm.told >= ackEvery:
+		err = s.acknowledgeLocked()
+	case s.ackDeadline.IsZero():
+		s.ackDeadline = time.Now().Add(ackDelay)
+		s.wakeLocked(s.ackDeadline)
+	}
+	s.mu.Unlock()
+	if err != nil {
+		s.end(err)
+	}
 }
 
 // acknowledgeLateLocked tells the server when it has waited long enough, or has the timer go off
@@ -296,6 +363,6 @@ func (s *Session) acknowledgeLateLocked(now time.Time) error {
 }
 
 func (s *Session) acknowledgeLocked() error {
-	s.sm.told, s.ackDeadline = s.sm.received, time.Time{}
-	return s.answerLocked(smAnswer(s.sm.received).Bytes())
+	s.sm.told, s.ackDeadline = s.sm.in.handled.Load(), time.Time{}
+	return s.answerLocked(smAnswer(s.sm.told).Bytes())
 }

@@ -39,7 +39,7 @@ func resumes(t *testing.T, serve serverFunc) {
 		func(p *peer) {
 			p.Managed()
 			p.Send(scripted.Online)
-			p.Send(`<message from="x@y/z" xmlns="jabber:client"><body>not understood, but counted</body></message>`)
+			p.Send(`<message from="x@y/z" xmlns="jabber:client"><x>not understood, but counted</x></message>`)
 			p.Send(scripted.Request)
 			p.Expect(`<a h="2" xmlns="urn:xmpp:sm:3"/>`)
 			// It has the presence.
@@ -203,7 +203,7 @@ func TestCountersWrap(t *testing.T) {
 	}
 	m := management{counting: true, sent: math.MaxUint32 - 1, acked: math.MaxUint32 - 1}
 	for range 3 {
-		m.written(outgoing{stanza: true, again: true})
+		m.written(outgoing{stanza: true, again: true}, nil)
 	}
 	require.EqualValues(t, 1, m.sent)
 	require.NoError(t, m.acknowledge(acknowledgement(math.MaxUint32)))
@@ -481,7 +481,10 @@ func TestResumptionTells(t *testing.T) {
 				p.Fail("told after %s, not %s", took, ackDelay)
 			}
 		})
-		lost := management{counting: true, enabled: true, id: "one", received: ackEvery}
+		lost := management{counting: true, enabled: true, id: "one", in: new(ledger)}
+		for range ackEvery {
+			lost.in.receive(false)
+		}
 		cfg.Resume, cfg.Handle = &Resumption{m: lost, jid: JID{"alice", scripted.Domain, "x"}}, func(Event) {}
 		c := dial(t, cfg)
 		require.NoError(t, c.Start(t.Context()))

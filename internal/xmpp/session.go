@@ -27,6 +27,8 @@ type Session struct {
 	log    *slog.Logger
 	// resumed: the stream goes on where an earlier session broke.
 	resumed bool
+	// leave: messages are left to other devices, and to later.
+	leave bool
 	// earlyFrames are what came before Serve.
 	earlyFrames []string
 
@@ -69,6 +71,10 @@ type Session struct {
 	ackDeadline time.Time
 	// sm counts stanzas. nil: the server does not offer that.
 	sm *management
+	// out are the messages that are not confirmed. nil: none was sent.
+	out *outbox
+	// overrun: it was told that messages are not handled.
+	overrun bool
 }
 
 func newSession(cfg *Config, h *handshake) *Session {
@@ -77,7 +83,11 @@ func newSession(cfg *Config, h *handshake) *Session {
 		resumed: h.resumed, earlyFrames: h.earlyFrames,
 		keepAliveInterval: cfg.KeepAliveInterval, keepAliveTimeout: cfg.KeepAliveTimeout,
 		requestTimeout: cfg.RequestTimeout, ignored: cfg.Ignored,
-		closeWritten: make(chan struct{}), disconnected: make(chan struct{}), sm: h.management,
+		closeWritten: make(chan struct{}), disconnected: make(chan struct{}), sm: h.management, out: h.out,
+		leave: cfg.LeaveMessages,
+	}
+	if h.resumed {
+		s.sm.in.teller.Store(s)
 	}
 	// The timer sees a complete session.
 	s.mu.Lock()
@@ -102,7 +112,7 @@ func (s *Session) Err() error {
 }
 
 // Start announces the session: stream management (XEP-0198) where the server offers it, initial
-// presence with priority 1, then message carbons (protocol.md 4.4). A session that was resumed has
+// presence with priority 1 or, with Config.LeaveMessages, -1, then message carbons (protocol.md 4.4). A session that was resumed has
 // said all that already. Start waits for no answer. Pushes may come from then on.
 func (s *Session) Start(ctx context.Context) error {
 	err := ctx.Err()
@@ -129,6 +139,10 @@ func (s *Session) announce() error {
 		}
 	}
 	priority := xmltext.Markup{Name: "priority", Text: "1"}
+	if s.leave {
+		// The server gives no messages to a device of negative priority (RFC 6121 8.5.2).
+		priority.Text = "-1"
+	}
 	presence := xmltext.Markup{Space: nsClient, Name: "presence", Children: []xmltext.Markup{priority}}
 	if err := s.post(outgoing{frame: presence.Bytes(), stanza: true, again: true}, nil); err != nil {
 		return err
@@ -207,7 +221,8 @@ func (s *Session) receive(frame string) error {
 	if st.Space == nsManagement {
 		return s.receiveManagement(st)
 	}
-	if err := s.count(st); err != nil {
+	t, again, err := s.count(st)
+	if err != nil || again {
 		return err
 	}
 	switch st.Local {
@@ -216,7 +231,7 @@ func (s *Session) receive(frame string) error {
 	case "presence":
 		s.receivePresence(st)
 	case "message":
-		s.receiveMessage(st)
+		s.receiveMessage(st, t)
 	default:
 		s.ignore(st, "unknown element")
 	}

@@ -27,6 +27,12 @@ const (
 	nsVCard      = "vcard-temp"
 	nsCaps       = "http://jabber.org/protocol/caps"
 	nsPipelining = "urn:xmpp:features:pipelining"
+	nsContent    = "urn:xmpp:content"
+	nsReceipts   = "urn:xmpp:receipts"
+	nsTime       = "urn:xmpp:messagetime"
+	nsChatStates = "http://jabber.org/protocol/chatstates"
+	nsHints      = "urn:xmpp:hints"
+	nsDelay      = "urn:xmpp:delay"
 )
 
 // The kinds of an iq, and what a presence or message may share with them.

@@ -7,7 +7,12 @@ func (s *Session) trusted(from string) bool {
 		return true
 	}
 	jid, err := ParseJID(from)
-	return err == nil && (jid.Bare() == s.jid.Bare() || jid == s.server())
+	return err == nil && s.trusts(jid)
+}
+
+// trusts is trusted for a JID that has been read.
+func (s *Session) trusts(from JID) bool {
+	return from.Bare() == s.jid.Bare() || from == s.server()
 }
 
 // fromAccount reports whether a stanza is from our account itself, not from one of its devices.

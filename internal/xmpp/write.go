@@ -25,8 +25,10 @@ type outgoing struct {
 	stanza, enable bool
 	// again: it is written again when the stream is resumed and the server does not have it.
 	again bool
-	// id is that of a request, which may be given up until it is written.
-	id string
+	// id is that of a request, which may be given up until it is written. sending is likewise a
+	// message that somebody waits for.
+	id      string
+	sending *sending
 }
 
 // post queues o without waiting for the server. w, if not nil, waits for the reply.
@@ -51,12 +53,18 @@ func (s *Session) post(o outgoing, w *waiter) error {
 		s.end(errWriteStuck)
 		return s.gone()
 	}
-	alone := len(s.waiters) == 0
+	alone := len(s.waiters) == 0 && s.out.waiting() == 0
 	if w != nil {
 		s.addWaiterLocked(w)
 	}
+	if o.sending != nil {
+		if s.out == nil {
+			s.out = new(outbox)
+		}
+		s.out.add(o.sending)
+	}
 	// A caller who waits for a reply may as well write: that is a goroutine less to wake.
-	here := w != nil && w.reply != nil && !s.writing
+	here := (w != nil && w.reply != nil || o.sending != nil) && !s.writing
 	if here {
 		s.writing = true
 		s.writers.Add(1)
@@ -166,6 +174,7 @@ type batch struct {
 // nextBatchLocked takes the next batch from the queue and notes what follows from that. Requests
 // that were given up are left out, and the end of the stream stays in the queue unless withEnd.
 func (s *Session) nextBatchLocked(withEnd bool) (b batch) {
+	messages := false
 	for len(s.queue) > 0 && s.err == nil && b.size < maxBatch && (withEnd || !s.queue[0].end) {
 		o := s.queue[0]
 		s.queue[0] = outgoing{}
@@ -176,10 +185,17 @@ func (s *Session) nextBatchLocked(withEnd bool) (b batch) {
 				s.queued -= len(o.frame)
 				continue
 			}
-			w.written = true
+			w.written, w.behind = true, s.out.last()
+		}
+		if o.sending != nil {
+			if !s.out.wrote(o.sending) {
+				s.queued -= len(o.frame)
+				continue
+			}
+			messages = true
 		}
 		if s.sm != nil {
-			s.sm.written(o)
+			s.sm.written(o, s.out)
 		}
 		if o.end {
 			s.closeSent, b.end = true, true
@@ -189,6 +205,11 @@ func (s *Session) nextBatchLocked(withEnd bool) (b batch) {
 	}
 	if len(s.queue) == 0 {
 		s.queue = nil
+	}
+	if messages && !b.end {
+		if ask := s.askLocked(); ask != nil {
+			b.frames = append(b.frames, ask)
+		}
 	}
 	return b
 }

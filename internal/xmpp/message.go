@@ -1,0 +1,143 @@
+package xmpp
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/mirrorfly-go/sdk/internal/unsent"
+	"github.com/mirrorfly-go/sdk/internal/uuid"
+	"github.com/mirrorfly-go/sdk/internal/xmltext"
+)
+
+// Content is a message with a body (protocol.md 14.2).
+type Content struct {
+	// ID is that of the message. EditID is ID for a new one, and the id of the edit else.
+	ID, EditID string
+	// To is a bare JID.
+	To string
+	// Type is "text", "image" and so on.
+	Type string
+	// Body is sealed.
+	Body string
+	// Metadata is a JSON object. TopicID may be empty.
+	Metadata, TopicID string
+}
+
+// Outgoing is a message as it goes over the wire.
+type Outgoing struct {
+	id, to string
+	frame  []byte
+}
+
+// MaxMessage is how many bytes a message may have. Common servers take that much.
+const MaxMessage = 256 << 10
+
+// Fits reports whether the message is not larger than MaxMessage.
+func (o Outgoing) Fits() bool { return len(o.frame) <= MaxMessage }
+
+// Outgoing returns the stanza. Its attributes and children are those of the JavaScript SDK.
+func (c Content) Outgoing() Outgoing {
+	return outgoingMessage(c.ID, c.To, xmltext.Markup{
+		Space: nsContent, Name: "chatcontent",
+		Attrs: []string{
+			"edit_msg_id", c.EditID, "message_type", c.Type, "meta_data", c.Metadata, "topic_id", c.TopicID,
+		},
+		Empty: []string{"broadcast_id"},
+	}, xmltext.Markup{Name: "body", Attrs: []string{"message_type", c.Type}, Text: c.Body})
+}
+
+// Receipt says that a message has come ("delivered"), or was read ("seen") (protocol.md 14.4).
+func Receipt(kind, to, messageID string) Outgoing {
+	return outgoingMessage(uuid.New(), to, xmltext.Markup{
+		Space: nsReceipts, Name: kind, Attrs: []string{"id", messageID}, Empty: []string{"group_id"},
+	})
+}
+
+// Recall takes messages back, for everybody (protocol.md 14.6). ids have commas between them.
+func Recall(to, ids string) Outgoing {
+	return outgoingMessage(uuid.New(), to, xmltext.Markup{
+		Space: nsReceipts, Name: "recall", Attrs: []string{"id", ids, "chat_type", "chat"},
+	})
+}
+
+// Typing says that our user writes, or has stopped (protocol.md 14.4, XEP-0085). Nobody is to keep
+// it (XEP-0334).
+func Typing(to string, typing bool) Outgoing {
+	state := "gone"
+	if typing {
+		state = "composing"
+	}
+	return outgoingMessage(uuid.New(), to, empty(nsChatStates, state), empty(nsHints, "no-store"))
+}
+
+func outgoingMessage(id, to string, children ...xmltext.Markup) Outgoing {
+	return Outgoing{id: id, to: to, frame: xmltext.Markup{
+		Space: nsClient, Name: "message", Attrs: []string{"id", id, "to", to, "type", "chat"}, Children: children,
+	}.Bytes()}
+}
+
+// Send sends a message and waits until the server has taken it over: until the service has said
+// so, until the server has counted it (XEP-0198), or until it has answered a request that was
+// written behind it, which a server without stream management is asked for then. at is when the
+// service took it, if it has said so. A refusal before that is a [*StanzaError].
+//
+// When the connection is lost and the stream can be resumed, it goes on waiting, and what the
+// server does not have is written again. The error of a message that was not written, and never
+// will be, is marked as unsent.
+func (s *Session) Send(ctx context.Context, m Outgoing) (at time.Time, err error) {
+	if at, err = s.send(ctx, m); err != nil {
+		return time.Time{}, fmt.Errorf("xmpp: send message: %w", err)
+	}
+	return at, nil
+}
+
+func (s *Session) send(ctx context.Context, m Outgoing) (time.Time, error) {
+	if err := ctx.Err(); err != nil {
+		return time.Time{}, unsent.Mark(err)
+	}
+	to, err := ParseJID(m.to)
+	if err != nil {
+		return time.Time{}, unsent.Mark(err)
+	}
+	waits := &sending{id: m.id, to: to.Bare(), result: make(chan sent, 1)}
+	if err := s.post(outgoing{frame: m.frame, stanza: true, again: true, sending: waits}, nil); err != nil {
+		return time.Time{}, unsent.Mark(err)
+	}
+	select {
+	case r := <-waits.result:
+		return r.at, r.err
+	case <-ctx.Done():
+		r := s.outbox().giveUp(waits, ctx.Err())
+		return r.at, r.err
+	}
+}
+
+func (s *Session) outbox() *outbox {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.out
+}
+
+// Tell sends a message that nobody waits for. It is told again when the server has missed it, if
+// that matters later on.
+func (s *Session) Tell(m Outgoing, again bool) error {
+	if err := s.post(outgoing{frame: m.frame, stanza: true, again: again}, nil); err != nil {
+		return fmt.Errorf("xmpp: tell: %w", unsent.Mark(err))
+	}
+	return nil
+}
+
+// askLocked returns the frame that has the server confirm what was written before it; nil: it will
+// do so by itself. Once it has agreed to count, it is asked for that.
+func (s *Session) askLocked() []byte {
+	switch {
+	case s.sm == nil:
+		ping := &iq{id: uuid.New(), to: s.jid.Domain, kind: kindGet, payload: empty(nsPing, "ping")}
+		s.addWaiterLocked(&waiter{id: ping.id, to: s.server(), written: true, behind: s.out.last()})
+		return ping.frame()
+	case s.sm.enabled:
+		return []byte(smRequest)
+	}
+	return nil
+}

@@ -1,0 +1,234 @@
+package xmpp
+
+import (
+	"sync"
+	"time"
+
+	"github.com/mirrorfly-go/sdk/internal/unsent"
+)
+
+// outbox knows the messages that are sent and not confirmed. It outlives the connection, as long as
+// the stream can be resumed.
+type outbox struct {
+	mu sync.Mutex
+	// byID are those that are not confirmed.
+	byID map[string]*sending
+	// written are those that are written, in their order. Some may be confirmed already.
+	written []*sending
+	// count numbers what is written, whether the server counts it or not.
+	count uint64
+}
+
+// sending is a message that somebody waits for. All but result is guarded by outbox.mu.
+type sending struct {
+	id string
+	to JID
+	// result gets how it ends; its capacity is 1.
+	result chan sent
+	// number is that of XEP-0198, if counted. place is that among all that is written; 0: it is not
+	// written.
+	number  uint32
+	counted bool
+	place   uint64
+	// over: it has ended, or nobody waits for it any more.
+	over bool
+	// older is another one with the same id.
+	older *sending
+}
+
+// sent is how sending a message ends.
+type sent struct {
+	// at is when the service took it, if it says so.
+	at  time.Time
+	err error
+}
+
+func (o *outbox) add(m *sending) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.byID == nil {
+		o.byID = make(map[string]*sending)
+	}
+	m.older = o.byID[m.id]
+	o.byID[m.id] = m
+}
+
+// waiting returns how many messages are not confirmed, at least one for each id.
+func (o *outbox) waiting() int {
+	if o == nil {
+		return 0
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.byID)
+}
+
+// wrote notes that m is about to be written, and reports false when nobody waits for it any more:
+// then it must not be.
+func (o *outbox) wrote(m *sending) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if m.over {
+		return false
+	}
+	o.count++
+	m.place, m.counted = o.count, false
+	o.written = append(o.written, m)
+	return true
+}
+
+// number notes the number under which the server counts m.
+func (o *outbox) number(m *sending, number uint32) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	m.number, m.counted = number, true
+}
+
+// last returns the place of what was written last.
+func (o *outbox) last() uint64 {
+	if o == nil {
+		return 0
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.count
+}
+
+// confirmCounted confirms what the server has counted as handled (XEP-0198).
+func (o *outbox) confirmCounted(handled uint32) {
+	o.confirm(func(m *sending) bool { return m.counted && int32(handled-m.number) >= 0 })
+}
+
+// confirmBehind confirms what was written up to that place: the server, which handles a stream in
+// its order, has answered a request that was written behind it (RFC 6120 10.1).
+func (o *outbox) confirmBehind(place uint64) {
+	o.confirm(func(m *sending) bool { return m.place <= place })
+}
+
+// confirm confirms the messages up to the first that is not.
+func (o *outbox) confirm(is func(*sending) bool) {
+	if o == nil {
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	n := 0
+	for n < len(o.written) && (o.written[n].over || is(o.written[n])) {
+		o.endLocked(o.written[n], sent{})
+		n++
+	}
+	clear(o.written[:n])
+	if o.written = o.written[n:]; len(o.written) == 0 {
+		o.written = nil
+	}
+}
+
+// confirmID confirms a message by name.
+func (o *outbox) confirmID(id string, at time.Time) {
+	o.endID(id, func(*sending) bool { return true }, sent{at: at})
+}
+
+// refuse ends a message that somebody has refused who may: believed says so of the addressee.
+func (o *outbox) refuse(id string, believed func(to JID) bool, err error) (was bool) {
+	return o.endID(id, func(m *sending) bool { return believed(m.to) }, sent{err: err})
+}
+
+func (o *outbox) endID(id string, which func(*sending) bool, how sent) (was bool) {
+	if o == nil {
+		return false
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for m := o.byID[id]; m != nil; {
+		older := m.older
+		if m.place > 0 && which(m) {
+			o.endLocked(m, how)
+			was = true
+		}
+		m = older
+	}
+	return was
+}
+
+// hasEnded reports whether nobody waits for m any more.
+func (o *outbox) hasEnded(m *sending) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return m.over
+}
+
+// knows reports whether a message of that id is not confirmed.
+func (o *outbox) knows(id string) bool {
+	if o == nil {
+		return false
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.byID[id] != nil
+}
+
+// endLocked ends m, once.
+func (o *outbox) endLocked(m *sending, how sent) {
+	if m.over {
+		return
+	}
+	m.over = true
+	m.result <- how
+	for at := o.byID[m.id]; at != nil; at = at.older {
+		switch {
+		case at == m && m.older == nil:
+			delete(o.byID, m.id)
+		case at == m:
+			o.byID[m.id] = m.older
+		case at.older == m:
+			at.older = m.older
+		default:
+			continue
+		}
+		return
+	}
+}
+
+// giveUp ends the wait for m because of cause, unless it has ended by now. A message that is not
+// written never will be, and the error says so.
+func (o *outbox) giveUp(m *sending, cause error) sent {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.endLocked(m, failed(m, cause))
+	return <-m.result
+}
+
+// fail ends all that is not confirmed.
+func (o *outbox) fail(cause error) {
+	if o == nil {
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, m := range o.byID {
+		for m != nil {
+			older := m.older
+			o.endLocked(m, failed(m, cause))
+			m = older
+		}
+	}
+	o.written = nil
+}
+
+func failed(m *sending, cause error) sent {
+	if m.place == 0 {
+		return sent{err: unsent.Mark(cause)}
+	}
+	return sent{err: cause}
+}
+
+// again forgets the order in which messages were written: those that the server does not have are
+// written anew.
+func (o *outbox) again() {
+	if o == nil {
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.written = nil
+}

@@ -1,0 +1,121 @@
+package sdk
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/mirrorfly-go/sdk/internal/seal"
+)
+
+// MessageOption says more about a message that is sent.
+type MessageOption func(*messageOptions)
+
+type messageOptions struct {
+	id        string
+	hasID     bool
+	replyTo   string
+	hasReply  bool
+	mentioned []string
+	topic     string
+	hasTopic  bool
+	metadata  map[string]string
+}
+
+// WithMessageID gives the message its id, instead of a new one: at most 255 bytes without commas,
+// white space and control characters. The same id again repeats a message whose outcome is unknown:
+// this library and the React Native SDK drop a second copy, the web SDK and common XMPP clients show
+// it twice. With EditTextMessage it is the id of the edit.
+func WithMessageID(id string) MessageOption {
+	return func(o *messageOptions) { o.id, o.hasID = id, true }
+}
+
+// WithReplyTo says which message this one answers.
+func WithReplyTo(messageID string) MessageOption {
+	return func(o *messageOptions) { o.replyTo, o.hasReply = messageID, true }
+}
+
+// WithMentions says which users the text speaks of, by user id: the service's apps write the
+// placeholder "@[?]" into the text for each of them, in their order.
+func WithMentions(userIDs ...string) MessageOption {
+	return func(o *messageOptions) { o.mentioned = userIDs }
+}
+
+// WithTopic puts the message into a topic of the conversation, by its id.
+func WithTopic(id string) MessageOption {
+	return func(o *messageOptions) { o.topic, o.hasTopic = id, true }
+}
+
+// WithMetadata adds data of the app, which nobody seals: at most 3 entries.
+func WithMetadata(m map[string]string) MessageOption {
+	return func(o *messageOptions) { o.metadata = m }
+}
+
+func optionsOf(all []MessageOption) (o messageOptions) {
+	for _, option := range all {
+		if option != nil {
+			option(&o)
+		}
+	}
+	return o
+}
+
+// rules check what is the same for all that takes options.
+func (o *messageOptions) rules() []rule {
+	rules := []rule{
+		isXMLText("topicId", o.topic), metadataRule(o.metadata), isUTF8("replyMessageId", o.replyTo),
+		isUTF8("mentionedUsersIds", strings.Join(o.mentioned, "")),
+	}
+	if o.hasReply {
+		rules = append(rules, isMessageID("replyMessageId", o.replyTo))
+	}
+	if o.hasID {
+		rules = append(rules, isMessageID("msgId", o.id))
+	}
+	return rules
+}
+
+// meta is the metadata as it goes over the wire.
+func (o *messageOptions) meta() string {
+	if len(o.metadata) == 0 {
+		return "{}"
+	}
+	text, _ := seal.JSON(o.metadata) // strings are always JSON
+	return text
+}
+
+func metadataRule(m map[string]string) rule {
+	return func() string {
+		if len(m) > maxMetadata {
+			return "metaData can have at most 3 entries"
+		}
+		for key, value := range m {
+			if !utf8.ValidString(key) || !utf8.ValidString(value) {
+				return "metaData is not valid UTF-8"
+			}
+		}
+		return ""
+	}
+}
+
+// maxMessageID is how many bytes an id of the caller may have.
+const maxMessageID = 255
+
+// isMessageID refuses ids that receipts, which have commas between ids, and log lines cannot carry.
+func isMessageID(key, id string) rule {
+	return func() string {
+		switch {
+		case id == "":
+			return key + " is not valid or required"
+		case len(id) > maxMessageID:
+			return key + " has more than 255 bytes"
+		case !utf8.ValidString(id) || strings.ContainsFunc(id, notInID):
+			return key + " has a comma, white space, a control character, or is not UTF-8"
+		}
+		return ""
+	}
+}
+
+func notInID(r rune) bool {
+	return r == ',' || unicode.IsSpace(r) || unicode.IsControl(r) || notInXML(r)
+}

@@ -1,0 +1,52 @@
+package sdk
+
+import "github.com/mirrorfly-go/sdk/internal/xmpp"
+
+// receiptKind is what a receipt says (protocol.md 14.4).
+type receiptKind string
+
+const (
+	receiptDelivered receiptKind = "delivered"
+	receiptSeen      receiptKind = "seen"
+)
+
+// maxReceipts is how many receipts wait for a connection. The oldest go first.
+const maxReceipts = 1024
+
+// sendReceipt tells the sender of a message what became of it. Without a connection that is told
+// with the next one.
+func (l *login) sendReceipt(kind receiptKind, toJID, messageID string) {
+	current := l.client.currentLogin()
+	if !current.isOf(l.username) {
+		return
+	}
+	current.tellOrKeep(xmpp.Receipt(string(kind), toJID, messageID))
+}
+
+func (l *login) tellOrKeep(receipt xmpp.Outgoing) {
+	l.mu.Lock()
+	s := l.session
+	l.mu.Unlock()
+	if s != nil && s.Tell(receipt, true) == nil {
+		return
+	}
+	l.mu.Lock()
+	missed := l.session != nil && l.session != s
+	if !missed {
+		if len(l.receipts) == maxReceipts {
+			l.receipts = append(l.receipts[:0], l.receipts[1:]...)
+		}
+		l.receipts = append(l.receipts, receipt)
+	}
+	l.mu.Unlock()
+	if missed {
+		l.tellKept(receipt) // a new session has come meanwhile
+	}
+}
+
+// tellKept tells what could not be told without a connection.
+func (l *login) tellKept(receipts ...xmpp.Outgoing) {
+	for _, receipt := range receipts {
+		l.tellOrKeep(receipt)
+	}
+}

@@ -1,0 +1,287 @@
+package sdk
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mirrorfly-go/sdk/internal/body"
+	"github.com/mirrorfly-go/sdk/internal/uuid"
+	"github.com/mirrorfly-go/sdk/internal/xmpp"
+)
+
+// SentMessage is a message that the server has taken.
+type SentMessage struct {
+	// ID is that of WithMessageID, or a new one. After an edit it is still that of the message.
+	ID string `json:"msgId"`
+	// ToUserJID is the bare JID of the receiver.
+	ToUserJID string `json:"toUserJid"`
+	// Timestamp is when the service took it, if it has said so by then, else when it was sent. JSON
+	// has milliseconds since 1970.
+	Timestamp time.Time `json:"timestamp"`
+	// Media is the file of SendMediaFileMessage.
+	Media MediaFile `json:"media,omitzero"`
+}
+
+type (
+	plainSent SentMessage
+	sentJSON  struct {
+		plainSent
+		Timestamp int64 `json:"timestamp"`
+	}
+)
+
+// MarshalJSON writes Timestamp as milliseconds since 1970.
+func (m SentMessage) MarshalJSON() ([]byte, error) {
+	return json.Marshal(sentJSON{plainSent(m), millis(m.Timestamp)})
+}
+
+// UnmarshalJSON reads what MarshalJSON has written.
+func (m *SentMessage) UnmarshalJSON(data []byte) error {
+	var read sentJSON
+	if err := json.Unmarshal(data, &read); err != nil {
+		return err
+	}
+	*m = SentMessage(read.plainSent)
+	m.Timestamp = fromMillis(read.Timestamp)
+	return nil
+}
+
+// SendTextMessage sends a text to a user, and waits until the server has taken it (protocol.md
+// 14.3). That says nothing of the receiver: OnMessageStatus tells when it was delivered and seen,
+// and when it was refused later on. toJID is a bare JID, as GetJID makes it.
+//
+// The text is sealed with the message id as the key, which travels with it: the server can read it,
+// and so can whoever has the stanza. It is no end-to-end encryption.
+//
+// When the connection is lost meanwhile, the call goes on waiting as long as the stream can be
+// resumed. It does not wait for a new connection: WaitConnected does.
+//
+// Errors: 400 ErrInvalidArgument; 400 ErrNotRegistered; 500 ErrNotConnected, with OutcomeUnknown
+// when the message may have arrived; 500 "Request Failed" with a Condition when it was refused; 599
+// ErrNetwork when nothing has confirmed it in time.
+func (c *Client) SendTextMessage(
+	ctx context.Context, toJID, text string, opts ...MessageOption,
+) (Result[SentMessage], error) {
+	return run(ctx, c, "SendTextMessage", success, func(ctx context.Context) (SentMessage, error) {
+		l, err := c.registered()
+		if err != nil {
+			return SentMessage{}, err
+		}
+		o := optionsOf(opts)
+		me := l.account()
+		rules := append(o.rules(), isUTF8("messageText", text))
+		rules = append(append(rules, me.receiver(toJID)...), notEmpty(text, "Provided text message is empty"))
+		if err := validate(rules...); err != nil {
+			return SentMessage{}, err
+		}
+		id := cmp.Or(o.id, uuid.New())
+		said := body.Body{
+			Text: text, Type: string(MessageTypeText), NickName: l.nickName(), ReplyTo: o.replyTo, Mentioned: o.mentioned,
+		}
+		return l.sendContent(ctx, o, said, id, id, toJID)
+	})
+}
+
+// EditTextMessage changes the text of a message that this account has sent (protocol.md 14.6). By
+// its documentation the service permits that for 15 minutes. It takes WithMentions, and
+// WithMessageID for the edit's own id, which makes it safe to repeat the edit.
+//
+// Errors: those of SendTextMessage; 400 ErrInvalidArgument for other options.
+func (c *Client) EditTextMessage(
+	ctx context.Context, toJID, messageID, text string, opts ...MessageOption,
+) (Result[SentMessage], error) {
+	return run(ctx, c, "EditTextMessage", success, func(ctx context.Context) (SentMessage, error) {
+		l, err := c.registered()
+		if err != nil {
+			return SentMessage{}, err
+		}
+		o := optionsOf(opts)
+		me := l.account()
+		rules := append(o.rules(), onlyOfEdits(o), isUTF8("editedTextContent", text))
+		rules = append(rules, me.receiver(toJID)...)
+		rules = append(rules, isMessageID("msgId", messageID), notEmpty(messageID, "Message id can't be empty"),
+			notEmpty(text, "EditMessage content cannot be empty"))
+		if err := validate(rules...); err != nil {
+			return SentMessage{}, err
+		}
+		said := body.Body{Text: text, Type: string(MessageTypeText), NickName: l.nickName(), Mentioned: o.mentioned}
+		return l.sendContent(ctx, o, said, messageID, cmp.Or(o.id, uuid.New()), toJID)
+	})
+}
+
+func onlyOfEdits(o messageOptions) rule {
+	return func() string {
+		if o.hasReply || o.hasTopic || o.metadata != nil {
+			return "an edit takes no option but WithMentions and WithMessageID"
+		}
+		return ""
+	}
+}
+
+// sendContent seals a body, sends it and waits for the server.
+func (l *login) sendContent(
+	ctx context.Context, o messageOptions, said body.Body, id, edit, toJID string,
+) (SentMessage, error) {
+	message, err := l.content(o, said, id, edit, toJID)
+	if err != nil {
+		return SentMessage{}, err
+	}
+	at, err := l.send(ctx, message)
+	return SentMessage{ID: id, ToUserJID: strings.ToLower(toJID), Timestamp: at}, err
+}
+
+// content returns the message as it goes over the wire.
+func (l *login) content(o messageOptions, said body.Body, id, edit, toJID string) (xmpp.Outgoing, error) {
+	me := l.account()
+	sealed, err := said.Seal(id, me.chatIV())
+	if err != nil {
+		return xmpp.Outgoing{}, err
+	}
+	message := xmpp.Content{
+		ID: id, EditID: edit, To: strings.ToLower(toJID), Type: said.Type, Body: sealed, Metadata: o.meta(),
+		TopicID: o.topic,
+	}.Outgoing()
+	if !message.Fits() {
+		return xmpp.Outgoing{}, tooLarge(said)
+	}
+	return message, nil
+}
+
+func tooLarge(said body.Body) error {
+	name := "messageText"
+	if said.Media != nil {
+		name = "Thumbnail, or Caption,"
+	}
+	return invalid("%s is too large: a message has at most %d bytes on the wire", name, xmpp.MaxMessage)
+}
+
+// send sends a message and waits until the server has taken it over. at is when, or when it was sent.
+func (l *login) send(ctx context.Context, message xmpp.Outgoing) (at time.Time, err error) {
+	s, err := l.open()
+	if err != nil {
+		return time.Time{}, err
+	}
+	sentAt := time.Now()
+	if at, err = s.Send(ctx, message); err == nil && at.IsZero() {
+		at = sentAt
+	}
+	return at, err
+}
+
+// DeleteMessagesForEveryone takes back messages that this account has sent to a user, on all devices
+// (protocol.md 14.6), where OnMessageDeleted tells it.
+//
+// Errors: those of SendTextMessage; 403 ErrFeatureUnavailable, checked before the arguments.
+func (c *Client) DeleteMessagesForEveryone(
+	ctx context.Context, toJID string, messageIDs ...string,
+) (Result[None], error) {
+	return run(ctx, c, "DeleteMessagesForEveryone", success, func(ctx context.Context) (None, error) {
+		if err := c.gate(func(f Features) bool { return f.DeleteMessage }); err != nil {
+			return None{}, err
+		}
+		l, err := c.registered()
+		if err != nil {
+			return None{}, err
+		}
+		me := l.account()
+		var rules []rule
+		for _, id := range messageIDs {
+			rules = append(rules, isMessageID("msgIds", id))
+		}
+		rules = append(append(rules, me.receiver(toJID)...), func() string {
+			if len(messageIDs) == 0 || slices.Contains(messageIDs, "") {
+				return "msgIds should be Valid data type"
+			}
+			return ""
+		})
+		if err := validate(rules...); err != nil {
+			return None{}, err
+		}
+		message := xmpp.Recall(strings.ToLower(toJID), strings.Join(messageIDs, ","))
+		if !message.Fits() {
+			return None{}, invalid("msgIds are too many: a message has at most %d bytes on the wire", xmpp.MaxMessage)
+		}
+		_, err = l.send(ctx, message)
+		return None{}, err
+	})
+}
+
+// SendSeenStatus tells the sender of a message that it was read (protocol.md 14.4).
+//
+// Errors: those of SendTextMessage.
+func (c *Client) SendSeenStatus(ctx context.Context, toJID, messageID string) (Result[None], error) {
+	return run(ctx, c, "SendSeenStatus", success, func(ctx context.Context) (None, error) {
+		l, err := c.registered()
+		if err != nil {
+			return None{}, err
+		}
+		me := l.account()
+		if err := validate(append(me.receiver(toJID), isMessageID("msgId", messageID))...); err != nil {
+			return None{}, err
+		}
+		_, err = l.send(ctx, xmpp.Receipt(string(receiptSeen), strings.ToLower(toJID), messageID))
+		return None{}, err
+	})
+}
+
+// SendTypingStatus tells a user that this one is writing (protocol.md 14.4, XEP-0085). Nobody keeps
+// that, and nothing confirms it. Apps show it for a few seconds, so repeat it for as long as it is
+// true.
+//
+// Errors: 400 ErrInvalidArgument; 400 ErrNotRegistered; 500 ErrNotConnected.
+func (c *Client) SendTypingStatus(ctx context.Context, toJID string) (Result[None], error) {
+	return c.tellTyping(ctx, "SendTypingStatus", toJID, true)
+}
+
+// SendTypingGoneStatus takes SendTypingStatus back. Its errors are the same.
+func (c *Client) SendTypingGoneStatus(ctx context.Context, toJID string) (Result[None], error) {
+	return c.tellTyping(ctx, "SendTypingGoneStatus", toJID, false)
+}
+
+func (c *Client) tellTyping(ctx context.Context, op, toJID string, typing bool) (Result[None], error) {
+	return ask(ctx, c, op, func(ctx context.Context) (None, error) {
+		l, err := c.registered()
+		if err != nil {
+			return None{}, err
+		}
+		me := l.account()
+		if err := validate(me.receiver(toJID)...); err != nil {
+			return None{}, err
+		}
+		s, err := l.open()
+		if err != nil {
+			return None{}, err
+		}
+		return None{}, s.Tell(xmpp.Typing(strings.ToLower(toJID), typing), false)
+	})
+}
+
+// receiver checks to whom a message goes, in the order of the JavaScript SDK (protocol.md 14.3).
+func (a *account) receiver(toJID string) []rule {
+	mine := a.bareJID()
+	_, host, _ := strings.Cut(mine, "@")
+	return []rule{jidFormat("toJid", toJID), required("toJid", toJID), func() string {
+		_, domain, _ := strings.Cut(toJID, "@")
+		switch {
+		case toJID == "":
+		case strings.EqualFold(toJID, mine):
+			return "toJid should not be current user jid"
+		case !strings.EqualFold(domain, host):
+			return "Invalid toJid, Please get toJid from SDK.getJid() by passing user identifier"
+		}
+		return ""
+	}}
+}
+
+func notEmpty(value, text string) rule {
+	return func() string {
+		if value == "" {
+			return text
+		}
+		return ""
+	}
+}

@@ -1,0 +1,85 @@
+package sdk
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/mirrorfly-go/sdk/internal/dispatch"
+	"github.com/mirrorfly-go/sdk/internal/xmpp"
+)
+
+// handleMessage tells a message to the listeners that it is for.
+func (l *login) handleMessage(me account, e *xmpp.Message) {
+	c := l.client
+	h := &handling{login: l, key: keyOf(e), id: e.ID, own: e.Own, stanzas: []*xmpp.Message{e}}
+	h.open.Store(1)
+	if e.ID != "" && e.FromUser && !e.Own && !e.Copy && !c.cfg.NoDeliveryReceipts {
+		h.sender = e.From
+	}
+	if e.ID != "" && !c.inbox.admit(h) {
+		return
+	}
+	to := &c.listeners
+	edited := e.EditID != "" && e.EditID != e.ID
+	switch {
+	case e.Own:
+		l.tellMessage(&to.messageSent, me, e, edited, h)
+	case edited:
+		l.tellMessage(&to.messageEdited, me, e, edited, h)
+	default:
+		l.tellMessage(&to.message, me, e, edited, h)
+	}
+}
+
+func (l *login) tellMessage(
+	to *dispatch.Listeners[Message], me account, e *xmpp.Message, edited bool, h *handling,
+) {
+	m := Message{
+		ID: e.ID, ChatType: ChatTypeChat, FromUserJID: e.From, ToUserJID: e.To,
+		TopicID: e.TopicID, Metadata: readMetadata(e.Metadata), Timestamp: e.At,
+		Edited: edited, Own: e.Own, Delayed: !e.Stored.IsZero(), handling: h,
+	}
+	if m.Timestamp.IsZero() {
+		m.Timestamp = orNow(e.Stored)
+	}
+	m.say(e.Body, e.Type, me.chatIV())
+	e.Body = "" // it waits with the message until that is handled
+	to.EmitTracked(m, m.weight(), h.settle)
+}
+
+// readMetadata reads the object of strings that senders write. What is something else says nothing.
+func readMetadata(text string) (m map[string]string) {
+	if text == "" || text == "{}" {
+		return nil
+	}
+	if err := json.Unmarshal([]byte(text), &m); err != nil {
+		return nil
+	}
+	return m
+}
+
+func (l *login) handleStatus(e xmpp.Status) {
+	emitPaced(&l.client.listeners.messageStatus, MessageStatusEvent{
+		MessageID: e.MessageID, Status: MessageStatus(e.Kind), UserJID: e.Peer, Timestamp: orNow(e.At),
+	})
+}
+
+func (l *login) handleRefused(e xmpp.Refused) {
+	emitPaced(&l.client.listeners.messageStatus, MessageStatusEvent{
+		MessageID: e.MessageID, Status: MessageStatusRefused, UserJID: e.Peer, Timestamp: time.Now(),
+		Err: explain(l.client.ctx, "OnMessageStatus", e.Err),
+	})
+}
+
+func (l *login) handleRecalled(e xmpp.Recalled) {
+	emitPaced(&l.client.listeners.messageDeleted, MessageDeletedEvent{
+		FromUserJID: e.From, ToUserJID: e.To, MessageIDs: e.MessageIDs, Own: e.Own,
+	})
+}
+
+func orNow(at time.Time) time.Time {
+	if at.IsZero() {
+		return time.Now()
+	}
+	return at
+}
