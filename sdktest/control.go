@@ -18,6 +18,7 @@ type control struct {
 	mu          sync.Mutex
 	faults      map[Step]FaultKind
 	failures    []failure
+	refusals    []string
 	delay       time.Duration
 	features    map[string]bool
 	maxSessions int
@@ -62,7 +63,8 @@ func (s *Server) SetMaxSessions(n int) {
 }
 
 // SetStorage sets the kind of storage that the service names for chunked media:
-// "minio" (default), "aws" or "oracle" (protocol.md 8).
+// "oracle" (default), "minio" or "aws" (protocol.md 8). With the last two the official JavaScript
+// SDK never gets to the end of a file of more than 5 MiB that it sends in a message.
 func (s *Server) SetStorage(name string) {
 	s.ctl.mu.Lock()
 	defer s.ctl.mu.Unlock()

@@ -34,6 +34,11 @@ const (
 	StepResume Step = "resume"
 	// StepIQ is the answer to every later IQ.
 	StepIQ Step = "iq"
+	// StepMessage is the answer to a message with a body, which the server has taken: the
+	// acknowledgement. FaultSilent loses it, FaultError refuses the message instead.
+	StepMessage Step = "message"
+	// StepDelivery is a message with a body on its way to its receiver. FaultSilent loses it.
+	StepDelivery Step = "delivery"
 	// StepSignal is the answer to every request to /socket.io/, WebSocket upgrades among them.
 	StepSignal Step = "signal"
 )
@@ -62,6 +67,13 @@ const (
 	// FaultWrongSender: it answers in the name of somebody else. At the TLS steps it has the
 	// certificate of an authority that the client does not trust.
 	FaultWrongSender FaultKind = "wrong-sender"
+	// FaultTwice: it delivers every message twice.
+	FaultTwice FaultKind = "twice"
+	// FaultHeld: it delivers messages only when the fault ends, in their order. It holds up to
+	// 1,000 of them.
+	FaultHeld FaultKind = "held"
+	// FaultReordered: it holds every other message to a user until it has delivered the next one.
+	FaultReordered FaultKind = "reordered"
 )
 
 const (
@@ -75,34 +87,68 @@ const (
 func Steps() []Step {
 	return []Step{
 		StepHTTPAccept, StepHTTPTLS, StepREST, StepUpgrade, StepAccept, StepTLS, StepStream,
-		StepStartTLS, StepAuth, StepBind, StepResume, StepIQ, StepSignal,
+		StepStartTLS, StepAuth, StepBind, StepResume, StepIQ, StepMessage, StepDelivery, StepSignal,
 	}
 }
 
 // FaultKinds are all kinds of misbehaviour, without FaultNone.
 func FaultKinds() []FaultKind {
-	return []FaultKind{FaultSilent, FaultClose, FaultError, FaultMalformed, FaultHuge, FaultSlow, FaultWrongSender}
+	return []FaultKind{
+		FaultSilent, FaultClose, FaultError, FaultMalformed, FaultHuge, FaultSlow, FaultWrongSender,
+		FaultTwice, FaultHeld, FaultReordered,
+	}
 }
 
 // SetFault makes the server misbehave at step from now on; [FaultNone] ends it.
 // Faults at different steps add up.
 func (s *Server) SetFault(step Step, kind FaultKind) {
-	s.ctl.mu.Lock()
-	defer s.ctl.mu.Unlock()
-	if kind == FaultNone {
-		delete(s.ctl.faults, step)
-		return
+	s.ctl.setFault(step, kind)
+	if step == StepDelivery {
+		s.hub.release()
 	}
-	s.ctl.faults[step] = kind
 }
 
-// ClearFaults ends every SetFault and FailNext, and the Delay.
+func (c *control) setFault(step Step, kind FaultKind) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if kind == FaultNone {
+		delete(c.faults, step)
+		return
+	}
+	c.faults[step] = kind
+}
+
+// ClearFaults ends every SetFault, FailNext and RefuseNextMessage, and the Delay.
 func (s *Server) ClearFaults() {
+	s.ctl.clearFaults()
+	s.hub.release()
+}
+
+func (c *control) clearFaults() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.faults)
+	c.failures, c.refusals = nil, nil
+	c.delay = 0
+}
+
+// RefuseNextMessage makes the server refuse the next message with a body: its sender gets an error
+// with that condition (RFC 6120 8.3.3), such as "policy-violation". After several calls as many
+// messages are refused, in the order of the calls.
+func (s *Server) RefuseNextMessage(condition string) {
 	s.ctl.mu.Lock()
 	defer s.ctl.mu.Unlock()
-	clear(s.ctl.faults)
-	s.ctl.failures = nil
-	s.ctl.delay = 0
+	s.ctl.refusals = append(s.ctl.refusals, condition)
+}
+
+// takeRefusal uses up the first RefuseNextMessage. Empty: there is none.
+func (s *Server) takeRefusal() (condition string) {
+	s.ctl.mu.Lock()
+	defer s.ctl.mu.Unlock()
+	if len(s.ctl.refusals) > 0 {
+		condition, s.ctl.refusals = s.ctl.refusals[0], s.ctl.refusals[1:]
+	}
+	return condition
 }
 
 // Delay makes the server wait d before it answers a REST request or a stanza.

@@ -19,6 +19,10 @@ type hub struct {
 	mu sync.Mutex
 	// streams are by user and resource.
 	streams map[string]map[string]*stream
+	// held are the deliveries that FaultHeld and FaultReordered hold up.
+	held []*delivery
+	// stamped is the time of the last message, in microseconds.
+	stamped int64
 }
 
 func newHub(s *Server) *hub {
@@ -39,8 +43,8 @@ func (h *hub) bind(st *stream) bool {
 		h.streams[st.user] = mine
 	}
 	if old := mine[st.resource]; old != nil {
-		h.goneLocked(old)
-		old.end((&streamError{"conflict", "Replaced by new connection"}).element().String())
+		h.dropLocked(old, "conflict", "Replaced by new connection")
+		h.streams[st.user] = mine
 	}
 	st.since = time.Now()
 	mine[st.resource] = st
@@ -54,10 +58,29 @@ func (h *hub) unbind(st *stream) {
 	if h.streams[st.user][st.resource] != st {
 		return
 	}
+	h.removeLocked(st)
+}
+
+// removeLocked makes st unreachable, and gives back the messages that its client has not got. h.mu
+// must be held.
+func (h *hub) removeLocked(st *stream) {
 	h.goneLocked(st)
 	delete(h.streams[st.user], st.resource)
 	if len(h.streams[st.user]) == 0 {
 		delete(h.streams, st.user)
+	}
+	h.giveBackLocked(st)
+}
+
+// endAll removes all streams, those among them that wait for another connection.
+func (h *hub) endAll() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for user := range h.streams {
+		for _, st := range h.ofLocked(user) {
+			h.removeLocked(st)
+			st.cancel()
+		}
 	}
 }
 
@@ -96,11 +119,7 @@ func (h *hub) keepNewest(user string, n int) {
 
 // dropLocked removes a stream and ends it with a stream error. h.mu must be held.
 func (h *hub) dropLocked(st *stream, condition, text string) {
-	h.goneLocked(st)
-	delete(h.streams[st.user], st.resource)
-	if len(h.streams[st.user]) == 0 {
-		delete(h.streams, st.user)
-	}
+	h.removeLocked(st)
 	st.end((&streamError{condition, text}).element().String())
 }
 

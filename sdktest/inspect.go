@@ -111,6 +111,8 @@ type Faults struct {
 	Steps map[Step]FaultKind
 	// Next are those of FailNext, in the order of the calls.
 	Next []Failure
+	// Refusals are the conditions of RefuseNextMessage, in the order of the calls.
+	Refusals []string
 	// Delay is that of Delay. 0: there is none.
 	Delay time.Duration
 }
@@ -129,7 +131,7 @@ type Failure struct {
 func (s *Server) Faults() Faults {
 	s.ctl.mu.Lock()
 	defer s.ctl.mu.Unlock()
-	f := Faults{Steps: maps.Clone(s.ctl.faults), Delay: s.ctl.delay}
+	f := Faults{Steps: maps.Clone(s.ctl.faults), Refusals: slices.Clone(s.ctl.refusals), Delay: s.ctl.delay}
 	for _, next := range s.ctl.failures {
 		f.Next = append(f.Next, Failure{Op: next.op, Status: next.reply.Status, Message: next.reply.Message})
 	}

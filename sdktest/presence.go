@@ -17,10 +17,14 @@ func (h *hub) presence(st *stream, p *element) {
 	switch p.attr("type") {
 	case "":
 		first := st.available == nil
+		waited := first || priority(st.available) < 0
 		st.available, st.left = p, false
 		h.broadcastLocked(st, p)
 		if first {
 			h.probeLocked(st)
+		}
+		if waited && priority(p) >= 0 {
+			h.giveOutLocked(st)
 		}
 	case "unavailable":
 		h.broadcastLocked(st, p)

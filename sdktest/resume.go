@@ -23,8 +23,12 @@ func (s *Server) resumeLocation() string {
 	return s.ctl.resumeAt
 }
 
-// maxUnacked is how many stanzas are kept for a client that does not acknowledge them.
-const maxUnacked = 8 * queueLength
+// What is kept for a client that does not acknowledge stanzas. With more the stream ends, or cannot
+// be resumed.
+const (
+	maxUnacked      = 32 << 10
+	maxUnackedBytes = 64 << 20
+)
 
 // ackEvery is after how many stanzas the client is asked what it has.
 const ackEvery = 100
@@ -42,7 +46,10 @@ type ledger struct {
 	received uint32
 	// acked is how many of our stanzas the client has handled.
 	acked   uint32
-	unacked []string
+	unacked []frame
+	// held are the bytes of unacked. spared is how many of them were kept for the client before,
+	// and do not count for the bound.
+	held, spared int
 	// spilled is true when there were more stanzas than are kept: the stream cannot be resumed.
 	spilled bool
 	// forget ends the wait for another connection. nil: there is no wait.
@@ -96,29 +103,68 @@ func (l *ledger) acknowledge(e *element) error {
 	if n < 0 || n > len(l.unacked) {
 		return &streamError{"undefined-condition", "handled-count-too-high"}
 	}
-	l.acked, l.unacked = uint32(h), l.unacked[n:]
+	for i := range l.unacked[:n] {
+		l.held -= len(l.unacked[i].raw)
+		l.unacked[i] = frame{} // let go of what it holds
+	}
+	l.spared = max(0, l.spared-n)
+	if l.acked, l.unacked = uint32(h), l.unacked[n:]; len(l.unacked) == 0 {
+		l.unacked = nil
+	}
 	return nil
 }
 
 // send keeps a stanza for the client, and queues it when there is a connection. st may
 // be a stream that was replaced just now.
-func (l *ledger) send(st *stream, raw string) {
+func (l *ledger) send(st *stream, f frame) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.owner != nil && l.owner != st {
 		return
 	}
-	if len(l.unacked) < maxUnacked {
-		l.unacked = append(l.unacked, raw)
+	if f.spared || !l.fullLocked() {
+		l.unacked = append(l.unacked, f)
+		l.held += len(f.raw)
+		if f.spared {
+			l.spared++
+		}
 	} else {
 		l.spilled = true
 	}
 	if l.owner == st {
-		st.queue(frame{raw: raw})
+		st.queue(f)
 		if len(l.unacked)%ackEvery == 0 {
 			st.tell(el(nsManagement, "r"))
 		}
 	}
+}
+
+func (l *ledger) fullLocked() bool {
+	return len(l.unacked)-l.spared >= maxUnacked || l.held >= maxUnackedBytes
+}
+
+// full reports whether nothing more can be kept for the client.
+func (l *ledger) full() bool {
+	if l == nil {
+		return false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.fullLocked()
+}
+
+// reclaim takes the messages that must not get lost, as far as they are not acknowledged.
+func (l *ledger) reclaim() (out []*returnable) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, f := range l.unacked {
+		if f.back != nil {
+			out = append(out, f.back)
+		}
+	}
+	l.unacked, l.held, l.spared = nil, 0, 0
+	l.spilled = true // what is gone cannot be sent again
+	return out
 }
 
 // count notes a stanza that st has handled for the client.
@@ -207,10 +253,11 @@ func (h *hub) resume(st *stream, e *element) (bool, error) {
 	l.owner = st
 	st.resource, st.jid = old.resource, old.jid
 	st.available, st.left, st.carbons, st.since = old.available, old.left, old.carbons, old.since
-	st.out = make(chan frame, queueLength+len(l.unacked)+1)
+	st.out = newOutbox()
 	st.tell(el(nsManagement, "resumed", "previd", l.id, "h", strconv.FormatUint(uint64(l.received), 10)))
-	for _, raw := range l.unacked {
-		st.queue(frame{raw: raw})
+	for _, f := range l.unacked {
+		f.spared = true
+		st.queue(f)
 	}
 	st.ledger.Store(l)
 	h.streams[st.user][st.resource] = st

@@ -181,6 +181,7 @@ func (r *run) stop() {
 	r.srv.signal.closeAll()
 	r.wg.Wait()
 	r.srv.signal.closeAll() // also what came in meanwhile
+	r.srv.hub.endAll()      // the streams that wait for another connection
 }
 
 // acceptXMPP serves XMPP over TCP until the listener is closed.

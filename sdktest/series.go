@@ -30,7 +30,7 @@ func (s *series[T]) load(key string, v *T) error {
 	if len(key) != 8 {
 		return errors.New("the key is not a number")
 	}
-	n := binary.BigEndian.Uint64([]byte(key))
+	n := numberOf(key)
 	if len(s.list) == 0 {
 		s.first = n
 	}
@@ -43,3 +43,6 @@ func (s *series[T]) load(key string, v *T) error {
 
 // number is n as a key. Keys are in the order of their numbers.
 func number(n uint64) string { return string(binary.BigEndian.AppendUint64(nil, n)) }
+
+// numberOf is what number has made a key of.
+func numberOf(key string) uint64 { return binary.BigEndian.Uint64([]byte(key)) }

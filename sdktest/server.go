@@ -95,7 +95,7 @@ func start(o Options) (*Server, error) {
 	}
 	s := &Server{opts: o, domain: o.Domain, addrs: addresses{http: o.Listen, xmpp: o.ListenXMPP, xmpps: o.ListenXMPPS}}
 	s.ctl = &control{
-		faults: map[Step]FaultKind{}, features: allFeatures(), storage: "minio", mechanisms: mechanismsFor(o.Trial),
+		faults: map[Step]FaultKind{}, features: allFeatures(), storage: "oracle", mechanisms: mechanismsFor(o.Trial),
 	}
 	if s.dir, err = os.MkdirTemp("", "sdktest-"); err != nil {
 		return nil, err

@@ -7,8 +7,8 @@ import (
 )
 
 // StateStore keeps what a server remembers, for [Options.StateStore]: accounts with their profiles
-// and blocks, feedback, reports, deletions, and which files were uploaded. All of it is entries,
-// which have a kind and a key.
+// and blocks, messages, feedback, reports, deletions, and which files were uploaded. All of it is
+// entries, which have a kind and a key.
 type StateStore interface {
 	// Load calls each for all entries of a kind, in the order of their keys' bytes. It returns the
 	// first error of each. Start calls it once for every kind that there is, before any Save.
@@ -40,6 +40,8 @@ const (
 	kindFeedback = "feedback" // by number
 	kindReports  = "reports"  // by number
 	kindDeleted  = "deleted"  // by number
+	kindMessages = "messages" // by both users and number
+	kindWaiting  = "waiting"  // by user and number
 )
 
 // entry is the name of an entry.
@@ -122,6 +124,8 @@ func (st *store) load() error {
 		func() (int, error) { return loadKind(st.saved, kindFeedback, st.state.Feedback.load) },
 		func() (int, error) { return loadKind(st.saved, kindReports, st.state.Reports.load) },
 		func() (int, error) { return loadKind(st.saved, kindDeleted, st.state.Deleted.load) },
+		func() (int, error) { return loadKind(st.saved, kindMessages, st.loadMessage) },
+		func() (int, error) { return loadKind(st.saved, kindWaiting, st.loadWaiting) },
 	} {
 		n, err := kind()
 		if err != nil {

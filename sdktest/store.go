@@ -48,6 +48,13 @@ type state struct {
 	Feedback  series[Feedback]
 	Reports   series[Report]
 	Deleted   series[Deletion]
+	// Waiting are by user. nil: nothing waits.
+	Waiting map[string]*mailbox
+	// Conversations are by both users, either first. nil: there are none.
+	Conversations map[string]map[string]*conversation
+	// messages is how many there are in Conversations, rows how many there ever were.
+	messages int
+	rows     uint64
 }
 
 // account is a registered user. Its key is the user id, which is the identifier.
@@ -358,6 +365,7 @@ func (st *store) remove(id, reason, feedback string) bool {
 	}
 	delete(st.state.Accounts, id)
 	st.forgetLocked(kindAccounts, id)
+	st.forgetMessagesLocked(id)
 	st.dropTokensLocked(func(t token) bool { return t.user == id })
 	for k, s := range st.salted {
 		if s.user == id {

@@ -15,8 +15,6 @@ import (
 const (
 	handshakeTimeout = 30 * time.Second // from the TCP connection to the resource binding
 	writeTimeout     = 20 * time.Second // one frame to a client that does not read
-	queueLength      = 1024             // frames that wait for one client. With more it is cut off
-	queueBytes       = 32 << 20         // bytes of these frames, likewise
 	maxAuthFailures  = 5
 	maxResource      = 1023 // bytes, RFC 7622
 )
@@ -57,13 +55,6 @@ func (e *streamError) element() *element {
 // errCut ends a stream without an error to the client.
 var errCut = errors.New("connection cut")
 
-// frame is one thing in the outgoing queue.
-type frame struct {
-	raw string
-	// end: the stream ends after this frame.
-	end bool
-}
-
 // stream is one XMPP connection. Its reader is the goroutine that called serve;
 // after the resource binding a writer goroutine sends what is queued.
 type stream struct {
@@ -87,9 +78,7 @@ type stream struct {
 	user, resource, jid string
 
 	// out is nil before bind.
-	out chan frame
-	// queued counts the bytes in out.
-	queued atomic.Int64
+	out *outbox
 
 	// sending is held while a stanza is queued. Only the ledger's lock is taken while it is held.
 	sending sync.Mutex
@@ -279,7 +268,7 @@ func (st *stream) bind(iq *element) error {
 		answer.set("from", strangerJID)
 	}
 	st.resource, st.jid = resource, full
-	st.out = make(chan frame, queueLength)
+	st.out = newOutbox()
 	st.send(answer.String())
 	if !st.srv.hub.bind(st) {
 		return &streamError{"not-authorized", "account is gone"}
@@ -340,7 +329,7 @@ func (st *stream) reader() error {
 		case "presence":
 			st.srv.hub.presence(st, e)
 		case "message":
-			st.srv.hub.message(st, e)
+			err = st.message(e)
 		default:
 			err = &streamError{"unsupported-stanza-type", ""}
 		}
@@ -372,14 +361,8 @@ func (st *stream) writer() {
 			}
 			ping := el(nsClient, "iq", "type", "get", "id", "ping-"+randomHex(4), "from", st.srv.domain, "to", st.jid)
 			st.send(ping.add(el(nsPing, "ping")).String())
-		case f := <-st.out:
-			st.queued.Add(-int64(len(f.raw)))
-			if f.raw != "" && st.t.write(f.raw) != nil {
-				st.cancel()
-				return
-			}
-			if f.end {
-				st.t.finish()
+		case <-st.out.ready:
+			if !st.flush() {
 				st.cancel()
 				return
 			}
@@ -387,30 +370,61 @@ func (st *stream) writer() {
 	}
 }
 
+// flush writes what is queued. It returns false when the stream has ended.
+func (st *stream) flush() bool {
+	for f, some := st.out.take(); some; f, some = st.out.take() {
+		if st.ctx.Err() != nil || f.raw != "" && st.t.write(f.raw) != nil {
+			return false
+		}
+		if f.end {
+			st.t.finish()
+			return false
+		}
+	}
+	return true
+}
+
 // send queues raw XML for the client. It never blocks: a client for which more than
 // queueLength frames or queueBytes wait is cut off.
-func (st *stream) send(raw string) {
+func (st *stream) send(raw string) { st.deliver(frame{raw: raw}) }
+
+// deliver queues a stanza.
+func (st *stream) deliver(f frame) {
 	st.sending.Lock()
 	defer st.sending.Unlock()
 	if l := st.ledger.Load(); l != nil {
-		l.send(st, raw)
+		l.send(st, f)
 		return
 	}
-	st.queue(frame{raw: raw})
+	st.queue(f)
 }
 
 // end queues the last frame.
 func (st *stream) end(raw string) { st.queue(frame{raw: raw, end: true}) }
 
 func (st *stream) queue(f frame) {
-	if st.queued.Add(int64(len(f.raw))) > queueBytes {
+	if !st.out.put(f) {
 		st.cancel()
-		return
 	}
-	select {
-	case st.out <- f:
-	default:
-		st.cancel()
+}
+
+// yield waits until others have read most of what waits for them, so that a burst of messages comes
+// no faster than its receivers read it. Who takes longer than writeTimeout is cut off.
+func (st *stream) yield(others []*stream) {
+	for _, other := range others {
+		room := other.out.crowded()
+		if room == nil {
+			continue
+		}
+		timer := time.NewTimer(writeTimeout)
+		select {
+		case <-room:
+		case <-other.ctx.Done():
+		case <-st.ctx.Done():
+		case <-timer.C:
+			other.cancel()
+		}
+		timer.Stop()
 	}
 }
 
