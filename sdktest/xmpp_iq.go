@@ -181,6 +181,12 @@ func (st *stream) activities(iq, q *element, get bool) (reply *element, after fu
 			list.add(el("", "members").txt(s.jid(id)))
 		}
 		return iqResult(iq, el(nsActivities, "query", "status", status).add(list)), nil
+	case get && historyStatuses[status] != nil:
+		list := historyStatuses[status](st, q)
+		if list == nil {
+			return iqError(iq, "modify", "jid-malformed", ""), nil
+		}
+		return iqResult(iq, el(nsActivities, "query", "status", status).add(list)), nil
 	case !get && status == "user_logout":
 		s.signal.loggedOut(st.user, q.attr("socket_id"))
 		return iqResult(iq, nil), nil
