@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -138,6 +139,46 @@ func TestStateOfAKilledServer(t *testing.T) {
 	requirePopulated(t, New(t, Options{Trial: true, StateStore: saved.copy(), MediaDir: found}), alice, file)
 }
 
+// Messages outlive the server: the log, and what waits for users who are not there.
+func TestStateOfMessages(t *testing.T) {
+	o := Options{Trial: true, StateStore: newMemory(), ResumeTimeout: time.Hour}
+	s := New(t, o)
+	a, bob := connect(t, s, register(t, s, "alice"), "Web-1"), register(t, s, "bob")
+	to := "bob@" + s.Domain()
+	a.text(s, to, "m1", "one")
+	a.text(s, to, "m2", "two")
+	a.text(s, to, "m1", "edited", "e1")
+	a.until("<acknowledge ")
+	a.settle()
+	killed := New(t, Options{Trial: true, StateStore: o.StateStore.(*memory).copy()})
+	require.Equal(t, s.Messages("bob"), killed.Messages("bob"), "what was acknowledged is saved")
+	require.Equal(t, 3, killed.Waiting("bob"))
+	b := connect(t, s, bob, "Web-1")
+	b.enable()
+	a.text(s, to, "m3", "three")
+	b.until(`id="m3"`)
+	before := s.Messages("bob")
+	require.Len(t, before, 3)
+	s.Close()
+
+	s = New(t, o)
+	require.Equal(t, before, s.Messages("bob"))
+	require.Equal(t, 1, s.Waiting("bob"), "the client has not acknowledged it")
+	_, err := s.SendMessage(t.Context(), "alice", "bob", "four")
+	require.NoError(t, err)
+	require.Equal(t, "four", s.Messages("bob")[3].Text)
+	s.Close()
+	s = New(t, o)
+	b = connect(t, s, register(t, s, "bob"), "Web-1")
+	b.until(`id="m3"`)
+	b.until(s.Messages("bob")[3].ID)
+	require.Equal(t, 200, rest(t, s, "POST", "/users/deleteMyAccount", register(t, s, "alice").Token,
+		map[string]any{"reason": "R"}).Status)
+	for at := range o.StateStore.(*memory).copy().entries {
+		require.NotContains(t, []string{kindMessages, kindWaiting}, at.kind, "nothing is left of it")
+	}
+}
+
 // Many users change something at once: what was answered is saved.
 func TestStateUnderLoad(t *testing.T) {
 	saved := newMemory()
@@ -178,6 +219,8 @@ func TestStateThatFails(t *testing.T) {
 		[]byte("x")).Status)
 	require.Contains(t, x.ask("set", "", `<vCard xmlns="vcard-temp"><nickName>x</nickName></vCard>`),
 		"internal-server-error")
+	x.text(s, "bob@"+s.Domain(), "m1", "x")
+	require.Contains(t, x.until(`id="m1"`), "internal-server-error")
 	require.ErrorIs(t, s.Phone("dave").Scan(t.Context(), "x"), full)
 	s.BlockByAdmin("alice", true)
 	require.Equal(t, 500, rest(t, s, "POST", "/users/deleteMyAccount", erin.Token,
@@ -212,6 +255,12 @@ func TestStateOfOthers(t *testing.T) {
 		"another type":      {kindAccounts, "alice", `{"password":7}`},
 		"no number":         {kindFeedback, "1", `{}`},
 		"a number left out": {kindFeedback, number(7), `{}`},
+		"no conversation":   {kindMessages, "alice\x00bob\x00" + number(1), `{"id":"m","from":"alice","to":"x"}`},
+		"no message number": {kindMessages, "alice", `{}`},
+		"nobody's message":  {kindMessages, "alice\x00x\x00" + number(1), `{"id":"m","from":"alice","to":"x"}`},
+		"nobody waits":      {kindWaiting, "x\x00" + number(1), `{"stanza":"<m/>"}`},
+		"no stanza":         {kindWaiting, "bob\x00" + number(1), `{"stanza":"<m"}`},
+		"no user waits":     {kindWaiting, "bob", `{"stanza":"<m/>"}`},
 		"outside":           {kindMedia, "t.png", medium("../../../etc/hostname")},
 		"no file":           {kindMedia, "t.png", medium("")},
 		"a file of others":  {kindMedia, "t.png", medium("accounts.db")},

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"syscall"
 	"time"
 
@@ -20,6 +21,9 @@ const (
 	mediaFolder  = "media"         // beside the database
 	lockWait     = 2 * time.Second // for another emulator that is just ending
 )
+
+// newer are the kinds that a database lacks that an emulator without messages has made.
+var newer = []string{"messages", "waiting"}
 
 // database is the data directory's bbolt file, as the sdktest.StateStore of the emulator. It has a
 // bucket for each kind of entries.
@@ -84,7 +88,7 @@ func (d *database) Load(kind string, each func(key string, value []byte) error) 
 			if b != nil {
 				return b.ForEach(func(key, value []byte) error { return each(string(key), value) })
 			}
-			if some, _ := tx.Cursor().First(); some != nil {
+			if some, _ := tx.Cursor().First(); some != nil && !slices.Contains(newer, kind) {
 				return fmt.Errorf("bucket %s is missing", kind)
 			}
 			return nil

@@ -93,6 +93,39 @@ func TestData(t *testing.T) {
 	require.Len(t, files, 2, "no temporary files are left: %v", files)
 }
 
+// Messages are kept, those among them that wait for a user; and a database of an emulator without
+// messages is no damage.
+func TestDataOfMessages(t *testing.T) {
+	dir := t.TempDir()
+	within := func(do func(srv *sdktest.Server)) {
+		db, err := openDatabase(dir)
+		require.NoError(t, err)
+		srv, err := sdktest.Start(sdktest.Options{StateStore: db, MediaDir: filepath.Join(dir, mediaFolder)})
+		require.NoError(t, err)
+		do(srv)
+		srv.Close()
+		require.NoError(t, db.close())
+	}
+	within(func(*sdktest.Server) {})
+	db, err := bbolt.Open(filepath.Join(dir, databaseFile), 0o600, nil)
+	require.NoError(t, err)
+	require.NoError(t, db.Update(func(tx *bbolt.Tx) error {
+		return errors.Join(tx.DeleteBucket([]byte("messages")), tx.DeleteBucket([]byte("waiting")))
+	}))
+	require.NoError(t, db.Close())
+	var sent []sdktest.Message
+	within(func(srv *sdktest.Server) {
+		_, err := srv.SendMessage(t.Context(), "alice", "bob", "hello")
+		require.NoError(t, err)
+		sent = srv.Messages("bob")
+	})
+	within(func(srv *sdktest.Server) {
+		require.Equal(t, "hello", sent[0].Text)
+		require.Equal(t, sent, srv.Messages("bob"))
+		require.Equal(t, 1, srv.Waiting("bob"))
+	})
+}
+
 // An emulator finds what another one has saved that was killed at this moment.
 func TestDataOfAKilledEmulator(t *testing.T) {
 	dir, found := t.TempDir(), t.TempDir()
