@@ -104,8 +104,8 @@ type Config struct {
 	// NoDeliveryReceipts: nobody is told that a message has arrived.
 	NoDeliveryReceipts bool
 	// LeaveMessages: the server keeps messages for other devices and for later; for programs that
-	// work on profiles only. It is a negative priority (RFC 6121 8.5.2): receipts, typing, deletions
-	// and what else is addressed to the account instead of a device do not come either.
+	// work on profiles only. It is a negative priority (RFC 6121 8.5.2): receipts, typing,
+	// deletions and what else is addressed to the account instead of a device do not come either.
 	LeaveMessages bool
 
 	// RequestTimeout bounds a call whose context has no deadline, and each attempt to reconnect;

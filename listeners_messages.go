@@ -27,8 +27,8 @@ type MessageStatusEvent struct {
 	MessageID string `json:"msgId"`
 	// Status is the newest; an older one may come after it.
 	Status MessageStatus `json:"status"`
-	// UserJID is the bare JID of the other side of the conversation. It is empty for a refusal where
-	// the server does not say to whom the message went.
+	// UserJID is the bare JID of the other side of the conversation. It is empty for a refusal
+	// where the server does not say to whom the message went.
 	UserJID string `json:"fromUserJid"`
 	// Timestamp is when the service says that it happened, else when it was told. JSON has
 	// milliseconds since 1970.
@@ -87,16 +87,16 @@ type TypingEvent struct {
 // what the server has kept comes right after it.
 //
 // A message is handled when every listener has returned, or, after Message.Defer, when done was
-// called. Only then the sender is told "delivered" (unless Config.NoDeliveryReceipts), and only then
-// the server is told that it has arrived. A panic in a listener counts as handled, without
+// called. Only then the sender is told "delivered" (unless Config.NoDeliveryReceipts), and only
+// then the server is told that it has arrived. A panic in a listener counts as handled, without
 // "delivered". When nobody listens, messages are counted (Unhandled), and the server is told that
 // they have arrived.
 //
 // In the normal case a message is told once: the last 1,024 are remembered, by sender, id and edit,
 // for the life of the Client. After a crash a message that was not handled comes again where the
-// server gives back what was not acknowledged: ejabberd does with resend_on_timeout: if_offline, when
-// Config.DeviceID is the same and no other device is online; docs/messages.md says what holds where.
-// Messages come in the order of the stream; after a crash, in the order of the server.
+// server gives back what was not acknowledged: ejabberd does with resend_on_timeout: if_offline,
+// when Config.DeviceID is the same and no other device is online; docs/messages.md says what holds
+// where. Messages come in the order of the stream; after a crash, in the order of the server.
 //
 // At most 256 stanzas stay unacknowledged for listeners that are slow: then the oldest count as
 // handled, which is logged once, and are lost in a crash.

@@ -60,8 +60,8 @@ type inbox struct {
 	warned    sync.Once
 
 	mu sync.Mutex
-	// recent are the last messages, by key, and keys the same in their order from next on. nil: none
-	// has come.
+	// recent are the last messages, by key, and keys the same in their order from next on. nil:
+	// none has come.
 	recent map[messageKey]*handling
 	keys   []messageKey
 	next   int
@@ -108,8 +108,8 @@ func (b *inbox) remember(h *handling) (first *handling, isNew bool) {
 	return nil, true
 }
 
-// end notes that h is handled, and returns what the server is to be told of. forget: it is told again
-// if it comes again.
+// end notes that h is handled, and returns what the server is to be told of. forget: it is told
+// again if it comes again.
 func (b *inbox) end(h *handling, told, forget bool) []*xmpp.Message {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -40,7 +40,8 @@ type MediaMessage struct {
 	Progress func(sent, total int64)
 }
 
-// mediaFeatures are the types of files, and the flag of the plan that each needs (protocol.md 14.5).
+// mediaFeatures are the types of files, and the flag of the plan that each needs (protocol.md
+// 14.5).
 var mediaFeatures = map[MessageType]func(Features) bool{
 	MessageTypeImage: func(f Features) bool { return f.ImageAttachment },
 	MessageTypeVideo: func(f Features) bool { return f.VideoAttachment },
@@ -114,7 +115,8 @@ func (m *MediaMessage) check(me account, toJID string, o messageOptions) error {
 	return checkUpload(&upload)
 }
 
-// wouldFit reports what is too large for a message, with room for what the service says of the file.
+// wouldFit reports what is too large for a message, with room for what the service says of the
+// file.
 func (l *login) wouldFit(o messageOptions, m MediaMessage, id, toJID string) error {
 	stored := media.File{Name: m.Name, Token: strings.Repeat("x", 1<<10), Key: strings.Repeat("x", media.KeyLength)}
 	_, err := l.content(o, m.body(o, l.nickName(), stored), id, id, toJID)

@@ -24,8 +24,8 @@ type messageOptions struct {
 
 // WithMessageID gives the message its id, instead of a new one: at most 255 bytes without commas,
 // white space and control characters. The same id again repeats a message whose outcome is unknown:
-// this library and the React Native SDK drop a second copy, the web SDK and common XMPP clients show
-// it twice. With EditTextMessage it is the id of the edit.
+// this library and the React Native SDK drop a second copy, the web SDK and common XMPP clients
+// show it twice. With EditTextMessage it is the id of the edit.
 func WithMessageID(id string) MessageOption {
 	return func(o *messageOptions) { o.id, o.hasID = id, true }
 }

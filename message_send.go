@@ -80,7 +80,8 @@ func (c *Client) SendTextMessage(
 		}
 		id := cmp.Or(o.id, uuid.New())
 		said := body.Body{
-			Text: text, Type: string(MessageTypeText), NickName: l.nickName(), ReplyTo: o.replyTo, Mentioned: o.mentioned,
+			Text: text, Type: string(MessageTypeText), NickName: l.nickName(), ReplyTo: o.replyTo,
+			Mentioned: o.mentioned,
 		}
 		return l.sendContent(ctx, o, said, id, id, toJID)
 	})
@@ -159,7 +160,8 @@ func tooLarge(said body.Body) error {
 	return invalid("%s is too large: a message has at most %d bytes on the wire", name, xmpp.MaxMessage)
 }
 
-// send sends a message and waits until the server has taken it over. at is when, or when it was sent.
+// send sends a message and waits until the server has taken it over. at is when, or when it was
+// sent.
 func (l *login) send(ctx context.Context, message xmpp.Outgoing) (at time.Time, err error) {
 	s, err := l.open()
 	if err != nil {
@@ -172,8 +174,8 @@ func (l *login) send(ctx context.Context, message xmpp.Outgoing) (at time.Time, 
 	return at, err
 }
 
-// DeleteMessagesForEveryone takes back messages that this account has sent to a user, on all devices
-// (protocol.md 14.6), where OnMessageDeleted tells it.
+// DeleteMessagesForEveryone takes back messages that this account has sent to a user, on all
+// devices (protocol.md 14.6), where OnMessageDeleted tells it.
 //
 // Errors: those of SendTextMessage; 403 ErrFeatureUnavailable, checked before the arguments.
 func (c *Client) DeleteMessagesForEveryone(

@@ -91,7 +91,8 @@ type readMedia struct {
 func (r *readMedia) media() *Media {
 	m := &Media{
 		Token: string(cmp.Or(r.Token, r.Token2)), Key: string(cmp.Or(r.Key, r.Key2)), Name: string(r.Name),
-		Caption: string(r.Caption), StoredSize: max(0, int64(cmp.Or(r.StoredSize, r.StoredSize2))), Large: bool(r.Large),
+		Caption: string(r.Caption), StoredSize: max(0, int64(cmp.Or(r.StoredSize, r.StoredSize2))),
+		Large:    bool(r.Large),
 		Width:    pixels(r.OriginalWidth, r.WebWidth, r.AndroidWidth),
 		Height:   pixels(r.OriginalHeight, r.WebHeight, r.AndroidHeight),
 		Duration: duration(r.Duration),

@@ -319,7 +319,8 @@ func TestBurst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const limit = 4 * batchPart
 		var got []int // a loss is negative
-		q := &Queue{Limit: limit, Log: slog.New(slog.DiscardHandler), OnLoss: func(l Loss) { got = append(got, -l.Events) }}
+		onLoss := func(l Loss) { got = append(got, -l.Events) }
+		q := &Queue{Limit: limit, Log: slog.New(slog.DiscardHandler), OnLoss: onLoss}
 		numbers := &Listeners[int]{Queue: q}
 		held, release := make(chan struct{}), make(chan struct{})
 		numbers.Add(func(n int) {

@@ -1,5 +1,5 @@
-// Package lenient reads fields of JSON that others have written. A field of the wrong type counts as
-// absent, so that one odd value does not spoil the others.
+// Package lenient reads fields of JSON that others have written. A field of the wrong type counts
+// as absent, so that one odd value does not spoil the others.
 package lenient
 
 import (

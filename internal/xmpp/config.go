@@ -67,7 +67,8 @@ type Config struct {
 	// Resume is the stream to take up, if the server still has it. nil: none.
 	Resume *Resumption
 
-	// LeaveMessages: the server gives us no messages, and keeps them for other devices and for later.
+	// LeaveMessages: the server gives us no messages, and keeps them for other devices and for
+	// later.
 	LeaveMessages bool
 
 	// RequestTimeout bounds a request whose context has no deadline. 0: never.

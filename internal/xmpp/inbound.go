@@ -111,8 +111,8 @@ func (s *Session) receiveChat(st *stanza, t ticket) (kept bool) {
 	return false
 }
 
-// chatOf returns the message that a stanza is, or carries as a carbon. False: it is none between two
-// users, or from somebody who must not send such a thing, which is counted.
+// chatOf returns the message that a stanza is, or carries as a carbon. False: it is none between
+// two users, or from somebody who must not send such a thing, which is counted.
 func (s *Session) chatOf(st *stanza) (c chat, ok bool) {
 	element, from, to, id, kind := st.Element, st.from, st.to, st.id, st.kind
 	copied, direction := carbon(st.Element)

@@ -30,8 +30,8 @@ type ticket struct {
 	number uint32
 }
 
-// receive counts a stanza. One that is held is open until it is handled. full: too many are, and the
-// oldest counts as handled.
+// receive counts a stanza. One that is held is open until it is handled. full: too many are, and
+// the oldest counts as handled.
 func (l *ledger) receive(held bool) (t ticket, full bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

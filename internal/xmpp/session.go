@@ -112,8 +112,9 @@ func (s *Session) Err() error {
 }
 
 // Start announces the session: stream management (XEP-0198) where the server offers it, initial
-// presence with priority 1 or, with Config.LeaveMessages, -1, then message carbons (protocol.md 4.4). A session that was resumed has
-// said all that already. Start waits for no answer. Pushes may come from then on.
+// presence with priority 1 or, with Config.LeaveMessages, -1, then message carbons (protocol.md
+// 4.4). A session that was resumed has said all that already. Start waits for no answer. Pushes may
+// come from then on.
 func (s *Session) Start(ctx context.Context) error {
 	err := ctx.Err()
 	switch {
