@@ -95,8 +95,8 @@ func (m *logged) messageType() string {
 	return m.Type
 }
 
-// editID is the edit_msg_id of a message as the official SDK has sent it: of one that was not edited
-// it is the message id.
+// editID is the edit_msg_id of a message as the official SDK sends it: the message id of one that
+// was not edited.
 func (m *logged) editID() string {
 	if m.EditID == "" {
 		return m.ID

@@ -117,8 +117,9 @@ func TestHistoryFields(t *testing.T) {
 	require.Equal(t, sentTime(s.Messages("alice")[0].Time), oldest.SentTime)
 	require.Equal(t, s.Messages("alice")[0].Time.UnixMicro(), oldest.EpochTimestamp)
 	require.Equal(t, 1, recalled.RecallStatus)
-	require.Equal(t, map[string]string{"messageId": "m1", "message": "hullo", "messageType": "text", "fromUser": "alice"},
-		newest.ParentMessage)
+	require.Equal(t, map[string]string{
+		"messageId": "m1", "message": "hullo", "messageType": "text", "fromUser": "alice",
+	}, newest.ParentMessage)
 
 	var one struct{ MessageContent, FromUser, MetaData, EditMessageID, CreatedAt string }
 	e := rest(t, s, "GET", "/chat/message?chatType=singleChat&messageId=m1&chatId=bob", alice.Token, nil)
@@ -157,8 +158,8 @@ func TestUserList(t *testing.T) {
 	alice := register(t, s, "alice")
 	for id, city := range map[string]any{"bob": "Chennai", "carol": "Madurai", "dave": 7, "erin": nil} {
 		plain := map[string]any{
-			"deviceType": "web", "deviceId": "5", "mobileNumber": id, "licenseKey": s.LicenseKey(), "userIdentifier": id,
-			"metaData": map[string]any{},
+			"deviceType": "web", "deviceId": "5", "mobileNumber": id, "licenseKey": s.LicenseKey(),
+			"userIdentifier": id, "metaData": map[string]any{},
 		}
 		if city != nil {
 			plain["metaData"] = map[string]any{"city": city}

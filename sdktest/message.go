@@ -191,6 +191,9 @@ func (h *hub) acknowledgement(st *stream, d *delivery) *element {
 			return reply
 		}
 	}
+	if id == "" { // the sender could not tell what it is about
+		return reply
+	}
 	told := el(nsReceipts, "acknowledge", "id", id, "sent_to", h.srv.jid(d.user), "type", kind)
 	return reply.add(told, h.timestamp(d.at))
 }

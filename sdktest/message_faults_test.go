@@ -38,7 +38,8 @@ func TestDeliveryFaults(t *testing.T) {
 			a.text(s, "bob@"+s.Domain(), id, "x")
 			a.until("<acknowledge ", id)
 		}
-		a.send(`<message id="t" to="bob@%s" type="chat" xmlns="jabber:client"><composing xmlns="x"/></message>`, s.Domain())
+		a.send(`<message id="t" to="bob@%s" type="chat" xmlns="jabber:client"><composing xmlns="x"/></message>`,
+			s.Domain())
 		a.settle()
 		got := b.settle()
 		require.Equal(t, want.during, strings.Join(ids(got), " "), kind)

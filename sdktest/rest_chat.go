@@ -122,8 +122,8 @@ func (s *Server) recentChats(c *call) reply {
 	return ok(p.envelope(list))
 }
 
-// chatMessage is one message of the caller's. metaData is JSON in a string here, as the official SDK
-// reads it.
+// chatMessage is one message of the caller's. metaData is JSON in a string here, as the official
+// SDK reads it.
 func (s *Server) chatMessage(c *call) reply {
 	q := c.req.URL.Query()
 	if s.external != nil {

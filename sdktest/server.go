@@ -11,6 +11,9 @@
 // service refuse, delay, cut connections and answer wrongly ([Server.FailNext],
 // [Server.SetFault], ...). [Server.Phone] is the phone of a QR login.
 //
+// Users send each other messages: the server delivers, acknowledges and keeps them, and hands out
+// what was said before ([Server.Messages], [Server.SendMessage], [Server.Waiting]).
+//
 // The official JavaScript SDK in a browser works with it too. Where the behaviour
 // of the real service is not known (protocol.md 12), the comment of the method or
 // option says what was chosen. examples/devserver is this server as a program,

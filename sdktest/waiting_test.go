@@ -124,6 +124,30 @@ func TestUnacknowledgedMessagesComeAgain(t *testing.T) {
 	}
 }
 
+// A stream that nobody resumes gives back what its client has not got, and so does one that its
+// client has ended.
+func TestStreamsThatEndGiveBackMessages(t *testing.T) {
+	s := trial(t, func(o *Options) { o.ResumeTimeout = 50 * time.Millisecond })
+	bob := register(t, s, "bob")
+	for _, end := range []func(b *xmppClient){
+		func(b *xmppClient) { _ = b.c.CloseNow() },
+		func(b *xmppClient) { b.send(`<close xmlns="urn:ietf:params:xml:ns:xmpp-framing"/>`) },
+	} {
+		b := connect(t, s, bob, "Web-1")
+		b.enable()
+		id, err := s.SendMessage(t.Context(), "alice", "bob", "x")
+		require.NoError(t, err)
+		b.until(`id="` + id)
+		end(b)
+		require.Eventually(t, func() bool { return s.Waiting("bob") == 1 }, patience, time.Millisecond)
+		require.Contains(t, connect(t, s, bob, "Web-2").until(`id="`+id), "<delay ")
+		require.Zero(t, s.Waiting("bob"))
+		require.Eventually(t, func() bool { return len(s.Resources("bob")) == 1 }, patience, time.Millisecond)
+		s.DropConnections()
+		require.Eventually(t, func() bool { return len(s.Resources("bob")) == 0 }, patience, time.Millisecond)
+	}
+}
+
 // What a lost device alone has got goes to another one.
 func TestUnacknowledgedMessagesGoToAnotherResource(t *testing.T) {
 	s := trial(t, func(o *Options) { o.ResumeTimeout = time.Hour })

@@ -264,6 +264,15 @@ func TestStockClient(t *testing.T) {
 
 	_, err = b.Send(xmpp.Chat{Remote: "alice@xmpp.mirrorfly.test", Type: "chat", Text: "hi"})
 	require.NoError(t, err)
-	chat := a.until(func(v any) bool { _, ok := v.(xmpp.Chat); return ok }).(xmpp.Chat)
-	require.Equal(t, "hi", chat.Text)
+	isChat := func(text string) func(any) bool {
+		return func(v any) bool { chat, ok := v.(xmpp.Chat); return ok && chat.Text == text }
+	}
+	chat := a.until(isChat("hi")).(xmpp.Chat)
+	require.True(t, chat.Stamp.IsZero())
+	register(t, s, "carol")
+	_, err = b.Send(xmpp.Chat{Remote: "carol@xmpp.mirrorfly.test", Type: "chat", Text: "later"})
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return s.Waiting("carol") == 1 }, patience, time.Millisecond)
+	late := dialStock(t, s, register(t, s, "carol"), false).until(isChat("later")).(xmpp.Chat)
+	require.WithinDuration(t, s.Messages("carol")[0].Time, late.Stamp, time.Millisecond)
 }
