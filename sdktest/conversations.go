@@ -165,7 +165,10 @@ func (st *store) noteMessageLocked(d *delivery, id string, body *element) {
 	if m.Type == "" {
 		m.Type = body.attr("message_type")
 	}
-	m.TopicID = content.attr("topic_id")
+	// The official SDK edits without the topic, and with the meta_data "null" when there was none.
+	if topic := content.attr("topic_id"); topic != "" {
+		m.TopicID = topic
+	}
 	if meta := content.attr("meta_data"); len(meta) <= maxMetaText && json.Valid([]byte(meta)) && meta != "null" {
 		m.MetaData = meta
 	}

@@ -29,12 +29,15 @@ async function inPage({ method, args, patience }) {
     if (value?.$canvas) return document.getElementById(value.$canvas);
     if (value?.$listener) return (...payload) => window.tell(value.$listener, payload[0] ?? null);
     if (value?.$undefined) return undefined;
+    if (value?.constructor === Object) {
+      return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, revive(inner)]));
+    }
     return value;
   };
   const config = args.map(revive);
   if (method === "initializeSDK" && config[0] && typeof config[0] === "object") {
     const names = ["connectionListener", "userProfileListener", "presenceListener", "blockUserListener",
-      "messageListener", "userDeletedListener", "adminBlockListener", "friendsListListener"];
+      "messageListener", "editMessageListener", "userDeletedListener", "adminBlockListener", "friendsListListener"];
     const callbackListeners = {};
     for (const name of names) callbackListeners[name] = (...payload) => window.tell(name, payload[0] ?? null);
     config[0] = { ...config[0], callbackListeners };

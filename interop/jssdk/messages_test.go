@@ -1,0 +1,119 @@
+package jssdk_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mirrorfly-go/sdk/sdktest"
+)
+
+// TestMessages is the official JavaScript SDK on both sides of a conversation, and sdktest between
+// them.
+func TestMessages(t *testing.T) {
+	needAll(t)
+	svc := inProcess(t, sdktest.Options{Trial: true})
+	s := cast(t, svc, "alice", "bob")
+	join(s, "alice")
+	join(s, "bob")
+	textAndReceipts(s)
+	editAndRecall(s)
+	waitingMessages(s)
+	chatHistory(s)
+	bigFile(s)
+	s.browser.RequireClean(t, quirks...)
+}
+
+func join(s *stage, who string) {
+	s.Helper()
+	s.call(who, "initializeSDK", s.options(baseURL)).done()
+	data := s.call(who, "register", who, true).is(200, "Success")["data"].(object)
+	s.call(who, "connect", data["username"], data["password"]).is(200, "Login Success")
+}
+
+func textAndReceipts(s *stage) {
+	s.call("alice", "sendTextMessage", object{
+		"toJid": bob, "messageText": "hello", "msgId": "m1", "metaData": object{"k": "v"}, "topicId": "T",
+	}).is(200, "Success")
+	s.await("alice", "messageListener",
+		`{"msgType":"acknowledge","type":"acknowledge","msgId":"m1","fromUserJid":"`+bob+`"}`)
+	s.await("bob", "messageListener", `{"msgType":"receiveMessage","msgId":"m1","fromUserJid":"`+alice+`",`+
+		`"topicId":"T","metaData":{"k":"v"},"editedStatus":0}`)
+	s.await("alice", "messageListener", `{"msgType":"delivered","msgId":"m1","msgStatus":1}`)
+	s.await("bob", "messageListener", `{"msgType":"acknowledge","type":"delivered","msgId":"m1"}`)
+	s.call("bob", "sendSeenStatus", alice, "m1").is(200, "Success")
+	s.await("alice", "messageListener", `{"msgType":"seen","msgId":"m1","msgStatus":2}`)
+	s.call("alice", "sendTypingStatus", bob).is(200, "Success")
+	s.await("bob", "messageListener", `{"msgType":"composing","fromUserId":"alice"}`)
+	s.call("alice", "sendTypingGoneStatus", bob).is(200, "Success")
+	s.await("bob", "messageListener", `{"msgType":"gone","fromUserId":"alice"}`)
+	require.Equal(s, "hello", s.svc.srv.Messages("bob")[0].Text)
+	require.Equal(s, sdktest.StatusSeen, s.svc.srv.Messages("bob")[0].Status)
+}
+
+func editAndRecall(s *stage) {
+	s.call("alice", "editTextMessage", object{"messageId": "m1", "editedTextContent": "hullo"}).is(200, "Success")
+	s.await("bob", "editMessageListener", `{"msgId":"m1","editedStatus":1}`)
+	require.Equal(s, "hullo", s.svc.srv.Messages("bob")[0].Text)
+	require.True(s, s.svc.srv.Messages("bob")[0].Edited)
+	s.call("alice", "sendTextMessage", object{"toJid": bob, "messageText": "wrong", "msgId": "m2"}).is(200, "Success")
+	s.await("alice", "messageListener", `{"msgType":"acknowledge","type":"acknowledge","msgId":"m2"}`)
+	s.await("bob", "messageListener", `{"msgType":"receiveMessage","msgId":"m2"}`)
+	s.call("alice", "deleteMessagesForEveryone", bob, []string{"m2"}).is(200, "Success")
+	s.await("bob", "messageListener", `{"msgType":"recallMessage","msgId":"m2"}`)
+	s.await("alice", "messageListener", `{"msgType":"acknowledge","type":"recall","msgId":"m2"}`)
+	require.True(s, s.svc.srv.Messages("bob")[1].Recalled)
+}
+
+// waitingMessages come when their receiver does.
+func waitingMessages(s *stage) {
+	id, err := s.svc.srv.SendMessage(s.Context(), "bob", "carol", "later")
+	require.NoError(s, err)
+	s.parties["carol"] = s.browser.open(s.T, "carol", "UTC")
+	join(s, "carol")
+	s.await("carol", "messageListener", `{"msgType":"receiveMessage","msgId":"`+id+`","fromUserJid":"`+bob+`"}`)
+	require.Eventually(s, func() bool {
+		return s.svc.srv.Messages("carol")[0].Status == sdktest.StatusDelivered
+	}, patience, 10*time.Millisecond)
+}
+
+func chatHistory(s *stage) {
+	page := s.call("alice", "getChatMessages", object{"toJid": bob, "limit": 10}).is(200, "Success")
+	list, _ := page["data"].([]any)
+	require.Len(s, list, 2)
+	texts := []any{}
+	for _, item := range list {
+		m := item.(object)
+		texts = append(texts, m["msgId"], m["msgBody"].(object)["message"])
+	}
+	require.Equal(s, []any{"m1", "hullo", "m2", ""}, texts)
+	one := list[0].(object)
+	require.Equal(s, []any{float64(1), float64(2), "T"}, []any{one["editedStatus"], one["msgStatus"], one["topicId"]})
+	chats := s.call("bob", "getRecentChats", object{"limit": 10}).is(200, "Success")["data"].([]any)
+	require.Len(s, chats, 2)
+	require.Equal(s, "carol", chats[0].(object)["fromUserId"])
+	require.Equal(s, "alice", chats[1].(object)["fromUserId"])
+	found := s.call("alice", "getMessageById", "m1", bob).is(200, "Success")["data"].(object)
+	require.Equal(s, "hullo", found["msgBody"].(object)["message"])
+	users := s.call("alice", "getUsersList").is(200, "Success")["users"].([]any)
+	require.Len(s, users, 2)
+}
+
+// bigFile is one that takes more than one part.
+func bigFile(s *stage) {
+	content := base64.StdEncoding.EncodeToString(bytes.Repeat([]byte("0123456789"), 600_000))
+	s.call("alice", "sendMediaFileMessage", object{
+		"toJid": bob, "messageType": "file", "fileMessageParams": object{
+			"file": object{"$file": object{"name": "a.txt", "type": "text/plain", "base64": content}},
+		},
+	}, object{"$listener": "pending"}, object{"$listener": "sent"}, object{"$listener": "failed"})
+	s.await("alice", "sent", `{}`)
+	require.Eventually(s, func() bool {
+		return len(s.svc.srv.Messages("bob")) == 4
+	}, patience, 10*time.Millisecond)
+	last := s.svc.srv.Messages("bob")
+	require.Equal(s, "file", last[len(last)-1].Type)
+}
