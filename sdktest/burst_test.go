@@ -3,6 +3,7 @@ package sdktest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -70,6 +71,54 @@ func TestBurst(t *testing.T) {
 	require.Equal(t, []string{"Web-1"}, s.Resources("bob"))
 }
 
+// Messages get to a client whose connection breaks again and again, at least once each.
+func TestNothingIsLost(t *testing.T) {
+	s := trial(t, func(o *Options) { o.ResumeTimeout, o.NoContacts = time.Hour, true })
+	bob := register(t, s, "bob")
+	const n = 600
+	sent := make(chan []string, 1)
+	go func() { // it ends with the last message
+		var ids []string
+		for i := range n {
+			id, err := s.SendMessage(context.Background(), "alice", "bob", fmt.Sprint(i))
+			if err == nil {
+				ids = append(ids, id)
+			}
+		}
+		sent <- ids
+	}()
+	got := map[string]bool{}
+	for range 30 {
+		b := connect(t, s, bob, "Web-1")
+		b.enable()
+		for _, raw := range b.seen { // before stream management
+			got[idOf(raw)] = true
+		}
+		stanzas := slices.DeleteFunc(b.settle(), func(raw string) bool { return strings.HasPrefix(raw, "<r ") })
+		handled := min(10, len(stanzas)) // it dies before it has handled the others
+		for _, raw := range stanzas[:handled] {
+			got[idOf(raw)] = true
+		}
+		b.send(`<a xmlns="urn:xmpp:sm:3" h="%d"/>`, handled)
+		require.NoError(t, b.c.CloseNow())
+	}
+	ids := <-sent
+	require.Len(t, ids, n)
+	b := connect(t, s, bob, "Web-1")
+	for _, raw := range append(b.seen, b.settle()...) {
+		got[idOf(raw)] = true
+	}
+	for i, id := range ids {
+		require.True(t, got[id], "message %d is lost", i)
+	}
+}
+
+func idOf(raw string) string {
+	_, after, _ := strings.Cut(raw, ` id="`)
+	id, _, _ := strings.Cut(after, `"`)
+	return id
+}
+
 // Who acknowledges nothing is cut off when too much would have to be kept, and gets it again.
 func TestTooManyUnacknowledgedStanzas(t *testing.T) {
 	s := trial(t, func(o *Options) { o.ResumeTimeout, o.NoContacts = time.Hour, true })
@@ -80,7 +129,7 @@ func TestTooManyUnacknowledgedStanzas(t *testing.T) {
 	body := el("", "body").txt(strings.Repeat("x", 4<<20))
 	for i := range maxUnackedBytes/(4<<20) + 2 {
 		m := el(nsClient, "message", "type", "chat", "id", fmt.Sprint("m", i), "to", "bob@"+s.Domain()).add(body)
-		if s.hub.inject(&delivery{from: "alice", user: "bob"}, m) != nil {
+		if _, err := s.hub.inject(&delivery{from: "alice", user: "bob"}, m); err != nil {
 			break // it waits for the user now, and there is no room for more
 		}
 	}

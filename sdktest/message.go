@@ -49,7 +49,7 @@ func (st *stream) message(m *element) error {
 	if len(reply.nodes) > 0 {
 		st.send(reply.String())
 	}
-	st.yield(append(reached, st))
+	yield(st.ctx, append(reached, st))
 	return nil
 }
 

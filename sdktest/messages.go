@@ -119,8 +119,9 @@ func (m *logged) open(iv string) (content, bool) {
 }
 
 // SendMessage sends a text in the name of a user to another one (ids or JIDs), as a client would,
-// and returns the message id. It registers users who are not registered. It fails when the message
-// is refused, for example because the receiver has blocked the sender.
+// and returns the message id. It registers users who are not registered. When a lot waits for the
+// receiver's connections, it waits until they have read most of it. It fails when the message is
+// refused, for example because the receiver has blocked the sender.
 func (s *Server) SendMessage(ctx context.Context, from, to, text string) (id string, err error) {
 	if id, err = s.sendMessage(ctx, localpart(from), localpart(to), text); err != nil {
 		return "", fmt.Errorf("sdktest: send message: %w", err)
@@ -151,9 +152,11 @@ func (s *Server) sendMessage(ctx context.Context, from, to, text string) (string
 	if len(m.String()) > maxStanza {
 		return "", errors.New("the text is too long for a stanza")
 	}
-	if err := s.hub.inject(&delivery{from: from, user: to}, m); err != nil {
+	reached, err := s.hub.inject(&delivery{from: from, user: to}, m)
+	if err != nil {
 		return "", err
 	}
+	yield(ctx, reached)
 	return id, s.store.commit()
 }
 
@@ -163,8 +166,8 @@ func messageID() string {
 	return h[:8] + "-" + h[8:12] + "-4" + h[13:16] + "-8" + h[17:20] + "-" + h[20:]
 }
 
-// inject takes a message that no client has sent.
-func (h *hub) inject(d *delivery, m *element) error {
+// inject takes a message that no client has sent. It returns the streams that got it.
+func (h *hub) inject(d *delivery, m *element) ([]*stream, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	refuse := h.objection(d, m, true)
@@ -172,8 +175,7 @@ func (h *hub) inject(d *delivery, m *element) error {
 		refuse = h.takeLocked(d, m)
 	}
 	if refuse != nil {
-		return errors.New(refuse.condition)
+		return nil, errors.New(refuse.condition)
 	}
-	h.passOnLocked(d)
-	return nil
+	return h.passOnLocked(d), nil
 }

@@ -47,8 +47,8 @@ type Options struct {
 	// ContactsByMessage every user is a contact of every other one.
 	NoContacts bool
 	// ContactsByMessage: only users who have exchanged a message are contacts, as the service
-	// documents it for presence and profile pushes (protocol.md 6.1, 6.2). One message that was
-	// delivered, in either direction and with a body, makes them contacts for good; see
+	// documents it for presence and profile pushes (protocol.md 6.1, 6.2). One message that the
+	// server has taken, in either direction and with a body, makes them contacts for good; see
 	// MakeContacts.
 	ContactsByMessage bool
 
@@ -57,7 +57,9 @@ type Options struct {
 	XMPP *XMPP
 
 	// ResumeTimeout is how long a lost stream can be resumed (stream management, XEP-0198), in
-	// whole seconds. Default 0: stream management is not offered.
+	// whole seconds. Messages that a client has not acknowledged when its stream ends for good come
+	// again, to this client or another one of the user. Default 0: stream management is not
+	// offered, and messages that were on their way to a lost connection are lost.
 	ResumeTimeout time.Duration
 	// PingInterval is how often clients are pinged over XMPP (protocol.md 4.7). Default 60s;
 	// negative: never.

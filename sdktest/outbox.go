@@ -6,7 +6,7 @@ const (
 	queueLength = 16 << 10 // frames that wait for one client. With more it is cut off
 	queueBytes  = 32 << 20 // bytes of these frames, likewise
 
-	// From these on, who sends messages to the client has to wait (see stream.yield).
+	// From these on, who sends messages to the client has to wait (see yield).
 	crowdLength = 1 << 10
 	crowdBytes  = 4 << 20
 )

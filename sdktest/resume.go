@@ -26,7 +26,7 @@ func (s *Server) resumeLocation() string {
 // What is kept for a client that does not acknowledge stanzas. With more the stream ends, or cannot
 // be resumed.
 const (
-	maxUnacked      = 32 << 10
+	maxUnacked      = 64 << 10
 	maxUnackedBytes = 64 << 20
 )
 

@@ -408,21 +408,22 @@ func (st *stream) queue(f frame) {
 	}
 }
 
-// yield waits until others have read most of what waits for them, so that a burst of messages comes
-// no faster than its receivers read it. Who takes longer than writeTimeout is cut off.
-func (st *stream) yield(others []*stream) {
-	for _, other := range others {
-		room := other.out.crowded()
+// yield waits until streams have written most of what waits for their clients, so that a burst of
+// messages comes no faster than its receivers read it. Who takes longer than writeTimeout is cut
+// off.
+func yield(ctx context.Context, streams []*stream) {
+	for _, st := range streams {
+		room := st.out.crowded()
 		if room == nil {
 			continue
 		}
 		timer := time.NewTimer(writeTimeout)
 		select {
 		case <-room:
-		case <-other.ctx.Done():
 		case <-st.ctx.Done():
+		case <-ctx.Done():
 		case <-timer.C:
-			other.cancel()
+			st.cancel()
 		}
 		timer.Stop()
 	}

@@ -100,6 +100,8 @@ func chatHistory(s *stage) {
 	require.Equal(s, "hullo", found["msgBody"].(object)["message"])
 	users := s.call("alice", "getUsersList").is(200, "Success")["users"].([]any)
 	require.Len(s, users, 2)
+	friends := s.call("alice", "getFriendsList").is(200, "Success")["data"].(object)
+	require.Len(s, friends["users"], 2)
 }
 
 // bigFile is one that takes more than one part.
