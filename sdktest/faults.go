@@ -37,7 +37,9 @@ const (
 	// StepMessage is the answer to a message with a body, which the server has taken: the
 	// acknowledgement. FaultSilent loses it, FaultError refuses the message instead.
 	StepMessage Step = "message"
-	// StepDelivery is a message with a body on its way to its receiver. FaultSilent loses it.
+	// StepDelivery is a message with a body on its way to its receiver, after the server has taken
+	// it. FaultSilent loses it. With FaultError its sender gets an error after the
+	// acknowledgement, as when the receiver's server cannot deliver it.
 	StepDelivery Step = "delivery"
 	// StepSignal is the answer to every request to /socket.io/, WebSocket upgrades among them.
 	StepSignal Step = "signal"
@@ -67,10 +69,10 @@ const (
 	// FaultWrongSender: it answers in the name of somebody else. At the TLS steps it has the
 	// certificate of an authority that the client does not trust.
 	FaultWrongSender FaultKind = "wrong-sender"
-	// FaultTwice: it delivers every message twice.
+	// FaultTwice: it sends every message, or every acknowledgement, twice.
 	FaultTwice FaultKind = "twice"
-	// FaultHeld: it delivers messages only when the fault ends, in their order. It holds up to
-	// 1,000 of them.
+	// FaultHeld: it sends messages, or acknowledgements, only when the fault ends, in their order.
+	// It holds up to 1,000 of them.
 	FaultHeld FaultKind = "held"
 	// FaultReordered: it holds every other message to a user until it has delivered the next one.
 	FaultReordered FaultKind = "reordered"
@@ -103,9 +105,7 @@ func FaultKinds() []FaultKind {
 // Faults at different steps add up.
 func (s *Server) SetFault(step Step, kind FaultKind) {
 	s.ctl.setFault(step, kind)
-	if step == StepDelivery {
-		s.hub.release()
-	}
+	s.hub.release(step)
 }
 
 func (c *control) setFault(step Step, kind FaultKind) {
@@ -121,7 +121,8 @@ func (c *control) setFault(step Step, kind FaultKind) {
 // ClearFaults ends every SetFault, FailNext and RefuseNextMessage, and the Delay.
 func (s *Server) ClearFaults() {
 	s.ctl.clearFaults()
-	s.hub.release()
+	s.hub.release(StepMessage)
+	s.hub.release(StepDelivery)
 }
 
 func (c *control) clearFaults() {

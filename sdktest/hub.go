@@ -21,6 +21,8 @@ type hub struct {
 	streams map[string]map[string]*stream
 	// held are the deliveries that FaultHeld and FaultReordered hold up.
 	held []*delivery
+	// late are the acknowledgements that FaultHeld holds up.
+	late []lateReply
 	// stamped is the time of the last message, in microseconds.
 	stamped int64
 }

@@ -28,6 +28,7 @@ func TestDeliveryFaults(t *testing.T) {
 		FaultHeld:        {"", "m1 m2 m3"},
 		FaultReordered:   {"m2 m1", "m3"},
 		FaultWrongSender: {"m1 m2 m3", ""},
+		FaultError:       {"", ""},
 	} {
 		s := trial(t)
 		a := connect(t, s, register(t, s, "alice"), "Web-1")
@@ -37,6 +38,9 @@ func TestDeliveryFaults(t *testing.T) {
 		for _, id := range []string{"m1", "m2", "m3"} {
 			a.text(s, "bob@"+s.Domain(), id, "x")
 			a.until("<acknowledge ", id)
+			if kind == FaultError {
+				a.until(`id="`+id+`"`, `type="error"`, "service-unavailable", `from="bob@`)
+			}
 		}
 		a.send(`<message id="t" to="bob@%s" type="chat" xmlns="jabber:client"><composing xmlns="x"/></message>`,
 			s.Domain())
@@ -88,6 +92,17 @@ func TestAcknowledgementFaults(t *testing.T) {
 		require.Equal(t, kind != FaultError, len(ids(b.settle())) == 1, "it is delivered, unless it was refused")
 		s.ClearFaults()
 	}
+	a := connect(t, s, alice, "Web-1")
+	s.SetFault(StepMessage, FaultTwice)
+	a.text(s, "bob@"+s.Domain(), "m2", "x")
+	require.Equal(t, 2, strings.Count(strings.Join(a.settle(), ""), "<acknowledge "))
+	s.SetFault(StepMessage, FaultHeld)
+	a.text(s, "bob@"+s.Domain(), "m3", "x")
+	a.text(s, "bob@"+s.Domain(), "m4", "x")
+	require.Empty(t, a.settle())
+	s.SetFault(StepMessage, FaultNone)
+	require.Contains(t, a.next(), `<acknowledge xmlns="urn:xmpp:receipts" id="m3"`)
+	require.Contains(t, a.next(), `<acknowledge xmlns="urn:xmpp:receipts" id="m4"`)
 	s.RefuseNextMessage("policy-violation")
 	require.Equal(t, []string{"policy-violation"}, s.Faults().Refusals)
 	s.ClearFaults()

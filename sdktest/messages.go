@@ -177,5 +177,5 @@ func (h *hub) inject(d *delivery, m *element) ([]*stream, error) {
 	if refuse != nil {
 		return nil, errors.New(refuse.condition)
 	}
-	return h.passOnLocked(d), nil
+	return h.passOnLocked(d, h.deliveryFault(d)), nil
 }

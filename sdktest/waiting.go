@@ -17,9 +17,6 @@ const (
 	maxReturnedBytes = 128 << 20
 )
 
-// maxHeld is how many messages a fault holds up.
-const maxHeld = 1000
-
 // firstWaiting is the number of the first message that waits for a user. Those that were given back
 // are put before the others, and so have smaller numbers.
 const firstWaiting = 1 << 32
