@@ -145,3 +145,22 @@ func ExamplePhone() {
 	// 400 Invalid Credentials
 	// 200 Login Success
 }
+
+// A bot that is not running yet gets its messages when it comes.
+func ExampleServer_SendMessage() {
+	srv, err := sdktest.Start(sdktest.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer srv.Close()
+	if _, err := srv.SendMessage(context.Background(), "alice", "bot", "hello"); err != nil {
+		log.Fatal(err)
+	}
+	for _, m := range srv.Messages("bot") {
+		fmt.Println(m.From, "says", m.Text, m.Status)
+	}
+	fmt.Println("waiting:", srv.Waiting("bot"))
+	// Output:
+	// alice says hello acknowledge
+	// waiting: 1
+}

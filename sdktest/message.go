@@ -166,8 +166,8 @@ func withStatus(receipt *element) *element {
 	return c
 }
 
-// acknowledgement tells the sender that the service has taken a message, a receipt or a recall. nil:
-// nothing is said about what else it has taken.
+// acknowledgement tells the sender that the service has taken a message, a receipt or a recall.
+// nil: nothing is said about what else it has taken.
 func (h *hub) acknowledgement(st *stream, d *delivery) *element {
 	id, kind := d.m.attr("id"), "acknowledge"
 	reply := el(nsClient, "message", "from", h.srv.domain, "to", st.jid, "id", randomHex(8), "type", "chat")

@@ -105,6 +105,24 @@ func TestMessagePriorities(t *testing.T) {
 	a.until(`id="n1"`, "service-unavailable")
 }
 
+// An error goes to the resource that it is for, and a message to oneself to each device once.
+func TestMessagesToOneself(t *testing.T) {
+	s := trial(t)
+	alice := register(t, s, "alice")
+	a1, a2 := connect(t, s, alice, "Web-1"), connect(t, s, alice, "Web-2")
+	a1.enableCarbons()
+	a2.enableCarbons()
+	a1.settle()
+	a1.send(`<message id="m1" to="%s" type="error" xmlns="jabber:client"><body>x</body></message>`, a2.jid)
+	a1.settle()
+	require.Equal(t, []string{"m1"}, ids(a2.settle()))
+	a2.presence(9)
+	a1.send(`<message id="m2" to="alice@%s" type="chat" xmlns="jabber:client"><body>x</body></message>`, s.Domain())
+	require.Empty(t, ids(a1.settle()), "its own message is no news")
+	require.Equal(t, []string{"m2"}, ids(a2.settle()))
+	require.Len(t, s.Messages("alice"), 1)
+}
+
 func TestAcknowledgement(t *testing.T) {
 	s := trial(t)
 	a := connect(t, s, register(t, s, "alice"), "Web-1")
