@@ -316,6 +316,7 @@ var table = []row{
 	{stepAny, isKind(rest.KindClock), 0, "", ErrNetwork, clockIsOff},
 	{stepAny, isKind(rest.KindInvalidCredentials), 0, "", ErrInvalidCredentials, nil},
 	{stepAny, isKind(rest.KindNoUser), 400, "User not available", ErrUserNotFound, wasRefused},
+	{stepAny, isKind(rest.KindNoMessage), 400, "Invalid msgId", nil, wasRefused},
 
 	// What it says instead of its configuration.
 	{stepConfig, answered(away), 500, textConnection, errUnreachable, causeIsAll},

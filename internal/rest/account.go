@@ -52,12 +52,17 @@ func (c *Client) Profile(ctx context.Context, id string) (*Profile, error) {
 	if p == nil {
 		return nil, unexpected("no profile")
 	}
-	return &Profile{
+	found := p.told()
+	return &found, nil
+}
+
+func (p *profile) told() Profile {
+	return Profile{
 		UserID: string(p.UserID), UserJID: string(p.UserJID),
 		NickName: string(p.NickName), Email: string(p.Email), MobileNumber: string(p.MobileNumber),
 		Status: string(p.Status), Image: string(p.Image), ThumbImage: string(p.ThumbImage),
 		IsAdminBlocked: bool(p.IsAdminBlocked),
-	}, nil
+	}
 }
 
 const (

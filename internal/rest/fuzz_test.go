@@ -56,10 +56,12 @@ type called struct {
 	required []string // never empty when there is no error
 }
 
+const kindsOfCalls = 14
+
 // calls makes each kind of call whose answer is JSON.
 func calls(t *testing.T, c testClient, op byte) called {
 	ctx := t.Context()
-	switch op % 10 {
+	switch op % kindsOfCalls {
 	case 0:
 		err := c.Login(ctx, "alice", "p", "p")
 		return called{err: err, required: []string{c.session.token}}
@@ -108,6 +110,21 @@ func calls(t *testing.T, c testClient, op byte) called {
 			m.Close()
 		}
 		return called{err: err}
+	case 10:
+		_, err := c.Chat(ctx, ChatQuery{UserID: "bob", Size: 20})
+		return called{err: err}
+	case 11:
+		m, err := c.Message(ctx, "bob", "m1")
+		if err != nil {
+			return called{err: err}
+		}
+		return called{required: []string{m.ID}}
+	case 12:
+		_, err := c.RecentChats(ctx, 20, time.Time{})
+		return called{err: err}
+	case 13:
+		_, err := c.Users(ctx, UsersQuery{Page: 1, Size: 30})
+		return called{err: err}
 	default:
 		lookup := New(
 			Config{
@@ -135,6 +152,9 @@ func FuzzEnvelope(f *testing.F) {
 			`}`, `{"status":200,"data":{"uploadUrls":["a","b"],"fileToken":"t","storage":"S3"}}`,
 		`{"status":200,"data":"https://storage.example/x?sig"}`, plainOK, `{"status":404,"message":"no such file"}`,
 		`{"status":200,"data":{"apiBaseUrl":"https://api.example.com/","trialMode":false}}`,
+		`{"status":200,"data":{"totalPages":1,"chatList":[` + fullMessage + `]}}`, `{"status":200,"data":` + fullMessage + `}`,
+		`{"status":200,"data":{"chatList":[{"messageId":1,"metaData":"{}"}]}}`,
+		`{"status":200,"data":{"userList":[{"userId":"bob","name":"Bob"}]}}`,
 	} {
 		f.Add(200, "application/json", body, byte(op))
 	}
@@ -160,7 +180,7 @@ func FuzzEnvelope(f *testing.F) {
 		for _, s := range got.required {
 			require.NotEmpty(t, s)
 		}
-		if op%10 != 8 { // whose answer is a file
+		if op%kindsOfCalls != 8 { // whose answer is a file
 			requireSuccess(t, status, body)
 		}
 	})

@@ -38,6 +38,8 @@ const (
 	KindClock
 	// KindNoUser: [Client.Profile] is asked for a user who does not exist.
 	KindNoUser
+	// KindNoMessage: [Client.Message] is asked for a message that there is not.
+	KindNoMessage
 )
 
 // Kind says what e is about. An error that tells another one in its own words is of its kind.

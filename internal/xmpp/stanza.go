@@ -33,6 +33,7 @@ const (
 	nsChatStates = "http://jabber.org/protocol/chatstates"
 	nsHints      = "urn:xmpp:hints"
 	nsDelay      = "urn:xmpp:delay"
+	nsRoster     = "jabber:iq:roster"
 )
 
 // The kinds of an iq, and what a presence or message may share with them.
