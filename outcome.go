@@ -46,7 +46,8 @@ func (o Outcome) String() string {
 // refusals it is true for those that pass: 429, and conditions of type wait (RFC 6120 8.3.2). When
 // the outcome is not known it is true for calls that do no harm twice: Connect, Logout,
 // GenerateQRCode, GetUserProfile, SetUserProfile, GetLastSeen, BlockUser, UnblockUser,
-// GetUsersIBlocked and GetUsersWhoBlockedMe.
+// GetUsersIBlocked, GetUsersWhoBlockedMe, GetChatMessages, ChatMessages, GetMessageByID,
+// GetRecentChats, RecentChats, GetFriendsList, GetUsersList and UsersList.
 //
 // It is false for DownloadMedia once its writer holds a part of the file. A Reader that has been
 // read must be given anew, or put back to where it stood. Wait for RetryAfter, or for a while that
@@ -70,6 +71,9 @@ var harmlessTwice = map[string]bool{
 	"Connect": true, "Logout": true, "GenerateQRCode": true,
 	"GetUserProfile": true, "SetUserProfile": true, "GetLastSeen": true,
 	"BlockUser": true, "UnblockUser": true, "GetUsersIBlocked": true, "GetUsersWhoBlockedMe": true,
+	"GetChatMessages": true, "ChatMessages": true, "GetMessageByID": true,
+	"GetRecentChats": true, "RecentChats": true,
+	"GetFriendsList": true, "GetUsersList": true, "UsersList": true,
 }
 
 // passes reports whether all that kind stands for may be over later. What stands for nothing may.

@@ -41,7 +41,7 @@ type Profile struct {
 	Image string `json:"image"`
 	// ThumbImage is a smaller Image. It may be empty where Image is not.
 	ThumbImage string `json:"thumbImage"`
-	// IsAdminBlocked is only told by GetUserProfile.
+	// IsAdminBlocked is told by GetUserProfile, GetUsersList and GetFriendsList alone.
 	IsAdminBlocked bool `json:"isAdminBlocked"`
 }
 
