@@ -182,7 +182,7 @@ func (m *Message) say(sealed, contentType, iv string) {
 func (m *Message) sayOpened(said body.Body, contentType string) {
 	m.Type = MessageType(cmp.Or(said.Type, contentType, string(MessageTypeText)))
 	m.Text, m.NickName, m.ReplyTo, m.MentionedUserIDs = said.Text, said.NickName, said.ReplyTo, said.Mentioned
-	m.Body = json.RawMessage(said.JSON)
+	m.Body = said.JSON
 	if said.Media != nil {
 		m.Media = messageMedia(said.Media)
 	}

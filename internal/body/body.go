@@ -4,10 +4,13 @@
 package body
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"unicode/utf8"
 
+	"github.com/mirrorfly-go/sdk/internal/lenient"
 	"github.com/mirrorfly-go/sdk/internal/seal"
 )
 
@@ -26,7 +29,7 @@ type Body struct {
 	// Media is nil unless the message is a file.
 	Media *Media
 	// JSON is the opened body as it was. It is empty in a body that is to be sealed.
-	JSON string
+	JSON json.RawMessage
 }
 
 // wire has the fields in the order of the JavaScript SDK.
@@ -42,6 +45,9 @@ type wire struct {
 // Seal returns the body as it goes over the wire, in a message of that id. The error is that of
 // text which is not UTF-8.
 func (b Body) Seal(messageID, iv string) (string, error) {
+	if !b.isUTF8() {
+		return "", errUTF8
+	}
 	w := wire{Text: b.Text, Type: b.Type, NickName: b.NickName, ReplyTo: b.ReplyTo, Mentioned: b.Mentioned}
 	if w.Mentioned == nil {
 		w.Mentioned = []string{}
@@ -60,54 +66,50 @@ func (b Body) Seal(messageID, iv string) (string, error) {
 	return sealed, nil
 }
 
+var errUTF8 = errors.New("body: a text is not valid UTF-8")
+
+// isUTF8 reports whether JSON can carry the texts of b as they are.
+func (b *Body) isUTF8() bool {
+	valid := utf8.ValidString
+	for _, id := range b.Mentioned {
+		if !valid(id) {
+			return false
+		}
+	}
+	m := b.Media
+	return valid(b.Text) && valid(b.Type) && valid(b.NickName) && valid(b.ReplyTo) &&
+		(m == nil || valid(m.Token) && valid(m.Key) && valid(m.Name) && valid(m.Caption))
+}
+
 // Open opens the body of a message of that id. It reports false for what is not a JSON object that
 // was sealed with that id: an XMPP client that does not know the service writes plain text. A field
-// of a type that does not fit counts as absent.
+// of a type that does not fit counts as absent, but a number stands for its digits.
 func Open(sealed, messageID, iv string) (_ Body, opened bool) {
-	text, err := seal.OpenStrict(sealed, messageID, iv)
+	text, err := seal.OpenBytes(sealed, messageID, iv)
 	if err != nil {
 		return Body{}, false
 	}
 	return Read(text)
 }
 
-// Read reads a body that is open.
-func Read(text string) (_ Body, isObject bool) {
-	var w struct {
-		Text      string     `json:"message"`
-		Type      string     `json:"message_type"`
-		Media     *readMedia `json:"media"`
-		Mentioned []string   `json:"mentionedUsersIds"`
-		NickName  string     `json:"nickName"`
-		ReplyTo   string     `json:"replyTo"`
-	}
-	if err := json.Unmarshal([]byte(text), &w); err != nil {
-		// The other fields have been read by then, unless it is not an object at all.
-		var wrong *json.UnmarshalTypeError
-		if !errors.As(err, &wrong) || wrong.Field == "" {
-			return Body{}, false
-		}
-	} else if text[firstLetter(text)] != '{' {
-		// null
+// Read reads a body that is open, and keeps it.
+func Read(text []byte) (_ Body, isObject bool) {
+	if trimmed := bytes.TrimLeft(text, " \t\r\n"); len(trimmed) == 0 || trimmed[0] != '{' {
 		return Body{}, false
 	}
-	b := Body{
-		Text: w.Text, Type: w.Type, NickName: w.NickName, ReplyTo: w.ReplyTo, Mentioned: w.Mentioned, JSON: text,
+	var w struct {
+		Text      lenient.Text  `json:"message"`
+		Type      lenient.Text  `json:"message_type"`
+		Media     fileOf        `json:"media"`
+		Mentioned lenient.Texts `json:"mentionedUsersIds"`
+		NickName  lenient.Text  `json:"nickName"`
+		ReplyTo   lenient.Text  `json:"replyTo"`
 	}
-	if w.Media != nil {
-		b.Media = w.Media.media()
+	if json.Unmarshal(text, &w) != nil {
+		return Body{}, false
 	}
-	return b, true
-}
-
-// firstLetter returns where the JSON value begins. The text has one.
-func firstLetter(text string) int {
-	for i := range len(text) {
-		switch text[i] {
-		case ' ', '\t', '\r', '\n':
-		default:
-			return i
-		}
-	}
-	return 0
+	return Body{
+		Text: string(w.Text), Type: string(w.Type), NickName: string(w.NickName), ReplyTo: string(w.ReplyTo),
+		Mentioned: w.Mentioned, Media: w.Media.media, JSON: text,
+	}, true
 }

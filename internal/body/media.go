@@ -3,6 +3,7 @@ package body
 import (
 	"cmp"
 	"encoding/base64"
+	"encoding/json"
 	"strings"
 	"time"
 
@@ -88,6 +89,22 @@ type readMedia struct {
 	Large          lenient.Flag   `json:"isLargeFile"`
 }
 
+// fileOf reads the file of a body, nil for what is none.
+type fileOf struct{ media *Media }
+
+func (f *fileOf) UnmarshalJSON(b []byte) error {
+	f.media = nil
+	if b[0] != '{' {
+		return nil
+	}
+	var read readMedia
+	if err := json.Unmarshal(b, &read); err != nil {
+		return err
+	}
+	f.media = read.media()
+	return nil
+}
+
 func (r *readMedia) media() *Media {
 	m := &Media{
 		Token: string(cmp.Or(r.Token, r.Token2)), Key: string(cmp.Or(r.Key, r.Key2)), Name: string(r.Name),
@@ -102,7 +119,9 @@ func (r *readMedia) media() *Media {
 		_, thumbnail, _ = strings.Cut(data, ",")
 	}
 	// What is not base64 is no picture.
-	m.Thumbnail, _ = base64.StdEncoding.DecodeString(thumbnail)
+	if picture, err := base64.StdEncoding.DecodeString(thumbnail); err == nil && len(picture) > 0 {
+		m.Thumbnail = picture
+	}
 	return m
 }
 

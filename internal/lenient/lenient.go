@@ -61,3 +61,24 @@ func (n *Number) UnmarshalJSON(b []byte) error {
 	}
 	return nil
 }
+
+// Texts is a list of strings. What is no text in it is left out, and an empty list is nil.
+type Texts []string
+
+// UnmarshalJSON never fails.
+func (t *Texts) UnmarshalJSON(b []byte) error {
+	*t = nil
+	if b[0] != '[' || len(b) == len("[]") {
+		return nil
+	}
+	var all []Text
+	if err := json.Unmarshal(b, &all); err != nil {
+		return nil
+	}
+	for _, text := range all {
+		if text != "" {
+			*t = append(*t, string(text))
+		}
+	}
+	return nil
+}

@@ -31,7 +31,8 @@ func Key(s string) ([]byte, error) {
 	if s == "" {
 		return nil, errEmptyKey
 	}
-	sum := sha256.Sum256([]byte(s))
+	var room [64]byte // for most ids
+	sum := sha256.Sum256(append(room[:0], s...))
 	return hex.AppendEncode(make([]byte, 0, 2*len(sum)), sum[:])[:32], nil
 }
 

@@ -66,27 +66,32 @@ func DecodeURIComponent(s string) (string, error) {
 	if strings.IndexByte(s, '%') < 0 {
 		return s, nil
 	}
-	out := make([]byte, 0, len(s))
+	out, err := appendDecoded(make([]byte, 0, len(s)), s)
+	return string(out), err
+}
+
+// appendDecoded appends what [DecodeURIComponent] makes of s. dst may be the beginning of s.
+func appendDecoded[T string | []byte](dst []byte, s T) ([]byte, error) {
 	for i := 0; i < len(s); {
 		if s[i] != '%' {
-			out = append(out, s[i])
+			dst = append(dst, s[i])
 			i++
 			continue
 		}
 		var char [utf8.UTFMax]byte
 		n, err := decodeChar(char[:], s[i:])
 		if err != nil {
-			return "", err
+			return nil, err
 		}
-		out = append(out, char[:n]...)
+		dst = append(dst, char[:n]...)
 		i += 3 * n
 	}
-	return string(out), nil
+	return dst, nil
 }
 
 // decodeChar reads the escapes of one character at the start of s and returns
 // the number of its bytes.
-func decodeChar(char []byte, s string) (int, error) {
+func decodeChar[T string | []byte](char []byte, s T) (int, error) {
 	for n := range char {
 		b, ok := escaped(s, 3*n)
 		if !ok {
@@ -103,7 +108,7 @@ func decodeChar(char []byte, s string) (int, error) {
 	return 0, errPercent
 }
 
-func escaped(s string, at int) (byte, bool) {
+func escaped[T string | []byte](s T, at int) (byte, bool) {
 	if len(s) < at+3 || s[at] != '%' {
 		return 0, false
 	}

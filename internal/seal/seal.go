@@ -34,11 +34,21 @@ func Open(text, keyString, iv string) string {
 
 // OpenStrict is [Open] without the fall-back.
 func OpenStrict(text, keyString, iv string) (string, error) {
+	opened, err := OpenBytes(text, keyString, iv)
+	return string(opened), err
+}
+
+// OpenBytes is [OpenStrict] for callers that go on with bytes. They are the caller's.
+func OpenBytes(text, keyString, iv string) ([]byte, error) {
 	plain, err := decrypt(decodeBase64(text), keyString, iv)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	return DecodeURIComponent(utf8Text(plain))
+	if !utf8.Valid(plain) {
+		plain = []byte(utf8Text(plain))
+	}
+	// What is decoded is never longer than what it is read from.
+	return appendDecoded(plain[:0], plain)
 }
 
 // LP is the licence cipher of protocol.md 2.4: base64 of the encrypted text, percent-encoded. When
