@@ -6,8 +6,6 @@ import (
 	"iter"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/mirrorfly-go/sdk/internal/rest"
 	"github.com/mirrorfly-go/sdk/internal/seal"
@@ -279,26 +277,6 @@ func isOwn(me account, peer string, row *rest.ChatMessage) bool {
 		return sameUser(localPart(row.To), localPart(peer))
 	}
 	return sameUser(localPart(row.From), me.id())
-}
-
-const maxMessageID = 255 // bytes
-
-func notInMessageID(r rune) bool {
-	return r == ',' || r == utf8.RuneError || unicode.IsSpace(r) || unicode.IsControl(r)
-}
-
-// messageIDFormat refuses what cannot be an id of a message: receipts and deletions have commas
-// between ids (protocol.md 14.4).
-func messageIDFormat(key, id string) rule {
-	return func() string {
-		switch {
-		case len(id) > maxMessageID:
-			return key + " is longer than 255 bytes"
-		case strings.ContainsFunc(id, notInMessageID):
-			return key + " has a comma, white space, a control character, or is not UTF-8"
-		}
-		return ""
-	}
 }
 
 // ofService refuses JIDs of another domain than the own: history goes by user ids alone.

@@ -2,7 +2,6 @@ package sdk
 
 import (
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/mirrorfly-go/sdk/internal/seal"
@@ -67,10 +66,10 @@ func (o *messageOptions) rules() []rule {
 		isUTF8("mentionedUsersIds", strings.Join(o.mentioned, "")),
 	}
 	if o.hasReply {
-		rules = append(rules, isMessageID("replyMessageId", o.replyTo))
+		rules = append(rules, messageIDFormat("replyMessageId", o.replyTo), required("replyMessageId", o.replyTo))
 	}
 	if o.hasID {
-		rules = append(rules, isMessageID("msgId", o.id))
+		rules = append(rules, messageIDFormat("msgId", o.id), required("msgId", o.id))
 	}
 	return rules
 }
@@ -96,26 +95,4 @@ func metadataRule(m map[string]string) rule {
 		}
 		return ""
 	}
-}
-
-// maxMessageID is how many bytes an id of the caller may have.
-const maxMessageID = 255
-
-// isMessageID refuses ids that receipts, which have commas between ids, and log lines cannot carry.
-func isMessageID(key, id string) rule {
-	return func() string {
-		switch {
-		case id == "":
-			return key + " is not valid or required"
-		case len(id) > maxMessageID:
-			return key + " has more than 255 bytes"
-		case !utf8.ValidString(id) || strings.ContainsFunc(id, notInID):
-			return key + " has a comma, white space, a control character, or is not UTF-8"
-		}
-		return ""
-	}
-}
-
-func notInID(r rune) bool {
-	return r == ',' || unicode.IsSpace(r) || unicode.IsControl(r) || notInXML(r)
 }

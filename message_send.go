@@ -104,7 +104,7 @@ func (c *Client) EditTextMessage(
 		me := l.account()
 		rules := append(o.rules(), onlyOfEdits(o), isUTF8("editedTextContent", text))
 		rules = append(rules, me.receiver(toJID)...)
-		rules = append(rules, isMessageID("msgId", messageID), notEmpty(messageID, "Message id can't be empty"),
+		rules = append(rules, messageIDFormat("msgId", messageID), notEmpty(messageID, "Message id can't be empty"),
 			notEmpty(text, "EditMessage content cannot be empty"))
 		if err := validate(rules...); err != nil {
 			return SentMessage{}, err
@@ -192,7 +192,7 @@ func (c *Client) DeleteMessagesForEveryone(
 		me := l.account()
 		var rules []rule
 		for _, id := range messageIDs {
-			rules = append(rules, isMessageID("msgIds", id))
+			rules = append(rules, messageIDFormat("msgIds", id))
 		}
 		rules = append(append(rules, me.receiver(toJID)...), func() string {
 			if len(messageIDs) == 0 || slices.Contains(messageIDs, "") {
@@ -222,7 +222,8 @@ func (c *Client) SendSeenStatus(ctx context.Context, toJID, messageID string) (R
 			return None{}, err
 		}
 		me := l.account()
-		if err := validate(append(me.receiver(toJID), isMessageID("msgId", messageID))...); err != nil {
+		rules := append(me.receiver(toJID), messageIDFormat("msgId", messageID), required("msgId", messageID))
+		if err := validate(rules...); err != nil {
 			return None{}, err
 		}
 		_, err = l.send(ctx, xmpp.Receipt(string(receiptSeen), strings.ToLower(toJID), messageID))

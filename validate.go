@@ -73,6 +73,27 @@ func notInXML(r rune) bool {
 	return r < ' ' && !strings.ContainsRune("\t\n\r", r) || r == 0xFFFE || r == 0xFFFF
 }
 
+// maxMessageID is how many bytes an id of the caller may have.
+const maxMessageID = 255
+
+// messageIDFormat refuses what cannot be an id of a message: receipts and deletions have commas
+// between ids (protocol.md 14.4).
+func messageIDFormat(key, id string) rule {
+	return func() string {
+		switch {
+		case len(id) > maxMessageID:
+			return key + " is longer than 255 bytes"
+		case !utf8.ValidString(id) || strings.ContainsFunc(id, notInMessageID):
+			return key + " has a comma, white space, a control character, or is not UTF-8"
+		}
+		return ""
+	}
+}
+
+func notInMessageID(r rune) bool {
+	return r == ',' || unicode.IsSpace(r) || unicode.IsControl(r) || notInXML(r)
+}
+
 func jidFormat(key, value string) rule {
 	return func() string {
 		if value != "" && !isUserJID(value) {
