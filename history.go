@@ -79,12 +79,12 @@ func (c *Client) GetChatMessages(ctx context.Context, q ChatQuery) (Result[ChatP
 
 // ChatMessages reads the conversation with a user message by message, and page by page from the
 // service: from the newest back to the oldest, with ChatQuery.After from the oldest on to the
-// newest. Size is that of a page. With MarkSeen a message counts as seen when the loop has done with
-// it.
+// newest. Size is that of a page. With MarkSeen a message counts as seen when the loop has done
+// with it.
 //
 // It ends with the conversation, with the loop, or with an error, which comes as the last pair: one
-// of GetChatMessages, or ErrNotRegistered when the login has ended meanwhile. Each page has the time
-// of a call of its own, Config.RequestTimeout, unless ctx has a deadline.
+// of GetChatMessages, or ErrNotRegistered when the login has ended meanwhile. Each page has the
+// time of a call of its own, Config.RequestTimeout, unless ctx has a deadline.
 func (c *Client) ChatMessages(ctx context.Context, q ChatQuery) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
 		var v *conversation
@@ -158,8 +158,8 @@ func (c *Client) conversation(q ChatQuery) (*conversation, error) {
 	return v, nil
 }
 
-// beginAt makes the next page begin at a message. One more is asked for, as the JavaScript SDK does:
-// the service counts that message, too, or shows that there are others.
+// beginAt makes the next page begin at a message. One more is asked for, as the JavaScript SDK
+// does: the service counts that message, too, or shows that there are others.
 func (v *conversation) beginAt(id string) {
 	v.begun[id] = true
 	v.next.MessageID, v.next.Size = id, v.size+1

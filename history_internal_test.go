@@ -48,7 +48,12 @@ func TestHistoryRows(t *testing.T) {
 			rest.ChatPage{Messages: keptRows("c", "b", "a"), Total: 3, Pages: 1},
 			"cba", false, "a",
 		},
-		{"more in total", rest.ChatQuery{}, rest.ChatPage{Messages: keptRows("c", "b", "a"), Total: 4}, "cba", true, "a"},
+		{
+			"more in total",
+			rest.ChatQuery{},
+			rest.ChatPage{Messages: keptRows("c", "b", "a"), Total: 4},
+			"cba", true, "a",
+		},
 		{
 			"more pages, a total of this one",
 			rest.ChatQuery{},
@@ -57,7 +62,12 @@ func TestHistoryRows(t *testing.T) {
 		},
 		{"no totals", rest.ChatQuery{}, rest.ChatPage{Messages: keptRows("c", "b", "a")}, "cba", true, "a"},
 		{"no totals, not full", rest.ChatQuery{}, rest.ChatPage{Messages: keptRows("c", "b")}, "cb", false, "b"},
-		{"size ignored", rest.ChatQuery{}, rest.ChatPage{Messages: keptRows("e", "d", "c", "b"), Total: 4}, "edc", true, "c"},
+		{
+			"size ignored",
+			rest.ChatQuery{},
+			rest.ChatPage{Messages: keptRows("e", "d", "c", "b"), Total: 4},
+			"edc", true, "c",
+		},
 		{
 			"oldest first",
 			rest.ChatQuery{},
@@ -65,7 +75,12 @@ func TestHistoryRows(t *testing.T) {
 			"edc",
 			true, "c",
 		},
-		{"no times", rest.ChatQuery{}, rest.ChatPage{Messages: untimed(keptRows("b", "c")), Total: 2}, "bc", false, "c"},
+		{
+			"no times",
+			rest.ChatQuery{},
+			rest.ChatPage{Messages: untimed(keptRows("b", "c")), Total: 2},
+			"bc", false, "c",
+		},
 		{
 			"before, exclusive",
 			rest.ChatQuery{MessageID: "x"},

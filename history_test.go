@@ -126,10 +126,13 @@ func TestChatMessageOfHistory(t *testing.T) {
 	b.On(chatCall, func(w http.ResponseWriter, r *http.Request) {
 		queries <- r.URL.RawQuery
 		backend.AnswerJSON(w, `{"status":200,"data":{"chatList":[`+
-			`{"messageId":"m4","messageType":"image","message":"`+picture+`","fromUser":"bob","fromUserName":"`+profileName+
+			`{"messageId":"m4","messageType":"image","message":"`+picture+`","fromUser":"bob",`+
+			`"fromUserName":"`+profileName+
 			`","sentTime":"1700000004000000"},`+
-			`{"messageId":"m3","messageType":"text","message":"plain","fromUser":"`+bobHere+`","epochTimestamp":1700000003000000},`+
-			kept(t, 2, `,"editMessageId":"e1","topicId":"t1","metaData":"{\"k\":\"v\"}","parentMessage":{"messageId":"m0"},`+
+			`{"messageId":"m3","messageType":"text","message":"plain",`+
+			`"fromUser":"`+bobHere+`","epochTimestamp":1700000003000000},`+
+			kept(t, 2, `,"editMessageId":"e1","topicId":"t1","metaData":"{\"k\":\"v\"}",`+
+				`"parentMessage":{"messageId":"m0"},`+
 				`"parentMessageContent":"sealed"`)+`,`+
 			`{"messageId":"m1","message":"`+sealedText(t, "m1", "mine")+`","fromUser":"ALICE","toUser":"bob",`+
 			`"epochTimestamp":1700000001000000}]}}`)
@@ -137,7 +140,9 @@ func TestChatMessageOfHistory(t *testing.T) {
 	client := b.Connected(b.Config(sdk.TransportWebSocket), "alice")
 	res, err := client.GetChatMessages(t.Context(), sdk.ChatQuery{UserJID: "Bob@" + backend.Domain})
 	require.NoError(t, err)
-	require.Equal(t, "chatType=singlechat&participant=bob&skipDeleted=true&size=20&direction=backward&topicId=", <-queries)
+	require.Equal(t,
+		"chatType=singlechat&participant=bob&skipDeleted=true&size=20&direction=backward&topicId=", <-queries,
+	)
 	require.Len(t, res.Data.Messages, 4)
 	raw := make([]json.RawMessage, 4)
 	for i := range res.Data.Messages {
@@ -223,7 +228,8 @@ func TestChatMessages(t *testing.T) {
 // A server that always answers with the same is not asked for ever.
 func TestChatThatRepeatsItself(t *testing.T) {
 	b := backend.New(t)
-	page := `{"status":200,"data":{"totalPages":9,"totalRecords":99,"chatList":[` + kept(t, 3, "") + `,` + kept(t, 2, "") + `,` +
+	page := `{"status":200,"data":{"totalPages":9,"totalRecords":99,` +
+		`"chatList":[` + kept(t, 3, "") + `,` + kept(t, 2, "") + `,` +
 		kept(t, 1, "") + `]}}`
 	b.On(chatCall, func(w http.ResponseWriter, _ *http.Request) { backend.AnswerJSON(w, page) })
 	client := b.Connected(b.Config(sdk.TransportWebSocket), "alice")
@@ -324,7 +330,8 @@ func TestGetRecentChats(t *testing.T) {
 			`,{"messageId":"g1","chatType":"groupchat","participant":"room","epochTimestamp":1700000009000000}`+
 			`,{"messageId":"g2","participant":"room@mix.`+backend.Domain+`","epochTimestamp":1700000008000000}`+
 			`,{"messageId":"x","epochTimestamp":1700000007000000}`+
-			`,{"messageId":"c1","message":"sealed","recallStatus":1,"messageType":"text","fromUser":"alice","toUser":"carol",`+
+			`,{"messageId":"c1","message":"sealed","recallStatus":1,"messageType":"text","fromUser":"alice",`+
+			`"toUser":"carol",`+
 			`"fromUserName":"me","fromUserImage":"mine","toUserName":"Carol","toUserImage":"hers",`+
 			`"epochTimestamp":1700000005000000}]}}`)
 	})
@@ -336,7 +343,8 @@ func TestGetRecentChats(t *testing.T) {
 	require.Len(t, res.Data.Chats, 2)
 	require.Equal(t, sdk.RecentChat{
 		UserJID: "carol@" + backend.Domain, NickName: "Carol", Image: "hers", Last: sdk.Message{
-			ID: "c1", ChatType: sdk.ChatTypeChat, FromUserJID: aliceHere, ToUserJID: "carol@" + backend.Domain, Type: "text",
+			ID: "c1", ChatType: sdk.ChatTypeChat, FromUserJID: aliceHere, ToUserJID: "carol@" + backend.Domain,
+			Type:     "text",
 			NickName: "me", Own: true, Timestamp: time.Unix(1700000005, 0),
 		},
 	}, res.Data.Chats[0])
@@ -437,7 +445,9 @@ func TestHistoryArguments(t *testing.T) {
 		"chatJid is not valid or required": {"", "m1"},
 		"msgId is not valid or required":   {bobHere, ""},
 		"chatJid format is invalid":        {"bob", "m1"},
-		"Invalid chatJid, Please get chatJid from SDK.getJid() by passing user identifier": {"bob@elsewhere.test", "m1"},
+		"Invalid chatJid, Please get chatJid from SDK.getJid() by passing user identifier": {
+			"bob@elsewhere.test", "m1",
+		},
 		"msgId" + badID:                  {bobHere, "a,b"},
 		"msgId is longer than 255 bytes": {bobHere, long},
 	} {

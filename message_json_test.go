@@ -17,18 +17,24 @@ func TestMessageJSON(t *testing.T) {
 	for want, m := range map[string]sdk.Message{
 		`{"msgId":"","chatType":"","fromUserJid":"","toUserJid":"","messageType":"","message":"","nickName":"",` +
 			`"timestamp":0,"editedStatus":false}`: {},
-		`{"msgId":"m1","chatType":"chat","fromUserJid":"bob@h","toUserJid":"alice@h","messageType":"text","message":"hi",` +
+		`{"msgId":"m1","chatType":"chat","fromUserJid":"bob@h","toUserJid":"alice@h","messageType":"text",` +
+			`"message":"hi",` +
 			`"nickName":"Bob","replyTo":"m0","mentionedUsersIds":["a"],"topicId":"t","metaData":{"k":"v"},` +
-			`"timestamp":1700000000123,"editedStatus":true,"own":true,"delayed":true,"unsealed":true,"body":{"x":[1]}}`: {
+			`"timestamp":1700000000123,"editedStatus":true,"own":true,"delayed":true,"unsealed":true,` +
+			`"body":{"x":[1]}}`: {
 			ID: "m1", ChatType: sdk.ChatTypeChat, FromUserJID: "bob@h", ToUserJID: "alice@h", Type: sdk.MessageTypeText,
 			Text: "hi", NickName: "Bob", ReplyTo: "m0", MentionedUserIDs: []string{"a"}, TopicID: "t",
-			Metadata: map[string]string{"k": "v"}, Timestamp: at, Edited: true, Own: true, Delayed: true, Unsealed: true,
-			Body: json.RawMessage(`{"x":[1]}`),
+			Metadata: map[string]string{"k": "v"}, Timestamp: at, Edited: true, Own: true, Delayed: true,
+			Unsealed: true,
+			Body:     json.RawMessage(`{"x":[1]}`),
 		},
-		`{"msgId":"m2","chatType":"","fromUserJid":"","toUserJid":"","messageType":"image","message":"","nickName":"",` +
-			`"media":{"file":` + fileJSON(t) + `,"caption":"c","duration":1500,"thumbnail":"AAEC","width":3,"height":4},` +
+		`{"msgId":"m2","chatType":"","fromUserJid":"","toUserJid":"","messageType":"image","message":"",` +
+			`"nickName":"",` +
+			`"media":{"file":` + fileJSON(t) + `,"caption":"c","duration":1500,"thumbnail":"AAEC","width":3,` +
+			`"height":4},` +
 			`"timestamp":0,"editedStatus":false}`: {ID: "m2", Type: sdk.MessageTypeImage, Media: &sdk.MessageMedia{
-			File: file, Caption: "c", Duration: 1500 * time.Millisecond, Thumbnail: []byte{0, 1, 2}, Width: 3, Height: 4,
+			File: file, Caption: "c", Duration: 1500 * time.Millisecond, Thumbnail: []byte{0, 1, 2}, Width: 3,
+			Height: 4,
 		}},
 	} {
 		got, err := json.Marshal(m)

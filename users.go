@@ -38,8 +38,8 @@ type UsersPage struct {
 const defaultUsersSize = 30
 
 // GetUsersList reads a page of the users of the service, as far as it shows them to this one
-// (protocol.md 14.7). Calls at the same time do not disturb each other, as they do in the JavaScript
-// SDK.
+// (protocol.md 14.7). Calls at the same time do not disturb each other, as they do in the
+// JavaScript SDK.
 //
 // Errors: 400 ErrInvalidArgument for MetadataValues without a MetadataKey and the other way round,
 // for text that is not UTF-8, for a negative Page, and for a Size above 100; 400 ErrNotRegistered;
@@ -57,8 +57,8 @@ func (c *Client) GetUsersList(ctx context.Context, q UsersQuery) (Result[UsersPa
 }
 
 // UsersList reads the users of the service one by one, and page by page from the service, beginning
-// with UsersQuery.Page. It ends as ChatMessages does, with the errors of GetUsersList. A user who is
-// on two pages comes once.
+// with UsersQuery.Page. It ends as ChatMessages does, with the errors of GetUsersList. A user who
+// is on two pages comes once.
 func (c *Client) UsersList(ctx context.Context, q UsersQuery) iter.Seq2[Profile, error] {
 	return pages(ctx, c, "UsersList", func() (readPart[Profile], error) { return c.users(q) })
 }
@@ -92,8 +92,8 @@ func (c *Client) users(q UsersQuery) (readPart[Profile], error) {
 		}
 		found.total, found.pages = list.Total, list.Pages
 		found.more = page < list.Pages || list.Pages == 0 && len(list.Users) >= size
-		// A page without new users is the end, too: a server that knows no pages always answers with
-		// the first.
+		// A page without new users is the end, too: a server that knows no pages always answers
+		// with the first.
 		found.more = found.more && len(found.items) > 0
 		page++
 		return found, nil

@@ -29,8 +29,10 @@ func TestGetUsersList(t *testing.T) {
 	sealed := func(text string) string { return seal.Seal(text, "bob", "license-key") }
 	b.On(usersCall, func(w http.ResponseWriter, r *http.Request) {
 		queries <- r.URL.RawQuery
-		backend.AnswerJSON(w, `{"status":200,"data":{"totalPages":2,"totalRecords":31,"userList":[{"userId":"bob","userJid":"`+
-			bobHere+`","nickName":"`+sealed("Bob")+`","email":"`+sealed("b@example.com")+`","mobileNumber":"`+sealed("123")+
+		backend.AnswerJSON(w, `{"status":200,"data":{"totalPages":2,"totalRecords":31,"userList":[{"userId":"bob",`+
+			`"userJid":"`+
+			bobHere+`","nickName":"`+sealed("Bob")+`","email":"`+sealed("b@example.com")+`","mobileNumber":"`+
+			sealed("123")+
 			`","status":"hi","image":"i","thumbImage":"t","isAdminBlocked":1},{"userId":"carol","name":"Carol"}]}}`)
 	})
 	client := b.Connected(b.Config(sdk.TransportWebSocket), "alice")
@@ -39,8 +41,9 @@ func TestGetUsersList(t *testing.T) {
 	require.Equal(t, "name=&page=1&size=30&metadataKey=&metadataValues=", <-queries)
 	require.Equal(t, sdk.UsersPage{Total: 31, TotalPages: 2, Users: []sdk.Profile{
 		{
-			UserID: "bob", UserJID: bobHere, FromUser: "bob", NickName: "Bob", Email: "b@example.com", MobileNumber: "123",
-			Status: "hi", Image: "i", ThumbImage: "t", IsAdminBlocked: true,
+			UserID: "bob", UserJID: bobHere, FromUser: "bob", NickName: "Bob", Email: "b@example.com",
+			MobileNumber: "123",
+			Status:       "hi", Image: "i", ThumbImage: "t", IsAdminBlocked: true,
 		},
 		{UserID: "carol", UserJID: "carol@" + backend.Domain, FromUser: "carol", NickName: "Carol"},
 	}}, res.Data)
@@ -48,7 +51,9 @@ func TestGetUsersList(t *testing.T) {
 		Name: "b b", Page: 3, Size: 5, MetadataKey: "plan", MetadataValues: []string{"gold", "pure silver"},
 	})
 	require.NoError(t, err)
-	require.Equal(t, "name=b%20b&page=3&size=5&metadataKey=plan&metadataValues=gold&metadataValues=pure+silver", <-queries)
+	require.Equal(t,
+		"name=b%20b&page=3&size=5&metadataKey=plan&metadataValues=gold&metadataValues=pure+silver", <-queries,
+	)
 
 	b.On(usersCall, func(w http.ResponseWriter, _ *http.Request) { backend.AnswerJSON(w, `{"status":200,"data":[]}`) })
 	res, err = client.GetUsersList(t.Context(), sdk.UsersQuery{})
@@ -139,11 +144,14 @@ func TestGetFriendsList(t *testing.T) {
 	}
 	client := b.Connected(b.Config(sdk.TransportWebSocket), "alice")
 	sealed := func(text string) string { return seal.Seal(text, "bob", "license-key") }
-	roster <- `<query xmlns="jabber:iq:roster"><item jid="` + bobHere + `" name="Bobby"><profile xmlns="jabber:iq:roster">` +
-		`<vCard><nickName>` + sealed("Bob") + `</nickName><email>` + sealed("b@example.com") + `</email><mobileNumber>` +
+	roster <- `<query xmlns="jabber:iq:roster"><item jid="` + bobHere + `" name="Bobby">` +
+		`<profile xmlns="jabber:iq:roster">` +
+		`<vCard><nickName>` + sealed("Bob") + `</nickName>` +
+		`<email>` + sealed("b@example.com") + `</email><mobileNumber>` +
 		sealed("123") + `</mobileNumber><status>hi</status><image>i</image><thumbImage>t</thumbImage>` +
 		`<is_admin_blocked>1</is_admin_blocked></vCard></profile></item>` +
-		`<item jid="carol@` + backend.Domain + `" name="Carol"/><item jid="dave@` + backend.Domain + `"><profile><vCard><name>` +
+		`<item jid="carol@` + backend.Domain + `" name="Carol"/><item jid="dave@` + backend.Domain + `"><profile>` +
+		`<vCard><name>` +
 		seal.Seal("Dave", "dave", "license-key") + `</name></vCard></profile></item></query>`
 	res, err := client.GetFriendsList(t.Context())
 	require.NoError(t, err)
@@ -184,7 +192,8 @@ func TestFriendsInTheBox(t *testing.T) {
 	res, err := alice.GetFriendsList(t.Context())
 	require.NoError(t, err)
 	require.Contains(t, res.Data, sdk.Profile{
-		UserID: "bob", UserJID: "bob@" + srv.Domain(), FromUser: "bob", NickName: "Bob", Email: "bob@example.com", Status: "hi",
+		UserID: "bob", UserJID: "bob@" + srv.Domain(), FromUser: "bob", NickName: "Bob", Email: "bob@example.com",
+		Status: "hi",
 	})
 }
 

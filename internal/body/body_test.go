@@ -162,7 +162,8 @@ func TestUnsealedBodies(t *testing.T) {
 // A body is an object. A field of the wrong type counts as absent, and does not spoil the others.
 func TestOddBodies(t *testing.T) {
 	for text, want := range map[string]*Body{
-		`[]`: nil, `[{"message":"x"}]`: nil, `null`: nil, ` null`: nil, `7`: nil, `"x"`: nil, `true`: nil, ``: nil, `{`: nil,
+		`[]`: nil, `[{"message":"x"}]`: nil, `null`: nil, ` null`: nil, `7`: nil, `"x"`: nil, `true`: nil, ``: nil,
+		`{`:    nil,
 		`{}{}`: nil, `{"message":"x"`: nil, "\xff": nil,
 		`{}`: {}, " \t\r\n{} ": {}, `{"a":{"b":[]}}`: {},
 		`{"message":"x","message_type":"text","nickName":"n","replyTo":"r","mentionedUsersIds":["a","b"]}`: {
@@ -222,7 +223,8 @@ func TestOddMedia(t *testing.T) {
 			Width: 3,
 		},
 		// of the mobile apps, as the history of the service has it
-		`"fileName":"a","fileSize":12,"fileUrl":"t","fileKey":"k","thumbImage":"AAEC","isDownloaded":0,"isUploading":2,` +
+		`"fileName":"a","fileSize":12,"fileUrl":"t","fileKey":"k","thumbImage":"AAEC","isDownloaded":0,` +
+			`"isUploading":2,` +
 			`"localPath":"/x"`: {Name: "a", StoredSize: 12, Token: "t", Key: "k", Thumbnail: []byte{0, 1, 2}},
 		`"file_url":"t","fileUrl":"other","file_size":1,"fileSize":2,"thumb_image":"AA==","thumbImage":"AQ=="`: {
 			Token: "t", StoredSize: 1, Thumbnail: []byte{0},

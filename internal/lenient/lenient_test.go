@@ -18,7 +18,8 @@ type fields struct {
 func read(t *testing.T, value string) fields {
 	t.Helper()
 	got := fields{Text: "old", Flag: true, Number: 7, Texts: Texts{"old"}}
-	require.NoError(t, json.Unmarshal([]byte(`{"text":`+value+`,"flag":`+value+`,"number":`+value+`,"texts":`+value+`}`), &got))
+	text := `{"text":` + value + `,"flag":` + value + `,"number":` + value + `,"texts":` + value + `}`
+	require.NoError(t, json.Unmarshal([]byte(text), &got))
 	return got
 }
 

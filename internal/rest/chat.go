@@ -28,8 +28,8 @@ type ChatMessage struct {
 	Edited bool
 	// Gone: its sender has deleted it for everyone, or this user for himself.
 	Gone bool
-	// Delivery is 0 for a message that its receiver has not acknowledged, 1 for a delivered one, and
-	// 2 for one that was seen.
+	// Delivery is 0 for a message that its receiver has not acknowledged, 1 for a delivered one,
+	// and 2 for one that was seen.
 	Delivery int
 	TopicID  string
 	Metadata map[string]string

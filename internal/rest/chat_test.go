@@ -65,13 +65,16 @@ func TestChatAnswer(t *testing.T) {
 			"",
 		},
 		{
-			"wrong types", `{"totalPages":[],"totalCount":-1,"chatList":[null,7,"x",[],{},{"messageId":"m","message":7,` +
-				`"sentTime":{},"fromUser":[],"metaData":7,"recallStatus":"no","deliveryStatus":-3,"parentMessage":"x"}]}`,
+			"wrong types", `{"totalPages":[],"totalCount":-1,"chatList":[null,7,"x",[],{},{"messageId":"m",` +
+				`"message":7,` +
+				`"sentTime":{},"fromUser":[],"metaData":7,"recallStatus":"no","deliveryStatus":-3,` +
+				`"parentMessage":"x"}]}`,
 			ChatPage{Messages: []ChatMessage{{ID: "m", Body: "7"}}},
 			"",
 		},
 		{
-			"without an id", `{"totalCount":9999999999,"chatList":[{"message":"x"},{"messageId":5,"deliveryStatus":9}]}`,
+			"without an id", `{"totalCount":9999999999,"chatList":[{"message":"x"},{"messageId":5,` +
+				`"deliveryStatus":9}]}`,
 			ChatPage{Messages: []ChatMessage{{ID: "5", Delivery: 2}}, Total: 1<<31 - 1},
 			"",
 		},
@@ -178,7 +181,9 @@ func TestMoment(t *testing.T) {
 // Metadata is an object, or its text.
 func TestMetadataShapes(t *testing.T) {
 	for text, want := range map[string]metadata{
-		`{"a":"b"}`: {"a": "b"}, `"{\"a\":\"b\"}"`: {"a": "b"}, `" {\"a\":1} "`: {"a": "1"}, `{"a":{},"b":[]}`: {"a": "", "b": ""},
+		`{"a":"b"}`: {"a": "b"}, `"{\"a\":\"b\"}"`: {"a": "b"}, `" {\"a\":1} "`: {"a": "1"},
+		`{"a":{},"b":[]}`: {"a": "", "b": ""},
+
 		`{}`: nil, `"{}"`: nil, `""`: nil, `"null"`: nil, `null`: nil, `7`: nil, `[]`: nil, `"[]"`: nil, `"{"`: nil,
 	} {
 		got := metadata{"old": "value"}

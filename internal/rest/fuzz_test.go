@@ -152,7 +152,8 @@ func FuzzEnvelope(f *testing.F) {
 			`}`, `{"status":200,"data":{"uploadUrls":["a","b"],"fileToken":"t","storage":"S3"}}`,
 		`{"status":200,"data":"https://storage.example/x?sig"}`, plainOK, `{"status":404,"message":"no such file"}`,
 		`{"status":200,"data":{"apiBaseUrl":"https://api.example.com/","trialMode":false}}`,
-		`{"status":200,"data":{"totalPages":1,"chatList":[` + fullMessage + `]}}`, `{"status":200,"data":` + fullMessage + `}`,
+		`{"status":200,"data":{"totalPages":1,"chatList":[` + fullMessage + `]}}`, `{"status":200,` +
+			`"data":` + fullMessage + `}`,
 		`{"status":200,"data":{"chatList":[{"messageId":1,"metaData":"{}"}]}}`,
 		`{"status":200,"data":{"userList":[{"userId":"bob","name":"Bob"}]}}`,
 	} {

@@ -28,7 +28,8 @@ func TestUsersAnswer(t *testing.T) {
 	}{
 		{
 			"full", `{"totalPages":2,"totalRecords":31,"userList":[{"image":"i","thumbImage":"t","isAdminBlocked":1,` +
-				`"status":"s","name":"plain","nickName":"n=","email":"e=","mobileNumber":"m=","isMuted":0,"userId":"bob",` +
+				`"status":"s","name":"plain","nickName":"n=","email":"e=","mobileNumber":"m=","isMuted":0,` +
+				`"userId":"bob",` +
 				`"userJid":"bob@h"},{"userId":"carol","name":"Carol"}]}`,
 			UsersPage{Total: 31, Pages: 2, Users: []Profile{
 				{
@@ -40,7 +41,8 @@ func TestUsersAnswer(t *testing.T) {
 			"",
 		},
 		{
-			"wrong types", `{"totalPages":{},"totalRecords":"many","userList":[null,7,[],{"name":"nobody"},{"userId":7,"email":[]}]}`,
+			"wrong types", `{"totalPages":{},"totalRecords":"many","userList":[null,7,[],{"name":"nobody"},` +
+				`{"userId":7,"email":[]}]}`,
 			UsersPage{Users: []Profile{{UserID: "7"}}},
 			"",
 		},

@@ -7,8 +7,8 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/xmltext"
 )
 
-// Contact is an entry of the roster with the profile that the service puts into it (protocol.md 6.5,
-// 14.7). The profile is sealed, as in [VCard].
+// Contact is an entry of the roster with the profile that the service puts into it (protocol.md
+// 6.5, 14.7). The profile is sealed, as in [VCard].
 type Contact struct {
 	// JID is bare.
 	JID JID

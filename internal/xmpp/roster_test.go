@@ -15,7 +15,8 @@ func roster(t *testing.T, reply string) ([]Contact, error) {
 	c := dial(t, pipeServer(t, func(p *peer) {
 		p.Login()
 		q := p.Recv()
-		if want := canon(t, `<iq id="ID" type="get" xmlns="jabber:client"><query xmlns="jabber:iq:roster"/></iq>`); q.String() != want {
+		if want := canon(t, `<iq id="ID" type="get" xmlns="jabber:client"><query xmlns="jabber:iq:roster"/>`+
+			`</iq>`); q.String() != want {
 			t.Errorf("sent\n%s\nwant\n%s", q, want)
 		}
 		p.Send(strings.Replace(reply, "ID", q.Attr("id"), 1))
@@ -41,7 +42,8 @@ func TestRosterShapes(t *testing.T) {
 		},
 		`<query xmlns="jabber:iq:roster"><item jid="bob@h"><profile xmlns="x"><vCard xmlns="y"><nickName>n</nickName>` +
 			`<nickName>again</nickName><name>m</name><image>i</image><thumbImage>t</thumbImage><email>e</email>` +
-			`<mobileNumber>1</mobileNumber><status>s</status><coverimg>c</coverimg><is_admin_blocked> 1 </is_admin_blocked>` +
+			`<mobileNumber>1</mobileNumber><status>s</status><coverimg>c</coverimg><is_admin_blocked>` +
+			` 1 </is_admin_blocked>` +
 			`</vCard></profile></item></query>`: {{
 			JID: bob, ProfileName: "m", IsAdminBlocked: true, VCard: VCard{
 				NickName: "n", Image: "i", ThumbImage: "t", Email: "e", MobileNumber: "1", Status: "s",
