@@ -255,6 +255,10 @@ func TestReadingInEveryState(t *testing.T) {
 	ended := collect(lost.OnConnection)
 	b.Cut()
 	ended.until(t, hasStatus(sdk.StatusDisconnected))
+	b.SASL = func(user, _ string) string { return map[string]string{"erin": "not-authorized"}[user] }
+	refused := newClient(t, cfg)
+	_, err := refused.Connect(t.Context(), "erin", b.Password())
+	require.ErrorIs(t, err, sdk.ErrInvalidCredentials)
 	closed := b.Connected(cfg, "dave")
 	require.NoError(t, closed.Close())
 	ok := outcome{200, "Success"}
@@ -267,6 +271,7 @@ func TestReadingInEveryState(t *testing.T) {
 		{"fresh", newClient(t, cfg), outcome{400, notRegistered}, outcome{400, notRegistered}, sdk.ErrNotRegistered},
 		{"connected", b.Connected(cfg, "alice"), ok, ok, nil},
 		{"connection lost", lost, ok, outcome{500, "Connection Error"}, sdk.ErrNotConnected},
+		{"refused by XMPP", refused, ok, outcome{500, "Connection Error"}, sdk.ErrNotConnected},
 		{"closed", closed, outcome{500, "Client is closed"}, outcome{500, "Client is closed"}, sdk.ErrClosed},
 	} {
 		for _, m := range reading() {
