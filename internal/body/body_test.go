@@ -271,10 +271,11 @@ func TestSealedFile(t *testing.T) {
 		`"is_uploading":2,"is_downloaded":0,"isLargeFile":false},"mentionedUsersIds":[],"nickName":""}`, text)
 }
 
-// One or two more than a body of a text takes: the race detector has its own.
+// A body of a text takes 11 and 14. Under the race detector the pools of encoding/json forget what
+// was put into them now and then.
 const (
-	sealAllocations = 13
-	openAllocations = 15
+	sealAllocations = 16
+	openAllocations = 16
 )
 
 var textBody = Body{Text: "Hello, how are you? " + strings.Repeat("x", 100), Type: "text", NickName: "Alice"}
