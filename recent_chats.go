@@ -42,7 +42,7 @@ type RecentChat struct {
 	Unread int `json:"unread"`
 }
 
-// defaultRecentSize is ours: the JavaScript SDK has none.
+// defaultRecentSize is ours: that of the JavaScript SDK is not known.
 const defaultRecentSize = 20
 
 // GetRecentChats reads with whom messages were exchanged, and the newest message with each
