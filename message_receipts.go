@@ -17,7 +17,7 @@ const maxReceipts = 1024
 // with the next one.
 func (l *login) sendReceipt(kind receiptKind, toJID, messageID string) {
 	current := l.client.currentLogin()
-	if !current.isOf(l.username) {
+	if !current.isOf(l.username) || kind == receiptDelivered && l.client.cfg.NoDeliveryReceipts {
 		return
 	}
 	current.tellOrKeep(xmpp.Receipt(string(kind), toJID, messageID))
