@@ -190,6 +190,75 @@ func checkGoCall(t *testing.T, doc string, args []string) {
 	}
 }
 
+var (
+	testName = regexp.MustCompile(`^(?:Test|Fuzz|Benchmark)\p{Lu}\w*$`)
+	testDecl = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark)\w+)\(`)
+)
+
+// Every test that a document names exists.
+func TestNamesOfTests(t *testing.T) {
+	declared := make(map[string]bool)
+	for _, name := range files(t, ".", "_test.go") {
+		for _, found := range testDecl.FindAllStringSubmatch(read(t, name), -1) {
+			declared[found[1]] = true
+		}
+	}
+	seen := 0
+	for _, d := range documents(t) {
+		for _, span := range codeSpan.FindAllStringSubmatch(d.prose, -1) {
+			if !testName.MatchString(span[1]) {
+				continue
+			}
+			if seen++; !declared[span[1]] {
+				t.Errorf("%s: `%s`: there is no such test", d.name, span[1])
+			}
+		}
+	}
+	require.Greater(t, seen, 50, "the names were not found")
+}
+
+// cited is a section of docs/protocol.md in a comment, maybe with a second one. A line may end
+// between the words.
+var cited = regexp.MustCompile(`protocol\.md(?:\s|//)+(\d+(?:\.\d+)?)(?:,(?:\s|//)+(\d+\.\d+))?`)
+
+// Every section of docs/protocol.md that a comment cites exists.
+func TestCitedSections(t *testing.T) {
+	sections := sectionsOf(read(t, "docs/protocol.md"))
+	seen := 0
+	for _, name := range files(t, ".", ".go") {
+		for _, found := range cited.FindAllStringSubmatch(read(t, name), -1) {
+			for _, section := range found[1:] {
+				if section == "" {
+					continue
+				}
+				if seen++; !sections[section] {
+					t.Errorf("%s: docs/protocol.md has no section %s", name, section)
+				}
+			}
+		}
+	}
+	require.Greater(t, seen, 100, "the citations were not found")
+}
+
+var (
+	sectionHead = regexp.MustCompile(`^#+ (\d+(?:\.\d+)?)\.? `)
+	listItem    = regexp.MustCompile(`^(\d+)\. `)
+)
+
+// sectionsOf returns the numbers of the sections. The third point of section 12 is cited as 12.3.
+func sectionsOf(text string) map[string]bool {
+	sections := make(map[string]bool)
+	last := ""
+	for line := range strings.Lines(text) {
+		if head := sectionHead.FindStringSubmatch(line); head != nil {
+			sections[head[1]], last = true, head[1]
+		} else if item := listItem.FindStringSubmatch(line); item != nil && !strings.Contains(last, ".") {
+			sections[last+"."+item[1]] = true
+		}
+	}
+	return sections
+}
+
 // The tests above must be able to fail.
 func TestParseMarkdown(t *testing.T) {
 	d := parseMarkdown(
@@ -206,5 +275,11 @@ func TestParseMarkdown(t *testing.T) {
 	require.Equal(t, "b.md#c", link.FindStringSubmatch(d.prose)[1])
 	require.True(t, ourPath.MatchString("docs/none.md") && ourPath.MatchString("none.go"))
 	require.Equal(t, "test-unit interop", makeCall.FindStringSubmatch("x; make test-unit interop")[1])
+	require.Equal(t, []string{"14.3", "14.4"}, cited.FindStringSubmatch("(protocol.md\n// 14.3, 14.4)")[1:])
+	require.Equal(t,
+		map[string]bool{"1": true, "1.2": true, "12": true, "12.3": true},
+		sectionsOf("## 1. One\n### 1.2 Two\n1. no\n## 12. Open\n3. yes\n"),
+	)
+	require.True(t, testName.MatchString("TestX1") && !testName.MatchString("Testing"))
 	require.Equal(t, " -v ./a/... ./b", goCall.FindStringSubmatch("$ go test -v ./a/... ./b # c")[1])
 }
