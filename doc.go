@@ -1,5 +1,5 @@
-// Package sdk is a client for MirrorFly's Profile API: what the JavaScript Web SDK offers on its
-// Profile page, for Go chat applications and back-end bots.
+// Package sdk is a client for the MirrorFly chat service: what the JavaScript Web SDK offers on its
+// Profile page, and messages between two users, for Go chat applications and back-end bots.
 //
 // A [Client] is one account. Make it, register once, connect, and call:
 //
@@ -23,6 +23,16 @@
 // Listeners run one at a time, in order, and may call any method. A lost connection is made again
 // until Logout, DeleteMyAccount or Close: OnConnection tells, and OnMissed when events may have
 // been lost meanwhile.
+//
+// # Messages
+//
+// SendTextMessage waits until the server has taken the message over. When it returns an error with
+// OutcomeUnknown, the message may have arrived: repeat it with the same id (WithMessageID).
+//
+// A message that comes is handled when every listener has returned, or after Message.Defer when its
+// done was called. Only then its sender is told "delivered", and the server that it has arrived, so
+// that it comes again after a crash where the server supports that. Set Config.DeviceID for it, and
+// register OnMessage before Connect.
 //
 // # Testing
 //
