@@ -18,7 +18,7 @@ const (
 	// standard library.
 	maxModules = 4
 	// maxAdded is how many bytes a program that speaks HTTP grows by when it uses all of sdk.
-	maxAdded = 2200 << 10
+	maxAdded = 2700 << 10
 )
 
 // A program that imports sdk compiles few modules of others.
