@@ -47,7 +47,8 @@ func (o Outcome) String() string {
 // the outcome is not known it is true for calls that do no harm twice: Connect, Logout,
 // GenerateQRCode, GetUserProfile, SetUserProfile, GetLastSeen, BlockUser, UnblockUser,
 // GetUsersIBlocked, GetUsersWhoBlockedMe, GetChatMessages, ChatMessages, GetMessageByID,
-// GetRecentChats, RecentChats, GetFriendsList, GetUsersList and UsersList.
+// GetRecentChats, RecentChats, GetFriendsList, GetUsersList, UsersList, SendSeenStatus,
+// SendTypingStatus, SendTypingGoneStatus and DeleteMessagesForEveryone.
 //
 // It is false for DownloadMedia once its writer holds a part of the file. A Reader that has been
 // read must be given anew, or put back to where it stood. Wait for RetryAfter, or for a while that
@@ -74,6 +75,8 @@ var harmlessTwice = map[string]bool{
 	"GetChatMessages": true, "ChatMessages": true, "GetMessageByID": true,
 	"GetRecentChats": true, "RecentChats": true,
 	"GetFriendsList": true, "GetUsersList": true, "UsersList": true,
+	"SendSeenStatus": true, "SendTypingStatus": true, "SendTypingGoneStatus": true,
+	"DeleteMessagesForEveryone": true,
 }
 
 // passes reports whether all that kind stands for may be over later. What stands for nothing may.
