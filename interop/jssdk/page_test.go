@@ -85,6 +85,7 @@ var quirks = []string{
 	// the SDK's own slip, when a connection that carries calls is lost
 	"Bn.destroy is not a function",
 	"ERR_CONNECTION_REFUSED", // while the service restarts
+	"ERR_CONNECTION_RESET",   // likewise, when the machine is busy
 	// stale tokens, which the SDK renews, and refusals that the script wants
 	"status of 4",
 	"Feature unavailable for your plan",
