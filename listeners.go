@@ -124,30 +124,20 @@ type listeners struct {
 }
 
 func (l *listeners) init(cfg *Config) {
-	q := &l.queue
-	q.Log, q.OnLoss = cfg.Logger, func(lost dispatch.Loss) {
-		l.missed.Deliver(MissedEvent{Dropped: lost.Events, Messages: lost.Tracked})
+	l.queue.Log, l.queue.OnLoss = cfg.Logger, func(lost dispatch.Loss) {
+		l.missed.Deliver(&l.queue, MissedEvent{Dropped: lost.Events, Messages: lost.Tracked})
 	}
-	l.connection.Queue = q
-	l.userProfile.Queue = q
-	l.presence.Queue = q
-	l.block.Queue = q
-	l.userDeleted.Queue = q
-	l.adminBlock.Queue = q
-	l.missed.Queue = q
-	for _, messages := range []*dispatch.Listeners[Message]{&l.message, &l.messageEdited, &l.messageSent} {
-		messages.Queue = q
-	}
-	l.messageStatus.Queue = q
-	l.messageDeleted.Queue = q
-	l.typing.Queue = q
 }
 
-// emit queues e for its listeners and never waits.
-func emit[E event](to *dispatch.Listeners[E], e E) { to.Emit(e, e.weight()) }
+// emit queues e for its listeners, which are to, and never waits.
+func emit[E event](all *listeners, to *dispatch.Listeners[E], e E) {
+	to.Emit(&all.queue, e, e.weight())
+}
 
 // emitPaced is emit for the read loop, which waits up to 100 ms for listeners to make room.
-func emitPaced[E event](to *dispatch.Listeners[E], e E) { to.EmitPaced(e, e.weight()) }
+func emitPaced[E event](all *listeners, to *dispatch.Listeners[E], e E) {
+	to.EmitPaced(&all.queue, e, e.weight())
+}
 
 // OnConnection calls f for every change of the connection, in order.
 //

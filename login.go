@@ -612,7 +612,7 @@ func (l *login) setFinalLocked(event ConnectionEvent) {
 func (l *login) tellConnected(s *xmpp.Session, attempt int) {
 	l.tell(ConnectionEvent{Status: StatusConnected, Attempt: attempt, Resumed: s.Resumed()})
 	if (attempt > 0 || l.goesOn) && !s.Resumed() {
-		emit(&l.client.listeners.missed, MissedEvent{Gap: true})
+		emit(&l.client.listeners, &l.client.listeners.missed, MissedEvent{Gap: true})
 	}
 }
 

@@ -154,7 +154,7 @@ func (c *Client) GetUserProfile(ctx context.Context, userJID string) (Result[Pro
 		}
 		p := c.openProfile(l.account(), id, found)
 		l.learnProfile(p)
-		emit(&c.listeners.userProfile, p)
+		emit(&c.listeners, &c.listeners.userProfile, p)
 		return p, nil
 	})
 }

@@ -14,22 +14,22 @@ func (l *login) handle(event xmpp.Event) {
 	to, me := &l.client.listeners, l.account()
 	switch e := event.(type) {
 	case xmpp.Presence:
-		emitPaced(&to.presence, PresenceEvent{FromUserJID: e.From.Bare().String(), Status: cmp.Or(e.Type, "online")})
+		emitPaced(to, &to.presence, PresenceEvent{FromUserJID: e.From.Bare().String(), Status: cmp.Or(e.Type, "online")})
 	case xmpp.VCardPush:
 		p := l.client.openVCard(me, e)
 		l.learnProfile(p)
-		emitPaced(&to.userProfile, p)
+		emitPaced(to, &to.userProfile, p)
 	case xmpp.BlockPush:
 		handleBlockPush(to, e)
 	case xmpp.UserBlocked:
 		handleUserBlocked(to, me, e)
 	case xmpp.UserDeleted:
-		emitPaced(&to.userDeleted, UserDeletedEvent{UserJID: me.jidOf(e.User)})
+		emitPaced(to, &to.userDeleted, UserDeletedEvent{UserJID: me.jidOf(e.User)})
 	case xmpp.AdminBlock:
 		if !e.Blocked && me.jidOf(e.JID) == me.bareJID() {
 			l.client.rest.Unblocked()
 		}
-		emitPaced(&to.adminBlock, AdminBlockEvent{
+		emitPaced(to, &to.adminBlock, AdminBlockEvent{
 			JID: strings.ToLower(e.JID), ChatType: ChatType(e.ChatType), Blocked: e.Blocked,
 		})
 	case xmpp.LoggedOut:
@@ -43,27 +43,27 @@ func (l *login) handle(event xmpp.Event) {
 	case xmpp.Recalled:
 		l.handleRecalled(e)
 	case xmpp.ChatState:
-		emitPaced(&to.typing, TypingEvent{FromUserJID: e.From, Typing: e.Typing})
+		emitPaced(to, &to.typing, TypingEvent{FromUserJID: e.From, Typing: e.Typing})
 	}
 }
 
 // handleBlockPush tells a change of the own block list. Without a JID everybody was unblocked.
 func handleBlockPush(to *listeners, e xmpp.BlockPush) {
 	if len(e.JIDs) == 0 {
-		emitPaced(&to.block, BlockEvent{Blocked: e.Blocked, ByMe: true})
+		emitPaced(to, &to.block, BlockEvent{Blocked: e.Blocked, ByMe: true})
 	}
 	for _, jid := range e.JIDs {
 		jid = strings.ToLower(jid)
-		emitPaced(&to.block, BlockEvent{UserID: localPart(jid), UserJID: jid, Blocked: e.Blocked, ByMe: true})
+		emitPaced(to, &to.block, BlockEvent{UserID: localPart(jid), UserJID: jid, Blocked: e.Blocked, ByMe: true})
 	}
 }
 
 func handleUserBlocked(to *listeners, me account, e xmpp.UserBlocked) {
 	jid := me.jidOf(localPart(e.User))
 	if e.Blocked {
-		emitPaced(&to.presence, PresenceEvent{FromUserJID: jid, Status: "unavailable"})
+		emitPaced(to, &to.presence, PresenceEvent{FromUserJID: jid, Status: "unavailable"})
 	}
-	emitPaced(&to.block, BlockEvent{UserID: localPart(jid), UserJID: jid, Blocked: e.Blocked})
+	emitPaced(to, &to.block, BlockEvent{UserID: localPart(jid), UserJID: jid, Blocked: e.Blocked})
 }
 
 // handleLoggedOut passes on that the service has ended this device's session, or the phone this QR

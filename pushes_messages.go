@@ -44,7 +44,7 @@ func (l *login) tellMessage(
 	}
 	m.say(e.Body, e.Type, me.chatIV())
 	e.Body = "" // it waits with the message until that is handled
-	to.EmitTracked(m, m.weight(), h.settle)
+	to.EmitTracked(&l.client.listeners.queue, m, m.weight(), h.settle)
 }
 
 // readMetadata reads the object of strings that senders write. What is something else says nothing.
@@ -59,20 +59,20 @@ func readMetadata(text string) (m map[string]string) {
 }
 
 func (l *login) handleStatus(e xmpp.Status) {
-	emitPaced(&l.client.listeners.messageStatus, MessageStatusEvent{
+	emitPaced(&l.client.listeners, &l.client.listeners.messageStatus, MessageStatusEvent{
 		MessageID: e.MessageID, Status: MessageStatus(e.Kind), UserJID: e.Peer, Timestamp: orNow(e.At),
 	})
 }
 
 func (l *login) handleRefused(e xmpp.Refused) {
-	emitPaced(&l.client.listeners.messageStatus, MessageStatusEvent{
+	emitPaced(&l.client.listeners, &l.client.listeners.messageStatus, MessageStatusEvent{
 		MessageID: e.MessageID, Status: MessageStatusRefused, UserJID: e.Peer, Timestamp: time.Now(),
 		Err: explain(l.client.ctx, "OnMessageStatus", e.Err),
 	})
 }
 
 func (l *login) handleRecalled(e xmpp.Recalled) {
-	emitPaced(&l.client.listeners.messageDeleted, MessageDeletedEvent{
+	emitPaced(&l.client.listeners, &l.client.listeners.messageDeleted, MessageDeletedEvent{
 		FromUserJID: e.From, ToUserJID: e.To, MessageIDs: e.MessageIDs, Own: e.Own,
 	})
 }

@@ -18,7 +18,7 @@ func (c *Client) State() ConnectionStatus {
 func (c *Client) tell(event ConnectionEvent) {
 	c.mu.Lock()
 	c.status = event.Status
-	emit(&c.listeners.connection, event)
+	emit(&c.listeners, &c.listeners.connection, event)
 	c.wakeLocked()
 	c.mu.Unlock()
 	c.cfg.Logger.InfoContext(context.Background(), "connection",

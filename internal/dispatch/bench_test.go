@@ -15,7 +15,7 @@ type profile [10]string
 func BenchmarkDispatchBurst(b *testing.B) {
 	const burst = 1000
 	q := newQueue(0)
-	events := &Listeners[profile]{Queue: q}
+	events := new(Listeners[profile])
 	done := make(chan struct{}, 1)
 	n := 0
 	events.Add(func(profile) {
@@ -27,7 +27,7 @@ func BenchmarkDispatchBurst(b *testing.B) {
 	before := versus.Used(b)
 	for b.Loop() {
 		for range burst {
-			events.Emit(profile{"bob"}, Weight{})
+			events.Emit(q, profile{"bob"}, Weight{})
 		}
 		<-done
 	}
@@ -38,13 +38,13 @@ func BenchmarkDispatchBurst(b *testing.B) {
 // BenchmarkDispatchOneByOne is an event that finds the queue idle.
 func BenchmarkDispatchOneByOne(b *testing.B) {
 	q := newQueue(0)
-	events := &Listeners[profile]{Queue: q}
+	events := new(Listeners[profile])
 	done := make(chan struct{}, 1)
 	events.Add(func(profile) { done <- struct{}{} })
 	b.ReportAllocs()
 	before := versus.Used(b)
 	for b.Loop() {
-		events.Emit(profile{"bob"}, Weight{})
+		events.Emit(q, profile{"bob"}, Weight{})
 		<-done
 	}
 	b.ReportMetric(float64((versus.Used(b)-before).Nanoseconds())/float64(b.N), "cpu-ns/event")
@@ -53,7 +53,7 @@ func BenchmarkDispatchOneByOne(b *testing.B) {
 func BenchmarkDispatchTo10Listeners(b *testing.B) {
 	const burst = 1000 // fits the queue: nothing is dropped
 	q := newQueue(burst)
-	numbers := &Listeners[int]{Queue: q}
+	numbers := new(Listeners[int])
 	var done sync.WaitGroup
 	for range 10 {
 		numbers.Add(func(int) { done.Done() })
@@ -61,7 +61,7 @@ func BenchmarkDispatchTo10Listeners(b *testing.B) {
 	b.ReportAllocs()
 	for n := 0; b.Loop(); n++ {
 		done.Add(10)
-		numbers.Emit(n, Weight{})
+		numbers.Emit(q, n, Weight{})
 		if n%burst == burst-1 {
 			done.Wait()
 		}

@@ -22,12 +22,12 @@ func newQueue(limit int) *Queue {
 func TestEventsArriveInOrderAtEveryListener(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(0)
-		numbers := &Listeners[int]{Queue: q}
+		numbers := new(Listeners[int])
 		var first, second []int
 		numbers.Add(func(n int) { first = append(first, n) })
 		numbers.Add(func(n int) { second = append(second, n) })
 		for n := range 100 {
-			numbers.Emit(n, Weight{})
+			numbers.Emit(q, n, Weight{})
 		}
 		synctest.Wait()
 		require.Len(t, first, 100)
@@ -39,13 +39,13 @@ func TestEventsArriveInOrderAtEveryListener(t *testing.T) {
 func TestKindsOfEventsShareOneOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(0)
-		numbers, words := &Listeners[int]{Queue: q}, &Listeners[string]{Queue: q}
+		numbers, words := new(Listeners[int]), new(Listeners[string])
 		var got []any
 		numbers.Add(func(n int) { got = append(got, n) })
 		words.Add(func(s string) { got = append(got, s) })
-		numbers.Emit(1, Weight{})
-		words.Emit("a", Weight{Rank: 1})
-		numbers.Emit(2, Weight{})
+		numbers.Emit(q, 1, Weight{})
+		words.Emit(q, "a", Weight{Rank: 1})
+		numbers.Emit(q, 2, Weight{})
 		synctest.Wait()
 		require.Equal(t, []any{1, "a", 2}, got)
 	})
@@ -54,7 +54,7 @@ func TestKindsOfEventsShareOneOrder(t *testing.T) {
 func TestStopInsideAListener(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(0)
-		numbers := &Listeners[int]{Queue: q}
+		numbers := new(Listeners[int])
 		var got []int
 		var stop func()
 		stop = numbers.Add(func(n int) {
@@ -63,8 +63,8 @@ func TestStopInsideAListener(t *testing.T) {
 			stop()
 			numbers.Add(func(n int) { got = append(got, -n) })
 		})
-		numbers.Emit(1, Weight{})
-		numbers.Emit(2, Weight{})
+		numbers.Emit(q, 1, Weight{})
+		numbers.Emit(q, 2, Weight{})
 		synctest.Wait()
 		require.Equal(t, []int{1, -2}, got)
 	})
@@ -73,11 +73,11 @@ func TestStopInsideAListener(t *testing.T) {
 func TestStopHoldsForEventsAlreadyQueued(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(0)
-		numbers := &Listeners[int]{Queue: q}
+		numbers := new(Listeners[int])
 		release := make(chan struct{})
 		numbers.Add(func(int) { <-release })
 		stop := numbers.Add(func(int) { t.Error("called after stop") })
-		numbers.Emit(1, Weight{})
+		numbers.Emit(q, 1, Weight{})
 		synctest.Wait()
 		stop()
 		close(release)
@@ -89,12 +89,12 @@ func TestPanicReachesNobodyElse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
 		q := &Queue{Log: slog.New(slog.NewTextHandler(&out, nil)), OnLoss: func(Loss) {}}
-		numbers := &Listeners[int]{Queue: q}
+		numbers := new(Listeners[int])
 		var got []int
 		numbers.Add(func(int) { panic("boom") })
 		numbers.Add(func(n int) { got = append(got, n) })
-		numbers.Emit(1, Weight{})
-		numbers.Emit(2, Weight{})
+		numbers.Emit(q, 1, Weight{})
+		numbers.Emit(q, 2, Weight{})
 		synctest.Wait()
 		require.Equal(t, []int{1, 2}, got)
 		require.Contains(t, out.String(), "boom")
@@ -105,7 +105,7 @@ func TestPanicReachesNobodyElse(t *testing.T) {
 func TestListenerThatEndsItsGoroutine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(0)
-		numbers := &Listeners[int]{Queue: q}
+		numbers := new(Listeners[int])
 		var got []int
 		numbers.Add(nil)
 		numbers.Add(func(n int) {
@@ -114,10 +114,10 @@ func TestListenerThatEndsItsGoroutine(t *testing.T) {
 				runtime.Goexit()
 			}
 		})
-		numbers.Emit(1, Weight{})
-		numbers.Emit(2, Weight{})
+		numbers.Emit(q, 1, Weight{})
+		numbers.Emit(q, 2, Weight{})
 		synctest.Wait()
-		numbers.Emit(3, Weight{})
+		numbers.Emit(q, 3, Weight{})
 		synctest.Wait()
 		require.Equal(t, []int{1, 2, 3}, got)
 	})
@@ -126,11 +126,11 @@ func TestListenerThatEndsItsGoroutine(t *testing.T) {
 func TestStuckListenerDropsOldestAndTells(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var lost []int
-		var losses *Listeners[int]
-		q := &Queue{Limit: 4, Log: slog.New(slog.DiscardHandler), OnLoss: func(l Loss) { losses.Deliver(l.Events) }}
-		losses = &Listeners[int]{Queue: q}
+		losses := new(Listeners[int])
+		q := &Queue{Limit: 4, Log: slog.New(slog.DiscardHandler)}
+		q.OnLoss = func(l Loss) { losses.Deliver(q, l.Events) }
 		losses.Add(func(n int) { lost = append(lost, n) })
-		numbers, states := &Listeners[int]{Queue: q}, &Listeners[string]{Queue: q}
+		numbers, states := new(Listeners[int]), new(Listeners[string])
 		release := make(chan struct{})
 		var once sync.Once
 		var got []any
@@ -139,13 +139,13 @@ func TestStuckListenerDropsOldestAndTells(t *testing.T) {
 			got = append(got, n)
 		})
 		states.Add(func(s string) { got = append(got, s) })
-		numbers.Emit(0, Weight{})
+		numbers.Emit(q, 0, Weight{})
 		synctest.Wait() // 0 is stuck, four may wait
-		states.Emit("down", Weight{Rank: 1})
+		states.Emit(q, "down", Weight{Rank: 1})
 		for n := range 10 {
-			numbers.Emit(n+1, Weight{})
+			numbers.Emit(q, n+1, Weight{})
 		}
-		states.Emit("up", Weight{Rank: 1})
+		states.Emit(q, "up", Weight{Rank: 1})
 		close(release)
 		synctest.Wait()
 		require.Equal(t, []any{0, "down", 9, 10, "up"}, got)
@@ -156,12 +156,12 @@ func TestStuckListenerDropsOldestAndTells(t *testing.T) {
 func TestEventsOfTheHighestRankAreBoundedToo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(3)
-		states := &Listeners[int]{Queue: q}
+		states := new(Listeners[int])
 		release := make(chan struct{})
 		var got []int
 		states.Add(func(n int) { <-release; got = append(got, n) })
 		for n := range 10 {
-			states.Emit(n, Weight{Rank: 1})
+			states.Emit(q, n, Weight{Rank: 1})
 			synctest.Wait()
 		}
 		close(release)
@@ -176,11 +176,11 @@ func TestRanks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lost := 0
 		q := &Queue{Limit: 4, Log: slog.New(slog.DiscardHandler), OnLoss: func(l Loss) { lost += l.Events }}
-		words := &Listeners[string]{Queue: q}
+		words := new(Listeners[string])
 		release := make(chan struct{})
 		var got []string
 		words.Add(func(s string) { <-release; got = append(got, s) })
-		words.Emit("stuck", Weight{})
+		words.Emit(q, "stuck", Weight{})
 		synctest.Wait()
 		for _, e := range []struct {
 			word string
@@ -196,7 +196,7 @@ func TestRanks(t *testing.T) {
 			{"d2", 3}, // c1 goes
 			{"b4", 1}, // goes itself
 		} {
-			words.Emit(e.word, Weight{Rank: e.rank})
+			words.Emit(q, e.word, Weight{Rank: e.rank})
 		}
 		close(release)
 		synctest.Wait()
@@ -212,21 +212,21 @@ func TestBytesAreBounded(t *testing.T) {
 		const mib = 1 << 20
 		lost := 0
 		q := &Queue{Log: slog.New(slog.DiscardHandler), OnLoss: func(l Loss) { lost += l.Events }}
-		numbers := &Listeners[int]{Queue: q}
+		numbers := new(Listeners[int])
 		release := make(chan struct{})
 		var got []int
 		numbers.Add(func(n int) { <-release; got = append(got, n) })
 		for range 2 {
 			got, lost = nil, 0
-			numbers.Emit(-1, Weight{Bytes: mib})
+			numbers.Emit(q, -1, Weight{Bytes: mib})
 			synctest.Wait()
 			// -1 is with the listener.
-			numbers.Emit(-2, Weight{Bytes: mib, Rank: 1})
+			numbers.Emit(q, -2, Weight{Bytes: mib, Rank: 1})
 			for n := range 40 {
-				numbers.Emit(n, Weight{Bytes: mib})
+				numbers.Emit(q, n, Weight{Bytes: mib})
 			}
-			numbers.Emit(40, Weight{Bytes: 3 * mib})
-			numbers.Emit(41, Weight{})
+			numbers.Emit(q, 40, Weight{Bytes: 3 * mib})
+			numbers.Emit(q, 41, Weight{})
 			for range 1 + 1 + 12 + 2 {
 				release <- struct{}{}
 			}
@@ -242,13 +242,13 @@ func TestEventLargerThanTheQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lost := 0
 		q := &Queue{Log: slog.New(slog.DiscardHandler), OnLoss: func(l Loss) { lost += l.Events }}
-		numbers := &Listeners[int]{Queue: q}
+		numbers := new(Listeners[int])
 		var got []int
 		numbers.Add(func(n int) { got = append(got, n) })
-		numbers.Emit(1, Weight{Bytes: maxBytes + 1})
+		numbers.Emit(q, 1, Weight{Bytes: maxBytes + 1})
 		synctest.Wait()
 		require.Equal(t, 1, lost)
-		numbers.Emit(2, Weight{Bytes: maxBytes})
+		numbers.Emit(q, 2, Weight{Bytes: maxBytes})
 		synctest.Wait()
 		require.Equal(t, []int{2}, got)
 	})
@@ -259,18 +259,18 @@ func TestLargeEventsLeaveTheQueueOneByOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lost := 0
 		q := &Queue{Log: slog.New(slog.DiscardHandler), OnLoss: func(l Loss) { lost += l.Events }}
-		numbers := &Listeners[int]{Queue: q}
+		numbers := new(Listeners[int])
 		release := make(chan struct{})
 		var got []int
 		numbers.Add(func(n int) { <-release; got = append(got, n) })
 		for n := range 10 {
-			numbers.Emit(n, Weight{Bytes: batchBytes - 1})
+			numbers.Emit(q, n, Weight{Bytes: batchBytes - 1})
 			synctest.Wait()
 		}
 		release <- struct{}{}
 		synctest.Wait()
 		// 1 is with the listener, and 2 is in the batch.
-		numbers.Emit(10, Weight{Bytes: maxBytes, Rank: 1})
+		numbers.Emit(q, 10, Weight{Bytes: maxBytes, Rank: 1})
 		close(release)
 		synctest.Wait()
 		require.Equal(t, []int{0, 1, 2, 10}, got)
@@ -281,17 +281,17 @@ func TestLargeEventsLeaveTheQueueOneByOne(t *testing.T) {
 func TestCloseDeliversWhatWaitsAndTakesNoMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(0)
-		numbers := &Listeners[int]{Queue: q}
+		numbers := new(Listeners[int])
 		var got []int
 		both := make(chan struct{})
 		numbers.Add(func(n int) {
 			<-both
 			got = append(got, n)
 			q.Close()
-			numbers.Emit(n+100, Weight{})
+			numbers.Emit(q, n+100, Weight{})
 		})
-		numbers.Emit(1, Weight{})
-		numbers.Emit(2, Weight{})
+		numbers.Emit(q, 1, Weight{})
+		numbers.Emit(q, 2, Weight{})
 		close(both)
 		synctest.Wait()
 		require.Equal(t, []int{1, 2}, got)
@@ -302,10 +302,10 @@ func TestSlowListenerIsLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
 		q := &Queue{Log: slog.New(slog.NewTextHandler(&out, nil)), OnLoss: func(Loss) {}}
-		numbers := &Listeners[int]{Queue: q}
+		numbers := new(Listeners[int])
 		wait := make(chan struct{})
 		numbers.Add(func(int) { <-wait })
-		numbers.Emit(1, Weight{})
+		numbers.Emit(q, 1, Weight{})
 		time.AfterFunc(slowAfter+time.Second, func() { close(wait) })
 		<-wait
 		synctest.Wait()
@@ -321,7 +321,7 @@ func TestBurst(t *testing.T) {
 		var got []int // a loss is negative
 		onLoss := func(l Loss) { got = append(got, -l.Events) }
 		q := &Queue{Limit: limit, Log: slog.New(slog.DiscardHandler), OnLoss: onLoss}
-		numbers := &Listeners[int]{Queue: q}
+		numbers := new(Listeners[int])
 		held, release := make(chan struct{}), make(chan struct{})
 		numbers.Add(func(n int) {
 			got = append(got, n)
@@ -333,15 +333,15 @@ func TestBurst(t *testing.T) {
 				runtime.Goexit()
 			}
 		})
-		numbers.Emit(1, Weight{})
+		numbers.Emit(q, 1, Weight{})
 		<-held
 		for n := 2; n <= limit; n++ {
-			numbers.Emit(n, Weight{})
+			numbers.Emit(q, n, Weight{})
 		}
 		release <- struct{}{}
 		<-held // in 3, while 4 to 6 have left the queue: those after them wait
 		for n := limit + 1; n <= 2*limit; n++ {
-			numbers.Emit(n, Weight{})
+			numbers.Emit(q, n, Weight{})
 		}
 		close(release)
 		synctest.Wait()
@@ -358,11 +358,11 @@ func TestBurst(t *testing.T) {
 func TestPacedLosesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := &Queue{Limit: 4, Log: slog.New(slog.DiscardHandler), OnLoss: func(Loss) { t.Error("told a loss") }}
-		numbers := &Listeners[int]{Queue: q}
+		numbers := new(Listeners[int])
 		var got []int
 		numbers.Add(func(n int) { time.Sleep(patience/2 - 1); got = append(got, n) })
 		for n := range 100 {
-			numbers.EmitPaced(n, Weight{})
+			numbers.EmitPaced(q, n, Weight{})
 		}
 		time.Sleep(time.Minute)
 		synctest.Wait()
@@ -375,11 +375,11 @@ func TestPacedLosesNothing(t *testing.T) {
 func TestPacedLosesNoLargeEvent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := &Queue{Log: slog.New(slog.DiscardHandler), OnLoss: func(Loss) { t.Error("told a loss") }}
-		numbers := &Listeners[int]{Queue: q}
+		numbers := new(Listeners[int])
 		var got []int
 		numbers.Add(func(n int) { time.Sleep(patience/9 - 1); got = append(got, n) })
 		for n := range 100 {
-			numbers.EmitPaced(n, Weight{Bytes: 1 << 20})
+			numbers.EmitPaced(q, n, Weight{Bytes: 1 << 20})
 		}
 		time.Sleep(time.Minute)
 		synctest.Wait()
@@ -392,14 +392,14 @@ func TestPacedWaitsForAStuckListenerOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lost := 0
 		q := &Queue{Limit: 4, Log: slog.New(slog.DiscardHandler), OnLoss: func(l Loss) { lost += l.Events }}
-		numbers := &Listeners[int]{Queue: q}
+		numbers := new(Listeners[int])
 		release := make(chan struct{})
 		got := 0
 		numbers.Add(func(int) { <-release; got++ })
 		for round := 1; round <= 3; round++ {
 			start := time.Now()
 			for n := range 100 {
-				numbers.EmitPaced(n, Weight{})
+				numbers.EmitPaced(q, n, Weight{})
 			}
 			require.Equal(t, patience, time.Since(start), "for all of them")
 			for range 5 { // the one that runs and the four that wait
@@ -415,12 +415,12 @@ func TestPacedWaitsForAStuckListenerOnce(t *testing.T) {
 func TestCloseEndsTheWaitForRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(1)
-		numbers := &Listeners[int]{Queue: q}
+		numbers := new(Listeners[int])
 		release := make(chan struct{})
 		numbers.Add(func(int) { <-release })
-		numbers.Emit(1, Weight{})
+		numbers.Emit(q, 1, Weight{})
 		synctest.Wait() // 1 is stuck, one may wait
-		numbers.Emit(2, Weight{})
+		numbers.Emit(q, 2, Weight{})
 		time.AfterFunc(patience/2, q.Close)
 		start := time.Now()
 		q.awaitRoom(Weight{})
@@ -435,19 +435,19 @@ func TestCloseEndsTheWaitForRoom(t *testing.T) {
 func TestQueueKeepsNoMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(2 * batchPart)
-		numbers := &Listeners[int]{Queue: q}
+		numbers := new(Listeners[int])
 		took := make(chan struct{})
 		numbers.Add(func(int) { <-took })
-		numbers.Emit(0, Weight{})
+		numbers.Emit(q, 0, Weight{})
 		for n := range 10_000 { // never idle
-			numbers.Emit(n, Weight{})
+			numbers.Emit(q, n, Weight{})
 			took <- struct{}{}
 		}
 		q.mu.Lock()
 		require.LessOrEqual(t, cap(q.slots), 4)
 		q.mu.Unlock()
 		for n := range 1000 {
-			numbers.Emit(n, Weight{})
+			numbers.Emit(q, n, Weight{})
 		}
 		q.mu.Lock()
 		require.LessOrEqual(t, cap(q.slots), 8*batchPart)
@@ -456,7 +456,7 @@ func TestQueueKeepsNoMemory(t *testing.T) {
 		synctest.Wait()
 		require.Nil(t, q.slots)
 
-		numbers.Emit(0, Weight{})
+		numbers.Emit(q, 0, Weight{})
 		synctest.Wait()
 		require.LessOrEqual(t, cap(q.slots), keptSlots)
 		for _, slot := range q.slots[:cap(q.slots)] {
@@ -469,7 +469,7 @@ func TestQueueKeepsNoMemory(t *testing.T) {
 func TestAllocations(t *testing.T) {
 	const burst = 500
 	q := newQueue(0)
-	numbers, profiles := &Listeners[int]{Queue: q}, &Listeners[profile]{Queue: q}
+	numbers, profiles := new(Listeners[int]), new(Listeners[profile])
 	count, done := 0, make(chan struct{})
 	for range 3 {
 		profiles.Add(func(profile) { count++ })
@@ -482,8 +482,8 @@ func TestAllocations(t *testing.T) {
 	})
 	each := testing.AllocsPerRun(20, func() {
 		for n := range burst {
-			profiles.Emit(profile{"bob"}, Weight{})
-			numbers.Emit(1000+n, Weight{})
+			profiles.Emit(q, profile{"bob"}, Weight{})
+			numbers.Emit(q, 1000+n, Weight{})
 		}
 		<-done
 	}) / (2 * burst)

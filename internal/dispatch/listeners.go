@@ -5,14 +5,10 @@ import (
 	"sync/atomic"
 )
 
-// Listeners are the functions that want one kind of event. Its zero value, but for Queue, has none:
-// a client has many kinds of events, and most have no listener.
-type Listeners[T any] struct {
-	// Queue is what the events go through. It is immutable.
-	Queue *Queue
-
-	all list
-}
+// Listeners are the functions that want one kind of event. Its zero value has none: a client has many
+// kinds of events, and most have no listener. All methods are given the queue that the events go
+// through.
+type Listeners[T any] struct{ all list }
 
 // list is the part of Listeners that does not depend on the kind of event: a program holds its code
 // once, not once for each kind.
@@ -74,23 +70,23 @@ func (l *list) load() []*listener {
 }
 
 // Emit queues event for the listeners that are registered when its turn comes. It never waits.
-func (l *Listeners[T]) Emit(event T, w Weight) {
+func (l *Listeners[T]) Emit(q *Queue, event T, w Weight) {
 	if len(l.all.load()) > 0 {
-		l.push(event, w)
+		l.push(q, event, w)
 	}
 }
 
 // EmitPaced is Emit for a caller that reads events from the network. When the queue is full, it
 // gives the listeners up to 100 ms to make room.
-func (l *Listeners[T]) EmitPaced(event T, w Weight) {
+func (l *Listeners[T]) EmitPaced(q *Queue, event T, w Weight) {
 	if len(l.all.load()) > 0 {
-		l.Queue.awaitRoom(w)
-		l.push(event, w)
+		q.awaitRoom(w)
+		l.push(q, event, w)
 	}
 }
 
-func (l *Listeners[T]) push(event T, w Weight) {
-	l.Queue.push(call{deliverer: &delivery[T]{l, event}, Weight: w})
+func (l *Listeners[T]) push(q *Queue, event T, w Weight) {
+	q.push(call{deliverer: &delivery[T]{l, event}, Weight: w})
 }
 
 // delivery is an event and its listeners, in one allocation.
@@ -99,21 +95,21 @@ type delivery[T any] struct {
 	event T
 }
 
-func (d *delivery[T]) deliver() {
+func (d *delivery[T]) deliver(q *Queue) {
 	for _, each := range d.to.all.load() {
-		d.call(each)
+		d.call(q, each)
 	}
 }
 
 // call calls one listener, unless it has been removed. It reports whether it was there, and whether
 // it has returned by itself.
-func (d *delivery[T]) call(each *listener) (there, returned bool) {
+func (d *delivery[T]) call(q *Queue, each *listener) (there, returned bool) {
 	if each.stopped.Load() {
 		return false, false
 	}
-	return true, d.to.Queue.protect(func() { each.f.(func(T))(d.event) })
+	return true, q.protect(func() { each.f.(func(T))(d.event) })
 }
 
 // Deliver calls the listeners at once. It is only for calls that the queue makes, such as OnLoss:
 // to emit the news of a loss into a full queue would drop one more event.
-func (l *Listeners[T]) Deliver(event T) { (&delivery[T]{l, event}).deliver() }
+func (l *Listeners[T]) Deliver(q *Queue, event T) { (&delivery[T]{l, event}).deliver(q) }

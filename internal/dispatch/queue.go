@@ -75,7 +75,7 @@ type call struct {
 type Loss struct{ Events, Tracked int }
 
 // deliverer is an event of any type for its listeners, or the news that events were lost.
-type deliverer interface{ deliver() }
+type deliverer interface{ deliver(*Queue) }
 
 func (q *Queue) limit() int { return cmp.Or(q.Limit, defaultLimit) }
 
@@ -176,14 +176,9 @@ func (q *Queue) idleLocked() {
 	}
 }
 
-type loss struct {
-	queue *Queue
-	Loss
-}
-
-func (l loss) deliver() {
-	l.queue.Log.WarnContext(context.Background(), "listeners too slow: events dropped", "count", l.Events)
-	l.queue.OnLoss(l.Loss)
+func (l Loss) deliver(q *Queue) {
+	q.Log.WarnContext(context.Background(), "listeners too slow: events dropped", "count", l.Events)
+	q.OnLoss(l)
 }
 
 // awaitRoom waits, when an event of weight w does not fit into the queue, until half of the queue

@@ -25,7 +25,7 @@ func (q *Queue) drain(taken *batch) {
 			finished = true
 			return
 		}
-		next.deliver()
+		next.deliver(q)
 		if !taken.empty() {
 			continue
 		}
@@ -43,7 +43,7 @@ func (q *Queue) take(b *batch) (deliverer, *batch) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.lost != (Loss{}) {
-		l := loss{q, q.lost}
+		l := q.lost
 		q.lost = Loss{}
 		return l, b
 	}

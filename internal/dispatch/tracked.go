@@ -22,13 +22,13 @@ type tracked interface {
 
 // EmitTracked is EmitPaced for an event whose fate is told: once, in the goroutine that calls the
 // listeners or in that of a caller who emits, and under no lock.
-func (l *Listeners[T]) EmitTracked(event T, w Weight, fate func(Fate)) {
+func (l *Listeners[T]) EmitTracked(q *Queue, event T, w Weight, fate func(Fate)) {
 	if len(l.all.load()) == 0 {
 		fate(Unheard)
 		return
 	}
-	l.Queue.awaitRoom(w)
-	l.Queue.push(call{deliverer: &trackedDelivery[T]{delivery[T]{l, event}, fate}, Weight: w})
+	q.awaitRoom(w)
+	q.push(call{deliverer: &trackedDelivery[T]{delivery[T]{l, event}, fate}, Weight: w})
 }
 
 type trackedDelivery[T any] struct {
@@ -38,13 +38,13 @@ type trackedDelivery[T any] struct {
 
 func (d *trackedDelivery[T]) tell(f Fate) { d.fate(f) }
 
-func (d *trackedDelivery[T]) deliver() {
+func (d *trackedDelivery[T]) deliver(q *Queue) {
 	// It stays so when a listener calls runtime.Goexit.
 	fate := Failed
 	defer func() { d.fate(fate) }()
 	heard, failed := false, false
 	for _, each := range d.to.all.load() {
-		there, returned := d.call(each)
+		there, returned := d.call(q, each)
 		heard = heard || there
 		failed = failed || there && !returned
 	}

@@ -26,12 +26,12 @@ func TestTheFateOfAnEventIsTold(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				q := newQueue(0)
-				l := Listeners[int]{Queue: q}
+				l := Listeners[int]{}
 				for _, f := range test.listeners {
 					l.Add(f)
 				}
 				var fates []Fate
-				l.EmitTracked(1, Weight{}, func(f Fate) { fates = append(fates, f) })
+				l.EmitTracked(q, 1, Weight{}, func(f Fate) { fates = append(fates, f) })
 				synctest.Wait()
 				require.Equal(t, []Fate{test.want}, fates)
 			})
@@ -42,14 +42,14 @@ func TestTheFateOfAnEventIsTold(t *testing.T) {
 func TestTheFateOfAnEventWhoseListenersHaveGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(0)
-		l := Listeners[int]{Queue: q}
+		l := Listeners[int]{}
 		gate := make(chan struct{})
-		first := Listeners[string]{Queue: q}
+		first := Listeners[string]{}
 		first.Add(func(string) { <-gate })
-		first.Emit("stuck", Weight{})
+		first.Emit(q, "stuck", Weight{})
 		stop := l.Add(func(int) { t.Error("called") })
 		var fates []Fate
-		l.EmitTracked(1, Weight{}, func(f Fate) { fates = append(fates, f) })
+		l.EmitTracked(q, 1, Weight{}, func(f Fate) { fates = append(fates, f) })
 		stop()
 		close(gate)
 		synctest.Wait()
@@ -61,20 +61,20 @@ func TestTheFateOfEventsThatDoNotFit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var losses []Loss
 		q := &Queue{Limit: 4, Log: slog.New(slog.DiscardHandler), OnLoss: func(l Loss) { losses = append(losses, l) }}
-		l := Listeners[int]{Queue: q}
+		l := Listeners[int]{}
 		gate := make(chan struct{})
 		l.Add(func(int) { <-gate })
 		fates := map[int]Fate{}
-		emit := func(i int) { l.EmitTracked(i, Weight{Rank: 1}, func(f Fate) { fates[i] = f }) }
+		emit := func(i int) { l.EmitTracked(q, i, Weight{Rank: 1}, func(f Fate) { fates[i] = f }) }
 		emit(0)
 		synctest.Wait() // it is with the listener
 		for i := 1; i <= 6; i++ {
 			emit(i)
 		}
 		require.Equal(t, map[int]Fate{1: Dropped, 2: Dropped}, fates, "the oldest that wait")
-		other := Listeners[string]{Queue: q}
+		other := Listeners[string]{}
 		other.Add(func(string) {})
-		other.Emit("worth less", Weight{})
+		other.Emit(q, "worth less", Weight{})
 		close(gate)
 		synctest.Wait()
 		require.Equal(t, []Loss{{Events: 3, Tracked: 2}}, losses)

@@ -42,7 +42,7 @@ type Cutter struct {
 
 	// Of the names of the open elements: of the outermost, and of those inside it.
 	stream digest
-	open   [MaxDepth]digest
+	open   []digest
 }
 
 type cutState uint8
@@ -212,7 +212,11 @@ func (c *Cutter) nextInTag(b byte) (tag, error) {
 		if empty {
 			return emptyTag, nil
 		}
-		*c.openAt(c.depth) = c.name
+		if c.depth == 0 {
+			c.stream = c.name
+		} else {
+			c.open = append(c.open[:c.depth-1], c.name)
+		}
 		c.depth++
 		return startTag, nil
 	}
@@ -231,20 +235,12 @@ func (c *Cutter) nextInEndTag(b byte) (tag, error) {
 	case b == '>':
 		c.state = inText
 		c.depth--
-		if c.name != *c.openAt(c.depth) {
+		if c.depth == 0 && c.name != c.stream || c.depth > 0 && c.name != c.open[c.depth-1] {
 			return noTag, errWrongEnd
 		}
 		return endTag, nil
 	}
 	return noTag, nil
-}
-
-// openAt is where the name of the open element is kept that has depth others around it.
-func (c *Cutter) openAt(depth int) *digest {
-	if depth == 0 {
-		return &c.stream
-	}
-	return &c.open[depth-1]
 }
 
 func isSpace(b byte) bool { return b == ' ' || b == '\t' || b == '\n' || b == '\r' }

@@ -31,7 +31,7 @@ func (s *Session) Close(ctx context.Context) error {
 		s.part(wait)
 	} else {
 		select {
-		case <-s.disconnected:
+		case <-s.disconnected.done():
 		case <-wait.Done():
 		}
 	}
@@ -53,8 +53,8 @@ func (s *Session) enqueueLastLocked() {
 // part waits for our end of the stream to be written and the server's to come.
 func (s *Session) part(ctx context.Context) {
 	select {
-	case <-s.closeWritten:
-	case <-s.disconnected:
+	case <-s.closeWritten.done():
+	case <-s.disconnected.done():
 		return
 	case <-ctx.Done():
 		return
@@ -65,7 +65,7 @@ func (s *Session) part(ctx context.Context) {
 		return
 	}
 	select {
-	case <-s.disconnected:
+	case <-s.disconnected.done():
 	case <-ctx.Done():
 	}
 }
@@ -83,7 +83,7 @@ func (s *Session) finish(cause error) {
 		s.writeFooter(ctx)
 	} else {
 		select {
-		case <-s.closeWritten:
+		case <-s.closeWritten.done():
 		case <-ctx.Done():
 		}
 	}
@@ -107,7 +107,7 @@ func (s *Session) end(cause error) {
 
 func (s *Session) cut() {
 	s.conn.Cut()
-	s.disconnect.Do(func() { close(s.disconnected) })
+	s.disconnected.happen()
 }
 
 // mark notes that the session has ended, and why, if it had not, and ends the requests under way.

@@ -43,10 +43,8 @@ type Session struct {
 	// writers are the goroutines that write what is queued.
 	writers sync.WaitGroup
 
-	// closeWritten is closed when our end of the stream is written, disconnected when the
-	// connection is cut.
-	closeWritten, disconnected chan struct{}
-	disconnect                 sync.Once
+	// closeWritten: our end of the stream is written. disconnected: the connection is cut.
+	closeWritten, disconnected latch
 
 	mu sync.Mutex
 	// err is why the session ended. nil: it has not.
@@ -83,8 +81,7 @@ func newSession(cfg *Config, h *handshake) *Session {
 		resumed: h.resumed, earlyFrames: h.earlyFrames,
 		keepAliveInterval: cfg.KeepAliveInterval, keepAliveTimeout: cfg.KeepAliveTimeout,
 		requestTimeout: cfg.RequestTimeout, ignored: cfg.Ignored,
-		closeWritten: make(chan struct{}), disconnected: make(chan struct{}), sm: h.management, out: h.out,
-		leave: cfg.LeaveMessages,
+		leave: cfg.LeaveMessages, sm: h.management, out: h.out,
 	}
 	if h.resumed {
 		s.sm.in.teller.Store(s)

@@ -120,7 +120,7 @@ func (s *Session) flush() {
 	for {
 		err := s.conn.CatchUp()
 		if err == nil && b.end {
-			close(s.closeWritten)
+			s.closeWritten.happen()
 		}
 		// Callers who are about to make a request get into the same batch.
 		runtime.Gosched()
