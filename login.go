@@ -186,6 +186,7 @@ func (c *Client) connect(ctx context.Context, username, password string, q *QRLo
 		_ = s.Close(ctx) // ctx ends with the client: this drops the socket
 		return nil, errClosed
 	}
+	l.connected = time.Now()
 	l.tellConnected(s, 0)
 	go l.keep(s) // owner: l, whose stop waits for it
 	return l, nil
@@ -211,8 +212,10 @@ type login struct {
 	cancel context.CancelFunc
 
 	// Of the goroutine that opens sessions: Connect, then keep.
-	lost   *xmpp.Resumption // the stream that the next session may take up
-	goesOn bool             // it follows a login of the same user that was trying to come back
+	lost      *xmpp.Resumption // the stream that the next session may take up
+	goesOn    bool             // it follows a login of the same user that was trying to come back
+	connected time.Time        // when the present session was made
+	failures  int              // to make one, since a connection last held
 
 	mu sync.Mutex
 	me account

@@ -62,24 +62,31 @@ func (l *login) dial(
 // keep serves s and every session that follows it, until stop or until there is no point in trying
 // again. A nil s is one that has to be made. It is the one goroutine that replaces sessions.
 func (l *login) keep(s *xmpp.Session) {
-	defer l.keeping.Done()
-	failures := 0 // since a connection last held
-	defer l.abandon()
 	if s == nil {
-		s = l.reconnect(&failures)
+		s = l.reconnect()
 	}
 	for s != nil {
-		start := time.Now()
 		err := s.Serve()
-		if time.Since(start) > stableAfter {
-			failures = 0
-		}
-		l.lost = s.Resumption()
-		if !l.tellLost(err) {
+		if err == xmpp.ErrHandOver {
+			go l.keep(s) // owner and end are the same
 			return
 		}
-		s = l.reconnect(&failures)
+		s = l.replace(s, err)
 	}
+	l.abandon()
+	l.keeping.Done()
+}
+
+// replace makes the session that follows s, which has ended with err. nil: none follows.
+func (l *login) replace(s *xmpp.Session, err error) *xmpp.Session {
+	if time.Since(l.connected) > stableAfter {
+		l.failures = 0
+	}
+	l.lost = s.Resumption()
+	if !l.tellLost(err) {
+		return nil
+	}
+	return l.reconnect()
 }
 
 // abandon fails what was sent and is not confirmed, when no session follows: unless another login
@@ -108,15 +115,15 @@ func (l *login) tellLost(err error) (again bool) {
 }
 
 // reconnect tries until there is a session, and returns nil when it gave up or was stopped.
-func (l *login) reconnect(failures *int) *xmpp.Session {
+func (l *login) reconnect() *xmpp.Session {
 	policy := l.client.cfg.Reconnect
 	for attempt := 1; policy.MaxAttempts == 0 || attempt <= policy.MaxAttempts; attempt++ {
 		l.awaitLeaving()
 		if l.ended() {
 			return nil // DISCONNECTED has been told
 		}
-		delay := backoff.Delay(policy.MinDelay, policy.MaxDelay, *failures)
-		*failures++
+		delay := backoff.Delay(policy.MinDelay, policy.MaxDelay, l.failures)
+		l.failures++
 		l.tell(ConnectionEvent{Status: StatusReconnecting, Attempt: attempt, RetryIn: delay})
 		s, err := l.redial(delay)
 		if l.ended() {
@@ -125,6 +132,7 @@ func (l *login) reconnect(failures *int) *xmpp.Session {
 			return nil
 		}
 		if err == nil {
+			l.connected = time.Now()
 			l.tellConnected(s, attempt)
 			return s
 		}

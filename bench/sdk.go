@@ -78,8 +78,15 @@ func dialTransport(ctx context.Context, at *place, who account) (session, error)
 		return nil, err
 	}
 	// Close owns it. It ends with the session.
-	go func() { _ = s.Serve() }()
+	go serve(s)
 	return transportSession{s, at.jid(who)}, nil
+}
+
+// serve serves a session, each time in a new goroutine.
+func serve(s *xmpp.Session) {
+	if s.Serve() == xmpp.ErrHandOver {
+		go serve(s)
+	}
 }
 
 func (t transportSession) Ask(ctx context.Context) error {

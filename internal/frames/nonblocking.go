@@ -106,6 +106,14 @@ func (c *promptConn) Close() error {
 	return c.Conn.Close()
 }
 
+// awaitBytes waits until bytes have come, or nothing will, if the system can say so.
+func (w *promptWriter) awaitBytes() {
+	if w.raw != nil {
+		// What fails here, fails for who reads.
+		_ = w.raw.Read(hasBytes)
+	}
+}
+
 // Write takes all of p. Its error may be that of an earlier write.
 func (w *promptWriter) Write(p []byte) (int, error) {
 	w.mu.Lock()

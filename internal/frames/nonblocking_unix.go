@@ -20,6 +20,20 @@ func dontWait(raw syscall.RawConn) error {
 	return err
 }
 
+// hasBytes reports whether a read would not wait.
+func hasBytes(fd uintptr) bool {
+	var first [1]byte
+	for {
+		switch _, _, err := syscall.Recvfrom(int(fd), first[:], syscall.MSG_PEEK); err {
+		case syscall.EINTR:
+		case syscall.EAGAIN:
+			return false
+		default:
+			return true
+		}
+	}
+}
+
 // tryWrite writes what the system has room for.
 func tryWrite(fd uintptr, p []byte) (int, error) {
 	for {

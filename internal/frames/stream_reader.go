@@ -52,12 +52,28 @@ func (r *streamReader) peek() ([]byte, error) {
 // skip marks n bytes as read.
 func (r *streamReader) skip(n int) { r.unread = r.unread[n:] }
 
-func (r *streamReader) fill() {
-	if r.full && r.burst == nil {
-		r.burst = bursts.Get().(*[streamBurst]byte)
-	} else if !r.full && r.burst != nil {
+// drained reports whether all that has come is read, as far as one can know. Then the reader holds
+// its small buffer alone.
+func (r *streamReader) drained() bool {
+	if len(r.unread) > 0 || r.err != nil || r.full {
+		return false
+	}
+	r.dropBurst()
+	return true
+}
+
+func (r *streamReader) dropBurst() {
+	if r.burst != nil {
 		bursts.Put(r.burst)
 		r.burst = nil
+	}
+}
+
+func (r *streamReader) fill() {
+	if !r.full {
+		r.dropBurst()
+	} else if r.burst == nil {
+		r.burst = bursts.Get().(*[streamBurst]byte)
 	}
 	into := r.idle[:]
 	if r.burst != nil {

@@ -120,6 +120,13 @@ func (t *tcpConn) ReadFrame(ctx context.Context) (string, error) {
 	return frame, err
 }
 
+// Await can wait for bytes that are not encrypted. Those of TLS may have come already.
+func (t *tcpConn) Await() {
+	if t.conn == t.raw && t.in.drained() {
+		t.out.awaitBytes()
+	}
+}
+
 // cutFrame reads up to the end of the next element. White space between elements is a keepalive
 // (RFC 6120 4.6.1) and skipped.
 func (t *tcpConn) cutFrame() (string, error) {

@@ -111,6 +111,9 @@ func notRead(err error) error {
 	return fmt.Errorf("connection lost: %w", err)
 }
 
+// Await does not wait: a message may have been read in part already.
+func (w *wsConn) Await() {}
+
 func (w *wsConn) WriteFrames(frames ...[]byte) (late bool, err error) {
 	err = w.write(frames)
 	if err != nil {

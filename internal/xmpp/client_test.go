@@ -138,13 +138,22 @@ func dialThrough(t testing.TB, cfg Config, wrap func(frames.Conn) frames.Conn) *
 	// Ends with the session.
 	go func() {
 		defer close(returned)
-		c.served <- s.Serve()
+		c.served <- serveToEnd(s)
 	}()
 	t.Cleanup(func() {
 		_ = s.Close(done())
 		<-returned
 	})
 	return c
+}
+
+// serveToEnd serves in one goroutine, however often the session would go on in another.
+func serveToEnd(s *Session) error {
+	for {
+		if err := s.Serve(); err != ErrHandOver {
+			return err
+		}
+	}
 }
 
 // done is a context that has ended.
@@ -221,6 +230,7 @@ func (nowhere) ReadFrame(context.Context) (string, error) { return "", io.EOF }
 func (nowhere) Heard() time.Time                          { return time.Time{} }
 func (nowhere) WriteFrames(...[]byte) (bool, error)       { return false, nil }
 func (nowhere) CatchUp() error                            { return nil }
+func (nowhere) Await()                                    {}
 func (nowhere) Close(context.Context) error               { return nil }
 func (nowhere) Cut()                                      {}
 

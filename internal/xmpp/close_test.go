@@ -120,7 +120,7 @@ func TestCloseWithoutServe(t *testing.T) {
 		s, err := Dial(soon(t), cfg)
 		require.NoError(t, err)
 		require.NoError(t, s.Close(context.Background()))
-		require.ErrorIs(t, s.Serve(), ErrClosed)
+		require.ErrorIs(t, serveToEnd(s), ErrClosed)
 		require.ErrorIs(t, s.Ping(t.Context()), ErrClosed)
 	})
 }

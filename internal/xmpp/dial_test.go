@@ -299,7 +299,7 @@ func TestDialContextEnds(t *testing.T) {
 			cancel()
 			served := make(chan error, 1)
 			// Ends with Close below.
-			go func() { served <- s.Serve() }()
+			go func() { served <- serveToEnd(s) }()
 			for range 20 {
 				require.NoError(t, s.Ping(soon(t)))
 			}

@@ -160,7 +160,7 @@ func tryHandshake(t *testing.T, in []byte, insecure bool, memory *Memory, resume
 	fuzz.Bounded(t, 3*len(in), frames.MaxFrame, func() {
 		if s, err = Dial(t.Context(), cfg); err == nil {
 			if err = s.Start(t.Context()); err == nil {
-				err = s.Serve()
+				err = serveToEnd(s)
 			}
 		}
 	})

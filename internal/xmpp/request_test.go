@@ -85,7 +85,7 @@ func FuzzReply(f *testing.F) {
 		// Ends with the session.
 		go func() {
 			defer close(served)
-			_ = s.Serve()
+			_ = serveToEnd(s)
 		}()
 		var returned []string
 		var err error

@@ -38,8 +38,10 @@ type Session struct {
 
 	ignored *atomic.Int64 // Config.Ignored
 
-	// serving: Serve was called. handling: the read loop is inside handle.
-	serving, handling atomic.Bool
+	// serving: Serve was called. handling: the read loop is inside handle. handedOver: Serve has
+	// returned ErrHandOver, and is called again.
+	serving, handling, handedOver atomic.Bool
+	handovers                     handovers
 	// writers are the goroutines that write what is queued.
 	writers sync.WaitGroup
 
@@ -150,9 +152,12 @@ func (s *Session) announce() error {
 
 // Serve is the read loop, the only place that reads. It runs in the caller's goroutine until the
 // session ends and returns why: [ErrClosed] after Close, a [*StreamError] when the server said so,
-// else what broke. Nothing of the session runs after it. Call it once.
+// else what broke. Nothing of the session runs after it. Call it once, and again whenever it
+// returns [ErrHandOver].
 func (s *Session) Serve() error {
-	if !s.serving.CompareAndSwap(false, true) {
+	if s.handedOver.CompareAndSwap(true, false) {
+		s.conn.Await()
+	} else if !s.serving.CompareAndSwap(false, true) {
 		return errServedTwice
 	}
 	for _, frame := range s.earlyFrames {
@@ -163,6 +168,10 @@ func (s *Session) Serve() error {
 	}
 	s.earlyFrames = nil
 	for !s.serveFrame(s.readFrame()) {
+		if s.handovers.now() {
+			s.handedOver.Store(true)
+			return ErrHandOver
+		}
 	}
 	s.writers.Wait()
 	// The connection is cut, so this does not take long.

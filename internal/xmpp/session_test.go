@@ -30,7 +30,7 @@ func TestCutAnywhere(t *testing.T) {
 		t.Helper()
 		s, err := Dial(soon(t), cfg)
 		require.NoError(t, err)
-		err = s.Serve()
+		err = serveToEnd(s)
 		require.ErrorContains(t, err, "connection lost", cut)
 		require.NotErrorIs(t, err, errMalformed, cut)
 		require.False(t, s.closeSent, "cut after %d: the end of the stream was told, so it cannot be resumed", cut)
