@@ -1,6 +1,7 @@
 package sdktest
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -291,7 +292,7 @@ func (st *store) recent(user string) (last []logged, unread map[string]int) {
 			}
 		}
 	}
-	slices.SortFunc(last, func(a, b logged) int { return int(int64(b.row) - int64(a.row)) })
+	slices.SortFunc(last, func(a, b logged) int { return cmp.Compare(b.row, a.row) })
 	return last, unread
 }
 

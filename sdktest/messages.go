@@ -1,6 +1,7 @@
 package sdktest
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -55,7 +56,7 @@ func (s *Server) Messages(user string) []Message {
 		all = append(all, c.copyLocked()...)
 	}
 	s.store.mu.Unlock()
-	slices.SortFunc(all, func(a, b logged) int { return int(int64(a.row) - int64(b.row)) })
+	slices.SortFunc(all, func(a, b logged) int { return cmp.Compare(a.row, b.row) })
 	iv, _ := s.store.ivs()
 	out := make([]Message, len(all))
 	for i, m := range all {
