@@ -40,7 +40,7 @@ func (s *Server) chatHistory(c *call) reply {
 	size := pageSize(int(min(c.number("size"), maxHistory)))
 	p, found := s.messagesPage(c.user, other, q.Get("topicId"), size, at, q.Get("direction") == "forward")
 	if !found {
-		return refuse(http.StatusBadRequest, "messageId is not valid")
+		return refuse(http.StatusNoContent, "Message not found")
 	}
 	names := map[string]string{}
 	for _, id := range []string{c.user, other} {
@@ -122,8 +122,9 @@ func (s *Server) recentChats(c *call) reply {
 	return ok(p.envelope(list))
 }
 
-// chatMessage is one message of the caller's. metaData is JSON in a string here, as the official
-// SDK reads it.
+// chatMessage is one message of the caller's, with the names that the official SDK reads: they are
+// others than those of history, and metaData is JSON in a string. When there is no such message it
+// answers as for a user whom there is not.
 func (s *Server) chatMessage(c *call) reply {
 	q := c.req.URL.Query()
 	if s.external != nil {
@@ -132,7 +133,7 @@ func (s *Server) chatMessage(c *call) reply {
 	other := localpart(strings.ToLower(q.Get("chatId")))
 	m, found := s.store.find(c.user, q.Get("messageId"))
 	if !found || other != "" && m.peer(c.user) != other {
-		return refuse(http.StatusBadRequest, "Message not found")
+		return refuse(http.StatusNoContent, "Message not found")
 	}
 	return ok(map[string]any{
 		"chatType": "chat", "messageId": m.ID, "messageType": m.messageType(), "messageContent": s.sealedBody(m),
