@@ -92,10 +92,22 @@ func chatHistory(s *stage) {
 	require.Equal(s, []any{"m1", "hullo", "m2", ""}, texts)
 	one := list[0].(object)
 	require.Equal(s, []any{float64(1), float64(2), "T"}, []any{one["editedStatus"], one["msgStatus"], one["topicId"]})
-	chats := s.call("bob", "getRecentChats", object{"limit": 10}).is(200, "Success")["data"].([]any)
-	require.Len(s, chats, 2)
-	require.Equal(s, "carol", chats[0].(object)["fromUserId"])
-	require.Equal(s, "alice", chats[1].(object)["fromUserId"])
+	older := s.call("alice", "getChatMessages", bob, "up", "", 1, false).is(200, "Success")["data"].([]any)
+	require.Len(s, older, 1, "by a stanza")
+	require.Equal(s, "m2", older[0].(object)["msgId"])
+	for method, args := range map[string][]any{
+		"getRecentChats": nil, "getRecentChatsByPagination": {object{"limit": 10}},
+	} {
+		chats := s.call("bob", method, args...).is(200, "Success")["data"].([]any)
+		require.Len(s, chats, 2, method)
+		toCarol, ofAlice := chats[0].(object), chats[1].(object)
+		require.Equal(s, []any{"carol", "alice"}, []any{toCarol["fromUserId"], ofAlice["fromUserId"]}, method)
+		require.Equal(s, []any{true, false},
+			[]any{toCarol["isLastMessageSentByMe"], ofAlice["isLastMessageSentByMe"]}, method)
+		require.Equal(s, "later", toCarol["msgBody"].(object)["message"], method)
+	}
+	reply := s.call("bob", "getReplyMessage", "m1", "chat").is(200, "Success")["data"].(object)
+	require.Equal(s, "hullo", reply["replyMsgContent"].(object)["message"])
 	found := s.call("alice", "getMessageById", "m1", bob).is(200, "Success")["data"].(object)
 	require.Equal(s, "hullo", found["msgBody"].(object)["message"])
 	users := s.call("alice", "getUsersList").is(200, "Success")["users"].([]any)
