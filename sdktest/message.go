@@ -5,23 +5,30 @@ import (
 	"time"
 )
 
-// message takes a message of the client.
+// message takes a message of the client. The acknowledgement comes when the message is saved, and
+// before its receiver can answer.
 func (st *stream) message(m *element) error {
 	kind := FaultNone
 	if m.child("body") != nil {
 		kind = st.srv.fault(StepMessage)
 	}
 	out := st.srv.hub.message(st, m, kind == FaultError)
-	if st.srv.commit() != nil && out.reply != nil && out.reply.attr("type") != "error" {
-		out.reply = (&objection{"wait", "internal-server-error", nil}).reply(st, m)
+	if st.srv.commit() != nil && out.taken != nil {
+		out = outcome{reply: (&objection{"wait", "internal-server-error", nil}).reply(st, m)}
 	}
-	if err := st.answerMessage(out.reply, kind); err != nil {
+	err := st.answerMessage(out.reply, kind)
+	reached := []*stream{st}
+	if out.taken != nil && !out.waits {
+		reached = append(reached, st.srv.hub.passOn(out.taken, out.fault)...)
+		_ = st.srv.commit() // of one whose receiver has gone meanwhile; a failure is logged
+	}
+	if err != nil {
 		return err
 	}
-	if out.bounce != nil {
-		st.send(out.bounce.String())
+	if out.fault == FaultError {
+		st.send((&objection{"cancel", "service-unavailable", nil}).reply(st, m).String())
 	}
-	yield(st.ctx, append(out.reached, st))
+	yield(st.ctx, reached)
 	return nil
 }
 
@@ -29,13 +36,16 @@ func (st *stream) message(m *element) error {
 type outcome struct {
 	// reply is the answer to the sender. nil: there is none.
 	reply *element
-	// bounce is an error that comes after the answer. It may be nil.
-	bounce *element
-	// reached are the streams that got the message.
-	reached []*stream
+	// taken is the message when it was not refused.
+	taken *delivery
+	// waits: it is kept until the receiver comes. Otherwise passOn has to follow.
+	waits bool
+	// fault is that of StepDelivery for it.
+	fault FaultKind
 }
 
-// message carries a message to its receiver (RFC 6121 8.5), or keeps it until the receiver comes.
+// message decides what becomes of a message (RFC 6121 8.5), and keeps it when its receiver is not
+// there.
 func (h *hub) message(st *stream, m *element, refused bool) outcome {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -63,12 +73,19 @@ func (h *hub) message(st *stream, m *element, refused bool) outcome {
 	if refuse != nil {
 		return outcome{reply: refuse.reply(st, m)}
 	}
-	kind := h.deliveryFault(d)
-	out := outcome{reply: h.acknowledgement(st, d), reached: h.passOnLocked(d, kind)}
-	if kind == FaultError {
-		out.bounce = (&objection{"cancel", "service-unavailable", nil}).reply(st, m)
+	out := outcome{reply: h.acknowledgement(st, d), taken: d, fault: h.deliveryFault(d)}
+	if out.fault == FaultNone && len(h.targetsLocked(d.user, d.resource, d.m.attr("type"))) == 0 {
+		out.waits = true
+		h.passOnLocked(d, FaultNone)
 	}
 	return out
+}
+
+// passOn is passOnLocked.
+func (h *hub) passOn(d *delivery, kind FaultKind) []*stream {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.passOnLocked(d, kind)
 }
 
 // passOnLocked delivers a message that was taken, with a fault. It returns the streams that got it.

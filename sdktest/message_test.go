@@ -153,6 +153,22 @@ func TestAcknowledgement(t *testing.T) {
 	require.NotContains(t, strings.Join(a.settle(), ""), "acknowledge")
 }
 
+// The acknowledgement comes before what the receiver answers.
+func TestAcknowledgementComesFirst(t *testing.T) {
+	s := trial(t)
+	a := connect(t, s, register(t, s, "alice"), "Web-1")
+	b := connect(t, s, register(t, s, "bob"), "Web-1")
+	a.settle()
+	for range 50 {
+		a.text(s, "bob@"+s.Domain(), "m1", "x")
+		b.until("<body ")
+		b.send(`<message id="r1" to="alice@%s" type="chat" xmlns="jabber:client">`+
+			`<delivered xmlns="urn:xmpp:receipts" id="m1"/></message>`, s.Domain())
+		require.Contains(t, a.next(), "<acknowledge ")
+		require.Contains(t, a.next(), "<delivered ")
+	}
+}
+
 func TestMessageRefusals(t *testing.T) {
 	s := trial(t)
 	a := connect(t, s, register(t, s, "alice"), "Web-1")

@@ -44,7 +44,7 @@ func (st *store) mayKeep(user string, size int) bool {
 }
 
 // keepWaiting keeps a message for a user who is not there. It does nothing when the account is
-// gone, or when there is no room.
+// gone. mayKeep has said that there is room, when the message was taken.
 func (st *store) keepWaiting(user string, d *delivery) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -57,7 +57,7 @@ func (st *store) keepWaiting(user string, d *delivery) {
 		next = box.list[n-1].number + 1
 	}
 	w := d.waiting(next)
-	if len(box.list) >= maxWaiting || box.bytes+len(w.Stanza) > maxWaitingBytes {
+	if len(box.list) >= maxReturned || box.bytes+len(w.Stanza) > maxReturnedBytes {
 		return
 	}
 	box.bytes += len(w.Stanza)
