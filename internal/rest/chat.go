@@ -2,6 +2,7 @@ package rest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -67,6 +68,11 @@ type chatMessage struct {
 	ParticipantName  text   `json:"participantName"`
 	ParticipantImage text   `json:"participantImage"`
 	UnreadCount      number `json:"unreadCount"`
+
+	// The JavaScript SDK reads these: the body of a single message, and how many messages of a
+	// conversation are unread.
+	MessageContent text   `json:"messageContent"`
+	Unread         number `json:"unread"`
 }
 
 func (m *chatMessage) message() ChatMessage {
@@ -75,7 +81,7 @@ func (m *chatMessage) message() ChatMessage {
 		sent = moment(m.SentTime)
 	}
 	return ChatMessage{
-		ID: string(m.MessageID), Type: string(m.MessageType), Body: string(m.Message),
+		ID: string(m.MessageID), Type: string(m.MessageType), Body: string(cmp.Or(m.Message, m.MessageContent)),
 		From: string(m.FromUser), To: string(m.ToUser), FromName: string(m.FromUserName), Sent: sent,
 		Edited:   bool(m.EditStatus) || m.EditMessageID != "" && m.EditMessageID != m.MessageID,
 		Gone:     bool(m.RecallStatus || m.DeletedStatus),
@@ -269,7 +275,7 @@ func (c *Client) RecentChats(ctx context.Context, size int, before time.Time) (R
 			Last: m.message(), Group: strings.HasPrefix(strings.ToLower(string(m.ChatType)), "group"),
 			With: string(m.Participant), Name: string(m.ParticipantName), Image: string(m.ParticipantImage),
 			FromImage: string(m.FromUserImage), ToName: string(m.ToUserName), ToImage: string(m.ToUserImage),
-			Unread: count(m.UnreadCount),
+			Unread: count(max(m.Unread, m.UnreadCount)),
 		})
 	}
 	return page, nil
