@@ -77,15 +77,15 @@ func (p *page) events(w http.ResponseWriter, req *http.Request) {
 		}
 		// With many users a look takes long: so that looking stays a small part of the time, the
 		// pause is longer then.
-		if !pause(req.Context(), max(minPause, 10*time.Since(began)), more) {
+		if !pause(req.Context(), max(minPause, 10*time.Since(began)), more, nil) {
 			return
 		}
 	}
 }
 
-// pause waits for the time least, and then until more is closed or lookAgain is over. It returns
-// false when ctx has ended.
-func pause(ctx context.Context, least time.Duration, more <-chan struct{}) bool {
+// pause waits for the time least, and then until more is closed, wake has an element, or lookAgain
+// is over. It returns false when ctx has ended.
+func pause(ctx context.Context, least time.Duration, more, wake <-chan struct{}) bool {
 	t := time.NewTimer(least)
 	defer t.Stop()
 	select {
@@ -96,6 +96,7 @@ func pause(ctx context.Context, least time.Duration, more <-chan struct{}) bool 
 	t.Reset(lookAgain)
 	select {
 	case <-more:
+	case <-wake:
 	case <-t.C:
 	case <-ctx.Done():
 		return false

@@ -162,7 +162,12 @@ type follower struct {
 
 func (e *emulator) follow() *follower {
 	e.t.Helper()
-	req, err := http.NewRequestWithContext(e.t.Context(), http.MethodGet, e.base+"/_dev/events", nil)
+	return e.followAt("/_dev/events")
+}
+
+func (e *emulator) followAt(path string) *follower {
+	e.t.Helper()
+	req, err := http.NewRequestWithContext(e.t.Context(), http.MethodGet, e.base+path, nil)
 	require.NoError(e.t, err)
 	resp, err := e.http.Do(req)
 	require.NoError(e.t, err)

@@ -1,6 +1,6 @@
 // Devserver is the emulator of the service: the server of package sdktest as a program, for apps
 // and tools in any language. It has a page that shows what the emulator holds and what is sent, and
-// on which one can make it fail.
+// on which one can make it fail, and write to users in a chat window.
 //
 //	go run ./examples/devserver                 prints to standard error how to reach it
 //	go run ./examples/devserver -data ./data    keeps accounts

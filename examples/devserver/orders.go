@@ -25,6 +25,7 @@ const (
 // order is what the forms of the page send. Each form uses some of the fields.
 type order struct {
 	User    string `json:"user"`
+	To      string `json:"to"`
 	Text    string `json:"text"`
 	Name    string `json:"name"`
 	Status  string `json:"status"`
@@ -52,6 +53,8 @@ var orders = map[string]func(p *page, ctx context.Context, o order) (string, err
 	"admin":    (*page).blockByAdmin,
 	"profile":  (*page).setProfile,
 	"push":     (*page).push,
+	"write":    (*page).write,
+	"typing":   (*page).typing,
 	"scan":     (*page).scan,
 	"reject":   (*page).reject,
 	"logout":   (*page).logoutWeb,
@@ -254,6 +257,30 @@ func (p *page) push(_ context.Context, o order) (string, error) {
 		return "", fmt.Errorf("%s is not connected", o.User)
 	}
 	return fmt.Sprintf("Sent to %s, sessions: %d.", o.User, n), nil
+}
+
+func (p *page) write(ctx context.Context, o order) (string, error) {
+	s, err := p.chats.of(o.User)
+	if err == nil {
+		err = p.knows(o.To)
+	}
+	if err == nil {
+		_, err = s.SendTextMessage(ctx, p.jid(o.To), o.Text)
+	}
+	return "The message is sent.", err
+}
+
+func (p *page) typing(ctx context.Context, o order) (string, error) {
+	s, err := p.chats.of(o.User)
+	if err != nil {
+		return "", err
+	}
+	tell := s.SendTypingGoneStatus
+	if o.On {
+		tell = s.SendTypingStatus
+	}
+	_, err = tell(ctx, p.jid(o.To))
+	return o.To + " knows.", err
 }
 
 func (p *page) scan(ctx context.Context, o order) (string, error) {

@@ -59,6 +59,7 @@ type page struct {
 	srv   *sdktest.Server
 	reach reach
 	locks lockOuts
+	chats chats
 }
 
 func newPage(s settings) *page {
@@ -78,7 +79,8 @@ func (p *page) close() { p.locks.close() }
 func (p *page) handler() http.Handler {
 	mux := http.NewServeMux()
 	for path, file := range map[string]string{
-		"/{$}": "page.html", "/_dev/page.css": "page.css", "/_dev/page.js": "page.js", "/_dev/icon.svg": "icon.svg",
+		"/{$}": "page.html", "/_dev/page.css": "page.css", "/_dev/page.js": "page.js", "/_dev/chat.js": "chat.js",
+		"/_dev/icon.svg": "icon.svg",
 	} {
 		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, req *http.Request) {
 			http.ServeFileFS(w, req, pageFiles, "page/"+file)
@@ -87,6 +89,9 @@ func (p *page) handler() http.Handler {
 	mux.Handle("GET /_dev/events", localpage.Limit(maxPages, p.events))
 	mux.HandleFunc("GET /_dev/picture/{token}", p.picture)
 	mux.HandleFunc("POST /_dev/do/{order}", p.order)
+	mux.Handle("GET /_dev/chat", localpage.Limit(maxChats, p.chat))
+	mux.HandleFunc("GET /_dev/chat/file", p.download)
+	mux.HandleFunc("PUT /_dev/chat/file", p.upload)
 	return p.guard(mux)
 }
 

@@ -29,8 +29,10 @@ func TestPageIsPlain(t *testing.T) {
 		require.Equal(t, 200, status, address[1])
 	}
 	require.NotRegexp(t, `(?i)\son\w+=|<style|<script>|style=|https?:`, html)
-	_, script, _ := e.do("GET", "/_dev/page.js", "")
-	require.NotRegexp(t, `innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|https?:`, script)
+	for _, file := range []string{"page.js", "chat.js"} {
+		_, script, _ := e.do("GET", "/_dev/"+file, "")
+		require.NotRegexp(t, `innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|https?:`, script)
+	}
 	for _, path := range []string{
 		"/nothing", "/_dev/", "/_dev/page.html", "/_dev/../main.go",
 		"/_dev/picture/nothing", "/_dev/picture/..%2Faccounts.db",
@@ -48,9 +50,11 @@ func TestPageHasAllOrders(t *testing.T) {
 	require.NoError(t, err)
 	script, err := pageFiles.ReadFile("page/page.js")
 	require.NoError(t, err)
+	window, err := pageFiles.ReadFile("page/chat.js")
+	require.NoError(t, err)
 	used := map[string]bool{}
-	inPage := regexp.MustCompile(`data-order="(\w+)"|send\("(\w+)"`)
-	for _, m := range inPage.FindAllStringSubmatch(string(html)+string(script), -1) {
+	inPage := regexp.MustCompile(`data-order="(\w+)"|(?:send|post)\("(\w+)"`)
+	for _, m := range inPage.FindAllStringSubmatch(string(html)+string(script)+string(window), -1) {
 		used[m[1]+m[2]] = true
 	}
 	for name := range orders {

@@ -38,7 +38,7 @@ func shown(t sdktest.Traffic) traffic {
 		Time: t.Time, Kind: t.Kind, ToClient: t.ToClient, User: t.User, Resource: t.Resource,
 		Method: t.Method, Path: t.Path, Query: redactQuery(t.Query), Status: t.Status,
 	}
-	out.Text, out.Left = shorten(shownText(t))
+	out.Text, out.Left = shorten(shownText(t), maxText)
 	return out
 }
 
@@ -72,12 +72,12 @@ func shownAnswer(t sdktest.Traffic) string {
 	return fmt.Sprintf("(%d bytes of %s)", t.Size, t.ContentType)
 }
 
-// shorten cuts a text that is too long, between two characters.
-func shorten(text string) (_ string, left int) {
-	if len(text) <= maxText {
+// shorten cuts a text that has more than most bytes, between two characters.
+func shorten(text string, most int) (_ string, left int) {
+	if len(text) <= most {
 		return text, 0
 	}
-	end := maxText
+	end := most
 	for end > 0 && !utf8.RuneStart(text[end]) {
 		end--
 	}

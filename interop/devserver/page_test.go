@@ -28,6 +28,7 @@ func TestInChromium(t *testing.T) {
 	b, program := startBrowser(t), build(t)
 	b.Run(t, "page", func(t *testing.T) { testPage(t, b, program) })
 	b.Run(t, "buttons", func(t *testing.T) { testButtons(t, b, program) })
+	b.Run(t, "chat", func(t *testing.T) { testChat(t, b, program) })
 	b.Run(t, "starts again", func(t *testing.T) { testStartsAgain(t, b, program) })
 	b.Run(t, "other sites", func(t *testing.T) { testOtherSites(t, b, program) })
 }
@@ -268,11 +269,18 @@ func row(user string) string { return `[data-user="` + user + `"]` }
 
 func picture(t *testing.T) sdk.Image {
 	t.Helper()
+	file := drawn(t)
+	return sdk.ImageReader("a.png", "image/png", bytes.NewReader(file), int64(len(file)))
+}
+
+// drawn is a picture of 30 by 20 pixels.
+func drawn(t *testing.T) []byte {
+	t.Helper()
 	img := image.NewRGBA(image.Rect(0, 0, 30, 20))
 	for i := range 30 * 20 {
 		img.Set(i%30, i/30, color.RGBA{R: uint8(i), G: 120, B: 90, A: 255})
 	}
 	var file bytes.Buffer
 	require.NoError(t, png.Encode(&file, img))
-	return sdk.ImageReader("a.png", "image/png", &file, int64(file.Len()))
+	return file.Bytes()
 }

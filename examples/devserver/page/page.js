@@ -139,6 +139,7 @@ function showFaults(state) {
 
 function showState(state) {
   showUsers(state.users);
+  options($("user-ids"), state.users.map((user) => user.id));
   $("no-users").hidden = state.users.length > 0;
   setText("more-users", state.more > 0 ? state.more + " more are not shown." : "");
   showList("feedback", state.feedback, (f) => f.user + ": " + f.title + ": " + f.description);
