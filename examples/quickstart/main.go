@@ -1,5 +1,5 @@
-// Quickstart calls the whole Profile API for two users and prints every call: its name, the status,
-// what came back and how long it took.
+// Quickstart goes through the API with two users: profiles, messages, files and the rest. It prints
+// every call: its name, the status, what came back and how long it took.
 //
 //	go run ./examples/quickstart                 on a test server (sdktest) in the same process
 //	go run ./examples/quickstart -transport tcp  the same over TCP instead of WebSocket
@@ -9,7 +9,8 @@
 // MIRRORFLY_CA_FILE (PEM) is the authority of the service's certificate, if the system does not
 // trust it.
 //
-// The calls are in tour.go. service.go finds the service, printer.go prints the lines.
+// The calls are in tour.go and conversation.go. service.go finds the service, printer.go prints the
+// lines.
 package main
 
 import (
@@ -56,6 +57,6 @@ func run(ctx context.Context, transport sdk.Transport) error {
 		return err
 	}
 	fmt.Println("\nEverything worked. Each line above is one call of package sdk; " +
-		"the code is in examples/quickstart/tour.go.")
+		"the code is in examples/quickstart.")
 	return nil
 }

@@ -40,7 +40,10 @@ func start(t *testing.T, env []string, args ...string) (stdout, stderr string, c
 var everyStep = []string{
 	"alice.Register", "alice.Connect", "bob.Register", "bob.Connect", "alice.OnPresence", "alice.GetCurrentUserJID",
 	"bob.SetUserProfile",
-	"alice.OnUserProfile", "alice.GetUserProfile", "alice.DownloadMedia", "alice.GetLastSeen", "alice.BlockUser",
+	"alice.OnUserProfile", "alice.GetUserProfile", "alice.DownloadMedia", "alice.GetLastSeen",
+	"bob.SendTypingStatus", "alice.OnTyping", "bob.SendTextMessage", "alice.OnMessage", "bob.OnMessageStatus",
+	"alice.SendSeenStatus", "bob.OnMessageStatus", "bob.EditTextMessage", "alice.OnMessageEdited",
+	"alice.GetChatMessages", "alice.BlockUser",
 	"bob.OnBlock",
 	"alice.GetUsersIBlocked", "bob.GetUsersWhoBlockedMe", "alice.UnblockUser", "bob.OnBlock",
 	"alice.SetMediaEncryption", "alice.UploadMedia",
@@ -94,7 +97,7 @@ func TestOnAService(t *testing.T) {
 	require.Zero(t, code, stderr+stdout)
 	require.Contains(t, stdout, "was not told")
 	requireSteps(t, stdout, []string{
-		"alice.Register", "alice.Connect", "bob.SetUserProfile", "alice.GetUserProfile",
+		"alice.Register", "alice.Connect", "bob.SetUserProfile", "alice.GetUserProfile", "alice.OnMessage",
 		"bob.DeleteMyAccount", "alice.Logout",
 	})
 	require.Empty(t, srv.Resources("alice"))

@@ -34,7 +34,7 @@ func (t *tour) close() {
 
 func (t *tour) walk(ctx context.Context) error {
 	for _, part := range []func(context.Context) error{
-		t.logIn, t.profiles, t.lastSeen, t.blocking, t.media, t.moderation, t.leave,
+		t.logIn, t.profiles, t.lastSeen, t.messages, t.blocking, t.media, t.moderation, t.leave,
 	} {
 		if err := part(ctx); err != nil {
 			return err
@@ -92,6 +92,9 @@ func (t *tour) logIn(ctx context.Context) (err error) {
 	t.alice.OnPresence(func(e sdk.PresenceEvent) { t.tell("%s is %s", e.FromUserJID, e.Status) })
 	t.alice.OnUserProfile(func(p sdk.Profile) { t.tell("%s: %q, picture %s", p.UserID, p.NickName, short(p.Image)) })
 	t.alice.OnUserDeleted(func(e sdk.UserDeletedEvent) { t.tell("%s is gone", e.UserJID) })
+	t.alice.OnTyping(func(e sdk.TypingEvent) { t.tell("%s is typing: %t", e.FromUserJID, e.Typing) })
+	t.alice.OnMessage(func(m sdk.Message) { t.tell("%s says %q", m.FromUserJID, m.Text) })
+	t.alice.OnMessageEdited(func(m sdk.Message) { t.tell("%s now says %q", m.FromUserJID, m.Text) })
 	t.alice.OnConnection(func(e sdk.ConnectionEvent) { t.tell("%s", e.Status) })
 	if t.bob, t.bobJID, err = t.user(ctx, "bob"); err != nil {
 		return err
@@ -100,6 +103,7 @@ func (t *tour) logIn(ctx context.Context) (err error) {
 		verb := map[bool]string{true: "blocked", false: "unblocked"}[e.Blocked]
 		t.tell("%s has %s bob", e.UserID, verb)
 	})
+	t.bob.OnMessageStatus(func(e sdk.MessageStatusEvent) { t.tell("%s: %s", short(e.MessageID), e.Status) })
 	if err := t.await(ctx, "alice.OnPresence", "online"); err != nil {
 		return err
 	}
