@@ -92,7 +92,8 @@ func (r reach) text() string {
 	var b strings.Builder
 	b.WriteString("\nThe emulator is running. Ctrl+C ends it.\n")
 	if r.page != "" {
-		fmt.Fprintf(&b, "\nThis page shows what happens in it, and has buttons for faults and a chat window: %s\n", r.page)
+		b.WriteString("\nIts page shows what happens in it, and has buttons for faults and a chat window: ")
+		b.WriteString(r.page + "\n")
 		b.WriteString("(The browser warns of the emulator's own certificate; tell it to go on.)\n")
 	}
 	if r.kept != "" {
