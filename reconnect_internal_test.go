@@ -3,6 +3,7 @@ package sdk
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -104,7 +105,8 @@ func bindAndHangOn(conn net.Conn, before func()) error {
 			step.answer = fmt.Sprintf(step.answer, id)
 			before()
 		}
-		if _, err := io.WriteString(conn, step.answer); err != nil {
+		// The client may end the connection as soon as before is called.
+		if _, err := io.WriteString(conn, step.answer); err != nil && !errors.Is(err, io.ErrClosedPipe) {
 			return err
 		}
 	}
