@@ -133,21 +133,24 @@ func (o *outbox) refuse(id string, believed func(to JID) bool, err error) (was b
 	return o.endID(id, func(m *sending) bool { return believed(m.to) }, sent{err: err})
 }
 
+// endID ends one message of that id: of several, such as a message and its edit, the server speaks
+// of the one that it got first.
 func (o *outbox) endID(id string, which func(*sending) bool, how sent) (was bool) {
 	if o == nil {
 		return false
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for m := o.byID[id]; m != nil; {
-		older := m.older
-		if m.place > 0 && which(m) {
-			o.endLocked(m, how)
-			was = true
+	var first *sending
+	for m := o.byID[id]; m != nil; m = m.older {
+		if m.place > 0 && which(m) && (first == nil || m.place < first.place) {
+			first = m
 		}
-		m = older
 	}
-	return was
+	if first != nil {
+		o.endLocked(first, how)
+	}
+	return first != nil
 }
 
 // hasEnded reports whether nobody waits for m any more.
