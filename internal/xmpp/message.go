@@ -137,6 +137,7 @@ func (s *Session) askLocked() []byte {
 		s.addWaiterLocked(&waiter{id: ping.id, to: s.server(), written: true, behind: s.out.last()})
 		return ping.frame()
 	case s.sm.enabled:
+		s.sm.unasked = 0
 		return []byte(smRequest)
 	}
 	return nil

@@ -31,6 +31,8 @@ type management struct {
 	// server says it has handled. unacked are those of the others that are written again.
 	sent, acked uint32
 	unacked     []unacked
+	// unasked is how many of them were written since the server was last asked what it has.
+	unasked int
 }
 
 // unacked is a stanza that is written again after a resumption, unless the server has it. Requests
@@ -68,6 +70,8 @@ const (
 	ackDelay = 250 * time.Millisecond
 	// ackEvery is so many stanzas.
 	ackEvery = 32
+	// askEvery is after how many stanzas that we keep the server is asked for them at the latest.
+	askEvery = 64
 )
 
 // smRequest asks how many stanzas the server has handled.
@@ -231,9 +235,13 @@ func (m *management) written(o outgoing, out *outbox) {
 		}
 		if o.again {
 			m.unacked = append(m.unacked, unacked{m.sent, o})
+			m.unasked++
 		}
 	}
 }
+
+// keepsMuch reports whether the server must be asked what it has, so that we can forget that.
+func (m *management) keepsMuch() bool { return m != nil && m.enabled && m.unasked >= askEvery }
 
 // receiveManagement handles an element of XEP-0198. What comes out of turn is ignored.
 func (s *Session) receiveManagement(st *stanza) error {
@@ -252,10 +260,7 @@ func (s *Session) manage(st *stanza) (known bool, err error) {
 	}
 	switch st.Local {
 	case "r":
-		if s.ackDeadline.IsZero() {
-			s.ackDeadline = time.Now().Add(ackDelay)
-			s.wakeLocked(s.ackDeadline)
-		}
+		s.acknowledgeSoonLocked()
 	case "a":
 		err := s.sm.acknowledge(st)
 		s.out.confirmCounted(s.sm.acked)
@@ -325,6 +330,9 @@ func (s *Session) count(st *stanza) (t ticket, again bool, err error) {
 		s.overrun = true
 		s.log.Warn("messages are not handled: the oldest count as handled, and are lost in a crash", "open", maxOpen)
 	}
+	if full {
+		s.acknowledgeSoonLocked()
+	}
 	if !s.ackDeadline.IsZero() && s.sm.in.handled.Load()-s.sm.told >= ackEvery {
 		err = s.acknowledgeLocked()
 	}
@@ -339,13 +347,20 @@ func (s *Session) handledMore() {
 	case s.err != nil || s.sm == nil || !s.sm.enabled:
 	case s.sm.in.handled.Load()-s.sm.told >= ackEvery:
 		err = s.acknowledgeLocked()
-	case s.ackDeadline.IsZero():
-		s.ackDeadline = time.Now().Add(ackDelay)
-		s.wakeLocked(s.ackDeadline)
+	default:
+		s.acknowledgeSoonLocked()
 	}
 	s.mu.Unlock()
 	if err != nil {
 		s.end(err)
+	}
+}
+
+// acknowledgeSoonLocked has the timer tell the server what is handled by then.
+func (s *Session) acknowledgeSoonLocked() {
+	if s.ackDeadline.IsZero() {
+		s.ackDeadline = time.Now().Add(ackDelay)
+		s.wakeLocked(s.ackDeadline)
 	}
 }
 

@@ -492,6 +492,63 @@ func TestResumptionTells(t *testing.T) {
 	})
 }
 
+// What was handled while the resumption was under way is told unasked.
+func TestHandledDuringTheResumption(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		in := new(ledger)
+		open, _ := in.receive(true)
+		cfg := pipeServer(t, func(p *peer) {
+			p.Authenticated(scripted.ManagedFeatures)
+			p.Expect(`<resume h="0" previd="one" xmlns="urn:xmpp:sm:3"/>`)
+			open.done()
+			p.Send(`<resumed h="0" previd="one" xmlns="urn:xmpp:sm:3"/>`)
+			p.Expect(scripted.Request)
+			p.Expect(`<a h="1" xmlns="urn:xmpp:sm:3"/>`)
+			// Which is not told again.
+			p.Expect(`<presence type="unavailable" xmlns="jabber:client"/>`)
+			p.Drain()
+		})
+		cfg.Resume = &Resumption{
+			m:   management{counting: true, enabled: true, id: "one", in: in},
+			jid: JID{"alice", scripted.Domain, "x"},
+		}
+		c := dial(t, cfg)
+		require.NoError(t, c.Start(t.Context()))
+		time.Sleep(time.Minute)
+		_ = c.Close(soon(t))
+	})
+}
+
+// What nobody waits for, such as receipts, is forgotten, too: the server is asked for it now and
+// then.
+func TestReceiptsAreForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := dial(t, pipeServer(t, func(p *peer) {
+			p.Managed()
+			for h := 2; ; {
+				switch n, err := p.Read(); {
+				case err != nil:
+					return
+				case n.Name.Local == "r":
+					p.Send(fmt.Sprintf(`<a h="%d" xmlns="urn:xmpp:sm:3"/>`, h))
+				default:
+					h++
+				}
+			}
+		}))
+		require.NoError(t, c.Start(t.Context()))
+		synctest.Wait()
+		for range 50 * askEvery {
+			require.NoError(t, c.Tell(Receipt("delivered", bobJID, "m"), true))
+			synctest.Wait()
+		}
+		c.mu.Lock()
+		kept := len(c.sm.unacked)
+		c.mu.Unlock()
+		require.Less(t, kept, askEvery)
+	})
+}
+
 // The server learns what has arrived before the stream ends (XEP-0198 7).
 func TestAckBeforeClose(t *testing.T) {
 	still(t, func(t *testing.T) {

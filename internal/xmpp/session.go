@@ -91,6 +91,10 @@ func newSession(cfg *Config, h *handshake) *Session {
 	// The timer sees a complete session.
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if h.resumed && s.sm.in.handled.Load() != s.sm.told {
+		// Handled during the handshake, when nobody told the server.
+		s.acknowledgeSoonLocked()
+	}
 	if h.sessionAsked {
 		s.addWaiterLocked(&waiter{id: sessionID})
 	}

@@ -206,7 +206,7 @@ func (s *Session) nextBatchLocked(withEnd bool) (b batch) {
 	if len(s.queue) == 0 {
 		s.queue = nil
 	}
-	if messages && !b.end {
+	if (messages || s.sm.keepsMuch()) && !b.end {
 		if ask := s.askLocked(); ask != nil {
 			b.frames = append(b.frames, ask)
 		}
