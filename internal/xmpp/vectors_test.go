@@ -51,3 +51,25 @@ func (v vectors) stream(t testing.TB, step string) string {
 	require.FailNow(t, "no such step", step)
 	return ""
 }
+
+// messageVectors is testdata/messages.json: messages of the service's own client.
+type messageVectors struct {
+	IV   string
+	Sent []struct {
+		Call, By, Stanza string
+	}
+	Received []struct {
+		What, Stanza string
+	}
+}
+
+func loadMessageVectors(t testing.TB) messageVectors {
+	t.Helper()
+	b, err := os.ReadFile("testdata/messages.json")
+	require.NoError(t, err)
+	var v messageVectors
+	require.NoError(t, json.Unmarshal(b, &v))
+	require.Len(t, v.Sent, 45)
+	require.Len(t, v.Received, 44)
+	return v
+}
