@@ -438,6 +438,9 @@ func (l *login) enter(ctx context.Context, wirePassword string) error {
 	}
 	l.begin(c.rest.CurrentLogin()) // nobody else logs in: this call has lockLogin
 	c.setLogin(l)
+	if same {
+		l.keepReceipts(old.untoldReceipts())
+	}
 	return l.learnService(ctx)
 }
 
@@ -568,10 +571,8 @@ func (l *login) install(s *xmpp.Session) bool {
 		// Who the client is, whatever was asked for (RFC 6120 7.6.1).
 		l.me.jid = s.JID().Bare().String()
 	}
-	kept := l.receipts
-	l.receipts = nil
 	l.mu.Unlock()
-	l.tellKept(kept...)
+	l.tellKept(l.untoldReceipts()...)
 	return true
 }
 

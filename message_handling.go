@@ -23,9 +23,9 @@ type handling struct {
 	open atomic.Int32
 
 	// Guarded by inbox.mu.
-	stanzas []*xmpp.Message // the message, and copies of it that have come meanwhile
-	done    bool            // it is handled
-	told    bool            // its sender has been told
+	stanza *xmpp.Message // the message, or the copy of it that came over the newest stream
+	done   bool          // it is handled
+	told   bool          // its sender has been told
 }
 
 // messageKey names a message by sender, id, and edit. It is a hash that nobody else can foresee, so
@@ -60,57 +60,61 @@ type inbox struct {
 	warned    sync.Once
 
 	mu sync.Mutex
-	// recent are the last messages, by key, and keys the same in their order from next on. nil:
-	// none has come.
+	// recent are the last messages, by key, and order the same in their order from next on. nil: none
+	// has come.
 	recent map[messageKey]*handling
-	keys   []messageKey
+	order  []*handling
 	next   int
 }
 
 // admit remembers a message that has come, and reports false for one that has come before. That is
 // handled with the first, or has been.
 func (b *inbox) admit(h *handling) (isNew bool) {
-	first, isNew := b.remember(h)
-	if isNew {
-		return true
+	first, spare := b.remember(h)
+	if first != nil && first.told {
+		h.login.sendReceipt(receiptDelivered, h.sender, h.id)
 	}
-	if first != nil { // it is handled already
-		if first.told {
-			h.login.sendReceipt(receiptDelivered, h.sender, h.id)
-		}
-		h.stanzas[0].Handled()
+	if spare != nil {
+		spare.Handled()
 	}
-	return false
+	return spare == nil
 }
 
-// remember returns the message that h is a copy of, if that is handled.
-func (b *inbox) remember(h *handling) (first *handling, isNew bool) {
+// remember returns nothing for a message that is new. Of a copy it returns the message that it is a
+// copy of, if that is handled, and the stanza that is not needed. Of a message that waits for
+// listeners only the first stanza in the newest stream is: what comes behind it counts only with it.
+func (b *inbox) remember(h *handling) (first *handling, spare *xmpp.Message) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if first = b.recent[h.key]; first != nil {
-		if !first.done {
-			first.stanzas = append(first.stanzas, h.stanzas[0])
-			return nil, false
-		}
-		return first, false
+	switch first = b.recent[h.key]; {
+	case first != nil && first.done:
+		return first, h.stanza
+	case first != nil && h.stanza.SameStream(first.stanza):
+		return nil, h.stanza
+	case first != nil:
+		spare, first.stanza = first.stanza, h.stanza
+		h.stanza.Body = ""
+		return nil, spare
 	}
 	if b.recent == nil {
 		b.recent = make(map[messageKey]*handling)
 	}
-	if len(b.keys) < remembered {
-		b.keys = append(b.keys, h.key)
+	if len(b.order) < remembered {
+		b.order = append(b.order, h)
 	} else {
-		delete(b.recent, b.keys[b.next])
-		b.keys[b.next] = h.key
+		if old := b.order[b.next]; b.recent[old.key] == old {
+			delete(b.recent, old.key)
+		}
+		b.order[b.next] = h
 		b.next = (b.next + 1) % remembered
 	}
 	b.recent[h.key] = h
-	return nil, true
+	return nil, nil
 }
 
-// end notes that h is handled, and returns what the server is to be told of. forget: it is told
-// again if it comes again.
-func (b *inbox) end(h *handling, told, forget bool) []*xmpp.Message {
+// end notes that h is handled, and returns what the server is to be told of. forget: it is told again
+// if it comes again.
+func (b *inbox) end(h *handling, told, forget bool) *xmpp.Message {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if h.done {
@@ -120,9 +124,9 @@ func (b *inbox) end(h *handling, told, forget bool) []*xmpp.Message {
 	if forget && b.recent[h.key] == h {
 		delete(b.recent, h.key)
 	}
-	stanzas := h.stanzas
-	h.stanzas = nil
-	return stanzas
+	stanza := h.stanza
+	h.stanza = nil
+	return stanza
 }
 
 // postpone has h wait for done, unless it is handled already.
@@ -182,16 +186,14 @@ func (h *handling) unheard() {
 
 // finish tells the sender, then the server.
 func (h *handling) finish(tell, forget bool) {
-	stanzas := h.login.client.inbox.end(h, tell, forget)
-	if stanzas == nil {
+	stanza := h.login.client.inbox.end(h, tell, forget)
+	if stanza == nil {
 		return
 	}
 	if tell {
 		h.login.sendReceipt(receiptDelivered, h.sender, h.id)
 	}
-	for _, st := range stanzas {
-		st.Handled()
-	}
+	stanza.Handled()
 }
 
 // Unhandled returns how many messages have come since New while nobody listened: neither OnMessage,

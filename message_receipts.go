@@ -1,6 +1,10 @@
 package sdk
 
-import "github.com/mirrorfly-go/sdk/internal/xmpp"
+import (
+	"slices"
+
+	"github.com/mirrorfly-go/sdk/internal/xmpp"
+)
 
 // receiptKind is what a receipt says (protocol.md 14.4).
 type receiptKind string
@@ -33,10 +37,7 @@ func (l *login) tellOrKeep(receipt xmpp.Outgoing) {
 	l.mu.Lock()
 	missed := l.session != nil && l.session != s
 	if !missed {
-		if len(l.receipts) == maxReceipts {
-			l.receipts = append(l.receipts[:0], l.receipts[1:]...)
-		}
-		l.receipts = append(l.receipts, receipt)
+		l.keepReceiptsLocked(receipt)
 	}
 	l.mu.Unlock()
 	if missed {
@@ -49,4 +50,25 @@ func (l *login) tellKept(receipts ...xmpp.Outgoing) {
 	for _, receipt := range receipts {
 		l.tellOrKeep(receipt)
 	}
+}
+
+// untoldReceipts takes those that could not be told without a connection.
+func (l *login) untoldReceipts() []xmpp.Outgoing {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	untold := l.receipts
+	l.receipts = nil
+	return untold
+}
+
+// keepReceipts keeps what the login before l could not tell.
+func (l *login) keepReceipts(receipts []xmpp.Outgoing) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.keepReceiptsLocked(receipts...)
+}
+
+func (l *login) keepReceiptsLocked(receipts ...xmpp.Outgoing) {
+	l.receipts = append(l.receipts, receipts...)
+	l.receipts = slices.Delete(l.receipts, 0, max(0, len(l.receipts)-maxReceipts))
 }

@@ -11,7 +11,7 @@ import (
 // handleMessage tells a message to the listeners that it is for.
 func (l *login) handleMessage(me account, e *xmpp.Message) {
 	c := l.client
-	h := &handling{login: l, key: keyOf(e), id: e.ID, own: e.Own, stanzas: []*xmpp.Message{e}}
+	h := &handling{login: l, key: keyOf(e), id: e.ID, own: e.Own, stanza: e}
 	h.open.Store(1)
 	if e.ID != "" && e.FromUser && !e.Own && !e.Copy && !c.cfg.NoDeliveryReceipts {
 		h.sender = e.From

@@ -35,6 +35,9 @@ type Message struct {
 // (XEP-0198).
 func (m *Message) Handled() { m.ticket.done() }
 
+// SameStream reports whether other came over the same stream, be it before a resumption of it.
+func (m *Message) SameStream(other *Message) bool { return m.ticket.in == other.ticket.in }
+
 // Status is what became of a message that we have sent (protocol.md 14.3, 14.4).
 type Status struct {
 	// Kind is "acknowledge", "delivered" or "seen".
