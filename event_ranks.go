@@ -42,11 +42,14 @@ func (e MessageDeletedEvent) weight() dispatch.Weight {
 	return w
 }
 
+// mapEntry is about what a map needs for an entry besides its texts, which may be shorter.
+const mapEntry = 64
+
 // What is made of the body is not longer than the body.
 func (m Message) weight() dispatch.Weight {
 	w := weigh(rankMessage, m.ID, m.FromUserJID, m.ToUserJID, m.TopicID, m.Text, string(m.Body), string(m.Body))
 	for key, value := range m.Metadata {
-		w.Bytes += int32(len(key) + len(value))
+		w.Bytes += int32(len(key) + len(value) + mapEntry)
 	}
 	return w
 }

@@ -63,7 +63,7 @@ func optionsOf(all []MessageOption) (o messageOptions) {
 func (o *messageOptions) rules() []rule {
 	rules := []rule{
 		isXMLText("topicId", o.topic), metadataRule(o.metadata), isUTF8("replyMessageId", o.replyTo),
-		isUTF8("mentionedUsersIds", strings.Join(o.mentioned, "")),
+		isUTF8("mentionedUsersIds", strings.Join(o.mentioned, ",")),
 	}
 	if o.hasReply {
 		rules = append(rules, messageIDFormat("replyMessageId", o.replyTo), required("replyMessageId", o.replyTo))
@@ -91,6 +91,9 @@ func metadataRule(m map[string]string) rule {
 		for key, value := range m {
 			if !utf8.ValidString(key) || !utf8.ValidString(value) {
 				return "metaData is not valid UTF-8"
+			}
+			if strings.ContainsAny(key+value, "\uFFFE\uFFFF") {
+				return "metaData has a character that no stanza can carry"
 			}
 		}
 		return ""

@@ -1,0 +1,274 @@
+package sdk_test
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/sdktest"
+)
+
+// sendCall is a call that sends something to somebody, with good arguments but for the ones given.
+type sendCall func(ctx context.Context, c *sdk.Client, to string) (code int, text string, err error)
+
+func sending[T any](res sdk.Result[T], err error) (int, string, error) {
+	return res.StatusCode, res.Message, err
+}
+
+func pictureOf(caption string) sdk.MediaMessage {
+	return sdk.MediaMessage{
+		Type: sdk.MessageTypeImage, Name: "a.png", Reader: strings.NewReader("picture"), Size: 7, Caption: caption,
+	}
+}
+
+var sendCalls = map[string]sendCall{
+	"SendTextMessage": func(ctx context.Context, c *sdk.Client, to string) (int, string, error) {
+		return sending(c.SendTextMessage(ctx, to, "hi"))
+	},
+	"SendMediaFileMessage": func(ctx context.Context, c *sdk.Client, to string) (int, string, error) {
+		return sending(c.SendMediaFileMessage(ctx, to, pictureOf("")))
+	},
+	"EditTextMessage": func(ctx context.Context, c *sdk.Client, to string) (int, string, error) {
+		return sending(c.EditTextMessage(ctx, to, "m1", "hi"))
+	},
+	"DeleteMessagesForEveryone": func(ctx context.Context, c *sdk.Client, to string) (int, string, error) {
+		return sending(c.DeleteMessagesForEveryone(ctx, to, "m1"))
+	},
+	"SendSeenStatus": func(ctx context.Context, c *sdk.Client, to string) (int, string, error) {
+		return sending(c.SendSeenStatus(ctx, to, "m1"))
+	},
+	"SendTypingStatus": func(ctx context.Context, c *sdk.Client, to string) (int, string, error) {
+		return sending(c.SendTypingStatus(ctx, to))
+	},
+	"SendTypingGoneStatus": func(ctx context.Context, c *sdk.Client, to string) (int, string, error) {
+		return sending(c.SendTypingGoneStatus(ctx, to))
+	},
+}
+
+// Not registered comes first, then the arguments, then the connection (protocol.md 1.6).
+func TestSendingInEveryState(t *testing.T) {
+	for name, call := range sendCalls {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			srv := sdktest.New(t)
+			cfg := srv.Config()
+			cfg.Reconnect.Disabled = true
+			alice, credentials := register(t, cfg, "alice")
+			register(t, srv.Config(), "bob")
+			bob := "bob@" + srv.Domain()
+			try := func(to string, wantCode int, wantText string, kind error) {
+				t.Helper()
+				code, text, err := call(soon(t), alice, to)
+				require.ErrorIs(t, err, kind)
+				require.Equal(t, wantCode, code, text)
+				require.Equal(t, wantText, text)
+				require.Equal(t, sdk.OutcomeNotSent, outcomeTold(t, err))
+				require.False(t, err.(*sdk.Error).Retryable(), "it does not reconnect")
+			}
+			try("?", 400, notRegistered, sdk.ErrNotRegistered)
+			connect(t, alice, credentials)
+			wrong := func() {
+				t.Helper()
+				const foreign = "Invalid toJid, Please get toJid from SDK.getJid() by passing user identifier"
+				for to, text := range map[string]string{
+					"@" + srv.Domain():      "toJid format is invalid",
+					bob + "/phone":          foreign, // the last rule wins
+					"?":                     foreign,
+					"bob":                   foreign,
+					"bob@elsewhere.example": foreign,
+					"":                      "toJid is not valid or required",
+					"alice@" + srv.Domain(): "toJid should not be current user jid",
+					"ALICE@" + srv.Domain(): "toJid should not be current user jid",
+				} {
+					try(to, 400, text, sdk.ErrInvalidArgument)
+				}
+			}
+			wrong()
+			code, text, err := call(soon(t), alice, bob)
+			require.NoError(t, err)
+			require.Equal(t, 200, code)
+			require.Equal(t, "Success", text)
+
+			connection := collect(alice.OnConnection)
+			srv.DropConnections()
+			connection.until(t, hasStatus(sdk.StatusDisconnected))
+			wrong()
+			_, _, err = call(soon(t), alice, bob)
+			require.ErrorIs(t, err, sdk.ErrNotConnected)
+			require.Equal(t, sdk.OutcomeNotSent, outcomeTold(t, err))
+			require.NoError(t, alice.Close())
+			_, _, err = call(soon(t), alice, "?")
+			require.Equal(t, sdk.OutcomeNotSent, outcomeTold(t, err))
+		})
+	}
+}
+
+// What arguments are refused, by name, before anything is sent.
+func TestMessagesAreChecked(t *testing.T) {
+	srv, w := watched(t, sdktest.Options{})
+	alice := login(t, srv.Config(), "alice")
+	register(t, srv.Config(), "bob")
+	bob := "bob@" + srv.Domain()
+	ctx := soon(t)
+	text := func(said string, opts ...sdk.MessageOption) func() (int, string, error) {
+		return func() (int, string, error) { return sending(alice.SendTextMessage(ctx, bob, said, opts...)) }
+	}
+	edit := func(id, said string, opts ...sdk.MessageOption) func() (int, string, error) {
+		return func() (int, string, error) { return sending(alice.EditTextMessage(ctx, bob, id, said, opts...)) }
+	}
+	remove := func(ids ...string) func() (int, string, error) {
+		return func() (int, string, error) { return sending(alice.DeleteMessagesForEveryone(ctx, bob, ids...)) }
+	}
+	seen := func(id string) func() (int, string, error) {
+		return func() (int, string, error) { return sending(alice.SendSeenStatus(ctx, bob, id)) }
+	}
+	file := func(change func(*sdk.MediaMessage), opts ...sdk.MessageOption) func() (int, string, error) {
+		return func() (int, string, error) {
+			m := pictureOf("")
+			change(&m)
+			return sending(alice.SendMediaFileMessage(ctx, bob, m, opts...))
+		}
+	}
+	const badID = " has a comma, white space, a control character, or is not UTF-8"
+	long := strings.Repeat("x", 256)
+	huge := strings.Repeat("x", 300<<10)
+	four := map[string]string{"a": "", "b": "", "c": "", "d": ""}
+	for _, tc := range []struct {
+		want string
+		call func() (int, string, error)
+	}{
+		{"Provided text message is empty", text("")},
+		{"Provided text message is empty", text("", sdk.WithMessageID(""))}, // the last rule wins
+		{"messageText is not valid UTF-8", text("\xff")},
+		{"messageText is too large: a message has at most 262144 bytes on the wire", text(huge)},
+		{"msgId is not valid or required", text("hi", sdk.WithMessageID(""))},
+		{"msgId" + badID, text("hi", sdk.WithMessageID("a,b"))},
+		{"msgId" + badID, text("hi", sdk.WithMessageID("a b"))},
+		{"msgId" + badID, text("hi", sdk.WithMessageID("a\u00a0b"))},
+		{"msgId" + badID, text("hi", sdk.WithMessageID("a\x7f"))},
+		{"msgId" + badID, text("hi", sdk.WithMessageID("a\xff"))},
+		{"msgId" + badID, text("hi", sdk.WithMessageID("a\uffff"))},
+		{"msgId has more than 255 bytes", text("hi", sdk.WithMessageID(long))},
+		{"replyMessageId is not valid or required", text("hi", sdk.WithReplyTo(""))},
+		{"replyMessageId" + badID, text("hi", sdk.WithReplyTo("a\n"))},
+		{"replyMessageId has more than 255 bytes", text("hi", sdk.WithReplyTo(long))},
+		{"mentionedUsersIds is not valid UTF-8", text("hi", sdk.WithMentions("\xff"))},
+		{"mentionedUsersIds is not valid UTF-8", text("hi", sdk.WithMentions("\xc3", "\xa4"))},
+		{"topicId is not valid UTF-8", text("hi", sdk.WithTopic("\xff"))},
+		{
+			"topicId has control characters: of those, only tab and line ends can be sent",
+			text("hi", sdk.WithTopic("\x01")),
+		},
+		{"metaData can have at most 3 entries", text("hi", sdk.WithMetadata(four))},
+		{"metaData is not valid UTF-8", text("hi", sdk.WithMetadata(map[string]string{"a": "\xff"}))},
+		{"metaData is not valid UTF-8", text("hi", sdk.WithMetadata(map[string]string{"\xff": ""}))},
+		{
+			"metaData has a character that no stanza can carry",
+			text("hi", sdk.WithMetadata(map[string]string{"a": "\ufffe"})),
+		},
+
+		{"EditMessage content cannot be empty", edit("", "")},
+		{"Message id can't be empty", edit("", "hi")},
+		{"msgId" + badID, edit("a,b", "hi")},
+		{"editedTextContent is not valid UTF-8", edit("m1", "\xff")},
+		{"an edit takes no option but WithMentions and WithMessageID", edit("m1", "hi", sdk.WithReplyTo("m0"))},
+		{"an edit takes no option but WithMentions and WithMessageID", edit("m1", "hi", sdk.WithTopic("t"))},
+		{
+			"an edit takes no option but WithMentions and WithMessageID",
+			edit("m1", "hi", sdk.WithMetadata(map[string]string{})),
+		},
+
+		{"msgIds should be Valid data type", remove()},
+		{"msgIds should be Valid data type", remove("m1", "")},
+		{"msgIds" + badID, remove("m1", "a,b")},
+		{
+			"msgIds are too many: a message has at most 262144 bytes on the wire",
+			remove(strings.Split(strings.Repeat("m ", 150_000)+"m", " ")...),
+		},
+		{"msgId is not valid or required", seen("")},
+		{"msgId" + badID, seen("a,b")},
+		{"msgId has more than 255 bytes", seen(long)},
+
+		{"messageType is not valid", file(func(m *sdk.MediaMessage) { m.Type = sdk.MessageTypeText })},
+		{"Width and Height are not negative: 0 is not known", file(func(m *sdk.MediaMessage) { m.Width = -1 })},
+		{"Duration is negative", file(func(m *sdk.MediaMessage) { m.Duration = -time.Second })},
+		{"Caption is not valid UTF-8", file(func(m *sdk.MediaMessage) { m.Caption = "\xff" })},
+		{
+			"Thumbnail, or Caption, is too large: a message has at most 262144 bytes on the wire",
+			file(func(m *sdk.MediaMessage) { m.Thumbnail = bytes.Repeat([]byte{1}, 200<<10) }),
+		},
+		{"metaData can have at most 3 entries", file(func(*sdk.MediaMessage) {}, sdk.WithMetadata(four))},
+	} {
+		requests := len(srv.Requests())
+		code, got, err := tc.call()
+		require.ErrorIs(t, err, sdk.ErrInvalidArgument, tc.want)
+		require.Equal(t, 400, code)
+		require.Equal(t, tc.want, got)
+		require.Equal(t, sdk.OutcomeNotSent, outcomeTold(t, err))
+		require.False(t, err.(*sdk.Error).Retryable())
+		require.Len(t, srv.Requests(), requests, "no file was uploaded")
+	}
+	require.Zero(t, w.count("<message"))
+	// What is just good enough, and an option that is nil.
+	_, err := alice.SendTextMessage(ctx, bob, "hi", nil, sdk.WithMessageID(long[1:]), sdk.WithTopic("\t"),
+		sdk.WithMetadata(map[string]string{"a": "\x01", "b": "", "c": "\U0010ffff"}))
+	require.NoError(t, err)
+	kept := srv.Messages("bob")
+	require.Equal(t, map[string]string{"a": "\x01", "b": "", "c": "\U0010ffff"}, kept[0].Metadata)
+}
+
+// What became of a message that failed, and whether it may be sent once more.
+func TestOutcomesOfMessages(t *testing.T) {
+	for _, tc := range []struct {
+		name      string
+		fault     func(*sdktest.Server)
+		code      int
+		condition string
+		want      sdk.Outcome
+		retryable bool
+	}{
+		{
+			"refused", func(srv *sdktest.Server) { srv.RefuseNextMessage("policy-violation") },
+			500, "policy-violation", sdk.OutcomeRefused, false,
+		},
+		{
+			// The acknowledgement and the answer to the request behind it are lost.
+			"unanswered", func(srv *sdktest.Server) {
+				srv.SetFault(sdktest.StepMessage, sdktest.FaultSilent)
+				srv.SetFault(sdktest.StepIQ, sdktest.FaultSilent)
+			}, 599, "", sdk.OutcomeUnknown, false,
+		},
+		{
+			"cut", func(srv *sdktest.Server) { srv.SetFault(sdktest.StepMessage, sdktest.FaultClose) },
+			500, "", sdk.OutcomeUnknown, false,
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			srv := sdktest.New(t)
+			cfg := quick(srv.Config())
+			cfg.Reconnect.Disabled = true
+			alice := login(t, cfg, "alice")
+			register(t, srv.Config(), "bob")
+			requireAnswer(t, srv, alice) // what Connect has asked is answered
+			tc.fault(srv)
+			ctx := soon(t)
+			if tc.name == "unanswered" {
+				short, cancel := context.WithTimeout(ctx, time.Second)
+				defer cancel()
+				ctx = short
+			}
+			res, err := alice.SendTextMessage(ctx, "bob@"+srv.Domain(), "hi")
+			e := failed(t, res, err)
+			require.Equal(t, tc.code, e.StatusCode, "%v", err)
+			require.Equal(t, tc.condition, e.Condition)
+			require.Equal(t, tc.want.String(), e.Outcome.String())
+			require.Equal(t, tc.retryable, e.Retryable())
+		})
+	}
+}
