@@ -3,6 +3,8 @@ package sdk_test
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -269,6 +271,52 @@ func TestOutcomesOfMessages(t *testing.T) {
 			require.Equal(t, tc.condition, e.Condition)
 			require.Equal(t, tc.want.String(), e.Outcome.String())
 			require.Equal(t, tc.retryable, e.Retryable())
+		})
+	}
+}
+
+// A connection that is lost while messages are on their way, and taken up again: each call succeeds,
+// and each message arrives once.
+func TestMessagesOverAResumption(t *testing.T) {
+	const many = 300
+	for _, transport := range bothTransports {
+		t.Run(transportName(transport), func(t *testing.T) {
+			srv, alice, connection := resuming(t, transport, nil)
+			bob := login(t, srv.Config(), "bob")
+			came := newHeard(bob.OnMessage)
+			errs := make(chan error, many)
+			for n := range many {
+				go func() {
+					if n == many/2 {
+						srv.DropConnections()
+					}
+					for {
+						// The same id again is safe: what comes twice is told once.
+						_, err := alice.SendTextMessage(
+							soon(t),
+							"bob@"+srv.Domain(),
+							"hi",
+							sdk.WithMessageID(fmt.Sprint("m", n)),
+						)
+						if e := (*sdk.Error)(nil); errors.As(err, &e) && e.Outcome == sdk.OutcomeNotSent {
+							_ = alice.WaitConnected(soon(t))
+							continue
+						}
+						errs <- err
+						return
+					}
+				}()
+			}
+			for range many {
+				require.NoError(t, <-errs)
+			}
+			require.True(t, resumption(t, connection, 1).Resumed)
+			ids := map[string]bool{}
+			for range many {
+				ids[came.next(t).ID] = true
+			}
+			require.Len(t, ids, many)
+			require.Len(t, srv.Messages("bob"), many)
 		})
 	}
 }
