@@ -60,8 +60,8 @@ type inbox struct {
 	warned    sync.Once
 
 	mu sync.Mutex
-	// recent are the last messages, by key, and order the same in their order from next on. nil: none
-	// has come.
+	// recent are the last messages, by key, and order the same in their order from next on. nil:
+	// none has come.
 	recent map[messageKey]*handling
 	order  []*handling
 	next   int
@@ -80,9 +80,10 @@ func (b *inbox) admit(h *handling) (isNew bool) {
 	return spare == nil
 }
 
-// remember returns nothing for a message that is new. Of a copy it returns the message that it is a
-// copy of, if that is handled, and the stanza that is not needed. Of a message that waits for
-// listeners only the first stanza in the newest stream is: what comes behind it counts only with it.
+// remember returns nothing for a message that is new. Of a copy it returns the message that it is
+// a copy of, if that is handled, and the stanza that is not needed. Of a message that waits for
+// listeners only the first stanza in the newest stream is: what comes behind it counts only with
+// it.
 func (b *inbox) remember(h *handling) (first *handling, spare *xmpp.Message) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -275,8 +275,8 @@ func TestOutcomesOfMessages(t *testing.T) {
 	}
 }
 
-// A connection that is lost while messages are on their way, and taken up again: each call succeeds,
-// and each message arrives once.
+// A connection that is lost while messages are on their way, and taken up again: each call
+// succeeds, and each message arrives once.
 func TestMessagesOverAResumption(t *testing.T) {
 	const many = 300
 	for _, transport := range bothTransports {
@@ -317,6 +317,38 @@ func TestMessagesOverAResumption(t *testing.T) {
 			}
 			require.Len(t, ids, many)
 			require.Len(t, srv.Messages("bob"), many)
+		})
+	}
+}
+
+// Many large messages at once, more than waits to be written: all arrive.
+func TestManyLargeMessages(t *testing.T) {
+	const many = 2000
+	for _, transport := range bothTransports {
+		t.Run(transportName(transport), func(t *testing.T) {
+			srv := sdktest.New(t)
+			cfg := srv.Config()
+			cfg.Transport = transport
+			alice := login(t, cfg, "alice")
+			register(t, srv.Config(), "bob")
+			connection := collect(alice.OnConnection)
+			errs := make(chan error, many)
+			for range many {
+				go func() {
+					_, err := alice.SendTextMessage(soon(t), "bob@"+srv.Domain(), strings.Repeat("x", 4000))
+					errs <- err
+				}()
+			}
+			refused := 0
+			for range many {
+				// Bob is away, and so much is not kept for him.
+				if err := <-errs; err != nil {
+					require.Equal(t, sdk.OutcomeRefused, outcomeTold(t, err), "%v", err)
+					refused++
+				}
+			}
+			require.Less(t, refused, many)
+			require.NotContains(t, statuses(connection), sdk.StatusDisconnected)
 		})
 	}
 }

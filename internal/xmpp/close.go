@@ -20,6 +20,7 @@ func (s *Session) Close(ctx context.Context) error {
 	s.mu.Lock()
 	first := s.err == nil && !s.ending
 	s.ending = s.ending || s.err == nil
+	s.makeRoomLocked()
 	if first && ctx.Err() == nil {
 		s.enqueueLastLocked()
 	}
@@ -125,6 +126,7 @@ func (s *Session) mark(cause error) {
 		s.sm.keep(s.queue)
 	}
 	s.queue = nil
+	s.makeRoomLocked()
 	if !s.resumableLocked() {
 		s.out.fail(fmt.Errorf("%w: %w", ErrNotConnected, cause))
 	}

@@ -30,6 +30,7 @@ var (
 	errNoAnswer     = errors.New("server does not answer pings")
 	errWriteBroken  = errors.New("writing was broken off")
 	errServedTwice  = errors.New("Serve called twice")
+	errNoRoom       = errors.New("much is to be written")
 )
 
 // maxErrorText is how much of a server's own words an error repeats, in bytes.

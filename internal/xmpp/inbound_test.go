@@ -104,7 +104,7 @@ func TestReceivedAsRecorded(t *testing.T) {
 		},
 		"carbon forged by alice":              {ignored: 1}, // JavaScript believes it
 		"carbon sent, stock order with delay": {},           // JavaScript tells of the own receipt
-		"MAM result":                          {},           // JavaScript takes it for a new message without an id
+		"MAM result":                          {},           // JavaScript tells it as a new message
 		"media":                               {events: told(Message{ID: "m20", Type: "image", At: at})},
 		"unknown child":                       {},
 		"unread_count":                        {},

@@ -101,7 +101,8 @@ func (s *Session) send(ctx context.Context, m Outgoing) (time.Time, error) {
 		return time.Time{}, unsent.Mark(err)
 	}
 	waits := &sending{id: m.id, to: to.Bare(), result: make(chan sent, 1)}
-	if err := s.post(outgoing{frame: m.frame, stanza: true, again: true, sending: waits}, nil); err != nil {
+	o := outgoing{frame: m.frame, stanza: true, again: true, sending: waits}
+	if err := s.postMessage(ctx, o); err != nil {
 		return time.Time{}, unsent.Mark(err)
 	}
 	select {

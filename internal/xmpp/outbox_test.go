@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -35,8 +36,8 @@ func (c *client) sendingOf(ctx context.Context, m Outgoing) <-chan sent {
 	return result
 }
 
-// managedAndTold takes the client to a stream that counts, and lets it know by a presence: until then
-// its messages are between what that takes. It is for begin.
+// managedAndTold takes the client to a stream that counts, and lets it know by a presence: until
+// then its messages are between what that takes. It is for begin.
 func managedAndTold(p *peer) {
 	p.T.Helper()
 	p.Managed()
@@ -558,11 +559,12 @@ func TestMessagesOverALoss(t *testing.T) {
 
 func messagesOverALoss(t *testing.T, serve serverFunc, resumed bool) {
 	const many = 1000
-	server, stanzas := new(counted), 0
+	server := new(counted)
+	var stanzas atomic.Int32
 	cfg := serve(t, scripted.InTurn(
 		func(p *peer) {
 			managedAndTold(p)
-			stanzas = server.take(p, 2, many/2)
+			stanzas.Store(int32(server.take(p, 2, many/2)))
 			// And hangs up, without a word on the last.
 		},
 		func(p *peer) {
@@ -576,8 +578,8 @@ func messagesOverALoss(t *testing.T, serve serverFunc, resumed bool) {
 				p.Drain()
 				return
 			}
-			p.Send(fmt.Sprintf(`<resumed h="%d" previd="one" xmlns="urn:xmpp:sm:3"/>`, stanzas))
-			server.take(p, stanzas, -1)
+			p.Send(fmt.Sprintf(`<resumed h="%d" previd="one" xmlns="urn:xmpp:sm:3"/>`, stanzas.Load()))
+			server.take(p, int(stanzas.Load()), -1)
 		},
 	))
 	c := dial(t, cfg)
@@ -702,4 +704,81 @@ func TestAbandonedStreamFailsMessages(t *testing.T) {
 		require.False(t, unsent.Is(got.err))
 		(*Resumption)(nil).Abandon()
 	})
+}
+
+// Many large messages at once, and a server that reads slowly: they wait, and the session lives.
+// Who does not wait any longer has sent nothing.
+func TestMessagesWaitForRoom(t *testing.T) {
+	const many, size = 100, 100 << 10
+	synctest.Test(t, func(t *testing.T) {
+		read := make(chan struct{})
+		c := dial(t, pipeServer(t, func(p *peer) {
+			p.Login()
+			<-read
+			answerAll(p)
+		}))
+		large := func(id string) Outgoing {
+			return Content{ID: id, To: bobJID, Body: strings.Repeat("x", size)}.Outgoing()
+		}
+		var all []<-chan sent
+		for i := range many {
+			all = append(all, c.sendingOf(t.Context(), large(fmt.Sprint("m", i))))
+			synctest.Wait()
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		impatient := c.sendingOf(ctx, large("impatient"))
+		synctest.Wait()
+		c.mu.Lock()
+		require.LessOrEqual(t, c.queued, maxMessages)
+		c.mu.Unlock()
+		cancel()
+		got := <-impatient
+		require.ErrorIs(t, got.err, context.Canceled)
+		require.True(t, unsent.Is(got.err))
+		close(read)
+		for _, each := range all {
+			require.Equal(t, sent{}, <-each)
+		}
+	})
+}
+
+// What waits for room ends with the session, and with those before it that are given up.
+func TestMessagesThatWaitForRoomEnd(t *testing.T) {
+	for _, closed := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			read := make(chan struct{})
+			c := dial(t, pipeServer(t, func(p *peer) {
+				p.Impatient = true
+				p.Login()
+				<-read
+				answerAll(p)
+			}))
+			ctx, cancel := context.WithCancel(t.Context())
+			var before []<-chan sent
+			for i := range maxMessages/(200<<10) + 1 {
+				before = append(before, c.sendingOf(ctx,
+					Content{ID: fmt.Sprint("m", i), To: bobJID, Body: strings.Repeat("x", 200<<10)}.Outgoing()))
+				synctest.Wait()
+			}
+			last := c.sendingOf(
+				t.Context(),
+				Content{ID: "last", To: bobJID, Body: strings.Repeat("x", 200<<10)}.Outgoing(),
+			)
+			synctest.Wait()
+			if closed {
+				_ = c.Close(done())
+				got := <-last
+				require.ErrorIs(t, got.err, ErrNotConnected)
+				require.True(t, unsent.Is(got.err))
+			}
+			cancel()
+			for _, each := range before {
+				require.Error(t, (<-each).err)
+			}
+			close(read)
+			if !closed {
+				require.Equal(t, sent{}, <-last)
+			}
+		})
+	}
 }

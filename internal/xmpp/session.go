@@ -58,6 +58,8 @@ type Session struct {
 	// queue is what is to be written, of so many bytes.
 	queue  []outgoing
 	queued int
+	// room is closed when messages may be queued again. nil: none waits for that.
+	room chan struct{}
 	// writing: somebody writes what is queued, or writing has failed.
 	writing bool
 	// lastWords ends the session after a write has failed. nil: none has.

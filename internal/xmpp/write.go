@@ -1,6 +1,7 @@
 package xmpp
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"runtime"
@@ -12,6 +13,9 @@ import (
 const (
 	// maxQueued is how many bytes may wait to be written. More ends the session.
 	maxQueued = 4 * frames.MaxFrame
+	// maxMessages is how many bytes may wait before a message waits for room, in Send. The rest is for
+	// what cannot wait.
+	maxMessages = maxQueued / 2
 	// maxBatch is how many bytes are enough for one batch.
 	maxBatch = 32 << 10
 )
@@ -48,6 +52,9 @@ func (s *Session) post(o outgoing, w *waiter) error {
 	case s.ending:
 		s.mu.Unlock()
 		return fmt.Errorf("%w: %w", ErrNotConnected, ErrClosed)
+	case o.sending != nil && s.queued+len(o.frame) > maxMessages:
+		s.mu.Unlock()
+		return errNoRoom
 	case s.queued+len(o.frame) > maxQueued:
 		s.mu.Unlock()
 		s.end(errWriteStuck)
@@ -79,6 +86,42 @@ func (s *Session) post(o outgoing, w *waiter) error {
 		s.flushHere()
 	}
 	return nil
+}
+
+// postMessage is post for a message. While much is to be written it waits, until ctx ends: a server
+// that is slow is no reason to lose the session.
+func (s *Session) postMessage(ctx context.Context, o outgoing) error {
+	for {
+		err := s.post(o, nil)
+		if err != errNoRoom {
+			return err
+		}
+		select {
+		case <-s.nextRoom():
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// nextRoom returns a channel that is closed when there is room for messages, or no session any more.
+func (s *Session) nextRoom() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.room == nil {
+		s.room = make(chan struct{})
+	}
+	room := s.room
+	s.makeRoomLocked()
+	return room
+}
+
+// makeRoomLocked wakes those who wait for room, if there is some.
+func (s *Session) makeRoomLocked() {
+	if s.room != nil && (s.queued <= maxMessages/2 || s.err != nil || s.ending) {
+		close(s.room)
+		s.room = nil
+	}
 }
 
 // enqueueLocked queues o. Unless somebody writes, a goroutine does, for as long as there is
@@ -132,6 +175,7 @@ func (s *Session) flush() {
 		}
 		if b = s.nextBatchLocked(true); len(b.frames) == 0 {
 			s.writing = false
+			s.makeRoomLocked()
 			s.mu.Unlock()
 			return
 		}
@@ -151,6 +195,7 @@ func (s *Session) flush() {
 // written.
 func (s *Session) wroteLocked(b batch, err error) {
 	s.queued -= b.size
+	s.makeRoomLocked()
 	if err == nil || s.err != nil {
 		return
 	}
