@@ -459,7 +459,7 @@ func TestOutboxForgetsEachOfAnID(t *testing.T) {
 // A stream that ends for good fails what is not confirmed: what was not written can be sent again.
 func TestStreamEndsWithMessages(t *testing.T) {
 	for name, end := range map[string]func(c *client, p *peer){
-		"closed":           func(c *client, _ *peer) { go func() { _ = c.Close(done()) }() },
+		"closed":           func(c *client, _ *peer) { _ = c.Close(done()) },
 		"lost":             func(_ *client, p *peer) { _ = p.Conn.Close() },
 		"ended":            func(_ *client, p *peer) { p.Send("</stream:stream>") },
 		"somebody else is": func(_ *client, p *peer) { p.Send(scripted.StreamError("conflict", "")) },
@@ -470,7 +470,7 @@ func TestStreamEndsWithMessages(t *testing.T) {
 			}
 			t.Run(fmt.Sprintf("%s, managed=%v", name, managed), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					ready, proceed := make(chan struct{}), make(chan struct{})
+					ready, proceed, over := make(chan struct{}), make(chan struct{}), make(chan struct{})
 					var c *client
 					c = dial(t, pipeServer(t, func(p *peer) {
 						p.Impatient = true
@@ -486,6 +486,8 @@ func TestStreamEndsWithMessages(t *testing.T) {
 						close(ready)
 						<-proceed
 						end(c, p)
+						// Nothing more is read before that.
+						<-over
 						p.Drain()
 					}))
 					c.begin(managed)
@@ -505,6 +507,7 @@ func TestStreamEndsWithMessages(t *testing.T) {
 					got := <-third
 					require.ErrorIs(t, got.err, ErrNotConnected)
 					require.True(t, unsent.Is(got.err))
+					close(over)
 					_ = c.ended()
 					require.Nil(t, c.Resumption())
 					_, err := c.Send(t.Context(), toBob("m4"))
