@@ -72,6 +72,11 @@ func converse(t *testing.T, transport sdk.Transport) {
 		told = append(told, e.Status)
 	}
 	require.ElementsMatch(t, []sdk.MessageStatus{sdk.MessageStatusAcknowledged, sdk.MessageStatusDelivered}, told)
+	// Nobody keeps this for a user who is not there. Now he is, for sure.
+	_, err = alice.SendTypingStatus(t.Context(), bobJID)
+	require.NoError(t, err)
+	require.Equal(t, sdk.TypingEvent{FromUserJID: aliceJID, Typing: true}, typing.next(t))
+
 	_, err = bob.SendSeenStatus(t.Context(), aliceJID, "m-1")
 	require.NoError(t, err)
 	require.Equal(t, sdk.MessageStatusSeen, statuses.next(t).Status)
@@ -99,6 +104,6 @@ func bare(m sdk.Message) sdk.Message {
 		ID: m.ID, ChatType: m.ChatType, FromUserJID: m.FromUserJID, ToUserJID: m.ToUserJID, Type: m.Type,
 		Text: m.Text, NickName: m.NickName, ReplyTo: m.ReplyTo, MentionedUserIDs: m.MentionedUserIDs,
 		TopicID: m.TopicID, Metadata: m.Metadata, Media: m.Media, Edited: m.Edited, Own: m.Own,
-		Delayed: m.Delayed, Unsealed: m.Unsealed,
+		Unsealed: m.Unsealed,
 	}
 }
