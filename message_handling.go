@@ -113,8 +113,8 @@ func (b *inbox) remember(h *handling) (first *handling, spare *xmpp.Message) {
 	return nil, nil
 }
 
-// end notes that h is handled, and returns what the server is to be told of. forget: it is told again
-// if it comes again.
+// end notes that h is handled, and returns what the server is to be told of. forget: it is told
+// again if it comes again.
 func (b *inbox) end(h *handling, told, forget bool) *xmpp.Message {
 	b.mu.Lock()
 	defer b.mu.Unlock()

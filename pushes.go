@@ -14,7 +14,8 @@ func (l *login) handle(event xmpp.Event) {
 	to, me := &l.client.listeners, l.account()
 	switch e := event.(type) {
 	case xmpp.Presence:
-		emitPaced(to, &to.presence, PresenceEvent{FromUserJID: e.From.Bare().String(), Status: cmp.Or(e.Type, "online")})
+		presence := PresenceEvent{FromUserJID: e.From.Bare().String(), Status: cmp.Or(e.Type, "online")}
+		emitPaced(to, &to.presence, presence)
 	case xmpp.VCardPush:
 		p := l.client.openVCard(me, e)
 		l.learnProfile(p)

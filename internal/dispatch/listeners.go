@@ -5,9 +5,9 @@ import (
 	"sync/atomic"
 )
 
-// Listeners are the functions that want one kind of event. Its zero value has none: a client has many
-// kinds of events, and most have no listener. All methods are given the queue that the events go
-// through.
+// Listeners are the functions that want one kind of event. Its zero value has none: a client has
+// many kinds of events, and most have no listener. All methods are given the queue that the events
+// go through.
 type Listeners[T any] struct{ all list }
 
 // list is the part of Listeners that does not depend on the kind of event: a program holds its code

@@ -43,8 +43,8 @@ type Conn interface {
 	// context that ends meanwhile breaks the connection, since what was half read cannot be taken
 	// up again.
 	ReadFrame(ctx context.Context) (string, error)
-	// Await waits until there is something to read, on less stack than ReadFrame takes. It may return
-	// at once.
+	// Await waits until there is something to read, on less stack than ReadFrame takes. It may
+	// return at once.
 	Await()
 	// Heard returns when bytes have last come, also of a frame that is not whole yet. Zero: never.
 	Heard() time.Time

@@ -10,8 +10,8 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/testing/scripted"
 )
 
-// An idle session goes on in a new goroutine whenever something has come. A busy one does so at most
-// once a second.
+// An idle session goes on in a new goroutine whenever something has come. A busy one does so at
+// most once a second.
 func TestHandOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const burst = 100

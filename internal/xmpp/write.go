@@ -13,8 +13,8 @@ import (
 const (
 	// maxQueued is how many bytes may wait to be written. More ends the session.
 	maxQueued = 4 * frames.MaxFrame
-	// maxMessages is how many bytes may wait before a message waits for room, in Send. The rest is for
-	// what cannot wait.
+	// maxMessages is how many bytes may wait before a message waits for room, in Send. The rest is
+	// for what cannot wait.
 	maxMessages = maxQueued / 2
 	// maxBatch is how many bytes are enough for one batch.
 	maxBatch = 32 << 10
@@ -104,7 +104,8 @@ func (s *Session) postMessage(ctx context.Context, o outgoing) error {
 	}
 }
 
-// nextRoom returns a channel that is closed when there is room for messages, or no session any more.
+// nextRoom returns a channel that is closed when there is room for messages, or no session any
+// more.
 func (s *Session) nextRoom() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
