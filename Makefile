@@ -84,12 +84,14 @@ fuzz:
 	@echo "== fuzzing, $(T) a target"
 	@go run ./internal/testing/fuzz/run -t $(T) $(FUZZ)
 
-# The client used hard and for long: under all faults at random, on a network that flaps, and as a crowd that
-# loses its server. `make soak T=1h` for longer, `make soak SEED=7` for the same plan again.
+# The client used hard and for long: under all faults at random, on a network that flaps, killed again and again
+# while messages come, and as a crowd that loses its server. `make soak T=1h` for longer, `make soak SEED=7` for the same plan again.
 soak: T = 5m
 soak:
 	@cd interop && go run -race ./soak -t $(T) $(if $(SEED),-seed $(SEED))
 	@cd interop && $(GOTEST) ./faults -run TestFlapping -flap 1m
+	@cd interop && $(GOTEST) ./messages -run TestCrash/ejabberd -kills 200
+	@cd interop && $(GOTEST) ./messages -run 'TestCrash/Prosody|TestFlapping' -kills 50
 	@cd interop && $(GOTEST) ./storm -sessions 1000 -away 10s
 
 # The client against its peers and the limit, as ratios (docs/performance.md). `make bench BENCH="-run requests -rounds 9"` for a part of it.

@@ -1,0 +1,107 @@
+package messages
+
+import (
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	sdk "github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/interop/internal/tour"
+	"github.com/mirrorfly-go/sdk/interop/internal/users"
+	"github.com/stretchr/testify/require"
+)
+
+// TestFlapping: the connection of the bot is cut again and again while messages come, as often as
+// -kills says. Its stream is resumed: each message is told once, in the order of its sender, and
+// none is lost.
+func TestFlapping(t *testing.T) {
+	t.Parallel()
+	for _, server := range servers {
+		t.Run(server.name, func(t *testing.T) {
+			t.Parallel()
+			node := server.start(t, resumeTimeout)
+			for _, way := range tour.Ways() {
+				t.Run(way.Name, func(t *testing.T) {
+					t.Parallel()
+					flap(t, tour.New(t, way, node))
+				})
+			}
+		})
+	}
+}
+
+func flap(t *testing.T, s *tour.Service) {
+	var line users.Line
+	o := newOrder(t, s)
+	bot := users.New(t, s.Config(tour.Quickly, func(cfg *sdk.Config) {
+		cfg.DialContext, cfg.DeviceID = line.Dial, device
+	}))
+	bot.Account = sdk.Credentials{Username: o.Username, Password: o.Password, UserJID: o.JID}
+	h := handleLater(t, bot)
+	bot.Login(t)
+	all := newPeers(t, s, o)
+	stop := all.keepSending(t)
+	defer stop()
+	before, resumed := s.Node.ResumptionsTimedOut(o.JID), 0
+	for range *kills {
+		<-time.After(time.Duration(rand.IntN(200)) * time.Millisecond)
+		mend := line.Cut()
+		bot.AwaitStatus(t, sdk.StatusDisconnected)
+		<-time.After(time.Duration(rand.IntN(100)) * time.Millisecond)
+		mend()
+		if bot.AwaitStatus(t, sdk.StatusConnected).Resumed {
+			resumed++
+		}
+	}
+	stop()
+	want := all.confirmed()
+	require.Eventually(t, func() bool { return len(h.handled()) >= len(want) }, users.Patience, 10*time.Millisecond)
+	got := h.handled()
+	t.Logf("%d cuts, %d resumed; %d messages confirmed, %d told", *kills, resumed, len(want), len(got))
+	require.ElementsMatch(t, want, got)
+	all.requireNotRefused(t)
+	if s.Node.ResumptionsTimedOut(o.JID) > before {
+		return // the server could not, so there is another stream, and its order
+	}
+	require.Equal(t, *kills, resumed)
+	for _, p := range all {
+		own := slices.DeleteFunc(slices.Clone(got), func(id string) bool { return !strings.HasPrefix(id, p.name) })
+		require.Equal(t, p.taken, own)
+	}
+}
+
+// later handles messages behind the listener, which does not wait for that.
+type later struct {
+	mu   sync.Mutex
+	done []string
+}
+
+func handleLater(t testing.TB, u *users.User) *later {
+	h := new(later)
+	work := make(chan open, 10_000)
+	var working sync.WaitGroup
+	working.Go(func() {
+		for o := range work {
+			h.mu.Lock()
+			h.done = append(h.done, o.id)
+			h.mu.Unlock()
+			o.done()
+		}
+	})
+	stop := u.OnMessage(func(m sdk.Message) { work <- open{m.ID, m.Defer()} })
+	t.Cleanup(func() {
+		stop()
+		close(work)
+		working.Wait()
+	})
+	return h
+}
+
+func (h *later) handled() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.done)
+}
