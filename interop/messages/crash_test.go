@@ -41,19 +41,18 @@ func TestCrash(t *testing.T) {
 func crash(t *testing.T, s *tour.Service, keepsOrder bool) {
 	o := newOrder(t, s)
 	peers := newPeers(t, s, o)
-	stop := peers.keepSending(t)
-	defer stop()
 	var r record
+	stop := peers.keepSending(t, &r)
+	defer stop()
 	manners := []manner{prompt, slow, deferred, never, prompt}
 	for n := range *kills {
 		o.Manner = manners[n%len(manners)]
-		l := begin(t, o)
+		l := r.begin(t, o)
 		if n%4 != 3 { // each fourth may die in its login
 			l.awaitUp()
 		}
 		<-time.After(time.Duration(rand.IntN(400)) * time.Millisecond)
 		l.kill()
-		r.add(l)
 	}
 	stop()
 	o.Manner = prompt
@@ -72,11 +71,10 @@ const settleFor = 3 * time.Second
 func (r *record) complete(t *testing.T, o order, peers peers) {
 	t.Helper()
 	for range 20 {
-		l := begin(t, o)
+		l := r.begin(t, o)
 		l.awaitUp()
-		all := l.await(settleFor, func() bool { return len(r.missing(peers, l)) == 0 })
+		all := l.await(settleFor, func() bool { return len(r.missing(peers.confirmed())) == 0 })
 		l.leave()
-		r.add(l)
 		if all {
 			return
 		}
@@ -109,12 +107,13 @@ func newPeers(t testing.TB, s *tour.Service, o order) (all peers) {
 	return all
 }
 
-// keepSending has all of them send until stop is called, which waits for what is under way.
-func (all peers) keepSending(t testing.TB) (stop func()) {
+// keepSending has all of them send until stop is called, which waits for what is under way. Each
+// waits while too much of its own is not handled. A nil record: it does not.
+func (all peers) keepSending(t testing.TB, r *record) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var sending sync.WaitGroup
 	for _, p := range all {
-		sending.Go(func() { p.keepSending(ctx, t) })
+		sending.Go(func() { p.keepSending(ctx, t, r) })
 	}
 	return func() {
 		cancel()

@@ -41,7 +41,8 @@ func leaveOpen(t *testing.T, s *tour.Service, end func(*life)) {
 	all := newPeers(t, s, o)
 	const some = 20
 	o.Manner = never
-	first := begin(t, o)
+	var r record
+	first := r.begin(t, o)
 	first.awaitUp()
 	for range some {
 		for _, p := range all {
@@ -53,15 +54,13 @@ func leaveOpen(t *testing.T, s *tour.Service, end func(*life)) {
 	require.Empty(t, first.handled)
 
 	o.Manner = prompt
-	var r record
-	r.add(first)
 	r.complete(t, o, all)
 	r.check(t, all)
 
 	// What was handled does not come again, but for the last one, whose listener may not have
 	// returned.
 	last := r.lives[len(r.lives)-1].handled
-	next := begin(t, o)
+	next := r.begin(t, o)
 	next.awaitUp()
 	require.NoError(t, all[0].send(t.Context()))
 	fresh := all[0].taken[some]
@@ -83,14 +82,15 @@ func TestAnotherDevice(t *testing.T) {
 			o := newOrder(t, s)
 			all := newPeers(t, s, o)
 			o.Manner = never
-			first := begin(t, o)
+			var r record
+			first := r.begin(t, o)
 			first.awaitUp()
 			require.NoError(t, all[0].send(t.Context()))
 			require.True(t, first.await(users.Patience, func() bool { return len(first.told) > 0 }))
 			first.kill()
 
 			o.Device, o.Manner = "bot-2", prompt
-			second := begin(t, o)
+			second := r.begin(t, o)
 			second.awaitUp()
 			refused := users.Await(t, all[0].refusals, func(sdk.MessageStatusEvent) bool { return true })
 			var cause *sdk.Error

@@ -43,7 +43,7 @@ func flap(t *testing.T, s *tour.Service) {
 	h := handleLater(t, bot)
 	bot.Login(t)
 	all := newPeers(t, s, o)
-	stop := all.keepSending(t)
+	stop := all.keepSending(t, nil)
 	defer stop()
 	before, resumed := s.Node.ResumptionsTimedOut(o.JID), 0
 	for range *kills {

@@ -18,6 +18,8 @@ import (
 // life is one process of the bot, and what it has reported.
 type life struct {
 	t       testing.TB
+	record  *record
+	manner  manner
 	process *exec.Cmd
 	stdin   io.Closer
 	// up is closed when it is connected, ended when it has gone and all that it has said is read.
@@ -30,13 +32,13 @@ type life struct {
 	more chan struct{}
 }
 
-// begin starts a bot.
-func begin(t testing.TB, o order) *life {
+// begin starts a bot, whose reports r notes too.
+func (r *record) begin(t testing.TB, o order) *life {
 	t.Helper()
 	text, err := json.Marshal(o)
 	require.NoError(t, err)
 	l := &life{
-		t: t, process: exec.Command(os.Args[0]),
+		t: t, record: r, manner: o.Manner, process: exec.Command(os.Args[0]),
 		up: make(chan struct{}), ended: make(chan struct{}), more: make(chan struct{}),
 	}
 	l.process.Env = append(os.Environ(), botEnv+"="+string(text))
@@ -47,6 +49,7 @@ func begin(t testing.TB, o order) *life {
 	stdout, err := l.process.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, l.process.Start())
+	r.lives = append(r.lives, l)
 	go l.listen(stdout) // until the process has gone
 	return l
 }
@@ -71,6 +74,7 @@ func (l *life) note(word, id string) {
 		l.told = append(l.told, id)
 	case botHandled:
 		l.handled = append(l.handled, id)
+		l.record.note(id)
 	default:
 		l.failed += word + " " + id + "\n"
 	}

@@ -1,58 +1,67 @@
 package messages
 
 import (
+	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
 
 // record is what all processes of a bot have reported, in their order.
-type record struct{ lives []*life }
+type record struct {
+	lives []*life
 
-func (r *record) add(l *life) { r.lives = append(r.lives, l) }
-
-// handled is how often each message was handled.
-func (r *record) handled() map[string]int {
-	times := map[string]int{}
-	for _, l := range r.lives {
-		for _, id := range l.handled {
-			times[id]++
-		}
-	}
-	return times
+	mu sync.Mutex
+	// handled is how often each message was handled.
+	handled map[string]int
 }
 
-// missing are the messages that the server has taken, and that no process has handled: neither one
-// that has ended, nor those that are given.
-func (r *record) missing(from peers, running ...*life) (ids []string) {
-	times := r.handled()
-	for _, l := range running {
-		for _, id := range l.handled {
-			times[id]++
+func (r *record) note(id string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.handled == nil {
+		r.handled = map[string]int{}
+	}
+	r.handled[id]++
+}
+
+// again is how many messages were handled more than once.
+func (r *record) again() (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, times := range r.handled {
+		if times > 1 {
+			n++
 		}
 	}
-	for _, id := range from.confirmed() {
-		if times[id] == 0 {
-			ids = append(ids, id)
+	return n
+}
+
+// missing are those of the messages that no process has handled.
+func (r *record) missing(ids []string) (missing []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, id := range ids {
+		if r.handled[id] == 0 {
+			missing = append(missing, id)
 		}
 	}
-	return ids
+	return missing
 }
 
 // check checks that nothing is lost, and that each process was told what came, once.
 func (r *record) check(t *testing.T, from peers) {
 	t.Helper()
-	confirmed, times, again := from.confirmed(), r.handled(), 0
-	for _, n := range times {
-		if n > 1 {
-			again++
-		}
+	confirmed := from.confirmed()
+	lost := r.missing(confirmed)
+	t.Logf("%d processes; %d messages confirmed, %d handled more than once, %d lost; %d came after a younger one "+
+		"of their sender", len(r.lives), len(confirmed), r.again(), len(lost), r.disordered())
+	for _, id := range lost {
+		t.Log("lost", id, r.story(id))
 	}
-	lost := r.missing(from)
-	t.Logf("%d processes; %d messages confirmed, %d handled, %d of them more than once, %d lost; "+
-		"%d came after a younger one of their sender", len(r.lives), len(confirmed), len(times), again, len(lost),
-		r.disordered())
 	require.Empty(t, lost)
 	from.requireNotRefused(t)
 	require.NotEmpty(t, confirmed)
@@ -62,6 +71,18 @@ func (r *record) check(t *testing.T, from peers) {
 		require.Equal(t, came[:len(l.told)], firsts(l.told), "process %d", n)
 		require.Len(t, firsts(l.told), len(l.told), "process %d was told twice", n)
 	}
+}
+
+// story is what the processes have reported of a message.
+func (r *record) story(id string) (story []string) {
+	for n, l := range r.lives {
+		for word, ids := range map[string][]string{botWire: l.wire, botTold: l.told, botHandled: l.handled} {
+			if at := slices.Index(ids, id); at >= 0 {
+				story = append(story, fmt.Sprintf("%d. process, %s: %s as %d. of %d", n, l.manner, word, at, len(ids)))
+			}
+		}
+	}
+	return story
 }
 
 // disordered is how many messages came for the first time when a younger one of their sender had
