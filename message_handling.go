@@ -42,7 +42,7 @@ func keyOf(m *xmpp.Message) (key messageKey) {
 	for i, seed := range keySeeds {
 		var h maphash.Hash
 		h.SetSeed(seed)
-		for _, part := range []string{m.From, m.ID, edit} {
+		for _, part := range []string{m.From, m.To, m.ID, edit} {
 			_, _ = h.WriteString(part) // no error: see package maphash
 			_ = h.WriteByte(0)         // XML has no such character
 		}

@@ -106,6 +106,8 @@ func outcomeOf(err error) Outcome {
 			return OutcomeNotSent
 		}
 		switch e := err.(type) {
+		case *xmpp.MessageRefused:
+			return OutcomeRefused
 		case *xmpp.StanzaError:
 			return refusal(!e.Breakdown())
 		case *xmpp.AuthError:

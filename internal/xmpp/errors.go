@@ -58,6 +58,12 @@ func (e *StanzaError) Breakdown() bool {
 		e.Condition == "undefined-condition"
 }
 
+// MessageRefused is the refusal of a message: whatever its condition, the message has not arrived.
+type MessageRefused struct{ *StanzaError }
+
+// Unwrap returns the [*StanzaError].
+func (e *MessageRefused) Unwrap() error { return e.StanzaError }
+
 // StreamError is why the server gave up the stream (RFC 6120 4.9), e.g.
 // "conflict" when the same resource logged in again.
 type StreamError struct {

@@ -268,7 +268,7 @@ func (s *Session) receiveRefusal(st *stanza) {
 	refusal := st.refusal()
 	out := s.outbox()
 	believed := func(to JID) bool { return from.Bare() == to || s.trusts(from) }
-	if out.refuse(st.id, believed, refusal) || ofReceipt(st.Element) {
+	if out.refuse(st.id, believed, &MessageRefused{refusal}) || s.wasQuiet(st.id) || ofReceipt(st.Element) {
 		return
 	}
 	if out.knows(st.id) {
@@ -282,8 +282,8 @@ func (s *Session) receiveRefusal(st *stanza) {
 	s.emit(refused)
 }
 
-// ofReceipt reports whether what was refused is a receipt or a chat state, which a refusal repeats:
-// nobody waits for these.
+// ofReceipt reports whether what was refused is a receipt or a chat state, which most refusals
+// repeat: an earlier session may have sent it.
 func ofReceipt(refusal xmltext.Element) bool {
 	for child := range refusal.Children() {
 		if child.Is(nsReceipts, "delivered") || child.Is(nsReceipts, "seen") || isChatState(child) {

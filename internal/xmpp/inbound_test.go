@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -307,4 +308,27 @@ func TestTimestamps(t *testing.T) {
 		got, _ := heardBy(t, JID{scripted.User, scripted.Domain, ""}, frame)
 		require.True(t, want.Equal(got[0].(*Message).Stored), stamp)
 	}
+}
+
+// Nobody knows a receipt by its id, so nobody is told when it is refused. Some servers do not repeat
+// what they refuse.
+func TestRefusedReceiptIsNotTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := pipeServer(t, func(p *peer) {
+			p.Login()
+			for range maxQuiet + 1 {
+				p.Send(`<message from="bob@xmpp.example.com" id="` + p.Recv().Attr("id") +
+					`" type="error" xmlns="jabber:client">` +
+					`<error type="cancel"><service-unavailable xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error></message>`)
+			}
+			p.Drain()
+		})
+		c := dial(t, cfg)
+		for range maxQuiet + 1 {
+			require.NoError(t, c.Tell(Receipt("delivered", "bob@xmpp.example.com", "m"), true))
+			synctest.Wait()
+		}
+		require.Empty(t, c.events)
+		_ = c.Close(done())
+	})
 }

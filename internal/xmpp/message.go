@@ -3,6 +3,7 @@ package xmpp
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/mirrorfly-go/sdk/internal/unsent"
@@ -28,6 +29,8 @@ type Content struct {
 type Outgoing struct {
 	id, to string
 	frame  []byte
+	// quiet: nobody knows it by its id, so that nobody is told when it is refused later on.
+	quiet bool
 }
 
 // MaxMessage is how many bytes a message may have. Common servers take that much.
@@ -49,14 +52,14 @@ func (c Content) Outgoing() Outgoing {
 
 // Receipt says that a message has come ("delivered"), or was read ("seen") (protocol.md 14.4).
 func Receipt(kind, to, messageID string) Outgoing {
-	return outgoingMessage(uuid.New(), to, xmltext.Markup{
+	return quiet(to, xmltext.Markup{
 		Space: nsReceipts, Name: kind, Attrs: []string{"id", messageID}, Empty: []string{"group_id"},
 	})
 }
 
 // Recall takes messages back, for everybody (protocol.md 14.6). ids have commas between them.
 func Recall(to, ids string) Outgoing {
-	return outgoingMessage(uuid.New(), to, xmltext.Markup{
+	return quiet(to, xmltext.Markup{
 		Space: nsReceipts, Name: "recall", Attrs: []string{"id", ids, "chat_type", "chat"},
 	})
 }
@@ -68,7 +71,13 @@ func Typing(to string, typing bool) Outgoing {
 	if typing {
 		state = "composing"
 	}
-	return outgoingMessage(uuid.New(), to, empty(nsChatStates, state), empty(nsHints, "no-store"))
+	return quiet(to, empty(nsChatStates, state), empty(nsHints, "no-store"))
+}
+
+func quiet(to string, children ...xmltext.Markup) Outgoing {
+	m := outgoingMessage(uuid.New(), to, children...)
+	m.quiet = true
+	return m
 }
 
 func outgoingMessage(id, to string, children ...xmltext.Markup) Outgoing {
@@ -80,7 +89,7 @@ func outgoingMessage(id, to string, children ...xmltext.Markup) Outgoing {
 // Send sends a message and waits until the server has taken it over: until the service has said
 // so, until the server has counted it (XEP-0198), or until it has answered a request that was
 // written behind it, which a server without stream management is asked for then. at is when the
-// service took it, if it has said so. A refusal before that is a [*StanzaError].
+// service took it, if it has said so. A refusal before that is a [*MessageRefused].
 //
 // When the connection is lost and the stream can be resumed, it goes on waiting, and what the
 // server does not have is written again. The error of a message that was not written, and never
@@ -100,18 +109,19 @@ func (s *Session) send(ctx context.Context, m Outgoing) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, unsent.Mark(err)
 	}
+	s.noteQuiet(m)
 	waits := &sending{id: m.id, to: to.Bare(), result: make(chan sent, 1)}
 	o := outgoing{frame: m.frame, stanza: true, again: true, sending: waits}
 	if err := s.postMessage(ctx, o); err != nil {
 		return time.Time{}, unsent.Mark(err)
 	}
+	var r sent
 	select {
-	case r := <-waits.result:
-		return r.at, r.err
+	case r = <-waits.result:
 	case <-ctx.Done():
-		r := s.outbox().giveUp(waits, ctx.Err())
-		return r.at, r.err
+		r = s.outbox().giveUp(waits, ctx.Err())
 	}
+	return r.at, r.err
 }
 
 func (s *Session) outbox() *outbox {
@@ -123,10 +133,33 @@ func (s *Session) outbox() *outbox {
 // Tell sends a message that nobody waits for. It is told again when the server has missed it, if
 // that matters later on.
 func (s *Session) Tell(m Outgoing, again bool) error {
+	s.noteQuiet(m)
 	if err := s.post(outgoing{frame: m.frame, stanza: true, again: again}, nil); err != nil {
 		return fmt.Errorf("xmpp: tell: %w", unsent.Mark(err))
 	}
 	return nil
+}
+
+// maxQuiet is how many quiet messages are remembered: a refusal comes soon.
+const maxQuiet = 64
+
+// noteQuiet remembers a quiet message.
+func (s *Session) noteQuiet(m Outgoing) {
+	if !m.quiet {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.quiet) == maxQuiet {
+		s.quiet = append(s.quiet[:0], s.quiet[1:]...)
+	}
+	s.quiet = append(s.quiet, m.id)
+}
+
+func (s *Session) wasQuiet(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Contains(s.quiet, id)
 }
 
 // askLocked returns the frame that has the server confirm what was written before it; nil: it will

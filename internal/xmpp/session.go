@@ -75,6 +75,8 @@ type Session struct {
 	sm *management
 	// out are the messages that are not confirmed. nil: none was sent.
 	out *outbox
+	// quiet are the ids of the last quiet messages.
+	quiet []string
 	// overrun: it was told that messages are not handled.
 	overrun bool
 }
