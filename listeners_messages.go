@@ -92,11 +92,13 @@ type TypingEvent struct {
 // "delivered". When nobody listens, messages are counted (Unhandled), and the server is told that
 // they have arrived.
 //
-// In the normal case a message is told once: the last 1,024 are remembered, by sender, id and edit,
-// for the life of the Client. After a crash a message that was not handled comes again where the
-// server gives back what was not acknowledged: ejabberd does with resend_on_timeout: if_offline,
-// when Config.DeviceID is the same and no other device is online; docs/messages.md says what holds
-// where. Messages come in the order of the stream; after a crash, in the order of the server.
+// In the normal case a message is told once: the last 1,024 are remembered, by sender, receiver, id
+// and edit, for the life of the Client. After a crash a message that was not handled comes again
+// where the server gives back what was not acknowledged. That needs the same Config.DeviceID and no
+// other device of the account online; on ejabberd also resend_on_timeout: if_offline, and over
+// WebSocket both ejabberd and Prosody lose some, so prefer TransportTCP for a bot. docs/messages.md
+// says what holds where. Messages come in the order of the stream; after a crash, in the order of
+// the server.
 //
 // At most 256 stanzas stay unacknowledged for listeners that are slow: then the oldest count as
 // handled, which is logged once, and are lost in a crash.
