@@ -279,7 +279,7 @@ func isOwn(me account, peer string, row *rest.ChatMessage) bool {
 	return sameUser(localPart(row.From), me.id())
 }
 
-// ofService refuses JIDs of another domain than the own: history goes by user ids alone.
+// ofService refuses JIDs of another domain than the own: history and uploads go by user ids alone.
 func ofService(key, jid string, me account) rule {
 	return func() string {
 		_, theirs, _ := strings.Cut(me.jidOf(jid), "@")
@@ -305,8 +305,8 @@ func (c *Client) GetMessageByID(ctx context.Context, userJID, messageID string) 
 		}
 		me := l.account()
 		err = validate(
-			jidFormat("chatJid", userJID), required("chatJid", userJID), ofService("chatJid", userJID, me),
 			messageIDFormat("msgId", messageID), required("msgId", messageID),
+			jidFormat("chatJid", userJID), required("chatJid", userJID), ofService("chatJid", userJID, me),
 		)
 		if err != nil {
 			return Message{}, err

@@ -55,7 +55,8 @@ var mediaFeatures = map[MessageType]func(Features) bool{
 //
 // The Outcome of an error speaks of the message: while the file is uploaded, nothing is sent.
 //
-// Errors: 403 ErrFeatureUnavailable; those of UploadMedia and of SendTextMessage.
+// Errors: 403 ErrFeatureUnavailable, checked after toJID and Type; those of UploadMedia and of
+// SendTextMessage. A user may send files to itself.
 func (c *Client) SendMediaFileMessage(
 	ctx context.Context, toJID string, m MediaMessage, opts ...MessageOption,
 ) (Result[SentMessage], error) {
@@ -64,9 +65,6 @@ func (c *Client) SendMediaFileMessage(
 		l, err := c.registered()
 		if err != nil {
 			return SentMessage{}, err
-		}
-		if has, known := mediaFeatures[m.Type]; known && !has(Features(l.account().service().Features)) {
-			return SentMessage{}, errFeature
 		}
 		o := optionsOf(opts)
 		if err := m.check(l.account(), toJID, o); err != nil {
@@ -94,16 +92,25 @@ func (c *Client) SendMediaFileMessage(
 	})
 }
 
+// check has the order of the JavaScript SDK: who gets what kind of file, whether the plan has it,
+// and the rest.
 func (m *MediaMessage) check(me account, toJID string, o messageOptions) error {
-	upload := MediaUpload{To: toJID, Name: m.Name, Reader: m.Reader, Size: m.Size}
-	rules := append(o.rules(), isUTF8("Caption", m.Caption))
-	rules = append(append(rules, me.receiver(toJID)...), func() string {
-		if _, known := mediaFeatures[m.Type]; !known {
-			return "messageType is not valid"
-		}
-		return ""
-	})
-	if err := validate(rules...); err != nil {
+	has, known := mediaFeatures[m.Type]
+	err := validate(
+		jidFormat("toJid", toJID), required("toJid", toJID), ofService("toJid", toJID, me), func() string {
+			if !known {
+				return "messageType is not valid"
+			}
+			return ""
+		},
+	)
+	switch {
+	case err != nil:
+		return err
+	case !has(Features(me.service().Features)):
+		return errFeature
+	}
+	if err := validate(append(o.rules(), isUTF8("Caption", m.Caption))...); err != nil {
 		return err
 	}
 	switch {
@@ -112,7 +119,7 @@ func (m *MediaMessage) check(me account, toJID string, o messageOptions) error {
 	case m.Duration < 0:
 		return invalid("Duration is negative")
 	}
-	return checkUpload(&upload)
+	return checkUpload(&MediaUpload{To: toJID, Name: m.Name, Reader: m.Reader, Size: m.Size})
 }
 
 // wouldFit reports what is too large for a message, with room for what the service says of the

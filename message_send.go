@@ -189,12 +189,11 @@ func (c *Client) DeleteMessagesForEveryone(
 		if err != nil {
 			return None{}, err
 		}
-		me := l.account()
 		var rules []rule
 		for _, id := range messageIDs {
 			rules = append(rules, messageIDFormat("msgIds", id))
 		}
-		rules = append(append(rules, me.receiver(toJID)...), func() string {
+		rules = append(rules, jidFormat("toJid", toJID), required("toJid", toJID), func() string {
 			if len(messageIDs) == 0 || slices.Contains(messageIDs, "") {
 				return "msgIds should be Valid data type"
 			}
@@ -221,9 +220,11 @@ func (c *Client) SendSeenStatus(ctx context.Context, toJID, messageID string) (R
 		if err != nil {
 			return None{}, err
 		}
-		me := l.account()
-		rules := append(me.receiver(toJID), messageIDFormat("msgId", messageID), required("msgId", messageID))
-		if err := validate(rules...); err != nil {
+		err = validate(
+			jidFormat("toJid", toJID), required("toJid", toJID), messageIDFormat("msgId", messageID),
+			required("msgId", messageID),
+		)
+		if err != nil {
 			return None{}, err
 		}
 		_, err = l.send(ctx, xmpp.Receipt(string(receiptSeen), strings.ToLower(toJID), messageID))
@@ -251,8 +252,7 @@ func (c *Client) tellTyping(ctx context.Context, op, toJID string, typing bool) 
 		if err != nil {
 			return None{}, err
 		}
-		me := l.account()
-		if err := validate(me.receiver(toJID)...); err != nil {
+		if err := validate(jidFormat("toJid", toJID), required("toJid", toJID)); err != nil {
 			return None{}, err
 		}
 		s, err := l.open()
@@ -263,7 +263,8 @@ func (c *Client) tellTyping(ctx context.Context, op, toJID string, typing bool) 
 	})
 }
 
-// receiver checks to whom a message goes, in the order of the JavaScript SDK (protocol.md 14.3).
+// receiver checks to whom a text goes, in the order of the JavaScript SDK (protocol.md 14.3). That
+// looks at nothing but the format for files, receipts, typing and deletions.
 func (a *account) receiver(toJID string) []rule {
 	mine := a.bareJID()
 	_, host, _ := strings.Cut(mine, "@")
