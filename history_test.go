@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -308,6 +309,17 @@ func TestGetMessageByID(t *testing.T) {
 	require.Equal(t, "text 1", res.Data.Text)
 	require.Equal(t, bobHere, res.Data.FromUserJID)
 	require.Equal(t, micros(1), res.Data.Timestamp.UnixMicro())
+
+	// In the names that the JavaScript SDK reads.
+	b.On(oneCall, func(w http.ResponseWriter, _ *http.Request) {
+		answer := strings.Replace(kept(t, 1, `,"createdAt":"2023-11-14T22:13:20.500Z"`), `"message":`, `"messageContent":`, 1)
+		answer = regexp.MustCompile(`"epochTimestamp":\d+`).ReplaceAllString(answer, `"status":1`)
+		backend.AnswerJSON(w, `{"status":200,"data":`+answer+`}`)
+	})
+	res, err = client.GetMessageByID(t.Context(), bobHere, "m1")
+	require.NoError(t, err)
+	require.Equal(t, "text 1", res.Data.Text)
+	require.Equal(t, int64(1700000000500), res.Data.Timestamp.UnixMilli())
 
 	b.On(oneCall, func(w http.ResponseWriter, _ *http.Request) {
 		backend.AnswerJSON(w, `{"status":204,"message":"no content"}`)

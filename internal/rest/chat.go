@@ -41,9 +41,13 @@ type ChatMessage struct {
 // chatMessage is a [ChatMessage] on the wire. It is also the newest message of a conversation, with
 // what the list of those says besides (see [RecentChat]).
 type chatMessage struct {
-	MessageID      text     `json:"messageId"`
-	MessageType    text     `json:"messageType"`
-	Message        text     `json:"message"`
+	MessageID   text `json:"messageId"`
+	MessageType text `json:"messageType"`
+	Message     text `json:"message"`
+	// MessageContent and CreatedAt take the places of Message and EpochTimestamp in the answer to
+	// a request for one message.
+	MessageContent text     `json:"messageContent"`
+	CreatedAt      text     `json:"createdAt"`
 	FromUser       text     `json:"fromUser"`
 	FromUserName   text     `json:"fromUserName"`
 	FromUserImage  text     `json:"fromUserImage"`
@@ -79,6 +83,9 @@ func (m *chatMessage) message() ChatMessage {
 	sent := moment(m.EpochTimestamp)
 	if sent.IsZero() {
 		sent = moment(m.SentTime)
+	}
+	if sent.IsZero() {
+		sent, _ = time.Parse(time.RFC3339, string(m.CreatedAt)) // zero where it is written otherwise
 	}
 	return ChatMessage{
 		ID: string(m.MessageID), Type: string(m.MessageType), Body: string(cmp.Or(m.Message, m.MessageContent)),
