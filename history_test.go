@@ -343,7 +343,7 @@ func TestGetRecentChats(t *testing.T) {
 			`,{"messageId":"g2","participant":"room@mix.`+backend.Domain+`","epochTimestamp":1700000008000000}`+
 			`,{"messageId":"x","epochTimestamp":1700000007000000}`+
 			`,{"messageId":"c1","message":"sealed","recallStatus":1,"messageType":"text","fromUser":"alice",`+
-			`"toUser":"carol",`+
+			`"toUser":"carol","unread":3,`+
 			`"fromUserName":"me","fromUserImage":"mine","toUserName":"Carol","toUserImage":"hers",`+
 			`"epochTimestamp":1700000005000000}]}}`)
 	})
@@ -358,7 +358,7 @@ func TestGetRecentChats(t *testing.T) {
 			ID: "c1", ChatType: sdk.ChatTypeChat, FromUserJID: aliceHere, ToUserJID: "carol@" + backend.Domain,
 			Type:     "text",
 			NickName: "me", Own: true, Timestamp: time.Unix(1700000005, 0),
-		},
+		}, Unread: 3, // as the JavaScript SDK reads it
 	}, res.Data.Chats[0])
 	chat := res.Data.Chats[1]
 	require.Equal(t, "text 1", chat.Last.Text)

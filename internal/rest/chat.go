@@ -71,6 +71,7 @@ type chatMessage struct {
 	Participant      text   `json:"participant"`
 	ParticipantName  text   `json:"participantName"`
 	ParticipantImage text   `json:"participantImage"`
+	Unread           number `json:"unread"`
 	UnreadCount      number `json:"unreadCount"`
 
 	// The JavaScript SDK reads these: the body of a single message, and how many messages of a
