@@ -56,6 +56,7 @@ type page struct {
 	b      *chromium
 	name   string
 	events *events
+	files  int // how many were sent
 }
 
 func (b *chromium) open(t *testing.T, name, timezone string) *page {
@@ -72,23 +73,75 @@ func (p *page) told() *events { return p.events }
 
 func (p *page) call(t *testing.T, method string, args ...any) object {
 	t.Helper()
-	for i, arg := range args {
-		if f, isFile := arg.(file); isFile {
-			args[i] = object{
-				"$file": object{"name": f.name, "type": f.kind, "base64": base64.StdEncoding.EncodeToString(f.content)},
+	if method == "sendMediaFileMessage" {
+		return p.sendFile(t, args[0])
+	}
+	return p.invoke(t, method, args...)
+}
+
+// sendFile waits for what the JavaScript SDK tells callbacks. An error is a text without a status.
+func (p *page) sendFile(t *testing.T, message any) object {
+	t.Helper()
+	p.files++
+	sent, failed := fmt.Sprintf("sent %d", p.files), fmt.Sprintf("failed %d", p.files)
+	answer := p.invoke(t, "sendMediaFileMessage", message, object{"$listener": "pending"}, object{"$listener": sent},
+		object{"$listener": failed})
+	if answer != nil { // refused at once
+		return answer
+	}
+	late := time.After(patience)
+	for {
+		for _, e := range p.events.all() {
+			switch e.Listener {
+			case sent:
+				return object{"message": "Success", "data": e.Payload}
+			case failed:
+				return object{"message": e.Payload}
 			}
 		}
+		select {
+		case <-p.events.more:
+		case <-late:
+			require.FailNow(t, "the file is neither sent nor refused")
+		}
 	}
+}
+
+func (p *page) invoke(t *testing.T, method string, args ...any) object {
+	t.Helper()
 	var got struct {
 		Result any
 		Threw  string
 		Never  bool
 	}
-	p.b.Do(t, "call", object{"page": p.name, "method": method, "args": args}, &got)
+	p.b.Do(t, "call", object{"page": p.name, "method": method, "args": jsonArgs(args)}, &got)
 	require.Empty(t, got.Threw, method)
 	require.False(t, got.Never, "%s never ends", method)
 	result, _ := got.Result.(object)
 	return result
+}
+
+// jsonArgs is v with its files as JSON can carry them, see driver.mjs.
+func jsonArgs(v any) any {
+	switch v := v.(type) {
+	case file:
+		return object{
+			"$file": object{"name": v.name, "type": v.kind, "base64": base64.StdEncoding.EncodeToString(v.content)},
+		}
+	case object:
+		out := object{}
+		for name, inner := range v {
+			out[name] = jsonArgs(inner)
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, inner := range v {
+			out[i] = jsonArgs(inner)
+		}
+		return out
+	}
+	return v
 }
 
 // redLogo is the picture in the middle of the codes: only what has src is looked at.
@@ -160,4 +213,30 @@ func (p *page) picture(t *testing.T, token string) []byte {
 		raw[i] = byte(b)
 	}
 	return raw
+}
+
+// hashed is the SHA-256 of the first %d bytes of a blob: the JavaScript SDK leaves the padding of an
+// encrypted file behind it (protocol.md 14.5).
+const hashed = `async (blob) => {
+	if (blob.size < %[1]d || blob.size > %[1]d + 16) return "a file of " + blob.size + " bytes";
+	const sum = await crypto.subtle.digest("SHA-256", await blob.slice(0, %[1]d).arrayBuffer());
+	return [...new Uint8Array(sum)].map((b) => b.toString(16).padStart(2, "0")).join("");
+}`
+
+// fileHash fetches with downloadMedia, which asks for the message (protocol.md 14.6). Where the
+// server does not know that, with getMediaURL.
+func (p *page) fileHash(t *testing.T, message object, size int) string {
+	t.Helper()
+	media := message["msgBody"].(object)["media"].(object)
+	var got string
+	p.b.Do(t, "evaluate", object{"page": p.name, "code": fmt.Sprintf(
+		`(async () => {
+			const hash = %s, { file_url: token, file_key: key } = %s;
+			return await new Promise((done) => window.MirrorFly.downloadMedia(%q, () => {},
+				async ({ blob }) => done(await hash(blob)),
+				async (text) => done(text !== "Invalid msgId" ? text :
+					await hash((await window.MirrorFly.getMediaURL(token, key)).data.blob))));
+		})()`, fmt.Sprintf(hashed, size), marshal(media), message["msgId"],
+	)}, &got)
+	return got
 }

@@ -64,6 +64,9 @@ func (g *gopher) call(t *testing.T, method string, args ...any) object {
 	t.Helper()
 	text := func(i int) string { return arg[string](args, i) }
 	c, ctx := g.client, t.Context()
+	if answer, handled := g.callMessages(t, method, args...); handled {
+		return answer
+	}
 	switch method {
 	case "initializeSDK":
 		return g.initialize(t, arg[object](args, 0))
@@ -145,6 +148,7 @@ func (g *gopher) initialize(t *testing.T, options object) object {
 	t.Cleanup(func() { require.NoError(t, client.Close()) })
 	g.client = client
 	g.listen()
+	g.listenForMessages()
 	return object{"statusCode": float64(200), "message": "Success"}
 }
 

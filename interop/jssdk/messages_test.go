@@ -1,8 +1,6 @@
 package jssdk_test
 
 import (
-	"bytes"
-	"encoding/base64"
 	"testing"
 	"time"
 
@@ -12,7 +10,7 @@ import (
 )
 
 // TestMessages is the official JavaScript SDK on both sides of a conversation, and sdktest between
-// them.
+// them. What both SDKs can do is in conversations, a part of the tour.
 func TestMessages(t *testing.T) {
 	needAll(t)
 	svc := inProcess(t, sdktest.Options{Trial: true})
@@ -23,7 +21,7 @@ func TestMessages(t *testing.T) {
 	editAndRecall(s)
 	waitingMessages(s)
 	chatHistory(s)
-	bigFile(s)
+	bigFiles(s)
 	s.browser.RequireClean(t, quirks...)
 }
 
@@ -116,18 +114,12 @@ func chatHistory(s *stage) {
 	require.Len(s, friends["users"], 2)
 }
 
-// bigFile is one that takes more than one part.
-func bigFile(s *stage) {
-	content := base64.StdEncoding.EncodeToString(bytes.Repeat([]byte("0123456789"), 600_000))
-	s.call("alice", "sendMediaFileMessage", object{
-		"toJid": bob, "messageType": "file", "fileMessageParams": object{
-			"file": object{"$file": object{"name": "a.txt", "type": "text/plain", "base64": content}},
-		},
-	}, object{"$listener": "pending"}, object{"$listener": "sent"}, object{"$listener": "failed"})
-	s.await("alice", "sent", `{}`)
-	require.Eventually(s, func() bool {
-		return len(s.svc.srv.Messages("bob")) == 4
-	}, patience, 10*time.Millisecond)
-	last := s.svc.srv.Messages("bob")
-	require.Equal(s, "file", last[len(last)-1].Type)
+// bigFiles are files that take more than one part: from one JavaScript SDK to another one, and
+// between that and package sdk.
+func bigFiles(s *stage) {
+	join(s, "dave")
+	const size = 6_000_000
+	for _, pair := range [][2]string{{"alice", "bob"}, {"alice", "dave"}, {"dave", "bob"}} {
+		exchangeFile(s, pair[0], pair[1], size, true)
+	}
 }

@@ -20,6 +20,8 @@ type party interface {
 	showQR(t *testing.T, signalURL, old string) string
 	// picture fetches what an image token stands for (protocol.md 9).
 	picture(t *testing.T, token string) []byte
+	// fileHash is the SHA-256 of the file of a message that the listener got, see fileHash of page.
+	fileHash(t *testing.T, message object, size int) string
 	told() *events
 }
 
@@ -59,34 +61,35 @@ func (e *events) add(listener string, payload any) {
 }
 
 // await waits until listener is told what want, JSON, says; an object may have more members than
-// that. What was waited for before does not count.
-func (e *events) await(t *testing.T, who, listener, want string) {
+// that. What was waited for before does not count. It returns all that was told then.
+func (e *events) await(t *testing.T, who, listener, want string) any {
 	t.Helper()
 	var wanted any
 	require.NoError(t, json.Unmarshal([]byte(want), &wanted), want)
 	late := time.After(patience)
 	for {
-		if e.take(listener, wanted) {
-			return
+		if payload, told := e.take(listener, wanted); told {
+			return payload
 		}
 		select {
 		case <-e.more:
 		case <-late:
 			require.FailNow(t, "not told", "%s %s %s; was told %v", who, listener, want, e.all())
+			return nil
 		}
 	}
 }
 
-func (e *events) take(listener string, wanted any) bool {
+func (e *events) take(listener string, wanted any) (payload any, told bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for i, one := range e.list {
 		if !e.used[i] && one.Listener == listener && within(wanted, one.Payload) {
 			e.used[i] = true
-			return true
+			return one.Payload, true
 		}
 	}
-	return false
+	return nil, false
 }
 
 // forget: nothing that was told so far counts for await.

@@ -38,6 +38,7 @@ type service struct {
 	address string // host:port of its one HTTPS port
 	trial   bool
 	srv     *sdktest.Server // nil: devserver
+	stock   bool            // XMPP is a stock server's
 
 	scan   func(t *testing.T, user, text string)
 	cut    func(t *testing.T)                  // ends all connections

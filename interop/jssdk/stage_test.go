@@ -78,9 +78,9 @@ func (s *stage) differs(why, who, method, js, gopherSays string, args ...any) {
 	s.answers[len(s.answers)-1].Deliberate = why
 }
 
-func (s *stage) await(who, listener, want string) {
+func (s *stage) await(who, listener, want string) any {
 	s.Helper()
-	s.parties[who].told().await(s.T, who, listener, want)
+	return s.parties[who].told().await(s.T, who, listener, want)
 }
 
 // pause is a part of a script in which what happens depends on the moment: it is not compared.

@@ -23,7 +23,7 @@ const (
 // protocol.md says.
 func tour(s *stage) {
 	parts := []func(*stage){
-		initialize, logIn, profiles, lastSeen, blocking, moderation, mediaEncryption, interruption,
+		initialize, logIn, profiles, conversations, lastSeen, blocking, moderation, mediaEncryption, interruption,
 		staleTokens,
 	}
 	if s.svc.srv != nil {
