@@ -1,6 +1,6 @@
 // Package goxmpp holds the library against github.com/xmppo/go-xmpp, an XMPP client that has
 // nothing to do with it: as a peer, the way our users' contacts may be, on sdktest and on a real
-// ejabberd; and as the transport that it is not (README, dependencies), point by point, so that an
+// ejabberd (for messages, mellium.im/xmpp, too); and as the transport that it is not (README, dependencies), point by point, so that an
 // upgrade that mends a point fails its test here and the choice can be made again.
 package goxmpp
 
@@ -68,6 +68,8 @@ func TestBothClients(t *testing.T) {
 	for name, scenario := range map[string]func(*testing.T, *place){
 		"presence":                presence,
 		"vCard":                   vCard,
+		"bodies":                  bodies,
+		"bodies of mellium":       bodiesOfMellium,
 		"blocking":                blocking,
 		"error condition is told": errorConditionIsTold,
 		"attributes are doubled":  attributesAreDoubled,

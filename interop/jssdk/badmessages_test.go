@@ -127,3 +127,48 @@ func (s *stage) deviates(why, who, method, js, gopherSays string, args ...any) {
 	require.Equal(s, want, fmt.Sprint(e.result["statusCode"], " ", e.result["message"]), "%s %v", e.what, args)
 	s.answers[len(s.answers)-1].Deliberate = why
 }
+
+// notInPlan: what the plan lacks is refused before the arguments of a deletion are looked at, and
+// after the receiver and the type of a file (protocol.md 14.1). dave is a user of such a plan.
+func notInPlan(s *stage) {
+	const unavailable = "Feature unavailable for your plan"
+	s.call("dave", "deleteMessagesForEveryone", "", []string{}).bare(403, unavailable)
+	for _, kind := range []string{"image", "video", "audio", "file"} {
+		s.sendFile("dave", missing, someFile("", kind))
+		s.sendFile("dave", unavailable, someFile(bob, kind))
+	}
+	s.sendFile("dave", "messageType is not valid", someFile(bob, ""))
+	s.call("dave", "sendSeenStatus", bob, "none").done()
+}
+
+// messageFeatures are the flags that calls for messages need.
+var messageFeatures = []string{
+	"deleteMessage", "imageAttachment", "videoAttachment", "audioAttachment", "documentAttachment",
+}
+
+// withoutServer: the service is gone for good. alice is logged in, and bob's account is deleted.
+func withoutServer(s *stage) {
+	s.svc.srv.Close()
+	s.await("alice", "connectionListener", `{"status": "DISCONNECTED"}`)
+	const lost = "Connection Error"
+	text := object{"toJid": carol, "messageText": "x"}
+	s.call("alice", "sendTextMessage", text).bare(500, lost)
+	s.call("alice", "sendSeenStatus", carol, "m").bare(500, lost)
+	s.call("alice", "sendTypingStatus", carol).bare(500, lost)
+	s.call("alice", "sendTypingGoneStatus", carol).bare(500, lost)
+	s.call("alice", "deleteMessagesForEveryone", carol, []string{"m"}).bare(500, lost)
+	s.call("alice", "editTextMessage", object{"toJid": carol, "messageId": "m", "editedTextContent": "x"}).bare(500, lost)
+	s.call("alice", "getFriendsList").bare(500, lost)
+	s.call("alice", "getJid", "carol").succeeds(`{"userJid": "` + carol + `"}`)
+	// Arguments are looked at first.
+	s.call("alice", "sendTextMessage", object{"toJid": carol, "messageText": ""}).bare(400, "Provided text message is empty")
+	s.call("alice", "sendTypingStatus", "carol").bare(400, malformed)
+	s.call("alice", "getMessageById", "m", "carol").bare(400, "chatJid format is invalid")
+	const why = "what cannot be reached has a code of its own (protocol.md 10)"
+	for method, args := range map[string][]any{
+		"getChatMessages": {object{"toJid": carol, "limit": 5}}, "getMessageById": {"m", carol}, "getUsersList": nil,
+		"getRecentChatsByPagination": {object{"limit": 5}},
+	} {
+		s.deviates(why, "alice", method, "500 Network Error", "599 Network Error", args...)
+	}
+}

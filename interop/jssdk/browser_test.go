@@ -31,13 +31,13 @@ func needAll(t *testing.T) {
 	browser.NeedPackage(t, ".", "mirrorfly-sdk")
 }
 
-func startBrowser(t *testing.T, svc *service) *chromium {
+func startBrowser(t *testing.T, services ...*service) *chromium {
 	t.Helper()
 	needAll(t)
 	c := &chromium{pages: map[string]*page{}}
 	c.Browser = browser.Start(t, browser.Options{
 		Driver: "driver.mjs", Flags: []string{
-			"--ignore-certificate-errors", "--host-resolver-rules=" + svc.hostRules(),
+			"--ignore-certificate-errors", "--host-resolver-rules=" + hostRules(services),
 		},
 		Told: func(name, event string, payload any) {
 			c.mu.Lock()

@@ -55,14 +55,14 @@ func (s *stage) awaitStatus(from, to, id string, statuses ...string) {
 // awaitTaken: only the JavaScript SDK tells that the service has a receipt or a deletion.
 func (s *stage) awaitTaken(who, what, id string) {
 	s.Helper()
-	if !s.inGo(who) && !s.svc.stock {
+	if !s.inGo(who) && s.svc.node == nil {
 		s.await(who, "messageListener", marshal(object{"msgType": "acknowledge", "type": what, "msgId": id}))
 	}
 }
 
 // statuses are those of a message that has come. Stock servers acknowledge nothing.
 func (s *stage) statuses(more ...string) []string {
-	if s.svc.stock {
+	if s.svc.node != nil {
 		return append([]string{"delivered"}, more...)
 	}
 	return append([]string{"acknowledge", "delivered"}, more...)
@@ -113,7 +113,7 @@ func talk(s *stage, from, to string) {
 }
 
 func edit(s *stage, from, to, id string) {
-	if s.svc.stock && !s.inGo(from) {
+	if s.svc.node != nil && !s.inGo(from) {
 		return // the JavaScript SDK asks the server for the message first
 	}
 	s.call(from, "editTextMessage", object{"toJid": jid(to), "messageId": id, "editedTextContent": "besser 👍"}).
@@ -163,7 +163,7 @@ func comeBack(s *stage, from, away string) {
 	s.part(away, from)
 	for _, id := range []string{"late-1", "late-2"} {
 		s.call(from, "sendTextMessage", object{"toJid": jid(away), "messageText": id, "msgId": id}).is(200, "Success")
-		if !s.svc.stock {
+		if s.svc.node == nil {
 			s.awaitStatus(from, away, id, "acknowledge")
 		}
 	}
@@ -247,7 +247,7 @@ func usersOf(list any) (ids []string) {
 
 // sentAlike records what a message was like on the wire, so that TestParity compares it.
 func (s *stage) sentAlike(who, id string) {
-	if s.svc.srv == nil || s.svc.stock {
+	if s.svc.srv == nil || s.svc.node != nil {
 		return
 	}
 	for _, q := range s.svc.srv.Requests() {

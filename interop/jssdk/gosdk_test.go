@@ -2,8 +2,6 @@ package jssdk_test
 
 import (
 	"bytes"
-	"context"
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -133,10 +131,7 @@ func (g *gopher) initialize(t *testing.T, options object) object {
 	cfg.APIBaseURL = arg[string]([]any{options["apiBaseUrl"]}, 0)
 	cfg.TrialLicense = options["isTrialLicenseKey"] != false
 	cfg.APIConfigURL = "https://api-config.mirrorfly.test/license/details"
-	cfg.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, network, g.svc.address)
-	}
+	cfg.DialContext = g.svc.dial
 	// At once, as the JavaScript SDK does.
 	cfg.Reconnect.MinDelay, cfg.Reconnect.MaxDelay = time.Millisecond, 50*time.Millisecond
 	client, err := sdk.New(cfg)

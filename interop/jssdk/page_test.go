@@ -86,6 +86,7 @@ var quirks = []string{
 	"Bn.destroy is not a function",
 	"ERR_CONNECTION_REFUSED", // while the service restarts
 	"ERR_CONNECTION_RESET",   // likewise, when the machine is busy
+	"Data frame received after close", // ejabberd still sends after the close frame of a logout
 	// stale tokens, which the SDK renews, and refusals that the script wants
 	"status of 4",
 	"Feature unavailable for your plan",

@@ -35,6 +35,9 @@ func TestParity(t *testing.T) {
 			js.browser.RequireClean(t, quirks...)
 			gophers := cast(t, other)
 			tour(gophers)
+			for _, s := range []*stage{js, gophers} {
+				s.offTheRecord(func() { withoutServer(s) })
+			}
 
 			require.Equal(t, answers(js), answers(gophers))
 			for who := range everybody {

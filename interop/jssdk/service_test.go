@@ -3,23 +3,27 @@ package jssdk_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mirrorfly-go/sdk/interop/internal/xmppserver"
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
@@ -38,7 +42,9 @@ type service struct {
 	address string // host:port of its one HTTPS port
 	trial   bool
 	srv     *sdktest.Server // nil: devserver
-	stock   bool            // XMPP is a stock server's
+	// node is the stock server that XMPP is left to, and api the first label of the service's name.
+	node *xmppserver.Server
+	api  string
 
 	scan   func(t *testing.T, user, text string)
 	cut    func(t *testing.T)                  // ends all connections
@@ -46,13 +52,27 @@ type service struct {
 	settle func(t *testing.T, users ...string) // waits until each has one connection
 }
 
-// hostRules maps the service's names to it, and lets no other name through (localhost is the app's
-// own page).
-func (s *service) hostRules() string {
-	return fmt.Sprintf(
-		"MAP *.mirrorfly.test:443 %s, MAP api-config.mirrorfly.com:443 %s, EXCLUDE localhost, MAP * ~NOTFOUND",
-		s.address, s.address,
-	)
+// hostRules maps the services' names to them, and lets no other name through (localhost is the
+// app's own page).
+func hostRules(services []*service) string {
+	var rules []string
+	for _, s := range services {
+		if s.node != nil { // which is told by its port
+			rules = append(rules, "MAP "+s.api+".mirrorfly.test:443 "+s.address, "MAP "+host+" 127.0.0.1")
+			continue
+		}
+		rules = append(rules, "MAP *.mirrorfly.test:443 "+s.address, "MAP api-config.mirrorfly.com:443 "+s.address)
+	}
+	return strings.Join(append(rules, "EXCLUDE localhost", "MAP * ~NOTFOUND"), ", ")
+}
+
+// dial reaches the service by the names that browsers use.
+func (s *service) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	var d net.Dialer
+	if _, port, _ := net.SplitHostPort(address); s.node == nil || port == "443" {
+		address = s.address
+	}
+	return d.DialContext(ctx, network, address)
 }
 
 // twins are two services of package sdktest in this process, with the same initialization vectors:

@@ -19,8 +19,10 @@ func report() []sdk.ReportedMessage {
 // plan: what it lacks is refused before the arguments are looked at (protocol.md 5.4, 5.10).
 func plan(s *stage) {
 	const unavailable = "Feature unavailable for your plan"
-	s.svc.srv.SetFeature("block", false)
-	s.svc.srv.SetFeature("report", false)
+	lacks := append([]string{"block", "report"}, messageFeatures...)
+	for _, feature := range lacks {
+		s.svc.srv.SetFeature(feature, false)
+	}
 	s.call("dave", "initializeSDK", s.options(baseURL)).done()
 	password := s.call("dave", "register", "dave").is(200, "Success")["data"].(object)["password"]
 	s.call("dave", "connect", "dave", password).bare(200, "Login Success")
@@ -30,8 +32,10 @@ func plan(s *stage) {
 	s.call("dave", "unblockUser", "").bare(403, unavailable)
 	s.call("dave", "reportUserOrGroup", "", "", report()).bare(403, unavailable)
 	s.call("dave", "getUsersIBlocked").succeeds(`{"data": []}`)
-	s.svc.srv.SetFeature("block", true)
-	s.svc.srv.SetFeature("report", true)
+	s.offTheRecord(func() { notInPlan(s) })
+	for _, feature := range lacks {
+		s.svc.srv.SetFeature(feature, true)
+	}
 }
 
 // refusals: business errors as the service sends them, HTTP 200 with a status in the body

@@ -10,8 +10,6 @@
 package prosody
 
 import (
-	"maps"
-	"path/filepath"
 	"testing"
 
 	sdk "github.com/mirrorfly-go/sdk"
@@ -23,28 +21,10 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// start starts a Prosody that also answers the commands of ejabberd's HTTP API.
-func start(t testing.TB, o xmppserver.Options) *xmppserver.Server {
-	t.Helper()
-	shared, err := filepath.Abs("../servers/prosody/modules")
-	require.NoError(t, err)
-	own, err := filepath.Abs("modules")
-	require.NoError(t, err)
-	env := map[string]string{"PLUGINS": shared + ";" + own, "EXTRA_MODULES": "ejabberd_api"}
-	if o.MirrorFly {
-		env["EXTRA_MODULES"] += " mirrorfly"
-	}
-	maps.Copy(env, o.Env)
-	o.Env = env
-	node := xmppserver.Prosody(t, o)
-	node.APIURL = "http://" + node.HTTP + "/api"
-	return node
-}
-
 // TestStock: what every Prosody does, on one that all these tests share.
 func TestStock(t *testing.T) {
 	t.Parallel()
-	node := start(t, xmppserver.Options{})
+	node := xmppserver.ProsodyWithAPI(t, xmppserver.Options{})
 	for name, scenario := range map[string]func(*testing.T, *tour.Service){
 		"tour":                    tour.Profile,
 		"two resources":           tour.TwoResources,
@@ -68,7 +48,7 @@ func TestStock(t *testing.T) {
 // TestOptionalModule: the Profile page on a Prosody with the module that answers its stanzas.
 func TestOptionalModule(t *testing.T) {
 	t.Parallel()
-	node := start(t, xmppserver.Options{MirrorFly: true})
+	node := xmppserver.ProsodyWithAPI(t, xmppserver.Options{MirrorFly: true})
 	for name, scenario := range map[string]func(*testing.T, *tour.Service){
 		"whole page": wholePage,
 		"QR login":   qrLogin,
@@ -84,7 +64,7 @@ func TestOptionalModule(t *testing.T) {
 // service's own children of it are lost. The set succeeds all the same.
 func TestLegacyVCards(t *testing.T) {
 	t.Parallel()
-	node := start(t, xmppserver.Options{Env: map[string]string{"VCARD": "vcard_legacy"}})
+	node := xmppserver.ProsodyWithAPI(t, xmppserver.Options{Env: map[string]string{"VCARD": "vcard_legacy"}})
 	tour.OverEach(t, node, func(t *testing.T, s *tour.Service) {
 		anna := s.Login(t, "anna")
 		_, err := anna.SetUserProfile(
@@ -97,7 +77,7 @@ func TestLegacyVCards(t *testing.T) {
 
 func TestPlainPasswords(t *testing.T) {
 	t.Parallel()
-	tour.OverEach(t, start(t, xmppserver.Options{Passwords: "plain"}), tour.Refusals)
+	tour.OverEach(t, xmppserver.ProsodyWithAPI(t, xmppserver.Options{Passwords: "plain"}), tour.Refusals)
 }
 
 // unknownHost: over direct TLS it refuses the name before there is a stream.

@@ -20,7 +20,7 @@ func reconnectAfterKick(t *testing.T, s *tour.Service) {
 
 func TestReconnectAfterRestart(t *testing.T) {
 	t.Parallel()
-	tour.Restart(t, start(t, xmppserver.Options{}))
+	tour.Restart(t, xmppserver.ProsodyWithAPI(t, xmppserver.Options{}))
 }
 
 // removedAccount: a session whose account the server has removed ends, and the client does not try
@@ -44,7 +44,7 @@ func removedAccount(t *testing.T, s *tour.Service) {
 // TestOversized: a stanza above the server's limit costs the connection, and the call says so.
 func TestOversized(t *testing.T) {
 	t.Parallel()
-	node := start(t, xmppserver.Options{Env: map[string]string{"MAX_STANZA": "20000"}})
+	node := xmppserver.ProsodyWithAPI(t, xmppserver.Options{Env: map[string]string{"MAX_STANZA": "20000"}})
 	tour.OverEach(t, node, func(t *testing.T, s *tour.Service) {
 		u := s.Login(t, "anna", tour.Quickly)
 		_, err := u.SetUserProfile(

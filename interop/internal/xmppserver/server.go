@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"net"
 	"net/http"
@@ -90,6 +91,29 @@ func Ejabberd(t testing.TB, o Options) *Server {
 func Prosody(t testing.TB, o Options) *Server {
 	t.Helper()
 	return single(t, "prosody", o)
+}
+
+// ProsodyWithAPI is [Prosody] with the commands of ejabberd's HTTP API that sdktest and the tests
+// need, at APIURL: interop/prosody/modules has them. All else is as Debian ships it.
+func ProsodyWithAPI(t testing.TB, o Options) *Server {
+	t.Helper()
+	scripts, err := scriptDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := map[string]string{
+		"PLUGINS": filepath.Join(scripts, "prosody", "modules") + ";" +
+			filepath.Join(filepath.Dir(scripts), "prosody", "modules"),
+		"EXTRA_MODULES": "ejabberd_api",
+	}
+	if o.MirrorFly {
+		env["EXTRA_MODULES"] += " mirrorfly"
+	}
+	maps.Copy(env, o.Env)
+	o.Env = env
+	s := Prosody(t, o)
+	s.APIURL = "http://" + s.HTTP + "/api"
+	return s
 }
 
 func single(t testing.TB, name string, o Options) *Server {
