@@ -133,12 +133,21 @@ func (s *stage) deviates(why, who, method, js, gopherSays string, args ...any) {
 func notInPlan(s *stage) {
 	const unavailable = "Feature unavailable for your plan"
 	s.call("dave", "deleteMessagesForEveryone", "", []string{}).bare(403, unavailable)
-	for _, kind := range []string{"image", "video", "audio", "file"} {
+	for _, kind := range []string{"video", "audio", "file"} {
 		s.sendFile("dave", missing, someFile("", kind))
 		s.sendFile("dave", unavailable, someFile(bob, kind))
 	}
+	// The JavaScript SDK has no such check here, but one for the kind of the file, which package sdk
+	// leaves to the app.
+	image := "imageFile should be Valid File"
+	if s.inGo("dave") {
+		image = unavailable
+	}
+	s.sendFile("dave", image, someFile(bob, "image"))
+	s.answers[len(s.answers)-1].Deliberate = "the JavaScript SDK forgets imageAttachment"
 	s.sendFile("dave", "messageType is not valid", someFile(bob, ""))
 	s.call("dave", "sendSeenStatus", bob, "none").done()
+	s.awaitStatus("bob", "dave", "none", "seen")
 }
 
 // messageFeatures are the flags that calls for messages need.
