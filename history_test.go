@@ -312,7 +312,8 @@ func TestGetMessageByID(t *testing.T) {
 
 	// In the names that the JavaScript SDK reads.
 	b.On(oneCall, func(w http.ResponseWriter, _ *http.Request) {
-		answer := strings.Replace(kept(t, 1, `,"createdAt":"2023-11-14T22:13:20.500Z"`), `"message":`, `"messageContent":`, 1)
+		answer := kept(t, 1, `,"createdAt":"2023-11-14T22:13:20.500Z"`)
+		answer = strings.Replace(answer, `"message":`, `"messageContent":`, 1)
 		answer = regexp.MustCompile(`"epochTimestamp":\d+`).ReplaceAllString(answer, `"status":1`)
 		backend.AnswerJSON(w, `{"status":200,"data":`+answer+`}`)
 	})

@@ -98,6 +98,24 @@ func converse(t *testing.T, transport sdk.Transport) {
 	require.Zero(t, bob.Unhandled())
 }
 
+// Typing that a server has kept is over.
+func TestTypingThatWasKept(t *testing.T) {
+	srv := sdktest.New(t)
+	bob := login(t, srv.Config(), "bob")
+	typing := newHeard(bob.OnTyping)
+	for _, scheme := range []string{"http", "https"} {
+		namespace := scheme + "://jabber.org/protocol/chatstates"
+		for _, state := range []string{
+			`<composing xmlns="` + namespace + `"/><delay xmlns="urn:xmpp:delay" stamp="2026-01-02T03:04:05Z"/>`,
+			`<gone xmlns="` + namespace + `"/>`,
+		} {
+			stanza := `<message from="alice@` + srv.Domain() + `/x" type="chat">` + state + `</message>`
+			require.Equal(t, 1, srv.Push("bob", stanza))
+		}
+		require.False(t, typing.next(t).Typing)
+	}
+}
+
 // bare is a message without what differs each time, and cannot be compared.
 func bare(m sdk.Message) sdk.Message {
 	return sdk.Message{

@@ -86,7 +86,7 @@ func (m *chatMessage) message() ChatMessage {
 		sent = moment(m.SentTime)
 	}
 	if sent.IsZero() {
-		sent, _ = time.Parse(time.RFC3339, string(m.CreatedAt)) // zero where it is written otherwise
+		sent, _ = time.Parse(time.RFC3339, string(m.CreatedAt)) // zero where it is none
 	}
 	return ChatMessage{
 		ID: string(m.MessageID), Type: string(m.MessageType), Body: string(cmp.Or(m.Message, m.MessageContent)),

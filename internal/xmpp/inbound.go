@@ -225,7 +225,9 @@ func (s *Session) said(c chat, e xmltext.Element) (_ Event, known bool) {
 		}
 		return Recalled{From: c.from.Bare().String(), To: c.to.Bare().String(), MessageIDs: ids, Own: c.sentByUs}, true
 	case isChatState(e):
-		if !ofOthers {
+		// What the server has kept is over: Prosody, and everybody for the JavaScript SDK's typing,
+		// keeps chat states for who is away.
+		if !ofOthers || !c.stored.IsZero() {
 			return nil, true
 		}
 		return ChatState{From: c.from.Bare().String(), Typing: e.Local == "composing"}, true

@@ -40,7 +40,7 @@ func bodies(t *testing.T, p *place) {
 	requireSealed(t, got.Text)
 }
 
-// bodiesOfMellium is bodies with mellium.im/xmpp, which lets a program write every stanza by itself.
+// bodiesOfMellium is bodies with mellium.im/xmpp, where the program writes every stanza itself.
 func bodiesOfMellium(t *testing.T, p *place) {
 	ours, theirs := p.register(t, "ours"), p.register(t, "theirs")
 	p.befriend(ours, theirs)

@@ -1,7 +1,8 @@
 // Package goxmpp holds the library against github.com/xmppo/go-xmpp, an XMPP client that has
 // nothing to do with it: as a peer, the way our users' contacts may be, on sdktest and on a real
-// ejabberd (for messages, mellium.im/xmpp, too); and as the transport that it is not (README, dependencies), point by point, so that an
-// upgrade that mends a point fails its test here and the choice can be made again.
+// ejabberd (for messages, mellium.im/xmpp, too); and as the transport that it is not (README,
+// dependencies), point by point, so that an upgrade that mends a point fails its test here and the
+// choice can be made again.
 package goxmpp
 
 import (

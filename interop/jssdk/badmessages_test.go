@@ -11,6 +11,7 @@ const (
 	elsewhere = "Invalid toJid, Please get toJid from SDK.getJid() by passing user identifier"
 	malformed = "toJid format is invalid"
 	missing   = "toJid is not valid or required"
+	noText    = "Provided text message is empty"
 )
 
 // badMessages are calls with arguments that are refused, or that only one of the SDKs refuses.
@@ -41,7 +42,7 @@ func badMessages(s *stage) {
 		s.call("alice", "sendSeenStatus", receiver, "none").done()
 		s.call("alice", "deleteMessagesForEveryone", receiver, []string{"none"}).done()
 	}
-	s.call("alice", "sendTextMessage", object{"toJid": "", "messageText": ""}).bare(400, "Provided text message is empty")
+	s.call("alice", "sendTextMessage", object{"toJid": "", "messageText": ""}).bare(400, noText)
 	s.call("alice", "editTextMessage", object{"toJid": bob, "messageId": "", "editedTextContent": "x"}).
 		bare(400, "Message id can't be empty")
 	s.call("alice", "editTextMessage", object{"toJid": bob, "messageId": "", "editedTextContent": ""}).
@@ -85,7 +86,10 @@ func onlyGoRefuses(s *stage) {
 			[]any{alice, []string{"a b"}},
 		},
 		{"likewise", "sendSeenStatus", "msgId" + chars, []any{alice, "a,b"}},
-		{"an id of nothing", "deleteMessagesForEveryone", "msgIds should be Valid data type", []any{alice, []string{""}}},
+		{
+			"an id of nothing", "deleteMessagesForEveryone", "msgIds should be Valid data type",
+			[]any{alice, []string{""}},
+		},
 		{
 			"history goes by user ids alone", "getChatMessages", elsewhere,
 			[]any{object{"toJid": "bob@other.test", "limit": 5}},
@@ -137,8 +141,8 @@ func notInPlan(s *stage) {
 		s.sendFile("dave", missing, someFile("", kind))
 		s.sendFile("dave", unavailable, someFile(bob, kind))
 	}
-	// The JavaScript SDK has no such check here, but one for the kind of the file, which package sdk
-	// leaves to the app.
+	// The JavaScript SDK does not check that here, but the content type, which package sdk leaves
+	// to the program.
 	image := "imageFile should be Valid File"
 	if s.inGo("dave") {
 		image = unavailable
@@ -166,11 +170,12 @@ func withoutServer(s *stage) {
 	s.call("alice", "sendTypingStatus", carol).bare(500, lost)
 	s.call("alice", "sendTypingGoneStatus", carol).bare(500, lost)
 	s.call("alice", "deleteMessagesForEveryone", carol, []string{"m"}).bare(500, lost)
-	s.call("alice", "editTextMessage", object{"toJid": carol, "messageId": "m", "editedTextContent": "x"}).bare(500, lost)
+	s.call("alice", "editTextMessage", object{"toJid": carol, "messageId": "m", "editedTextContent": "x"}).
+		bare(500, lost)
 	s.call("alice", "getFriendsList").bare(500, lost)
 	s.call("alice", "getJid", "carol").succeeds(`{"userJid": "` + carol + `"}`)
 	// Arguments are looked at first.
-	s.call("alice", "sendTextMessage", object{"toJid": carol, "messageText": ""}).bare(400, "Provided text message is empty")
+	s.call("alice", "sendTextMessage", object{"toJid": carol, "messageText": ""}).bare(400, noText)
 	s.call("alice", "sendTypingStatus", "carol").bare(400, malformed)
 	s.call("alice", "getMessageById", "m", "carol").bare(400, "chatJid format is invalid")
 	const why = "what cannot be reached has a code of its own (protocol.md 10)"

@@ -215,8 +215,8 @@ func (p *page) picture(t *testing.T, token string) []byte {
 	return raw
 }
 
-// hashed is the SHA-256 of the first %d bytes of a blob: the JavaScript SDK leaves the padding of an
-// encrypted file behind it (protocol.md 14.5).
+// hashed is the SHA-256 of the first %d bytes of a blob: the JavaScript SDK leaves the padding
+// of an encrypted file behind it (protocol.md 14.5).
 const hashed = `async (blob) => {
 	if (blob.size < %[1]d || blob.size > %[1]d + 16) return "a file of " + blob.size + " bytes";
 	const sum = await crypto.subtle.digest("SHA-256", await blob.slice(0, %[1]d).arrayBuffer());

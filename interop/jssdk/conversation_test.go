@@ -107,7 +107,8 @@ func talk(s *stage, from, to string) {
 	exchange(s, from, to, id+"-gone")
 	s.call(from, "deleteMessagesForEveryone", jid(to), []string{id + "-gone"}).done()
 	s.await(to, "messageListener", marshal(object{
-		"msgType": "recallMessage", "msgId": id + "-gone", "chatType": "chat", "fromUserJid": jid(from), "fromUserId": from,
+		"msgType": "recallMessage", "msgId": id + "-gone", "chatType": "chat", "fromUserJid": jid(from),
+		"fromUserId": from,
 	}))
 	s.awaitTaken(from, "recall", id+"-gone")
 }

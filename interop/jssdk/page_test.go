@@ -84,8 +84,8 @@ var pong = regexp.MustCompile(`^<iq xmlns="jabber:client"[^>]* to="` + host + `"
 var quirks = []string{
 	// the SDK's own slip, when a connection that carries calls is lost
 	"Bn.destroy is not a function",
-	"ERR_CONNECTION_REFUSED", // while the service restarts
-	"ERR_CONNECTION_RESET",   // likewise, when the machine is busy
+	"ERR_CONNECTION_REFUSED",          // while the service restarts
+	"ERR_CONNECTION_RESET",            // likewise, when the machine is busy
 	"Data frame received after close", // ejabberd still sends after the close frame of a logout
 	// stale tokens, which the SDK renews, and refusals that the script wants
 	"status of 4",

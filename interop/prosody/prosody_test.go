@@ -28,6 +28,7 @@ func TestStock(t *testing.T) {
 	for name, scenario := range map[string]func(*testing.T, *tour.Service){
 		"tour":                    tour.Profile,
 		"two resources":           tour.TwoResources,
+		"messages":                tour.Messages,
 		"resume":                  tour.Resume,
 		"unknown host":            unknownHost,
 		"refused passwords":       tour.Refusals,
