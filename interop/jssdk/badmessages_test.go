@@ -59,6 +59,38 @@ func badMessages(s *stage) {
 	onlyGoRefuses(s)
 }
 
+// messagesTooEarly: before Connect nothing else counts, not even bad arguments.
+func messagesTooEarly(s *stage) {
+	for method, args := range map[string][]any{
+		"sendTextMessage": {object{"toJid": "", "messageText": ""}}, "sendSeenStatus": {"", ""},
+		"editTextMessage":  {object{"toJid": "", "messageId": "", "editedTextContent": ""}},
+		"sendTypingStatus": {""}, "sendTypingGoneStatus": {""}, "deleteMessagesForEveryone": {"", []string{}},
+		"getChatMessages": {object{"toJid": ""}}, "getMessageById": {"", ""}, "getFriendsList": nil, "getUsersList": nil,
+		"getRecentChatsByPagination": {object{"limit": 5}}, "getJid": {""},
+	} {
+		e := s.call("alice", method, args...)
+		s.answers = s.answers[:len(s.answers)-1] // a map has no order
+		e.bare(400, notRegistered)
+	}
+	s.sendFile("alice", notRegistered, someFile("", ""))
+}
+
+// serviceRefuses: the code of the service reaches the caller of package sdk alone.
+func serviceRefuses(s *stage) {
+	for _, c := range []struct {
+		op, method string
+		args       []any
+	}{
+		{"chat/chat-history", "getChatMessages", []any{object{"toJid": bob, "limit": 5}}},
+		{"chat/message", "getMessageById", []any{"m", bob}},
+		{"chat/recent-chats", "getRecentChatsByPagination", []any{object{"limit": 5}}},
+		{"contacts/userList", "getUsersList", []any{"", 1, 10}},
+	} {
+		s.svc.srv.FailNext(c.op, 417, "boom")
+		s.deviates("as for reports and feedback", "alice", c.method, "500 boom", "417 boom", c.args...)
+	}
+}
+
 func someFile(toJID, kind string) object {
 	return object{
 		"toJid": toJID, "messageType": kind,

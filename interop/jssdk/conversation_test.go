@@ -3,8 +3,11 @@ package jssdk_test
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"image"
+	"image/png"
 	"strings"
 
 	"github.com/stretchr/testify/require"
@@ -20,6 +23,8 @@ func conversations(s *stage) {
 			exchangeFile(s, "alice", "bob", 1_000, encrypted)
 			exchangeFile(s, "bob", "alice", 1_000, encrypted)
 		}
+		exchangeImage(s, "alice", "bob")
+		exchangeImage(s, "bob", "alice")
 		comeBack(s, "alice", "bob")
 		readAll(s)
 		badMessages(s)
@@ -147,6 +152,32 @@ func exchangeFile(s *stage, from, to string, size int, encrypted bool) {
 	s.awaitStatus(from, to, id, s.statuses()...)
 }
 
+// exchangeImage sends a picture with a thumbnail. Its size in pixels the JavaScript SDK finds out.
+func exchangeImage(s *stage, from, to string) {
+	var picture, small bytes.Buffer
+	require.NoError(s, png.Encode(&picture, image.NewGray(image.Rect(0, 0, 300, 200))))
+	require.NoError(s, png.Encode(&small, image.NewGray(image.Rect(0, 0, 30, 20))))
+	thumbnail := base64.StdEncoding.EncodeToString(small.Bytes())
+	id := "picture-from-" + from
+	s.sendFile(from, "Success", object{
+		"toJid": jid(to), "messageType": "image", "fileMessageParams": object{
+			"file": file{"picture.png", "image/png", picture.Bytes()}, "msgId": id,
+			"thumbImage": "data:image/png;base64," + thumbnail,
+		},
+	})
+	told := s.awaitMessage("messageListener", from, to, id)
+	media := told["msgBody"].(object)["media"].(object)
+	// The JavaScript SDK sends what it was given as it is.
+	shown := strings.TrimPrefix(media["thumb_image"].(string), "data:image/png;base64,")
+	require.Equal(s, []any{float64(300), float64(200), thumbnail},
+		[]any{media["originalWidth"], media["originalHeight"], shown}, "%v", media)
+	if read, inGo := told["media"].(object); inGo {
+		require.Equal(s, []any{float64(300), float64(200), thumbnail},
+			[]any{read["width"], read["height"], read["thumbnail"]})
+	}
+	s.awaitStatus(from, to, id, s.statuses()...)
+}
+
 // sendFile sends a file. The JavaScript SDK has no status for it.
 func (s *stage) sendFile(who, want string, message object) {
 	s.Helper()
@@ -189,8 +220,8 @@ func readAll(s *stage) {
 	}
 	for who, other := range map[string]string{"alice": "bob", "bob": "alice"} {
 		chats := s.call(who, "getRecentChatsByPagination", object{"limit": 10}).is(200, "Success")["data"]
-		// two files, and what bob has missed
-		require.Equal(s, []any{other, "late-2", map[string]float64{"alice": 2, "bob": 4}[who]}, newestOf(chats), who)
+		// three files, and what bob has missed
+		require.Equal(s, []any{other, "late-2", map[string]float64{"alice": 3, "bob": 5}[who]}, newestOf(chats), who)
 		texts := object{}
 		page := s.call(who, "getChatMessages", object{"toJid": jid(other), "limit": 50}).is(200, "Success")["data"]
 		for _, m := range messagesOf(page) {

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"image"
 	"strings"
 	"testing"
 
@@ -109,10 +111,15 @@ func (g *gopher) sendFile(t *testing.T, o object) object {
 	if id, has := params["msgId"]; has {
 		o["msgId"] = id
 	}
+	_, encoded, _ := strings.Cut(arg[string]([]any{params["thumbImage"]}, 0), ",")
+	thumbnail, err := base64.StdEncoding.DecodeString(encoded)
+	require.NoError(t, err)
+	size, _, _ := image.DecodeConfig(bytes.NewReader(f.content)) // zero for what is none
 	res, err := g.client.SendMediaFileMessage(t.Context(), arg[string]([]any{o["toJid"]}, 0), sdk.MediaMessage{
 		Type: sdk.MessageType(arg[string]([]any{o["messageType"]}, 0)), Name: f.name, ContentType: f.kind,
 		Reader: bytes.NewReader(f.content), Size: int64(len(f.content)),
-		Caption: arg[string]([]any{params["caption"]}, 0),
+		Caption: arg[string]([]any{params["caption"]}, 0), Thumbnail: thumbnail,
+		Width: size.Width, Height: size.Height,
 	}, messageOptions(o)...)
 	return answered(t, "", res, err)
 }

@@ -58,6 +58,7 @@ func refusals(s *stage) {
 	).bare(417, "Media Upload Failed")
 	s.call("alice", "getUsersIBlocked").succeeds(`{"data": []}`) // still there
 
+	s.offTheRecord(func() { serviceRefuses(s) })
 	const why = "a status other than 2xx: the JavaScript SDK loses the envelope (protocol.md 1.4, 11)"
 	srv.FailNext("moderation/feedback", 429, "slow down")
 	srv.FailNext("moderation/feedback", 429, "slow down")

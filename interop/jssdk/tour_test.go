@@ -54,6 +54,7 @@ func initialize(s *stage) {
 	s.call("alice", "getUserProfile", bob).bare(400, notRegistered)
 	s.call("alice", "blockUser", bob).bare(400, notRegistered)
 	s.call("alice", "getCurrentUserJid").bare(400, notRegistered)
+	messagesTooEarly(s)
 }
 
 func logIn(s *stage) {
@@ -77,6 +78,7 @@ func logIn(s *stage) {
 		)
 	}
 	s.call("alice", "getUsersIBlocked").bare(400, notRegistered)
+	messagesTooEarly(s)
 	s.call("alice", "connect", "", "x").bare(400, "username is not valid or required")
 	s.call("alice", "connect", "alice", "").bare(400, "password is not valid or required")
 	s.call("alice", "connect", "alice", "wrong").bare(400, "Invalid Credentials")
