@@ -73,11 +73,6 @@ type chatMessage struct {
 	ParticipantImage text   `json:"participantImage"`
 	Unread           number `json:"unread"`
 	UnreadCount      number `json:"unreadCount"`
-
-	// The JavaScript SDK reads these: the body of a single message, and how many messages of a
-	// conversation are unread.
-	MessageContent text   `json:"messageContent"`
-	Unread         number `json:"unread"`
 }
 
 func (m *chatMessage) message() ChatMessage {
