@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -17,6 +18,7 @@ import (
 type goXMPP struct {
 	*xmpp.Client
 	bare string
+	talk talk
 	last atomic.Int64
 
 	// ended is closed when receive has ended.
@@ -36,7 +38,7 @@ func dialGoXMPP(_ context.Context, at *place, who account) (session, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &goXMPP{Client: client, bare: at.jid(who), ended: make(chan struct{}), waiting: make(map[string]chan xmpp.IQ)}
+	g := &goXMPP{Client: client, bare: at.jid(who), talk: at.talk, ended: make(chan struct{}), waiting: make(map[string]chan xmpp.IQ)}
 	// Close owns it. It ends with the connection.
 	go g.receive()
 	return g, nil
@@ -49,10 +51,16 @@ func (g *goXMPP) receive() {
 		if err != nil {
 			break
 		}
-		if iq, is := v.(xmpp.IQ); is {
-			if w := g.take(iq.ID); w != nil {
-				w <- iq
+		switch v := v.(type) {
+		case xmpp.IQ:
+			if w := g.take(v.ID); w != nil {
+				w <- v
 			}
+		case xmpp.Chat:
+			err = g.hear(v)
+		}
+		if err != nil {
+			break
 		}
 	}
 	g.mu.Lock()
@@ -94,28 +102,61 @@ func (g *goXMPP) wait(id string) (chan xmpp.IQ, error) {
 }
 
 func (g *goXMPP) Ask(ctx context.Context) error {
-	id := strconv.FormatInt(g.last.Add(1), 36)
-	w, err := g.wait(id)
+	iq, err := g.request(ctx, g.bare, `<query xmlns="jabber:iq:last"/>`)
 	if err != nil {
 		return err
 	}
-	if _, err := g.RawInformation(g.JID(), g.bare, id, xmpp.IQTypeGet, `<query xmlns="jabber:iq:last"/>`); err != nil {
-		return err
+	// The payload comes as bytes that are not well-formed XML, so this search is all that can be
+	// done with it.
+	_, seconds, found := bytes.Cut(iq.Query, []byte(`seconds="`))
+	if iq.Type != xmpp.IQTypeResult || !found || len(seconds) == 0 {
+		return fmt.Errorf("go-xmpp: answered %s %q", iq.Type, iq.Query)
+	}
+	return nil
+}
+
+func (g *goXMPP) request(ctx context.Context, to, payload string) (xmpp.IQ, error) {
+	id := strconv.FormatInt(g.last.Add(1), 36)
+	w, err := g.wait(id)
+	if err != nil {
+		return xmpp.IQ{}, err
+	}
+	if _, err := g.RawInformation(g.JID(), to, id, xmpp.IQTypeGet, payload); err != nil {
+		return xmpp.IQ{}, err
 	}
 	select {
 	case iq, alive := <-w:
 		if !alive {
-			return errors.New("go-xmpp: connection lost")
+			return xmpp.IQ{}, errors.New("go-xmpp: connection lost")
 		}
-		// The payload comes as bytes that are not well-formed XML, so this search is all that can
-		// be done with it.
-		_, seconds, found := bytes.Cut(iq.Query, []byte(`seconds="`))
-		if iq.Type != xmpp.IQTypeResult || !found || len(seconds) == 0 {
-			return fmt.Errorf("go-xmpp: answered %s %q", iq.Type, iq.Query)
-		}
-		return nil
+		return iq, nil
 	case <-ctx.Done():
 		g.take(id)
-		return ctx.Err()
+		return xmpp.IQ{}, ctx.Err()
 	}
+}
+
+// Say has the server answer a ping behind the message: it handles a stream in its order (RFC 6120
+// 10.1).
+func (g *goXMPP) Say(ctx context.Context) error {
+	if _, _, err := g.Send(xmpp.Chat{Remote: g.talk.with, Type: "chat", Text: text}); err != nil {
+		return err
+	}
+	_, domain, _ := strings.Cut(g.bare, "@")
+	_, err := g.request(ctx, domain, `<ping xmlns="urn:xmpp:ping"/>`)
+	return err
+}
+
+func (g *goXMPP) hear(m xmpp.Chat) error {
+	if m.Text == "" || g.talk.heard == nil {
+		return nil
+	}
+	if g.talk.echo {
+		if _, _, err := g.Send(xmpp.Chat{Remote: g.talk.with, Type: "chat", Text: m.Text}); err != nil {
+			return err
+		}
+	}
+	_, err := g.SendOrg(receipt(g.talk.with, m.ID))
+	g.talk.heard()
+	return err
 }

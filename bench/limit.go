@@ -20,7 +20,8 @@ type wire interface {
 	// read returns bytes that are valid until the next call. Over TCP they begin with the last
 	// bytes of the call before, which were too few for an answer.
 	read() ([]byte, error)
-	write([]byte) error
+	// write writes frames: over TCP in one go.
+	write(frames ...[]byte) error
 	Close() error
 }
 
@@ -28,10 +29,17 @@ type wire interface {
 // the answers, without looking at anything else in them. It is no XMPP client: it checks nothing.
 type limit struct {
 	wire
-	request []byte
+	// requests are sent one after the other, and then from the first on again. sent is how many
+	// were.
+	requests [][]byte
+	sent     int
+	// mark is once in every answer.
+	mark string
 	// end closes the stream.
 	end    string
 	domain string
+	// talk is what it does with messages. nil: nothing.
+	talk *limitTalk
 	// answers has an element for each answer that askMany has not taken yet.
 	answers chan struct{}
 	// ended is closed when count has ended.
@@ -44,8 +52,9 @@ type limit struct {
 	mu sync.Mutex
 	// timer calls tellRest.
 	timer *time.Timer
-	come  int
-	told  int
+	// handled is how many answers have come, told how many of them the server knows of.
+	handled int
+	told    int
 }
 
 const (
@@ -72,12 +81,19 @@ func dialManagedLimit(ctx context.Context, at *place, who account) (session, err
 
 func dialAnyLimit(ctx context.Context, at *place, who account, managed bool) (session, error) {
 	l := &limit{
-		managed: managed, domain: at.Domain, answers: make(chan struct{}, 1024), ended: make(chan struct{}),
-		end: "</stream:stream>",
+		managed: managed, domain: at.Domain, mark: answer, end: "</stream:stream>",
+		requests: [][]byte{[]byte(`<iq xmlns="jabber:client" id="7e2b9f4c-8d1a-4c53-9b6e-0f3a5d7c1e28" to="` +
+			at.jid(who) + `" type="get"><query xmlns="jabber:iq:last"/></iq>`)},
 	}
-	l.request = []byte(`<iq xmlns="jabber:client" id="7e2b9f4c-8d1a-4c53-9b6e-0f3a5d7c1e28" to="` + at.jid(who) +
-		`" type="get"><query xmlns="jabber:iq:last"/></iq>`)
-	var err error
+	if err := l.prepare(at.talk); err != nil {
+		return nil, err
+	}
+	return l, l.dial(ctx, at, who)
+}
+
+// dial connects a limit of which everything else is set.
+func (l *limit) dial(ctx context.Context, at *place, who account) (err error) {
+	l.answers, l.ended = make(chan struct{}, 1024), make(chan struct{})
 	open := `<stream:stream xmlns="jabber:client" xmlns:stream="http://etherx.jabber.org/streams" to="` + at.Domain +
 		`" version="1.0">`
 	if at.webSocket() {
@@ -85,15 +101,15 @@ func dialAnyLimit(ctx context.Context, at *place, who account, managed bool) (se
 		open = `<open xmlns="urn:ietf:params:xml:ns:xmpp-framing" to="` + at.Domain + `" version="1.0"/>`
 		l.wire, err = dialWebSocket(ctx, at)
 	} else {
-		l.wire, err = dialStream(ctx, at)
+		l.wire, err = dialStream(ctx, at, len(l.mark)-1)
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := l.login(open, who); err != nil {
-		return nil, errors.Join(err, l.wire.Close())
+		return errors.Join(err, l.wire.Close())
 	}
-	if managed {
+	if l.managed {
 		// The timer uses the lock, too.
 		l.mu.Lock()
 		l.timer = time.AfterFunc(tellLate, l.tellRest)
@@ -101,7 +117,7 @@ func dialAnyLimit(ctx context.Context, at *place, who account, managed bool) (se
 	}
 	// Close owns it. It ends with the connection.
 	go l.count()
-	return l, nil
+	return nil
 }
 
 // Close ends the stream first, since the server keeps a managed stream for a while otherwise.
@@ -167,24 +183,42 @@ func (l *limit) count() {
 		if err == nil && bytes.Contains(b, []byte("urn:xmpp:ping")) {
 			err = l.pong(b)
 		}
-		if err == nil && l.managed {
-			err = l.acknowledge(b)
+		n := 0
+		if err == nil {
+			n, err = l.come(b)
 		}
 		if err != nil {
 			return
 		}
-		for range bytes.Count(b, []byte(answer)) {
+		for range n {
 			l.answers <- struct{}{}
 		}
 	}
 }
 
+// come returns how many answers are in what was read.
+func (l *limit) come(b []byte) (answers int, err error) {
+	if l.talk != nil && l.talk.sends {
+		return l.talk.confirmed(b), nil
+	}
+	n := bytes.Count(b, []byte(l.mark))
+	if l.managed {
+		if err := l.acknowledge(n); err != nil {
+			return 0, err
+		}
+	}
+	if l.talk != nil {
+		return 0, l.reply(n)
+	}
+	return n, nil
+}
+
 // acknowledge tells the server how many answers have come, for many at a time. It always waits
 // until that is written.
-func (l *limit) acknowledge(b []byte) error {
+func (l *limit) acknowledge(answers int) error {
 	l.mu.Lock()
-	l.come += bytes.Count(b, []byte(answer))
-	enough := l.come-l.told >= tellEvery
+	l.handled += answers
+	enough := l.handled-l.told >= tellEvery
 	l.mu.Unlock()
 	if !enough {
 		return nil
@@ -194,8 +228,8 @@ func (l *limit) acknowledge(b []byte) error {
 
 func (l *limit) tell() error {
 	l.mu.Lock()
-	l.told = l.come
-	frame := `<a xmlns="urn:xmpp:sm:3" h="` + strconv.Itoa(l.come) + `"/>`
+	l.told = l.handled
+	frame := `<a xmlns="urn:xmpp:sm:3" h="` + strconv.Itoa(l.handled) + `"/>`
 	l.mu.Unlock()
 	return l.write([]byte(frame))
 }
@@ -228,19 +262,40 @@ func (l *limit) Ask(context.Context) error { return l.askMany(1, 1) }
 func (l *limit) askMany(calls, inFlight int) error {
 	for sent := range calls + inFlight {
 		if sent >= inFlight {
-			select {
-			case <-l.answers:
-			case <-l.ended:
-				return errors.New("limit: connection lost")
+			if err := l.take(1); err != nil {
+				return err
 			}
 		}
 		if sent < calls {
-			if err := l.write(l.request); err != nil {
+			if err := l.send(sent == calls-1, inFlight); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// take waits for so many answers.
+func (l *limit) take(n int) error {
+	for range n {
+		select {
+		case <-l.answers:
+		case <-l.ended:
+			return errors.New("limit: connection lost")
+		}
+	}
+	return nil
+}
+
+// send sends the next request.
+func (l *limit) send(last bool, inFlight int) error {
+	request := l.requests[l.sent%len(l.requests)]
+	l.sent++
+	// Half of those in flight are confirmed while the other half is written.
+	if l.talk != nil && l.talk.sends && (last || l.sent%max(1, inFlight/2) == 0) {
+		return l.write(request, []byte(smRequest))
+	}
+	return l.write(request)
 }
 
 // webSocketWire uses a context that can end, as every client does, since that has a cost in the
@@ -264,7 +319,14 @@ func (w webSocketWire) read() ([]byte, error) {
 	return b, err
 }
 
-func (w webSocketWire) write(b []byte) error { return w.conn.Write(w.life, websocket.MessageText, b) }
+func (w webSocketWire) write(frames ...[]byte) error {
+	for _, frame := range frames {
+		if err := w.conn.Write(w.life, websocket.MessageText, frame); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 func (w webSocketWire) Close() error {
 	w.end()
@@ -275,23 +337,33 @@ func (w webSocketWire) Close() error {
 type streamWire struct {
 	net.Conn
 	buf []byte
-	// end is where the bytes of the last read end.
-	end int
+	// end is where the bytes of the last read end, of which keep may be the begin of an answer.
+	end, keep int
+	// out is for what is written in one go.
+	out []byte
 }
 
-func dialStream(ctx context.Context, at *place) (wire, error) {
+func dialStream(ctx context.Context, at *place, keep int) (wire, error) {
 	conn, err := at.dialTCP(ctx)
-	return &streamWire{Conn: conn, buf: make([]byte, 4<<10)}, err
+	return &streamWire{Conn: conn, buf: make([]byte, 4<<10), keep: keep}, err
 }
 
 func (w *streamWire) read() ([]byte, error) {
-	kept := copy(w.buf, w.buf[max(0, w.end-len(answer)+1):w.end])
+	kept := copy(w.buf, w.buf[max(0, w.end-w.keep):w.end])
 	n, err := w.Read(w.buf[kept:])
 	w.end = kept + n
 	return w.buf[:w.end], err
 }
 
-func (w *streamWire) write(b []byte) error {
-	_, err := w.Write(b)
+func (w *streamWire) write(frames ...[]byte) error {
+	if len(frames) == 1 {
+		_, err := w.Write(frames[0])
+		return err
+	}
+	w.out = w.out[:0]
+	for _, frame := range frames {
+		w.out = append(w.out, frame...)
+	}
+	_, err := w.Write(w.out)
 	return err
 }

@@ -43,6 +43,7 @@ type bench struct {
 	peers      string
 	transports string
 	calls      int
+	burst      int
 	rounds     int
 	sessions   int
 	settle     time.Duration
@@ -55,7 +56,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fs.SetOutput(stderr)
 	fs.BoolVar(&b.verbose, "v", false, "show times too, which say something only about this machine")
-	fs.StringVar(&b.scenarios, "run", "", "`scenarios`, comma separated: requests, idle, many; empty: all")
+	fs.StringVar(&b.scenarios, "run", "", "`scenarios`, comma separated: "+strings.Join(b.names(), ", ")+"; empty: all")
 	fs.StringVar(&b.servers, "server", "", "comma separated `names`: ejabberd, sdktest; empty: those of the scenario")
 	fs.StringVar(
 		&b.peers, "peers", "",
@@ -64,7 +65,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fs.StringVar(
 		&b.transports, "transports", "", "comma separated `names`: ws, tcp, wss, tls; empty: those of the scenario",
 	)
-	fs.IntVar(&b.calls, "calls", 5000, "requests of one turn")
+	fs.IntVar(&b.calls, "calls", 5000, "requests, or messages, of one turn")
+	fs.IntVar(&b.burst, "burst", 100_000, "messages of the scenario burst")
 	fs.IntVar(&b.rounds, "rounds", 9, "how many turns each peer has; the median counts")
 	fs.IntVar(&b.sessions, "sessions", 10000, "sessions of the scenario many; idle has a tenth of it")
 	fs.DurationVar(
@@ -97,7 +99,7 @@ func (b *bench) check() error {
 		of, given string
 		known     []string
 	}{
-		{"scenario", b.scenarios, []string{"requests", "idle", "many"}},
+		{"scenario", b.scenarios, b.names()},
 		{"server", b.servers, []string{"ejabberd", "sdktest"}},
 		{"peer", b.peers, names},
 		{"transport", b.transports, transports},
@@ -108,8 +110,8 @@ func (b *bench) check() error {
 			}
 		}
 	}
-	if b.calls < 1 || b.rounds < 1 || b.sessions < 10 || b.settle < 0 || b.stay <= 0 {
-		return errors.New("-calls, -rounds and -stay must be positive, -sessions at least 10, -settle not negative")
+	if b.calls < 1 || b.burst < 1 || b.rounds < 1 || b.sessions < 10 || b.settle < 0 || b.stay <= 0 {
+		return errors.New("-calls, -burst, -rounds and -stay must be positive, -sessions at least 10, -settle not negative")
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"mellium.im/xmlstream"
 	"mellium.im/xmpp"
 	"mellium.im/xmpp/jid"
+	"mellium.im/xmpp/ping"
 	"mellium.im/xmpp/stanza"
 	"mellium.im/xmpp/websocket"
 )
@@ -17,6 +18,9 @@ import (
 type mellium struct {
 	*xmpp.Session
 	bare jid.JID
+	talk
+	// far is talk.with.
+	far jid.JID
 }
 
 func dialMellium(ctx context.Context, at *place, who account) (session, error) {
@@ -46,12 +50,20 @@ func dialMellium(ctx context.Context, at *place, who account) (session, error) {
 	if err != nil {
 		return nil, err
 	}
+	m := mellium{Session: s, bare: bare, talk: at.talk}
+	var handler xmpp.Handler
+	if m.with != "" {
+		if m.far, err = jid.Parse(m.with); err != nil {
+			return nil, err
+		}
+		handler = xmpp.HandlerFunc(m.hear)
+	}
 	// Close owns it. It ends with the session.
-	go func() { _ = s.Serve(nil) }()
+	go func() { _ = s.Serve(handler) }()
 	if err := s.Send(ctx, stanza.Presence{}.Wrap(nil)); err != nil {
 		return nil, err
 	}
-	return mellium{s, bare}, nil
+	return m, nil
 }
 
 func (m mellium) Ask(ctx context.Context) error {
@@ -64,4 +76,53 @@ func (m mellium) Ask(ctx context.Context) error {
 type lastActivity struct {
 	XMLName xml.Name `xml:"jabber:iq:last query"`
 	Seconds int64    `xml:"seconds,attr"`
+}
+
+// Say has the server answer a ping behind the message: it handles a stream in its order (RFC 6120
+// 10.1).
+func (m mellium) Say(ctx context.Context) error {
+	if err := m.Encode(ctx, melliumText{Message: m.message(), Body: text}); err != nil {
+		return err
+	}
+	return ping.Send(ctx, m.Session, m.bare.Domain())
+}
+
+func (m mellium) message() stanza.Message {
+	return stanza.Message{To: m.far, Type: stanza.ChatMessage}
+}
+
+// hear answers a message, as the library's own example does.
+func (m mellium) hear(t xmlstream.TokenReadEncoder, start *xml.StartElement) error {
+	if start.Name.Local != "message" || m.heard == nil {
+		return nil
+	}
+	var got melliumText
+	if err := xml.NewTokenDecoder(xmlstream.MultiReader(xmlstream.Token(*start), t)).Decode(&got); err != nil {
+		return err
+	}
+	if got.Body == "" {
+		return nil
+	}
+	if m.echo {
+		if err := t.Encode(melliumText{Message: m.message(), Body: got.Body}); err != nil {
+			return err
+		}
+	}
+	told := melliumReceipt{Message: m.message()}
+	told.Delivered.ID = got.ID
+	err := t.Encode(told)
+	m.heard()
+	return err
+}
+
+type melliumText struct {
+	stanza.Message
+	Body string `xml:"body"`
+}
+
+type melliumReceipt struct {
+	stanza.Message
+	Delivered struct {
+		ID string `xml:"id,attr"`
+	} `xml:"urn:xmpp:receipts delivered"`
 }

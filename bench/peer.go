@@ -36,6 +36,14 @@ type session interface {
 	Close() error
 }
 
+// talker is a session that sends messages.
+type talker interface {
+	session
+	// Say sends a text to the other user, and returns when it is known that the server has it. Any
+	// number of goroutines may call it at once.
+	Say(ctx context.Context) error
+}
+
 // peer is a client library, or the limit with which they are compared.
 type peer struct {
 	name       string
@@ -52,14 +60,20 @@ const limitName = "limit"
 
 func peers() []peer {
 	tcp := []string{overTCP, overTLS}
-	all := []string{"requests", "idle", "many"}
+	others := []string{"requests", "idle", "send", "receive", "echo"}
 	return []peer{
-		{name: limitName, transports: transports, ours: true, in: all, dial: dialLimit},
-		{name: "limit-sm", transports: transports, ours: true, in: all[:1], dial: dialManagedLimit},
-		{name: "sdk", transports: transports, ours: true, in: all, dial: dialSDK},
+		{name: limitName, transports: transports, ours: true, in: append([]string{"many"}, others...), dial: dialLimit},
+		{
+			name: "limit-sm", transports: transports, ours: true, in: []string{"requests", "receive"},
+			dial: dialManagedLimit,
+		},
+		{
+			name: "sdk", transports: transports, ours: true, in: append([]string{"many", "burst"}, others...),
+			dial: dialSDK,
+		},
 		{name: "transport", transports: transports, ours: true, dial: dialTransport},
-		{name: "go-xmpp", transports: tcp, in: all[:2], dial: dialGoXMPP},
-		{name: "mellium", transports: transports, in: all[:2], dial: dialMellium},
+		{name: "go-xmpp", transports: tcp, in: others, dial: dialGoXMPP},
+		{name: "mellium", transports: transports, in: others, dial: dialMellium},
 	}
 }
 
@@ -116,6 +130,7 @@ type place struct {
 	transport string
 	tls       *tls.Config
 	http      *http.Client
+	talk      talk
 }
 
 func (s service) by(transport string) (*place, error) {

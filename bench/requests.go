@@ -12,16 +12,25 @@ import (
 	"time"
 )
 
-// requestsJob connects one session, which makes requests when it has its turn.
+// requestsJob connects one session, which makes requests when it has its turn, or exchanges
+// messages.
 type requestsJob struct {
 	Peer      string
 	Transport string
 	Service   service
 	Account   account
+	// With is the user with whom it exchanges messages. Empty: it makes requests.
+	With string `json:",omitempty"`
+	IV   string `json:",omitempty"`
+	// Hears: messages come. Otherwise it sends them.
+	Hears, Echo bool `json:",omitempty"`
 }
 
-// turn is a number of requests, of which so many are in flight.
+// turn is a number of requests, or of messages, of which so many are in flight.
 type turn struct{ Calls, InFlight int }
+
+// warmUp is how many go first and are not measured.
+func (t turn) warmUp() int { return t.Calls/5 + t.InFlight }
 
 // requestsResult is what one call costs.
 type requestsResult struct {
@@ -30,8 +39,8 @@ type requestsResult struct {
 	Allocs, Bytes float64
 }
 
-// run tells an empty result when it is connected, and a result for each turn. It ends with the
-// turns.
+// run tells an empty result when it is connected, and a result for each turn; before that another
+// empty one where it hears messages: they may come now. It ends with the turns.
 func (j *requestsJob) run(ctx context.Context, turns <-chan turn, tell func(requestsResult) error) (err error) {
 	defer func() {
 		if err != nil {
@@ -46,6 +55,11 @@ func (j *requestsJob) run(ctx context.Context, turns <-chan turn, tell func(requ
 	if err != nil {
 		return err
 	}
+	at.talk = talk{with: j.With, iv: j.IV, echo: j.Echo}
+	e := newEar()
+	if j.Hears {
+		at.talk.heard = e.heard
+	}
 	s, err := p.dial(ctx, at, j.Account)
 	if err != nil {
 		return err
@@ -54,8 +68,16 @@ func (j *requestsJob) run(ctx context.Context, turns <-chan turn, tell func(requ
 	if err := tell(requestsResult{}); err != nil {
 		return err
 	}
+	has := func(t turn) (requestsResult, error) { return measure(ctx, s, t) }
+	if j.Hears {
+		has = func(t turn) (requestsResult, error) { return e.measure(ctx, t, tell) }
+	} else if j.With != "" {
+		if s, err = askBySaying(s); err != nil {
+			return err
+		}
+	}
 	for t := range turns {
-		r, err := measure(ctx, s, t)
+		r, err := has(t)
 		if err != nil {
 			return err
 		}
@@ -83,7 +105,7 @@ func leave(s session) {
 
 // measure makes the requests of a turn, after some that are not measured.
 func measure(ctx context.Context, s session, t turn) (r requestsResult, err error) {
-	if err := ask(ctx, s, t.Calls/5+t.InFlight, t.InFlight); err != nil {
+	if err := ask(ctx, s, t.warmUp(), t.InFlight); err != nil {
 		return r, err
 	}
 	runtime.GC()
@@ -91,12 +113,17 @@ func measure(ctx context.Context, s session, t turn) (r requestsResult, err erro
 	if err := ask(ctx, s, t.Calls, t.InFlight); err != nil {
 		return r, err
 	}
-	after := used()
-	n := float64(t.Calls)
+	return before.each(t.Calls), nil
+}
+
+// each is what each of so many calls has cost since then.
+func (before usage) each(calls int) requestsResult {
+	after, n := used(), time.Duration(calls)
 	return requestsResult{
-		Wall: after.at.Sub(before.at) / time.Duration(t.Calls), CPU: (after.cpu - before.cpu) / time.Duration(t.Calls),
-		Allocs: float64(after.allocs-before.allocs) / n, Bytes: float64(after.bytes-before.bytes) / n,
-	}, nil
+		Wall: after.at.Sub(before.at) / n, CPU: (after.cpu - before.cpu) / n,
+		Allocs: float64(after.allocs-before.allocs) / float64(calls),
+		Bytes:  float64(after.bytes-before.bytes) / float64(calls),
+	}
 }
 
 // ask makes that many calls by inFlight callers together. The limit needs no callers.
@@ -127,6 +154,9 @@ func ask(ctx context.Context, s session, calls, inFlight int) error {
 type runner struct {
 	peer   peer
 	worker *worker
+	// far is the other user of messages. nil: there are none. hears: far sends them.
+	far   *limit
+	hears bool
 	// rounds has the results for each of numbersInFlight.
 	rounds [][]requestsResult
 }
@@ -137,15 +167,24 @@ var numbersInFlight = []int{32, 1}
 // requests measures the peers over one transport after the other and prints a table for each
 // transport and number in flight.
 func (b *bench) requests(ctx context.Context, st *stage) error {
+	return b.takeTurns(ctx, st, numbersInFlight, func(j requestsJob, _ account) (*runner, error) {
+		return connect(ctx, j)
+	})
+}
+
+// connecting connects a peer, and the other user if there is one.
+type connecting func(j requestsJob, far account) (*runner, error)
+
+func (b *bench) takeTurns(ctx context.Context, st *stage, inFlight []int, each connecting) error {
 	for _, transport := range st.transports {
-		all, err := b.requestsOver(ctx, st, transport)
+		all, err := b.takeTurnsOver(st, transport, inFlight, each)
 		if err != nil {
 			return err
 		}
-		for i, n := range numbersInFlight {
+		for i, n := range inFlight {
 			fmt.Fprintf(
-				b.out, "\n%s, requests over %s, %d in flight (%d calls, median of %d rounds)\n\n", st.service.Name,
-				transport, n, b.calls, b.rounds,
+				b.out, "\n%s, %s over %s, %d in flight (%d calls, median of %d rounds)\n\n", st.service.Name,
+				st.scenario.name, transport, n, b.calls, b.rounds,
 			)
 			t := newTable("rate", "CPU", "allocs", "bytes")
 			for _, r := range all {
@@ -158,16 +197,19 @@ func (b *bench) requests(ctx context.Context, st *stage) error {
 	return nil
 }
 
-// requestsOver connects all peers and lets them take turns.
-func (b *bench) requestsOver(ctx context.Context, st *stage, transport string) (all []*runner, err error) {
+// takeTurnsOver connects all peers and lets them take turns.
+func (b *bench) takeTurnsOver(
+	st *stage, transport string, inFlight []int, each connecting,
+) (all []*runner, err error) {
 	defer func() {
 		for _, r := range all {
-			err = errors.Join(err, r.worker.end())
+			err = errors.Join(err, r.end())
 		}
 	}()
 	for i, p := range st.peersOver(transport) {
-		r, err := connect(
-			ctx, requestsJob{Peer: p.name, Transport: transport, Service: st.service, Account: st.accounts[i]},
+		r, err := each(
+			requestsJob{Peer: p.name, Transport: transport, Service: st.service, Account: st.accounts[i]},
+			st.accounts[len(st.accounts)-1-i],
 		)
 		if err != nil {
 			return all, err
@@ -176,11 +218,11 @@ func (b *bench) requestsOver(ctx context.Context, st *stage, transport string) (
 		all = append(all, r)
 	}
 	for range b.rounds {
-		for i, n := range numbersInFlight {
+		for i, n := range inFlight {
 			// By a random order, no peer is always the first, or always after the same other.
 			for _, which := range rand.Perm(len(all)) {
 				if err := all[which].take(i, turn{Calls: b.calls, InFlight: n}); err != nil {
-					return all, err
+					return all, fmt.Errorf("%s: %w", all[which].peer.name, err)
 				}
 			}
 		}
@@ -197,16 +239,31 @@ func connect(ctx context.Context, j requestsJob) (*runner, error) {
 	if err := w.answer(new(requestsResult)); err != nil {
 		return nil, errors.Join(err, w.end())
 	}
-	return &runner{worker: w, rounds: make([][]requestsResult, len(numbersInFlight))}, nil
+	return &runner{worker: w, hears: j.Hears, rounds: make([][]requestsResult, len(numbersInFlight))}, nil
+}
+
+func (r *runner) end() error {
+	err := r.worker.end()
+	if r.far != nil {
+		err = errors.Join(err, r.far.Close())
+		<-r.far.ended
+	}
+	return err
 }
 
 // take adds the result of a turn to those for the i-th number in flight.
-func (r *runner) take(i int, t turn) error {
-	if err := r.worker.in.Encode(t); err != nil {
-		return err
-	}
+func (r *runner) take(i int, t turn) (err error) {
 	var result requestsResult
-	err := r.worker.answer(&result)
+	switch {
+	case r.hears:
+		if result, err = r.hear(turn{t.warmUp(), t.InFlight}); err == nil {
+			result, err = r.hear(t)
+		}
+	case r.far != nil:
+		result, err = r.turn(t, func() error { return r.far.take(t.warmUp() + t.Calls) })
+	default:
+		result, err = r.turn(t, func() error { return nil })
+	}
 	r.rounds[i] = append(r.rounds[i], result)
 	return err
 }

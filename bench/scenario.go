@@ -21,16 +21,29 @@ type scenario struct {
 	play func(ctx context.Context, st *stage) error
 }
 
+// never is longer than any scenario.
+const never = time.Hour
+
 func (b *bench) all() []scenario {
-	const never = time.Hour
 	return []scenario{
 		{
 			name: "requests", servers: []string{"ejabberd", "sdktest"},
 			without: []string{"ejabberd wss", "ejabberd tls"}, accounts: len(peers()), ping: never, play: b.requests,
 		},
+		b.messages("send", bodyMark, 32, false, false),
+		b.messages("receive", deliveredMark, 32, true, false),
+		b.messages("echo", bodyMark, 1, true, true),
+		{name: "burst", servers: []string{"sdktest"}, accounts: 2, ping: never, play: b.bursts},
 		{name: "idle", servers: []string{"ejabberd"}, accounts: b.sessions/10 + 1, ping: never, play: b.idle},
 		{name: "many", servers: []string{"sdktest"}, accounts: b.sessions + 1, ping: 5 * time.Second, play: b.many},
 	}
+}
+
+func (b *bench) names() (names []string) {
+	for _, s := range b.all() {
+		names = append(names, s.name)
+	}
+	return names
 }
 
 // stage is a scenario at a running server.

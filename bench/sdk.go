@@ -12,6 +12,7 @@ import (
 type sdkSession struct {
 	*sdk.Client
 	jid string
+	talk
 }
 
 // dialSDK uses package sdk with its defaults.
@@ -20,10 +21,14 @@ func dialSDK(ctx context.Context, at *place, who account) (session, error) {
 	if err != nil {
 		return nil, err
 	}
+	s := sdkSession{client, at.jid(who), at.talk}
+	if s.heard != nil {
+		client.OnMessage(s.hear)
+	}
 	if _, err := client.Connect(ctx, who.Username, who.Password); err != nil {
 		return nil, errors.Join(err, client.Close())
 	}
-	return sdkSession{client, at.jid(who)}, nil
+	return s, nil
 }
 
 // sdkConfig is the configuration of a user who runs the service.
@@ -56,6 +61,26 @@ func (p *place) xmppAddress() string {
 func (s sdkSession) Ask(ctx context.Context) error {
 	_, err := s.GetLastSeen(ctx, s.jid)
 	return err
+}
+
+// Say waits for the confirmation that SendTextMessage promises.
+func (s sdkSession) Say(ctx context.Context) error {
+	_, err := s.SendTextMessage(ctx, s.with, text)
+	return err
+}
+
+// hear is a bot's listener: the receipt goes out when it returns. What was not opened rightly is
+// not heard.
+func (s sdkSession) hear(m sdk.Message) {
+	if m.Text != text {
+		return
+	}
+	if s.echo {
+		if _, err := s.SendTextMessage(context.Background(), m.FromUserJID, m.Text); err != nil {
+			return
+		}
+	}
+	s.heard()
 }
 
 // transportSession is internal/xmpp alone: what package sdk adds to it is the difference between

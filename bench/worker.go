@@ -18,11 +18,12 @@ import (
 const workerFlag = "-worker"
 
 // job is what a worker reads from its standard input, as JSON. One field is set. The worker writes
-// the answer to its standard output: for Requests one when it is connected, and then one for each
-// turn that it reads.
+// the answer to its standard output: for Requests one when it is connected, and then for each turn
+// that it reads one, or two where it hears messages; for Burst one when it is connected, and one.
 type job struct {
 	Requests *requestsJob `json:",omitempty"`
 	Sessions *sessionsJob `json:",omitempty"`
+	Burst    *burstJob    `json:",omitempty"`
 	Serve    *serveJob    `json:",omitempty"`
 }
 
@@ -52,6 +53,10 @@ func work(stdin io.Reader, stdout io.Writer) error {
 	case j.Requests != nil:
 		if err = j.Requests.Service.trust(); err == nil {
 			return j.Requests.run(ctx, turns, func(r requestsResult) error { return out.Encode(r) })
+		}
+	case j.Burst != nil:
+		if err = j.Burst.Service.trust(); err == nil {
+			return j.Burst.run(ctx, func(r burstResult) error { return out.Encode(r) })
 		}
 	case j.Sessions != nil:
 		if err = j.Sessions.Service.trust(); err == nil {
