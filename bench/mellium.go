@@ -91,7 +91,8 @@ func (m mellium) message() stanza.Message {
 	return stanza.Message{To: m.far, Type: stanza.ChatMessage}
 }
 
-// hear answers a message, as the library's own example does.
+// hear answers a message. What t writes goes out at its end, in one WebSocket message, where two
+// stanzas must not be: so m writes.
 func (m mellium) hear(t xmlstream.TokenReadEncoder, start *xml.StartElement) error {
 	if start.Name.Local != "message" || m.heard == nil {
 		return nil
@@ -103,14 +104,15 @@ func (m mellium) hear(t xmlstream.TokenReadEncoder, start *xml.StartElement) err
 	if got.Body == "" {
 		return nil
 	}
+	ctx := context.Background()
 	if m.echo {
-		if err := t.Encode(melliumText{Message: m.message(), Body: got.Body}); err != nil {
+		if err := m.Encode(ctx, melliumText{Message: m.message(), Body: got.Body}); err != nil {
 			return err
 		}
 	}
 	told := melliumReceipt{Message: m.message()}
 	told.Delivered.ID = got.ID
-	err := t.Encode(told)
+	err := m.Encode(ctx, told)
 	m.heard()
 	return err
 }
