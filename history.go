@@ -280,14 +280,12 @@ func isOwn(me account, peer string, row *rest.ChatMessage) bool {
 }
 
 // ofService refuses JIDs of another domain than the own: history and uploads go by user ids alone.
-func ofService(key, jid string, me account) rule {
-	return func() string {
-		_, theirs, _ := strings.Cut(me.jidOf(jid), "@")
-		if _, ours, _ := strings.Cut(me.bareJID(), "@"); isUserJID(jid) && theirs != ours {
-			return "Invalid " + key + ", Please get " + key + " from SDK.getJid() by passing user identifier"
-		}
-		return ""
+func ofService(key, jid string, me account) string {
+	_, theirs, _ := strings.Cut(me.jidOf(jid), "@")
+	if _, ours, _ := strings.Cut(me.bareJID(), "@"); isUserJID(jid) && theirs != ours {
+		return "Invalid " + key + ", Please get " + key + " from SDK.getJid() by passing user identifier"
 	}
+	return ""
 }
 
 // GetMessageByID reads one message of the conversation with a user from the history of the service

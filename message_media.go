@@ -96,21 +96,17 @@ func (c *Client) SendMediaFileMessage(
 // and the rest.
 func (m *MediaMessage) check(me account, toJID string, o messageOptions) error {
 	has, known := mediaFeatures[m.Type]
-	err := validate(
-		jidFormat("toJid", toJID), required("toJid", toJID), ofService("toJid", toJID, me), func() string {
-			if !known {
-				return "messageType is not valid"
-			}
-			return ""
-		},
-	)
-	switch {
-	case err != nil:
+	checks := []string{jidFormat("toJid", toJID), required("toJid", toJID), ofService("toJid", toJID, me)}
+	if !known {
+		checks = append(checks, "messageType is not valid")
+	}
+	if err := validate(checks...); err != nil {
 		return err
-	case !has(Features(me.service().Features)):
+	}
+	if !has(Features(me.service().Features)) {
 		return errFeature
 	}
-	if err := validate(append(o.rules(), isUTF8("Caption", m.Caption))...); err != nil {
+	if err := validate(append(o.checks(), isUTF8("Caption", m.Caption))...); err != nil {
 		return err
 	}
 	switch {

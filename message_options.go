@@ -59,19 +59,19 @@ func optionsOf(all []MessageOption) (o messageOptions) {
 	return o
 }
 
-// rules check what is the same for all that takes options.
-func (o *messageOptions) rules() []rule {
-	rules := []rule{
-		isXMLText("topicId", o.topic), metadataRule(o.metadata), isUTF8("replyMessageId", o.replyTo),
+// checks are of what is the same for all that takes options.
+func (o *messageOptions) checks() []string {
+	checks := []string{
+		isXMLText("topicId", o.topic), checkMessageMetadata(o.metadata), isUTF8("replyMessageId", o.replyTo),
 		isUTF8("mentionedUsersIds", strings.Join(o.mentioned, ",")),
 	}
 	if o.hasReply {
-		rules = append(rules, messageIDFormat("replyMessageId", o.replyTo), required("replyMessageId", o.replyTo))
+		checks = append(checks, messageIDFormat("replyMessageId", o.replyTo), required("replyMessageId", o.replyTo))
 	}
 	if o.hasID {
-		rules = append(rules, messageIDFormat("msgId", o.id), required("msgId", o.id))
+		checks = append(checks, messageIDFormat("msgId", o.id), required("msgId", o.id))
 	}
-	return rules
+	return checks
 }
 
 // meta is the metadata as it goes over the wire.
@@ -83,19 +83,17 @@ func (o *messageOptions) meta() string {
 	return text
 }
 
-func metadataRule(m map[string]string) rule {
-	return func() string {
-		if len(m) > maxMetadata {
-			return "metaData can have at most 3 entries"
-		}
-		for key, value := range m {
-			if !utf8.ValidString(key) || !utf8.ValidString(value) {
-				return "metaData is not valid UTF-8"
-			}
-			if strings.ContainsAny(key+value, "\uFFFE\uFFFF") {
-				return "metaData has a character that no stanza can carry"
-			}
-		}
-		return ""
+func checkMessageMetadata(m map[string]string) string {
+	if len(m) > maxMetadata {
+		return "metaData can have at most 3 entries"
 	}
+	for key, value := range m {
+		if !utf8.ValidString(key) || !utf8.ValidString(value) {
+			return "metaData is not valid UTF-8"
+		}
+		if strings.ContainsAny(key+value, "\uFFFE\uFFFF") {
+			return "metaData has a character that no stanza can carry"
+		}
+	}
+	return ""
 }

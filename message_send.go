@@ -73,9 +73,9 @@ func (c *Client) SendTextMessage(
 		}
 		o := optionsOf(opts)
 		me := l.account()
-		rules := append(o.rules(), isUTF8("messageText", text))
-		rules = append(append(rules, me.receiver(toJID)...), notEmpty(text, "Provided text message is empty"))
-		if err := validate(rules...); err != nil {
+		checks := append(o.checks(), isUTF8("messageText", text))
+		checks = append(append(checks, me.receiver(toJID)...), notEmpty(text, "Provided text message is empty"))
+		if err := validate(checks...); err != nil {
 			return SentMessage{}, err
 		}
 		id := cmp.Or(o.id, uuid.New())
@@ -102,11 +102,11 @@ func (c *Client) EditTextMessage(
 		}
 		o := optionsOf(opts)
 		me := l.account()
-		rules := append(o.rules(), onlyOfEdits(o), isUTF8("editedTextContent", text))
-		rules = append(rules, me.receiver(toJID)...)
-		rules = append(rules, messageIDFormat("msgId", messageID), notEmpty(messageID, "Message id can't be empty"),
+		checks := append(o.checks(), onlyOfEdits(o), isUTF8("editedTextContent", text))
+		checks = append(checks, me.receiver(toJID)...)
+		checks = append(checks, messageIDFormat("msgId", messageID), notEmpty(messageID, "Message id can't be empty"),
 			notEmpty(text, "EditMessage content cannot be empty"))
-		if err := validate(rules...); err != nil {
+		if err := validate(checks...); err != nil {
 			return SentMessage{}, err
 		}
 		said := body.Body{Text: text, Type: string(MessageTypeText), NickName: l.nickName(), Mentioned: o.mentioned}
@@ -114,13 +114,11 @@ func (c *Client) EditTextMessage(
 	})
 }
 
-func onlyOfEdits(o messageOptions) rule {
-	return func() string {
-		if o.hasReply || o.hasTopic || o.metadata != nil {
-			return "an edit takes no option but WithMentions and WithMessageID"
-		}
-		return ""
+func onlyOfEdits(o messageOptions) string {
+	if o.hasReply || o.hasTopic || o.metadata != nil {
+		return "an edit takes no option but WithMentions and WithMessageID"
 	}
+	return ""
 }
 
 // sendContent seals a body, sends it and waits for the server.
@@ -189,17 +187,15 @@ func (c *Client) DeleteMessagesForEveryone(
 		if err != nil {
 			return None{}, err
 		}
-		var rules []rule
+		var checks []string
 		for _, id := range messageIDs {
-			rules = append(rules, messageIDFormat("msgIds", id))
+			checks = append(checks, messageIDFormat("msgIds", id))
 		}
-		rules = append(rules, jidFormat("toJid", toJID), required("toJid", toJID), func() string {
-			if len(messageIDs) == 0 || slices.Contains(messageIDs, "") {
-				return "msgIds should be Valid data type"
-			}
-			return ""
-		})
-		if err := validate(rules...); err != nil {
+		checks = append(checks, jidFormat("toJid", toJID), required("toJid", toJID))
+		if len(messageIDs) == 0 || slices.Contains(messageIDs, "") {
+			checks = append(checks, "msgIds should be Valid data type")
+		}
+		if err := validate(checks...); err != nil {
 			return None{}, err
 		}
 		message := xmpp.Recall(strings.ToLower(toJID), strings.Join(messageIDs, ","))
@@ -265,27 +261,24 @@ func (c *Client) tellTyping(ctx context.Context, op, toJID string, typing bool) 
 
 // receiver checks to whom a text goes, in the order of the JavaScript SDK (protocol.md 14.3). That
 // looks at nothing but the format for files, receipts, typing and deletions.
-func (a *account) receiver(toJID string) []rule {
+func (a *account) receiver(toJID string) []string {
 	mine := a.bareJID()
 	_, host, _ := strings.Cut(mine, "@")
-	return []rule{jidFormat("toJid", toJID), required("toJid", toJID), func() string {
-		_, domain, _ := strings.Cut(toJID, "@")
-		switch {
-		case toJID == "":
-		case strings.EqualFold(toJID, mine):
-			return "toJid should not be current user jid"
-		case !strings.EqualFold(domain, host):
-			return "Invalid toJid, Please get toJid from SDK.getJid() by passing user identifier"
-		}
-		return ""
-	}}
+	_, domain, _ := strings.Cut(toJID, "@")
+	other := ""
+	switch {
+	case toJID == "":
+	case strings.EqualFold(toJID, mine):
+		other = "toJid should not be current user jid"
+	case !strings.EqualFold(domain, host):
+		other = "Invalid toJid, Please get toJid from SDK.getJid() by passing user identifier"
+	}
+	return []string{jidFormat("toJid", toJID), required("toJid", toJID), other}
 }
 
-func notEmpty(value, text string) rule {
-	return func() string {
-		if value == "" {
-			return text
-		}
-		return ""
+func notEmpty(value, text string) string {
+	if value == "" {
+		return text
 	}
+	return ""
 }

@@ -374,12 +374,12 @@ func (c *Client) GetLastSeen(ctx context.Context, userJID string) (Result[LastSe
 }
 
 // ready checks, in the order of protocol.md 1.6, what every XMPP method needs.
-func (c *Client) ready(rules ...rule) (*xmpp.Session, error) {
+func (c *Client) ready(checks ...string) (*xmpp.Session, error) {
 	l, err := c.registered()
 	if err != nil {
 		return nil, err
 	}
-	if err := validate(rules...); err != nil {
+	if err := validate(checks...); err != nil {
 		return nil, err
 	}
 	return l.open()

@@ -101,17 +101,17 @@ func (c *Client) users(q UsersQuery) (readPart[Profile], error) {
 }
 
 func (q UsersQuery) check() error {
-	rules := []rule{isUTF8("name", q.Name), isUTF8("metaDataKey", q.MetadataKey)}
+	checks := []string{isUTF8("name", q.Name), isUTF8("metaDataKey", q.MetadataKey)}
 	for _, value := range q.MetadataValues {
-		rules = append(rules, isUTF8("metaDataValues", value))
+		checks = append(checks, isUTF8("metaDataValues", value))
 	}
 	if len(q.MetadataValues) > 0 {
-		rules = append(rules, required("metaDataKey", q.MetadataKey))
+		checks = append(checks, required("metaDataKey", q.MetadataKey))
 	}
 	if q.MetadataKey != "" && !slices.ContainsFunc(q.MetadataValues, func(value string) bool { return value != "" }) {
-		rules = append(rules, required("metaDataValues", ""))
+		checks = append(checks, required("metaDataValues", ""))
 	}
-	if err := validate(rules...); err != nil {
+	if err := validate(checks...); err != nil {
 		return err
 	}
 	if q.Page < 0 {

@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -9,64 +10,50 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/xmpp"
 )
 
-// A rule checks one argument and returns the text of protocol.md 1.7, or "".
-type rule func() string
-
-// validate runs every rule; the last that fails wins (protocol.md 1.7).
-func validate(rules ...rule) error {
-	failure := ""
-	for _, r := range rules {
-		if text := r(); text != "" {
-			failure = text
+// validate gets what the checks of all arguments have found: each the text of protocol.md 1.7, or
+// "". The last that fails wins.
+func validate(checks ...string) error {
+	for _, failure := range slices.Backward(checks) {
+		if failure != "" {
+			return invalid("%s", failure)
 		}
 	}
-	if failure == "" {
-		return nil
-	}
-	return invalid("%s", failure)
+	return nil
 }
 
-func required(key, value string) rule {
-	return func() string {
-		if value == "" {
-			return key + " is not valid or required"
-		}
-		return ""
+func required(key, value string) string {
+	if value == "" {
+		return key + " is not valid or required"
 	}
+	return ""
 }
 
 // isUTF8: other text cannot be sealed (protocol.md 2.3), and JSON would carry it changed.
-func isUTF8(key, value string) rule {
-	return func() string {
-		if !utf8.ValidString(value) {
-			return key + " is not valid UTF-8"
-		}
-		return ""
+func isUTF8(key, value string) string {
+	if !utf8.ValidString(value) {
+		return key + " is not valid UTF-8"
 	}
+	return ""
 }
 
 // loginText refuses what SASL cannot carry (RFC 4616 2, RFC 8265): most often a line end, of a file
 // that was read.
-func loginText(key, value string) rule {
-	return func() string {
-		if !utf8.ValidString(value) || strings.ContainsFunc(value, unicode.IsControl) {
-			return key + " has a line end, another control character, or is not UTF-8"
-		}
-		return ""
+func loginText(key, value string) string {
+	if !utf8.ValidString(value) || strings.ContainsFunc(value, unicode.IsControl) {
+		return key + " has a line end, another control character, or is not UTF-8"
 	}
+	return ""
 }
 
 // isXMLText: a stanza would carry other text changed (XML 1.0, 2.2).
-func isXMLText(key, value string) rule {
-	return func() string {
-		switch {
-		case !utf8.ValidString(value):
-			return key + " is not valid UTF-8"
-		case strings.ContainsFunc(value, notInXML):
-			return key + " has control characters: of those, only tab and line ends can be sent"
-		}
-		return ""
+func isXMLText(key, value string) string {
+	switch {
+	case !utf8.ValidString(value):
+		return key + " is not valid UTF-8"
+	case strings.ContainsFunc(value, notInXML):
+		return key + " has control characters: of those, only tab and line ends can be sent"
 	}
+	return ""
 }
 
 func notInXML(r rune) bool {
@@ -78,38 +65,32 @@ const maxMessageID = 255
 
 // messageIDFormat refuses what cannot be an id of a message: receipts and deletions have commas
 // between ids (protocol.md 14.4).
-func messageIDFormat(key, id string) rule {
-	return func() string {
-		switch {
-		case len(id) > maxMessageID:
-			return key + " is longer than 255 bytes"
-		case !utf8.ValidString(id) || strings.ContainsFunc(id, notInMessageID):
-			return key + " has a comma, white space, a control character, or is not UTF-8"
-		}
-		return ""
+func messageIDFormat(key, id string) string {
+	switch {
+	case len(id) > maxMessageID:
+		return key + " is longer than 255 bytes"
+	case !utf8.ValidString(id) || strings.ContainsFunc(id, notInMessageID):
+		return key + " has a comma, white space, a control character, or is not UTF-8"
 	}
+	return ""
 }
 
 func notInMessageID(r rune) bool {
 	return r == ',' || unicode.IsSpace(r) || unicode.IsControl(r) || notInXML(r)
 }
 
-func jidFormat(key, value string) rule {
-	return func() string {
-		if value != "" && !isUserJID(value) {
-			return key + " format is invalid"
-		}
-		return ""
+func jidFormat(key, value string) string {
+	if value != "" && !isUserJID(value) {
+		return key + " format is invalid"
 	}
+	return ""
 }
 
-func groupJIDFormat(key, value string) rule {
-	return func() string {
-		if value != "" && !isGroupJID(value) {
-			return key + " format is invalid"
-		}
-		return ""
+func groupJIDFormat(key, value string) string {
+	if value != "" && !isGroupJID(value) {
+		return key + " format is invalid"
 	}
+	return ""
 }
 
 const (
@@ -142,13 +123,11 @@ func isEmail(s string) bool {
 	return true
 }
 
-func emailFormat(key, value string) rule {
-	return func() string {
-		if value != "" && !isEmail(value) {
-			return key + " is not valid or required"
-		}
-		return ""
+func emailFormat(key, value string) string {
+	if value != "" && !isEmail(value) {
+		return key + " is not valid or required"
 	}
+	return ""
 }
 
 const (
