@@ -66,7 +66,7 @@ func (m *SentMessage) UnmarshalJSON(data []byte) error {
 func (c *Client) SendTextMessage(
 	ctx context.Context, toJID, text string, opts ...MessageOption,
 ) (Result[SentMessage], error) {
-	return run(ctx, c, "SendTextMessage", success, func(ctx context.Context) (SentMessage, error) {
+	return ask(ctx, c, "SendTextMessage", func(ctx context.Context) (SentMessage, error) {
 		l, err := c.registered()
 		if err != nil {
 			return SentMessage{}, err
@@ -95,7 +95,7 @@ func (c *Client) SendTextMessage(
 func (c *Client) EditTextMessage(
 	ctx context.Context, toJID, messageID, text string, opts ...MessageOption,
 ) (Result[SentMessage], error) {
-	return run(ctx, c, "EditTextMessage", success, func(ctx context.Context) (SentMessage, error) {
+	return ask(ctx, c, "EditTextMessage", func(ctx context.Context) (SentMessage, error) {
 		l, err := c.registered()
 		if err != nil {
 			return SentMessage{}, err
@@ -179,7 +179,7 @@ func (l *login) send(ctx context.Context, message xmpp.Outgoing) (at time.Time, 
 func (c *Client) DeleteMessagesForEveryone(
 	ctx context.Context, toJID string, messageIDs ...string,
 ) (Result[None], error) {
-	return run(ctx, c, "DeleteMessagesForEveryone", success, func(ctx context.Context) (None, error) {
+	return ask(ctx, c, "DeleteMessagesForEveryone", func(ctx context.Context) (None, error) {
 		if err := c.gate(func(f Features) bool { return f.DeleteMessage }); err != nil {
 			return None{}, err
 		}
@@ -211,7 +211,7 @@ func (c *Client) DeleteMessagesForEveryone(
 //
 // Errors: those of SendTextMessage.
 func (c *Client) SendSeenStatus(ctx context.Context, toJID, messageID string) (Result[None], error) {
-	return run(ctx, c, "SendSeenStatus", success, func(ctx context.Context) (None, error) {
+	return ask(ctx, c, "SendSeenStatus", func(ctx context.Context) (None, error) {
 		l, err := c.registered()
 		if err != nil {
 			return None{}, err

@@ -92,7 +92,8 @@ func outgoingMessage(id, to string, children ...xmltext.Markup) Outgoing {
 // service took it, if it has said so. A refusal before that is a [*MessageRefused].
 //
 // When the connection is lost and the stream can be resumed, it goes on waiting, and what the
-// server does not have is written again. The error of a message that was not written, and never
+// server does not have is written again. When ctx has no deadline it ends after
+// [Config].RequestTimeout with [ErrNoReply]. The error of a message that was not written, and never
 // will be, is marked as unsent.
 func (s *Session) Send(ctx context.Context, m Outgoing) (at time.Time, err error) {
 	if at, err = s.send(ctx, m); err != nil {
@@ -110,14 +111,23 @@ func (s *Session) send(ctx context.Context, m Outgoing) (time.Time, error) {
 		return time.Time{}, unsent.Mark(err)
 	}
 	s.noteQuiet(m)
+	// The session may end before its own timer goes off.
+	var late <-chan time.Time
+	if _, has := ctx.Deadline(); !has && s.requestTimeout > 0 {
+		timer := time.NewTimer(s.requestTimeout)
+		defer timer.Stop()
+		late = timer.C
+	}
 	waits := &sending{id: m.id, to: to.Bare(), result: make(chan sent, 1)}
 	o := outgoing{frame: m.frame, stanza: true, again: true, sending: waits}
-	if err := s.postMessage(ctx, o); err != nil {
+	if err := s.postMessage(ctx, late, o); err != nil {
 		return time.Time{}, unsent.Mark(err)
 	}
 	var r sent
 	select {
 	case r = <-waits.result:
+	case <-late:
+		r = s.outbox().giveUp(waits, ErrNoReply)
 	case <-ctx.Done():
 		r = s.outbox().giveUp(waits, ctx.Err())
 	}

@@ -88,9 +88,9 @@ func (s *Session) post(o outgoing, w *waiter) error {
 	return nil
 }
 
-// postMessage is post for a message. While much is to be written it waits, until ctx ends: a server
-// that is slow is no reason to lose the session.
-func (s *Session) postMessage(ctx context.Context, o outgoing) error {
+// postMessage is post for a message. While much is to be written it waits, until ctx ends or it is
+// late: a server that is slow is no reason to lose the session.
+func (s *Session) postMessage(ctx context.Context, late <-chan time.Time, o outgoing) error {
 	for {
 		err := s.post(o, nil)
 		if err != errNoRoom {
@@ -98,6 +98,8 @@ func (s *Session) postMessage(ctx context.Context, o outgoing) error {
 		}
 		select {
 		case <-s.nextRoom():
+		case <-late:
+			return ErrNoReply
 		case <-ctx.Done():
 			return ctx.Err()
 		}
