@@ -75,8 +75,8 @@ func encrypt(text string, literal *byteSet, keyString, iv string) (string, error
 	var out strings.Builder
 	out.Grow(base64.StdEncoding.EncodedLen(size))
 	// An escape of 3 bytes may begin at the last byte of a chunk.
-	plain := make([]byte, 0, chunk+2)
-	coded := make([]byte, base64.StdEncoding.EncodedLen(chunk))
+	plain := make([]byte, 0, min(size, chunk+2))
+	coded := make([]byte, base64.StdEncoding.EncodedLen(min(size, chunk)))
 	flush := func(n int) {
 		mode.CryptBlocks(plain[:n], plain[:n])
 		base64.StdEncoding.Encode(coded, plain[:n])
