@@ -16,7 +16,22 @@ type Markup struct {
 }
 
 // Bytes returns the element as it goes over the wire.
-func (m Markup) Bytes() []byte { return m.appendTo(make([]byte, 0, 256)) }
+func (m Markup) Bytes() []byte { return m.appendTo(make([]byte, 0, m.size())) }
+
+// size is how many bytes it has at most when nothing in it has to be escaped.
+func (m Markup) size() int {
+	n := len("<></>") + 2*len(m.Name) + len(` xmlns=""`) + len(m.Space) + len(m.Text)
+	for i := 0; i < len(m.Attrs); i += 2 {
+		n += len(` =""`) + len(m.Attrs[i]) + len(m.Attrs[i+1])
+	}
+	for _, name := range m.Empty {
+		n += len(` =""`) + len(name)
+	}
+	for _, child := range m.Children {
+		n += child.size()
+	}
+	return n
+}
 
 func (m Markup) appendTo(b []byte) []byte {
 	if m.Name == "" {
