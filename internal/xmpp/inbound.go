@@ -297,7 +297,10 @@ func ofReceipt(refusal xmltext.Element) bool {
 
 // timeOf is when the service took a message: in microseconds, or in milliseconds.
 func timeOf(message xmltext.Element) time.Time {
-	stamp, _ := message.Child(nsTime, "timestamp")
+	stamp, has := message.Child(nsTime, "timestamp")
+	if !has {
+		return time.Time{} // nearly always so, and an error costs
+	}
 	text := stamp.Attr("time")
 	n, err := strconv.ParseInt(text, 10, 64)
 	switch {
@@ -312,7 +315,10 @@ func timeOf(message xmltext.Element) time.Time {
 
 // storedAt is the stamp of XEP-0203.
 func storedAt(e xmltext.Element) time.Time {
-	delay, _ := e.Child(nsDelay, "delay")
+	delay, has := e.Child(nsDelay, "delay")
+	if !has {
+		return time.Time{} // likewise
+	}
 	at, err := time.Parse(time.RFC3339, delay.Attr("stamp"))
 	if err != nil {
 		return time.Time{}

@@ -69,7 +69,8 @@ func (n *notice) read(e xmltext.Element) {
 		slot = &n.logout
 	}
 	if slot != nil && *slot == nil {
-		*slot = &e
+		noted := e // or every e would go to the heap
+		*slot = &noted
 	}
 	for child := range e.Children() {
 		n.read(child)
