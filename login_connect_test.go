@@ -354,10 +354,17 @@ func TestRequestTimeoutOfXMPP(t *testing.T) {
 	cfg.RequestTimeout = 200 * time.Millisecond
 	client := login(t, cfg, "alice")
 	srv.SetFault(sdktest.StepIQ, sdktest.FaultSilent)
+	srv.SetFault(sdktest.StepMessage, sdktest.FaultSilent)
 	bob := "bob@" + srv.Domain()
+	_, err := newClient(t, cfg).Register(t.Context(), "bob")
+	require.NoError(t, err)
 	for name, call := range map[string]func() (int, string, error){
 		"GetLastSeen": func() (int, string, error) {
 			r, err := client.GetLastSeen(context.Background(), bob)
+			return r.StatusCode, r.Message, err
+		},
+		"SendTextMessage": func() (int, string, error) {
+			r, err := client.SendTextMessage(context.Background(), bob, "hello")
 			return r.StatusCode, r.Message, err
 		},
 		"BlockUser": func() (int, string, error) {
