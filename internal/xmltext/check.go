@@ -76,6 +76,9 @@ func checkCharacters(text string) error {
 	}
 	for i := range len(text) {
 		c := text[i]
+		if c >= ' ' && c < 0xEF {
+			continue // nearly all are such
+		}
 		isControl := c < ' ' && !isSpace(c)
 		isNoCharacter := c == 0xEF && (strings.HasPrefix(text[i:], "\uFFFE") || strings.HasPrefix(text[i:], "\uFFFF"))
 		if isControl || isNoCharacter {
