@@ -48,10 +48,11 @@ func (l *login) tellMessage(
 }
 
 // readMetadata reads the object of strings that senders write. What is something else says nothing.
-func readMetadata(text string) (m map[string]string) {
+func readMetadata(text string) map[string]string {
 	if text == "" || text == "{}" {
 		return nil
 	}
+	var m map[string]string
 	if err := json.Unmarshal([]byte(text), &m); err != nil {
 		return nil
 	}
