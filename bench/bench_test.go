@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -92,12 +93,17 @@ func TestScenarios(t *testing.T) {
 	out := small(t, "-server", "sdktest")
 	for _, title := range []string{
 		"sdktest, requests over wss, 32 in flight", "sdktest, requests over tls, 1 in flight",
+		"sdktest, send over wss, 32 in flight", "sdktest, receive over tls, 32 in flight",
+		"sdktest, echo over wss, 1 in flight", "sdktest, burst of 500 messages",
 		"sdktest, 2 idle sessions over wss", "sdktest, 20 sessions in one process, each of them against each of 2",
 	} {
 		require.Contains(t, out, title)
 	}
-	for name, tables := range map[string]int{"limit": 8, "limit-sm": 4, "sdk": 8, "go-xmpp": 3, "mellium": 6} {
+	for name, tables := range map[string]int{"limit": 14, "limit-sm": 6, "sdk": 16, "go-xmpp": 6, "mellium": 12} {
 		require.Equal(t, tables, rows(out, name), "%s in\n%s", name, out)
+	}
+	for _, transport := range []string{overWSS, overTLS} {
+		require.Regexp(t, `sdk +`+transport+` +500 +0 +0 +0\.`, out, "none is lost, and the heap does not grow")
 	}
 	require.NotContains(t, out, "/s ", "a time without -v")
 	require.NotContains(t, out, " us ")
@@ -107,8 +113,8 @@ func TestScenarios(t *testing.T) {
 func TestEjabberd(t *testing.T) {
 	t.Parallel()
 	needEjabberd(t)
-	out := small(t, "-server", "ejabberd", "-run", "idle", "-transports", "ws,tcp")
-	for name, tables := range map[string]int{"limit": 2, "sdk": 2, "go-xmpp": 1, "mellium": 2} {
+	out := small(t, "-server", "ejabberd", "-run", "idle,send", "-transports", "ws,tcp")
+	for name, tables := range map[string]int{"limit": 4, "sdk": 4, "go-xmpp": 2, "mellium": 4} {
 		require.Equal(t, tables, rows(out, name), "%s in\n%s", name, out)
 	}
 }
@@ -138,6 +144,35 @@ func TestRequestAllocations(t *testing.T) {
 	}
 }
 
+// A message costs no more than that: one that is sent 29, or 5.5 kB, and one that comes 36, with 6
+// kB, the receipt among them. WebSocket and -race add some.
+func TestMessageAllocations(t *testing.T) {
+	const allocations, size = 45, 12_000
+	server, err := startSDKTest(t.Context(), serveJob{})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, server.stop()) }()
+	accounts, err := server.register(t.Context(), 2)
+	require.NoError(t, err)
+	iv, err := server.chatIV(t.Context())
+	require.NoError(t, err)
+	for _, hears := range []bool{false, true} {
+		mark := bodyMark
+		if hears {
+			mark = deliveredMark
+		}
+		r, err := connectBoth(t.Context(), requestsJob{
+			Peer: "sdk", Transport: overTLS, Service: server.service, Account: accounts[0], IV: iv, Hears: hears,
+		}, accounts[1], mark)
+		require.NoError(t, err)
+		require.NoError(t, r.take(0, turn{Calls: 1000, InFlight: 32}))
+		got := r.rounds[0][0]
+		t.Logf("hears %t: %.1f allocations, %.0f bytes", hears, got.Allocs, got.Bytes)
+		require.LessOrEqual(t, got.Allocs, float64(allocations))
+		require.LessOrEqual(t, got.Bytes, float64(size))
+		require.NoError(t, r.end())
+	}
+}
+
 // needEjabberd ends the test where ejabberd is not installed: with a failure where it has to be.
 func needEjabberd(t *testing.T) {
 	t.Helper()
@@ -158,7 +193,7 @@ func small(t *testing.T, args ...string) string {
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	var out bytes.Buffer
-	args = append(args, "-calls", "40", "-rounds", "1", "-sessions", "20", "-settle", "100ms", "-stay", "100ms")
+	args = append(args, "-calls", "40", "-burst", "500", "-rounds", "1", "-sessions", "20", "-settle", "100ms", "-stay", "100ms")
 	require.NoError(t, run(ctx, args, &out, os.Stderr), out.String())
 	return out.String()
 }
@@ -184,6 +219,7 @@ func TestUnknownNames(t *testing.T) {
 		{"-calls", "0"},
 		{"-sessions", "9"},
 		{"-rounds", "0"},
+		{"-burst", "0"},
 		{"-settle", "-1s"},
 	} {
 		require.Error(t, run(t.Context(), args, &bytes.Buffer{}, &bytes.Buffer{}), "%v", args)
@@ -212,8 +248,8 @@ func TestLimitCounts(t *testing.T) {
 	for size := 1; size <= len(stream); size++ {
 		near, far := net.Pipe()
 		l := &limit{
-			wire: &streamWire{Conn: near, buf: make([]byte, 64)}, answers: make(chan struct{}, 2*answers),
-			ended: make(chan struct{}),
+			wire: &streamWire{Conn: near, buf: make([]byte, 64), keep: len(answer) - 1}, mark: answer,
+			answers: make(chan struct{}, 2*answers), ended: make(chan struct{}),
 		}
 		go l.count() // ends with the pipe
 		for rest := []byte(stream); len(rest) > 0; rest = rest[min(size, len(rest)):] {
@@ -226,10 +262,58 @@ func TestLimitCounts(t *testing.T) {
 	}
 }
 
+// However TCP cuts what confirms messages, each is confirmed once.
+func TestLimitConfirms(t *testing.T) {
+	stream := `<a xmlns='urn:xmpp:sm:3' h='2'/><a h="9" xmlns="urn:xmpp:sm:3"/><a xmlns='urn:xmpp:sm:3' h='32'/>`
+	for size := 1; size <= len(stream); size++ {
+		near, far := net.Pipe()
+		l := &limit{
+			wire: &streamWire{Conn: near, buf: make([]byte, 128), keep: len(countMark) - 1}, mark: countMark, managed: true,
+			talk: &limitTalk{sends: true}, answers: make(chan struct{}, 64), ended: make(chan struct{}),
+		}
+		go l.count() // ends with the pipe
+		for rest := []byte(stream); len(rest) > 0; rest = rest[min(size, len(rest)):] {
+			_, err := far.Write(rest[:min(size, len(rest))])
+			require.NoError(t, err)
+		}
+		require.NoError(t, far.Close())
+		<-l.ended
+		require.Len(t, l.answers, 32, "in pieces of %d", size)
+	}
+}
+
+// A limit to which messages come answers each by what was prepared for it.
+func TestLimitAnswersMessages(t *testing.T) {
+	near, far := net.Pipe()
+	heard := 0
+	l := &limit{
+		wire:  &streamWire{Conn: near, buf: make([]byte, 4096), keep: len(bodyMark) - 1},
+		ended: make(chan struct{}),
+	}
+	require.NoError(t, l.prepare(talk{with: "bob@example.com", heard: func() { heard++ }}))
+	go l.count() // ends with the pipe
+	_, err := far.Write([]byte(`<message><body>a</body></message><message><bo`))
+	require.NoError(t, err)
+	read := func(want string) {
+		got := make([]byte, len(want))
+		_, err := io.ReadFull(far, got)
+		require.NoError(t, err)
+		require.Equal(t, want, string(got))
+	}
+	read(receipt("bob@example.com", messageID(0)))
+	_, err = far.Write([]byte(`dy>b</body></message><message/><message><body>c</body></message>`))
+	require.NoError(t, err)
+	read(receipt("bob@example.com", messageID(1)) + receipt("bob@example.com", messageID(2)))
+	require.NoError(t, far.Close())
+	<-l.ended
+	require.Equal(t, 3, heard)
+}
+
 func TestLimitAnswersPings(t *testing.T) {
 	near, far := net.Pipe()
 	l := &limit{
-		wire: &streamWire{Conn: near, buf: make([]byte, 4096)}, domain: "example.com", ended: make(chan struct{}),
+		wire: &streamWire{Conn: near, buf: make([]byte, 4096)}, mark: answer, domain: "example.com",
+		ended: make(chan struct{}),
 	}
 	go l.count() // ends with the pipe
 	_, err := far.Write(
@@ -248,7 +332,7 @@ func TestLimitAnswersPings(t *testing.T) {
 func TestLimitAcknowledges(t *testing.T) {
 	near, far := net.Pipe()
 	l := &limit{
-		wire: &streamWire{Conn: near, buf: make([]byte, 4096)}, managed: true,
+		wire: &streamWire{Conn: near, buf: make([]byte, 4096)}, mark: answer, managed: true,
 		answers: make(chan struct{}, 4*tellEvery), ended: make(chan struct{}),
 	}
 	go l.count() // ends with the pipe

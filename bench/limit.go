@@ -20,8 +20,9 @@ type wire interface {
 	// read returns bytes that are valid until the next call. Over TCP they begin with the last
 	// bytes of the call before, which were too few for an answer.
 	read() ([]byte, error)
-	// write writes frames: over TCP in one go.
-	write(frames ...[]byte) error
+	write([]byte) error
+	// writeAll writes frames: over TCP in one go.
+	writeAll(frames [][]byte) error
 	Close() error
 }
 
@@ -293,7 +294,7 @@ func (l *limit) send(last bool, inFlight int) error {
 	l.sent++
 	// Half of those in flight are confirmed while the other half is written.
 	if l.talk != nil && l.talk.sends && (last || l.sent%max(1, inFlight/2) == 0) {
-		return l.write(request, []byte(smRequest))
+		return l.writeAll(l.talk.asking)
 	}
 	return l.write(request)
 }
@@ -319,9 +320,11 @@ func (w webSocketWire) read() ([]byte, error) {
 	return b, err
 }
 
-func (w webSocketWire) write(frames ...[]byte) error {
+func (w webSocketWire) write(b []byte) error { return w.conn.Write(w.life, websocket.MessageText, b) }
+
+func (w webSocketWire) writeAll(frames [][]byte) error {
 	for _, frame := range frames {
-		if err := w.conn.Write(w.life, websocket.MessageText, frame); err != nil {
+		if err := w.write(frame); err != nil {
 			return err
 		}
 	}
@@ -355,15 +358,15 @@ func (w *streamWire) read() ([]byte, error) {
 	return w.buf[:w.end], err
 }
 
-func (w *streamWire) write(frames ...[]byte) error {
-	if len(frames) == 1 {
-		_, err := w.Write(frames[0])
-		return err
-	}
+func (w *streamWire) write(b []byte) error {
+	_, err := w.Write(b)
+	return err
+}
+
+func (w *streamWire) writeAll(frames [][]byte) error {
 	w.out = w.out[:0]
 	for _, frame := range frames {
 		w.out = append(w.out, frame...)
 	}
-	_, err := w.Write(w.out)
-	return err
+	return w.write(w.out)
 }

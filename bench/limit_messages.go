@@ -20,8 +20,10 @@ const (
 // limitTalk is what a limit does with messages.
 type limitTalk struct {
 	talk
-	// sends: it sends texts, and otherwise gets them.
-	sends bool
+	// sends: it sends texts, and otherwise gets them. asking is a message that is to be confirmed,
+	// with those before it.
+	sends  bool
+	asking [][]byte
 	// confirms is how many stanzas the server has counted.
 	confirms int
 	// answers are sent for the messages that come, in their order, and then from the first on
@@ -39,9 +41,12 @@ func (l *limit) prepare(t talk) (err error) {
 		return nil
 	case t.heard == nil:
 		// The server counts the messages and tells it: nothing is cheaper.
-		l.managed, l.mark, l.talk = true, countMark, &limitTalk{talk: t, sends: true}
-		l.requests, err = prepareMessages(1, t.with, t.iv)
-		return err
+		if l.requests, err = prepareMessages(1, t.with, t.iv); err != nil {
+			return err
+		}
+		l.managed, l.mark = true, countMark
+		l.talk = &limitTalk{talk: t, sends: true, asking: [][]byte{l.requests[0], []byte(smRequest)}}
+		return nil
 	}
 	l.mark, l.talk = bodyMark, &limitTalk{talk: t, answers: make([][]byte, prepared)}
 	for i := range l.talk.answers {
@@ -87,7 +92,7 @@ func (l *limit) reply(n int) error {
 		t.answered++
 	}
 	t.frames = frames
-	if err := l.write(frames...); err != nil {
+	if err := l.writeAll(frames); err != nil {
 		return err
 	}
 	for range n {
