@@ -193,7 +193,9 @@ func small(t *testing.T, args ...string) string {
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	var out bytes.Buffer
-	args = append(args, "-calls", "40", "-burst", "500", "-rounds", "1", "-sessions", "20", "-settle", "100ms", "-stay", "100ms")
+	args = append(args,
+		"-calls", "40", "-burst", "500", "-rounds", "1", "-sessions", "20", "-settle", "100ms", "-stay", "100ms",
+	)
 	require.NoError(t, run(ctx, args, &out, os.Stderr), out.String())
 	return out.String()
 }
@@ -268,8 +270,8 @@ func TestLimitConfirms(t *testing.T) {
 	for size := 1; size <= len(stream); size++ {
 		near, far := net.Pipe()
 		l := &limit{
-			wire: &streamWire{Conn: near, buf: make([]byte, 128), keep: len(countMark) - 1}, mark: countMark, managed: true,
-			talk: &limitTalk{sends: true}, answers: make(chan struct{}, 64), ended: make(chan struct{}),
+			wire: &streamWire{Conn: near, buf: make([]byte, 128), keep: len(countMark) - 1}, mark: countMark,
+			managed: true, talk: &limitTalk{sends: true}, answers: make(chan struct{}, 64), ended: make(chan struct{}),
 		}
 		go l.count() // ends with the pipe
 		for rest := []byte(stream); len(rest) > 0; rest = rest[min(size, len(rest)):] {

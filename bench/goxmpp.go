@@ -38,7 +38,10 @@ func dialGoXMPP(_ context.Context, at *place, who account) (session, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &goXMPP{Client: client, bare: at.jid(who), talk: at.talk, ended: make(chan struct{}), waiting: make(map[string]chan xmpp.IQ)}
+	g := &goXMPP{
+		Client: client, bare: at.jid(who), talk: at.talk, ended: make(chan struct{}),
+		waiting: make(map[string]chan xmpp.IQ),
+	}
 	// Close owns it. It ends with the connection.
 	go g.receive()
 	return g, nil

@@ -111,7 +111,9 @@ func (b *bench) check() error {
 		}
 	}
 	if b.calls < 1 || b.burst < 1 || b.rounds < 1 || b.sessions < 10 || b.settle < 0 || b.stay <= 0 {
-		return errors.New("-calls, -burst, -rounds and -stay must be positive, -sessions at least 10, -settle not negative")
+		return errors.New(
+			"-calls, -burst, -rounds and -stay must be positive, -sessions at least 10, -settle not negative",
+		)
 	}
 	return nil
 }

@@ -47,8 +47,8 @@ func prepareMessages(n int, to, iv string) ([][]byte, error) {
 			return nil, err
 		}
 		frames[i] = fmt.Appendf(nil, `<message xmlns="jabber:client" id="%s" to="%s" type="chat">`+
-			`<chatcontent xmlns="urn:xmpp:content" edit_msg_id="%[1]s" message_type="text" meta_data="{}" broadcast_id="">`+
-			`</chatcontent><body message_type="text">%[3]s</body></message>`, id, to, sealed)
+			`<chatcontent xmlns="urn:xmpp:content" edit_msg_id="%[1]s" message_type="text" meta_data="{}" `+
+			`broadcast_id=""></chatcontent><body message_type="text">%[3]s</body></message>`, id, to, sealed)
 	}
 	return frames, nil
 }

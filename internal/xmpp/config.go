@@ -71,8 +71,8 @@ type Config struct {
 	// later.
 	LeaveMessages bool
 
-	// RequestTimeout bounds a request, or the wait for a message to be confirmed, whose context has no
-	// deadline. 0: never.
+	// RequestTimeout bounds a request whose context has no deadline, and likewise the wait for a
+	// message to be confirmed. 0: never.
 	RequestTimeout time.Duration
 	// KeepAliveInterval is the silence after which the server is pinged. 0 or less: never.
 	KeepAliveInterval time.Duration
