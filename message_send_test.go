@@ -76,17 +76,7 @@ func TestSendingInEveryState(t *testing.T) {
 			connect(t, alice, credentials)
 			wrong := func() {
 				t.Helper()
-				const foreign = "Invalid toJid, Please get toJid from SDK.getJid() by passing user identifier"
-				for to, text := range map[string]string{
-					"@" + srv.Domain():      "toJid format is invalid",
-					bob + "/phone":          foreign, // the last rule wins
-					"?":                     foreign,
-					"bob":                   foreign,
-					"bob@elsewhere.example": foreign,
-					"":                      "toJid is not valid or required",
-					"alice@" + srv.Domain(): "toJid should not be current user jid",
-					"ALICE@" + srv.Domain(): "toJid should not be current user jid",
-				} {
+				for to, text := range wrongReceivers(name, srv.Domain()) {
 					try(to, 400, text, sdk.ErrInvalidArgument)
 				}
 			}
@@ -108,6 +98,29 @@ func TestSendingInEveryState(t *testing.T) {
 			require.Equal(t, sdk.OutcomeNotSent, outcomeTold(t, err))
 		})
 	}
+}
+
+// wrongReceivers are JIDs that a call refuses, and its words. As in the JavaScript SDK the last
+// rule wins, texts have them all, files look at the domain, and the others at the format alone.
+func wrongReceivers(call, domain string) map[string]string {
+	const format = "toJid format is invalid"
+	const foreign = "Invalid toJid, Please get toJid from SDK.getJid() by passing user identifier"
+	wrong := map[string]string{
+		"@" + domain: format, "bob@" + domain + "/phone": format, "?": format, "bob": format,
+		"": "toJid is not valid or required",
+	}
+	switch call {
+	case "SendMediaFileMessage":
+		wrong["bob@elsewhere.example"] = foreign
+	case "SendTextMessage", "EditTextMessage":
+		for _, to := range []string{"bob@" + domain + "/phone", "?", "bob", "bob@elsewhere.example"} {
+			wrong[to] = foreign
+		}
+		for _, to := range []string{"alice@" + domain, "ALICE@" + domain} {
+			wrong[to] = "toJid should not be current user jid"
+		}
+	}
+	return wrong
 }
 
 // What arguments are refused, by name, before anything is sent.

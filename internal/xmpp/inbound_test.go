@@ -310,8 +310,8 @@ func TestTimestamps(t *testing.T) {
 	}
 }
 
-// Nobody knows a receipt by its id, so nobody is told when it is refused. Some servers do not repeat
-// what they refuse.
+// Nobody knows a receipt by its id, so nobody is told when it is refused. Some servers do not
+// repeat what they refuse.
 func TestRefusedReceiptIsNotTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := pipeServer(t, func(p *peer) {
@@ -319,7 +319,8 @@ func TestRefusedReceiptIsNotTold(t *testing.T) {
 			for range maxQuiet + 1 {
 				p.Send(`<message from="bob@xmpp.example.com" id="` + p.Recv().Attr("id") +
 					`" type="error" xmlns="jabber:client">` +
-					`<error type="cancel"><service-unavailable xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error></message>`)
+					`<error type="cancel"><service-unavailable xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/>` +
+					`</error></message>`)
 			}
 			p.Drain()
 		})

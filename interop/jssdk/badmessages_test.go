@@ -65,7 +65,8 @@ func messagesTooEarly(s *stage) {
 		"sendTextMessage": {object{"toJid": "", "messageText": ""}}, "sendSeenStatus": {"", ""},
 		"editTextMessage":  {object{"toJid": "", "messageId": "", "editedTextContent": ""}},
 		"sendTypingStatus": {""}, "sendTypingGoneStatus": {""}, "deleteMessagesForEveryone": {"", []string{}},
-		"getChatMessages": {object{"toJid": ""}}, "getMessageById": {"", ""}, "getFriendsList": nil, "getUsersList": nil,
+		"getChatMessages": {object{"toJid": ""}}, "getMessageById": {"", ""}, "getFriendsList": nil,
+		"getUsersList":               nil,
 		"getRecentChatsByPagination": {object{"limit": 5}}, "getJid": {""},
 	} {
 		e := s.call("alice", method, args...)

@@ -26,7 +26,7 @@ func TestTargets(t *testing.T) {
 		require.Contains(t, out.String(), want+"\n")
 	}
 	out.Reset()
-	require.NoError(t, run(&out, time.Second, true, []string{"FuzzLO", "FuzzOpen"}))
+	require.NoError(t, run(&out, time.Second, true, []string{"FuzzLO", "FuzzPercent"}))
 	require.Equal(t, 2, strings.Count(out.String(), "\n"))
 	require.ErrorContains(t, run(&out, time.Second, true, []string{"FuzzNothing"}), "no such target")
 }
