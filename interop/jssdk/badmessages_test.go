@@ -66,8 +66,7 @@ func messagesTooEarly(s *stage) {
 		"editTextMessage":  {object{"toJid": "", "messageId": "", "editedTextContent": ""}},
 		"sendTypingStatus": {""}, "sendTypingGoneStatus": {""}, "deleteMessagesForEveryone": {"", []string{}},
 		"getChatMessages": {object{"toJid": ""}}, "getMessageById": {"", ""}, "getFriendsList": nil,
-		"getUsersList":               nil,
-		"getRecentChatsByPagination": {object{"limit": 5}}, "getJid": {""},
+		"getUsersList": nil, "getRecentChatsByPagination": {object{"limit": 5}}, "getJid": {""},
 	} {
 		e := s.call("alice", method, args...)
 		s.answers = s.answers[:len(s.answers)-1] // a map has no order

@@ -218,7 +218,8 @@ func readAll(s *stage) {
 	want := object{
 		"alice-to-bob": "besser 👍", "bob-to-alice": "besser 👍", "late-1": "late-1", "late-2": "late-2",
 	}
-	for who, other := range map[string]string{"alice": "bob", "bob": "alice"} {
+	for _, pair := range [][2]string{{"alice", "bob"}, {"bob", "alice"}} {
+		who, other := pair[0], pair[1]
 		chats := s.call(who, "getRecentChatsByPagination", object{"limit": 10}).is(200, "Success")["data"]
 		// three files, and what bob has missed
 		require.Equal(s, []any{other, "late-2", map[string]float64{"alice": 3, "bob": 5}[who]}, newestOf(chats), who)
