@@ -240,12 +240,12 @@ func (s *Session) receive(frame string) error {
 	if err != nil || again {
 		return err
 	}
-	switch st.Local {
-	case "iq":
+	switch {
+	case st.Local == "iq":
 		s.receiveIQ(st)
-	case "presence":
+	case st.Local == "presence":
 		s.receivePresence(st)
-	case "message":
+	case st.Is(nsClient, "message"):
 		s.receiveMessage(st, t)
 	default:
 		s.ignore(st, "unknown element")
