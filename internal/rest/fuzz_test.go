@@ -111,13 +111,16 @@ func calls(t *testing.T, c testClient, op byte) called {
 		}
 		return called{err: err}
 	case 10:
-		_, err := c.Chat(ctx, ChatQuery{UserID: "bob", Size: 20})
+		page, err := c.Chat(ctx, ChatQuery{UserID: "bob", Size: 20})
+		requireInRange(t, page.Messages...)
+		require.GreaterOrEqual(t, page.Total, 0)
 		return called{err: err}
 	case 11:
 		m, err := c.Message(ctx, "bob", "m1")
 		if err != nil {
 			return called{err: err}
 		}
+		requireInRange(t, *m)
 		return called{required: []string{m.ID}}
 	case 12:
 		_, err := c.RecentChats(ctx, 20, time.Time{})
@@ -141,6 +144,15 @@ func calls(t *testing.T, c testClient, op byte) called {
 	}
 }
 
+// requireInRange: what history holds can be shown as a date, and as one of the states that there
+// are.
+func requireInRange(t *testing.T, messages ...ChatMessage) {
+	for _, m := range messages {
+		require.Contains(t, []int{0, 1, 2}, m.Delivery)
+		require.False(t, !m.Sent.IsZero() && m.Sent.UnixMicro() <= 0 || m.Sent.Year() > 9999, "%v", m.Sent)
+	}
+}
+
 // Whatever the service answers, to whatever call: an error that fits one line, or what the call
 // promises; success only when the body says so or, silent, HTTP does.
 func FuzzEnvelope(f *testing.F) {
@@ -158,6 +170,15 @@ func FuzzEnvelope(f *testing.F) {
 		`{"status":200,"data":{"userList":[{"userId":"bob","name":"Bob"}]}}`,
 	} {
 		f.Add(200, "application/json", body, byte(op))
+	}
+	for _, items := range []string{
+		"null", "{}", `[null,7,"x",[],{}]`, `[{"messageId":[],"sentTime":1e300,"epochTimestamp":"-1"}]`,
+		`[{"messageId":"m","metaData":"{\"a\":{}}","parentMessage":[{"messageId":7}],"recallStatus":"1"}]`,
+		`[{"messageId":"m","deliveryStatus":9e99,"unreadCount":-5,"unread":"7.5","editMessageId":"e"}]`,
+	} {
+		for op, list := range map[byte]string{10: "chatList", 12: "chatList", 13: "userList"} {
+			f.Add(200, "application/json", `{"status":200,"data":{"totalRecords":-1,"`+list+`":`+items+`}}`, op)
+		}
 	}
 	for i, body := range []string{
 		"", "null", "[]", `{"status":1e2,"message":"a\nb\u001b[2J\u202e"` +
