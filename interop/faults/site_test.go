@@ -31,6 +31,11 @@ const (
 	idle      place = "idle"
 	inFlight  place = "request in flight"
 	push      place = "push"
+	sending   place = "message"
+	confirm   place = "confirmation"
+	arriving  place = "message that comes"
+	handling  place = "message being handled"
+	receipt   place = "receipt"
 	chunk     place = "upload chunk"
 	signaling place = "signalling"
 )
@@ -97,6 +102,8 @@ type site struct {
 	client  *sdk.Client
 	account sdk.Credentials
 	label   string
+
+	deferred func() // has the message that is called H count as handled. Of the listeners alone
 
 	final bool // the last event was. Of the listeners alone, of which one runs at a time
 
@@ -232,6 +239,8 @@ func (s *site) start() {
 	s.client.OnConnection(s.hearConnection)
 	s.client.OnUserProfile(s.hearProfile)
 	s.client.OnMissed(s.hearMissed)
+	s.client.OnMessage(s.hearMessage)
+	s.client.OnMessageStatus(s.hearStatus)
 }
 
 // The letters of a trace: these, G for a gap in what is pushed, r behind a C whose stream was

@@ -14,7 +14,7 @@ import (
 )
 
 // leastCases is how many combinations the table has at least.
-const leastCases = 342
+const leastCases = 446
 
 // faultCase is one combination.
 type faultCase struct {
@@ -31,6 +31,7 @@ type faultCase struct {
 	until   string      // without a call: what was heard when the fault has been met
 	again   call        // works when all is well, besides what always must; may be nil
 	want    want
+	peer    [2]int // how many messages and receipts the peer got in the end, at least and at most
 }
 
 // each makes cases of several faults of one place, for each of the ways.
@@ -75,6 +76,7 @@ func table() []faultCase {
 	return join(
 		nameCases(), connectCases(), tlsCases(), upgradeCases(), streamCases(), authCases(), bindCases(),
 		idleCases(), flightCases(), pushCases(), requestCases(), bodyCases(), chunkCases(), signalCases(),
+		sendingCases(), arrivingCases(), handlingCases(),
 	)
 }
 
@@ -132,6 +134,9 @@ func (c *faultCase) run(t *testing.T, r *report) {
 	}
 	s.start()
 	s.register()
+	if c.ofMessages() {
+		s.invitePeer()
+	}
 	if c.connected() {
 		s.connect()
 	}
@@ -152,6 +157,7 @@ func (c *faultCase) run(t *testing.T, r *report) {
 	require.Regexp(t, "^"+c.want.trace+"pp$", s.heard())
 	s.end()
 	require.Regexp(t, "^"+c.want.trace+"ppD$", s.heard())
+	s.requireReached(c.peer)
 	requireLegal(t, s.heard())
 }
 
@@ -159,6 +165,15 @@ func (c *faultCase) run(t *testing.T, r *report) {
 func (c *faultCase) connected() bool {
 	switch c.place {
 	case idle, inFlight, push, request, body, chunk:
+		return true
+	}
+	return c.ofMessages()
+}
+
+// ofMessages reports whether the case is about messages between the client and a peer.
+func (c *faultCase) ofMessages() bool {
+	switch c.place {
+	case sending, confirm, arriving, handling, receipt:
 		return true
 	}
 	return false
