@@ -432,8 +432,8 @@ func requireEntitled(t *testing.T, stanza xmltree.Node, events []Event) {
 	}
 }
 
-// speakersOf are those whose words a stanza may carry: its sender, and those whom our account copies
-// in a carbon.
+// speakersOf are those whose words a stanza may carry: its sender, and those whom our account
+// copies in a carbon.
 func speakersOf(stanza xmltree.Node) []string {
 	from := stanza.Attr("from")
 	speakers := []string{from}

@@ -108,8 +108,8 @@ var (
 	answerToPush = regexp.MustCompile(
 		`^<iq xmlns="jabber:client" id="[0-9a-f]+" to="[a-z]+@` + host + `" type="result"></iq>$`,
 	)
-	// Only package sdk waits until the server has a message: the reply to a ping behind it shows that
-	// (protocol.md 13). The server may see it when the conversation is over.
+	// Only package sdk waits until the server has a message: the reply to a ping behind it shows
+	// that (protocol.md 13). The server may see it when the conversation is over.
 	behindMessage = regexp.MustCompile(`^<iq [^>]* type="get"><ping xmlns="urn:xmpp:ping"></ping></iq>$`)
 )
 
