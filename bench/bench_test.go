@@ -147,7 +147,7 @@ func TestRequestAllocations(t *testing.T) {
 // A message costs no more than that: one that is sent 29, or 5.5 kB, and one that comes 36, with 6
 // kB, the receipt among them. WebSocket and -race add some.
 func TestMessageAllocations(t *testing.T) {
-	const allocations, size = 45, 12_000
+	const allocations, size = 45, 16_000
 	server, err := startSDKTest(t.Context(), serveJob{})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, server.stop()) }()
