@@ -173,16 +173,27 @@ func (s *Session) wasQuiet(id string) bool {
 }
 
 // askLocked returns the frame that has the server confirm what was written before it; nil: it will
-// do so by itself. Once it has agreed to count, it is asked for that.
+// do so by itself. Once it has agreed to count, it is asked for that, one question at a time: what is
+// written meanwhile shares the next.
 func (s *Session) askLocked() []byte {
 	switch {
 	case s.sm == nil:
 		ping := &iq{id: uuid.New(), to: s.jid.Domain, kind: kindGet, payload: empty(nsPing, "ping")}
 		s.addWaiterLocked(&waiter{id: ping.id, to: s.server(), written: true, behind: s.out.last()})
 		return ping.frame()
-	case s.sm.enabled:
-		s.sm.unasked = 0
+	case s.sm.enabled && !s.sm.asked:
+		s.sm.asked, s.sm.unasked = true, 0
 		return []byte(smRequest)
+	}
+	return nil
+}
+
+// answeredLocked gets the server's count, and asks for what was written behind the question.
+func (s *Session) answeredLocked() error {
+	s.out.confirmCounted(s.sm.acked)
+	s.sm.asked = false
+	if s.out.unconfirmed() || s.sm.keepsMuch() {
+		return s.answerLocked(s.askLocked())
 	}
 	return nil
 }

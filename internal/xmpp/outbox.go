@@ -1,6 +1,7 @@
 package xmpp
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -61,6 +62,16 @@ func (o *outbox) waiting() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return len(o.byID)
+}
+
+// unconfirmed reports whether something is written that is not confirmed.
+func (o *outbox) unconfirmed() bool {
+	if o == nil {
+		return false
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.ContainsFunc(o.written, func(m *sending) bool { return !m.over })
 }
 
 // wrote notes that m is about to be written, and reports false when nobody waits for it any more:

@@ -31,6 +31,8 @@ type management struct {
 	// server says it has handled. unacked are those of the others that are written again.
 	sent, acked uint32
 	unacked     []unacked
+	// asked: the server was asked what it has, and has not answered.
+	asked bool
 	// unasked is how many of them were written since the server was last asked what it has.
 	unasked int
 }
@@ -156,7 +158,7 @@ func (h *handshake) resume(ctx context.Context, r *Resumption) (done bool, err e
 		return false, errors.New("resume: got something else than an answer")
 	}
 	m := r.m
-	m.told, m.again = h.resumeAt, h.comesAgain
+	m.told, m.again, m.asked = h.resumeAt, h.comesAgain, false
 	if err := m.acknowledge(st); err != nil {
 		return false, err
 	}
@@ -262,9 +264,10 @@ func (s *Session) manage(st *stanza) (known bool, err error) {
 	case "r":
 		s.acknowledgeSoonLocked()
 	case "a":
-		err := s.sm.acknowledge(st)
-		s.out.confirmCounted(s.sm.acked)
-		return true, err
+		if err := s.sm.acknowledge(st); err != nil {
+			return true, err
+		}
+		return true, s.answeredLocked()
 	case "enabled":
 		s.sm.start(st, s.addr)
 		s.sm.in.teller.Store(s)
