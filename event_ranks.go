@@ -47,7 +47,7 @@ const mapEntry = 64
 
 // What is made of the body is not longer than the body.
 func (m Message) weight() dispatch.Weight {
-	w := weigh(rankMessage, m.ID, m.FromUserJID, m.ToUserJID, m.TopicID, m.Text)
+	w := weigh(rankMessage, m.ID, m.FromUserJID, m.ToUserJID, m.TopicID, string(m.Type), m.Text)
 	w.Bytes += 2 * int32(len(m.Body))
 	for key, value := range m.Metadata {
 		w.Bytes += int32(len(key) + len(value) + mapEntry)

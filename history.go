@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"iter"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -176,7 +177,7 @@ func (v *conversation) read(ctx context.Context) (found part[keptMessage], err e
 		rows, more := v.rows(page)
 		found.total, found.more = page.Total, more
 		for i := range rows {
-			if !rows[i].Gone {
+			if !rows[i].Gone && isOfConversation(v.me, v.peer, &rows[i]) {
 				found.items = append(found.items, v.c.keptMessage(v.me, v.peer, &rows[i]))
 			}
 		}
@@ -270,6 +271,13 @@ func (c *Client) keptMessage(me account, peer string, row *rest.ChatMessage) kep
 	return keptMessage{Message: m, delivery: row.Delivery}
 }
 
+// isOfConversation reports whether a message is between this account and peer, as far as the
+// service names who has sent it.
+func isOfConversation(me account, peer string, row *rest.ChatMessage) bool {
+	from := localPart(row.From)
+	return from == "" || sameUser(from, me.id()) || sameUser(from, localPart(peer))
+}
+
 // isOwn reports whether this account has sent a message. Where the service does not name a sender,
 // the receiver tells.
 func isOwn(me account, peer string, row *rest.ChatMessage) bool {
@@ -313,6 +321,9 @@ func (c *Client) GetMessageByID(ctx context.Context, userJID, messageID string) 
 		found, err := c.rest.Message(rest.ForLogin(ctx, me.number), localPart(peer), messageID)
 		if err != nil {
 			return Message{}, err
+		}
+		if !isOfConversation(me, peer, found) {
+			return Message{}, refused(http.StatusBadRequest, nil, "Invalid msgId")
 		}
 		return c.keptMessage(me, peer, found).Message, nil
 	})

@@ -27,7 +27,8 @@ type MessageStatusEvent struct {
 	MessageID string `json:"msgId"`
 	// Status is the newest; an older one may come after it.
 	Status MessageStatus `json:"status"`
-	// UserJID is the bare JID of the other side of the conversation. It is empty for a refusal
+	// UserJID is the bare JID of the other side of the conversation, whose word this is: of a
+	// message to somebody else it says nothing, whatever MessageID is. It is empty for a refusal
 	// where the server does not say to whom the message went.
 	UserJID string `json:"fromUserJid"`
 	// Timestamp is when the service says that it happened, else when it was told. JSON has

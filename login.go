@@ -298,7 +298,7 @@ func (c *Client) newLogin(username, password string, q *QRLogin) *login {
 	l.ctx, l.cancel = context.WithCancel(c.ctx)
 	l.me.told = unique.Make(rest.Service{Features: rest.AllFeatures()})
 	if current := c.currentLogin(); current.isOf(username) {
-		l.me = current.account()
+		l.me, l.nick = current.account(), current.nickName()
 	}
 	l.me.username = username
 	return l

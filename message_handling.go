@@ -71,7 +71,7 @@ type inbox struct {
 // handled with the first, or has been.
 func (b *inbox) admit(h *handling) (isNew bool) {
 	first, spare := b.remember(h)
-	if first != nil && first.told {
+	if first != nil && first.told && h.sender != "" {
 		h.login.sendReceipt(receiptDelivered, h.sender, h.id)
 	}
 	if spare != nil {
@@ -94,7 +94,7 @@ func (b *inbox) remember(h *handling) (first *handling, spare *xmpp.Message) {
 		return nil, h.stanza
 	case first != nil:
 		spare, first.stanza = first.stanza, h.stanza
-		h.stanza.Body = ""
+		h.stanza.KeepTicket()
 		return nil, spare
 	}
 	if b.recent == nil {
@@ -194,6 +194,7 @@ func (h *handling) finish(tell, forget bool) {
 	if tell {
 		h.login.sendReceipt(receiptDelivered, h.sender, h.id)
 	}
+	h.id = "" // what is remembered is small
 	stanza.Handled()
 }
 

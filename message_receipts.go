@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"errors"
 	"slices"
 
 	"github.com/mirrorfly-go/sdk/internal/xmpp"
@@ -31,8 +32,14 @@ func (l *login) tellOrKeep(receipt xmpp.Outgoing) {
 	l.mu.Lock()
 	s := l.session
 	l.mu.Unlock()
-	if s != nil && s.Tell(receipt, true) == nil {
-		return
+	if s != nil {
+		err := s.Tell(receipt, true)
+		if err != nil && !errors.Is(err, xmpp.ErrNotConnected) {
+			l.client.cfg.Logger.DebugContext(l.ctx, "a receipt is not sent", "err", err)
+		}
+		if !errors.Is(err, xmpp.ErrNotConnected) {
+			return
+		}
 	}
 	l.mu.Lock()
 	missed := l.session != nil && l.session != s

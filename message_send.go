@@ -102,7 +102,7 @@ func (c *Client) EditTextMessage(
 		}
 		o := optionsOf(opts)
 		me := l.account()
-		checks := append(o.checks(), onlyOfEdits(o), isUTF8("editedTextContent", text))
+		checks := append(o.checks(), onlyOfEdits(o, messageID), isUTF8("editedTextContent", text))
 		checks = append(checks, me.receiver(toJID)...)
 		checks = append(checks, messageIDFormat("msgId", messageID), notEmpty(messageID, "Message id can't be empty"),
 			notEmpty(text, "EditMessage content cannot be empty"))
@@ -114,7 +114,10 @@ func (c *Client) EditTextMessage(
 	})
 }
 
-func onlyOfEdits(o messageOptions) string {
+func onlyOfEdits(o messageOptions, messageID string) string {
+	if o.hasID && o.id == messageID {
+		return "msgId is that of the message: an edit has one of its own"
+	}
 	if o.hasReply || o.hasTopic || o.metadata != nil {
 		return "an edit takes no option but WithMentions and WithMessageID"
 	}
@@ -172,8 +175,11 @@ func (l *login) send(ctx context.Context, message xmpp.Outgoing) (at time.Time, 
 	return at, err
 }
 
+// maxRecalled is how many messages one call deletes: receivers believe no more.
+const maxRecalled = 1000
+
 // DeleteMessagesForEveryone takes back messages that this account has sent to a user, on all
-// devices (protocol.md 14.6), where OnMessageDeleted tells it.
+// devices (protocol.md 14.6), where OnMessageDeleted tells it: at most 1,000 in a call.
 //
 // Errors: those of SendTextMessage; 403 ErrFeatureUnavailable, checked before the arguments.
 func (c *Client) DeleteMessagesForEveryone(
@@ -192,6 +198,9 @@ func (c *Client) DeleteMessagesForEveryone(
 			checks = append(checks, messageIDFormat("msgIds", id))
 		}
 		checks = append(checks, jidFormat("toJid", toJID), required("toJid", toJID))
+		if len(messageIDs) > maxRecalled {
+			checks = append(checks, "msgIds has more than 1000 entries")
+		}
 		if len(messageIDs) == 0 || slices.Contains(messageIDs, "") {
 			checks = append(checks, "msgIds should be Valid data type")
 		}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/mirrorfly-go/sdk/internal/dispatch"
+	"github.com/mirrorfly-go/sdk/internal/lenient"
 	"github.com/mirrorfly-go/sdk/internal/xmpp"
 )
 
@@ -13,7 +14,8 @@ func (l *login) handleMessage(me account, e *xmpp.Message) {
 	c := l.client
 	h := &handling{login: l, key: keyOf(e), id: e.ID, own: e.Own, stanza: e}
 	h.open.Store(1)
-	if e.ID != "" && e.FromUser && !e.Own && !e.Copy && !c.cfg.NoDeliveryReceipts {
+	// An id that no receipt can carry gets none: it would be larger than a stanza may be.
+	if e.ID != "" && messageIDFormat("id", e.ID) == "" && e.FromUser && !e.Own && !e.Copy {
 		h.sender = e.From
 	}
 	if e.ID != "" && !c.inbox.admit(h) {
@@ -43,7 +45,7 @@ func (l *login) tellMessage(
 		m.Timestamp = orNow(e.Stored)
 	}
 	m.say(e.Body, e.Type, me.chatIV())
-	e.Body = "" // it waits with the message until that is handled
+	e.KeepTicket() // it waits with the message until that is handled
 	to.EmitTracked(&l.client.listeners.queue, m, m.weight(), h.settle)
 }
 
@@ -52,9 +54,13 @@ func readMetadata(text string) map[string]string {
 	if text == "" || text == "{}" {
 		return nil
 	}
-	var m map[string]string
-	if err := json.Unmarshal([]byte(text), &m); err != nil {
+	var fields map[string]lenient.Text
+	if err := json.Unmarshal([]byte(text), &fields); err != nil || len(fields) == 0 {
 		return nil
+	}
+	m := make(map[string]string, len(fields))
+	for name, value := range fields {
+		m[name] = string(value)
 	}
 	return m
 }
@@ -68,7 +74,7 @@ func (l *login) handleStatus(e xmpp.Status) {
 func (l *login) handleRefused(e xmpp.Refused) {
 	emitPaced(&l.client.listeners, &l.client.listeners.messageStatus, MessageStatusEvent{
 		MessageID: e.MessageID, Status: MessageStatusRefused, UserJID: e.Peer, Timestamp: time.Now(),
-		Err: explain(l.client.ctx, "OnMessageStatus", e.Err),
+		Err: explain(l.client.ctx, "OnMessageStatus", &xmpp.MessageRefused{StanzaError: e.Err}),
 	})
 }
 

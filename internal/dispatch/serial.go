@@ -12,6 +12,7 @@ func (q *Queue) drain(taken *batch) {
 	finished := false
 	defer func() {
 		if !finished {
+			q.Log.ErrorContext(context.Background(), "listener has ended its goroutine")
 			// A listener has called runtime.Goexit. Owner and end stay the same.
 			go q.drain(taken)
 		}

@@ -38,6 +38,9 @@ func (m *Message) Handled() { m.ticket.done() }
 // SameStream reports whether other came over the same stream, be it before a resumption of it.
 func (m *Message) SameStream(other *Message) bool { return m.ticket.in == other.ticket.in }
 
+// KeepTicket forgets all but the ticket, so that a message which waits holds nothing twice.
+func (m *Message) KeepTicket() { *m = Message{ticket: m.ticket} }
+
 // Status is what became of a message that we have sent (protocol.md 14.3, 14.4).
 type Status struct {
 	// Kind is "acknowledge", "delivered" or "seen".
@@ -97,6 +100,10 @@ type chat struct {
 func (s *Session) receiveChat(st *stanza, t ticket) (kept bool) {
 	c, ok := s.chatOf(st)
 	if !ok {
+		return false
+	}
+	if c.from == s.jid {
+		// This device has sent it, to its own user.
 		return false
 	}
 	if body, has := c.Child(c.Space, "body"); has {
@@ -256,7 +263,9 @@ func (s *Session) acknowledged(c chat, e xmltext.Element) Event {
 	if to, err := ParseJID(e.Attr("sent_to")); err == nil {
 		status.Peer = to.Bare().String()
 	}
-	s.outbox().confirmID(status.MessageID, status.At)
+	if out := s.outbox(); !out.isOfEarlier(status.MessageID) {
+		out.confirmID(status.MessageID, status.At)
+	}
 	return status
 }
 
@@ -269,11 +278,13 @@ func (s *Session) receiveRefusal(st *stanza) {
 	}
 	refusal := st.refusal()
 	out := s.outbox()
+	earlier := out.isOfEarlier(st.id)
 	believed := func(to JID) bool { return from.Bare() == to || s.trusts(from) }
-	if out.refuse(st.id, believed, &MessageRefused{refusal}) || s.wasQuiet(st.id) || ofReceipt(st.Element) {
+	if !earlier && out.refuse(st.id, believed, &MessageRefused{refusal}) ||
+		s.wasQuiet(st.id) || ofReceipt(st.Element) {
 		return
 	}
-	if out.knows(st.id) {
+	if !earlier && out.knows(st.id) {
 		s.ignore(st, "refusal by somebody else")
 		return
 	}

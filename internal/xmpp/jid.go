@@ -69,7 +69,7 @@ func (j JID) Bare() JID {
 func (j JID) String() string {
 	switch {
 	case j.Local == "" && j.Resource == "":
-		return j.Domain
+		return strings.Clone(j.Domain) // which may be a part of a stanza
 	case j.Local == "":
 		return j.Domain + "/" + j.Resource
 	case j.Resource == "":

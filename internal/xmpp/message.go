@@ -173,8 +173,8 @@ func (s *Session) wasQuiet(id string) bool {
 }
 
 // askLocked returns the frame that has the server confirm what was written before it; nil: it will
-// do so by itself. Once it has agreed to count, it is asked for that, one question at a time: what is
-// written meanwhile shares the next.
+// do so by itself. Once it has agreed to count, it is asked for that, one question at a time: what
+// is written meanwhile shares the next.
 func (s *Session) askLocked() []byte {
 	switch {
 	case s.sm == nil:

@@ -16,6 +16,11 @@ type outbox struct {
 	byID map[string]*sending
 	// written are those that are written, in their order. Some may be confirmed already.
 	written []*sending
+	// unspoken are the ids of the last messages that were confirmed without a word on them. That
+	// may come later, and is no word on a younger message with the same id, as an edit has. The
+	// next one goes to nextUnspoken.
+	unspoken     []string
+	nextUnspoken int
 	// count numbers what is written, whether the server counts it or not.
 	count uint64
 }
@@ -125,13 +130,42 @@ func (o *outbox) confirm(is func(*sending) bool) {
 	defer o.mu.Unlock()
 	n := 0
 	for n < len(o.written) && (o.written[n].over || is(o.written[n])) {
-		o.endLocked(o.written[n], sent{})
+		if m := o.written[n]; !m.over {
+			o.endLocked(m, sent{})
+			o.unspokenLocked(m.id)
+		}
 		n++
 	}
 	clear(o.written[:n])
 	if o.written = o.written[n:]; len(o.written) == 0 {
 		o.written = nil
 	}
+}
+
+// maxUnspoken is how many messages are remembered of which the service may still speak.
+const maxUnspoken = 64
+
+func (o *outbox) unspokenLocked(id string) {
+	if len(o.unspoken) < maxUnspoken {
+		o.unspoken = append(o.unspoken, id)
+		return
+	}
+	o.unspoken[o.nextUnspoken] = id
+	o.nextUnspoken = (o.nextUnspoken + 1) % maxUnspoken
+}
+
+// isOfEarlier reports whether a word on that id is on a message that was confirmed without one.
+func (o *outbox) isOfEarlier(id string) bool {
+	if o == nil {
+		return false
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	at := slices.Index(o.unspoken, id)
+	if at >= 0 {
+		o.unspoken[at] = ""
+	}
+	return at >= 0
 }
 
 // confirmID confirms a message by name.

@@ -329,17 +329,22 @@ func (s *Session) count(st *stanza) (t ticket, again bool, err error) {
 		return ticket{}, true, nil
 	}
 	t, full := s.sm.in.receive(message)
-	if full && !s.overrun {
-		s.overrun = true
-		s.log.Warn("messages are not handled: the oldest count as handled, and are lost in a crash", "open", maxOpen)
-	}
 	if full {
+		s.overrun = true
 		s.acknowledgeSoonLocked()
 	}
 	if !s.ackDeadline.IsZero() && s.sm.in.handled.Load()-s.sm.told >= ackEvery {
 		err = s.acknowledgeLocked()
 	}
 	return t, false, err
+}
+
+// warnOfOverrun says once that too many messages are not handled. It is for the read loop.
+func (s *Session) warnOfOverrun() {
+	if s.overrun && !s.warned {
+		s.warned = true
+		s.log.Warn("messages are not handled: the oldest count as handled, and are lost in a crash", "open", maxOpen)
+	}
 }
 
 // handledMore notes that the server has more to be told of: soon, and at once when that is much.

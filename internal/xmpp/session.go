@@ -77,8 +77,8 @@ type Session struct {
 	out *outbox
 	// quiet are the ids of the last quiet messages.
 	quiet []string
-	// overrun: it was told that messages are not handled.
-	overrun bool
+	// overrun: too many messages were not handled. warned: that was told. Both are the read loop's.
+	overrun, warned bool
 }
 
 func newSession(cfg *Config, h *handshake) *Session {
@@ -240,6 +240,7 @@ func (s *Session) receive(frame string) error {
 	if err != nil || again {
 		return err
 	}
+	s.warnOfOverrun()
 	switch {
 	case st.Local == "iq":
 		s.receiveIQ(st)

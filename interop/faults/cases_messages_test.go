@@ -45,7 +45,7 @@ func sendingCases() []faultCase {
 			}),
 			each(sending, both, nothing, callSend, []faultCase{
 				{
-					fault: refused, note: "by a server that has failed", want: refusal.sent(sdk.OutcomeUnknown),
+					fault: refused, note: "by a server that has failed", want: refusal.sent(sdk.OutcomeRefused),
 					begin: message(sdktest.FaultError),
 				},
 				{fault: refused, note: "by a rule of the server", want: refusal, begin: func(s *site) {
