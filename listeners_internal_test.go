@@ -64,26 +64,69 @@ func TestWeightsCountEveryText(t *testing.T) {
 	for _, c := range []struct {
 		event event
 		rank  dispatch.Rank
+		// constant is the text that is one of a few constants, which nothing is held for.
+		constant string
 	}{
-		{&PresenceEvent{}, rankPresence},
-		{&Profile{}, rankProfile},
-		{&BlockEvent{}, rankState},
-		{&UserDeletedEvent{}, rankState},
-		{&AdminBlockEvent{}, rankState},
-		{&ConnectionEvent{}, rankConnection},
-		{&MissedEvent{}, rankConnection},
+		{&TypingEvent{}, rankTyping, ""},
+		{&PresenceEvent{}, rankPresence, ""},
+		{&Profile{}, rankProfile, ""},
+		{&MessageStatusEvent{}, rankStatus, "Status"},
+		{&BlockEvent{}, rankState, ""},
+		{&UserDeletedEvent{}, rankState, ""},
+		{&AdminBlockEvent{}, rankState, ""},
+		{&MessageDeletedEvent{}, rankState, ""},
+		{&ConnectionEvent{}, rankConnection, ""},
+		{&MissedEvent{}, rankConnection, ""},
 	} {
 		all := int32(0)
 		fields := reflect.ValueOf(c.event).Elem()
 		for i := range fields.NumField() {
-			if f := fields.Field(i); f.Kind() == reflect.String {
-				f.SetString(strings.Repeat("x", 1<<i))
-				all += 1 << i
+			text := strings.Repeat("x", 1<<i)
+			switch f := fields.Field(i); {
+			case fields.Type().Field(i).Name == c.constant:
+				continue
+			case f.Kind() == reflect.String:
+				f.SetString(text)
+			case f.Type() == reflect.TypeFor[[]string]():
+				f.Set(reflect.ValueOf([]string{text[1:], "x"}))
+			default:
+				continue
 			}
+			all += 1 << i
 		}
 		w := c.event.weight()
 		require.Equal(t, c.rank, w.Rank, "%T", c.event)
 		require.Equal(t, all, w.Bytes, "%T", c.event)
 	}
-	require.IsIncreasing(t, []dispatch.Rank{rankPresence, rankProfile, rankState, rankConnection})
+	require.IsIncreasing(t, []dispatch.Rank{
+		rankTyping, rankPresence, rankProfile, rankStatus, rankState, rankMessage, rankConnection,
+	})
+}
+
+// A message counts with its texts, and with its body twice: as it was, and for what is made of it.
+func TestWeightOfMessage(t *testing.T) {
+	// ofBody are the fields that are made of the body.
+	ofBody := map[string]bool{"NickName": true, "ReplyTo": true}
+	m := Message{ChatType: ChatTypeChat} // a constant
+	require.Equal(t, dispatch.Weight{Rank: rankMessage}, m.weight())
+	all := int32(0)
+	fields := reflect.ValueOf(&m).Elem()
+	for i := range fields.NumField() {
+		name, f := fields.Type().Field(i).Name, fields.Field(i)
+		if f.Kind() != reflect.String || name == "ChatType" || ofBody[name] {
+			continue
+		}
+		f.SetString(strings.Repeat("x", 1<<i))
+		all += 1 << i
+		require.Equal(t, all, m.weight().Bytes, name)
+	}
+	for _, name := range []string{"ID", "FromUserJID", "ToUserJID", "Type", "Text", "TopicID"} {
+		require.NotEmpty(t, fields.FieldByName(name).String(), name)
+	}
+	m.Body = []byte(`{"nickName":"Bob"}`)
+	all += 2 * int32(len(m.Body))
+	require.Equal(t, all, m.weight().Bytes)
+	m.Metadata = map[string]string{"key": "value", "k": ""}
+	all += int32(len("key")+len("value")+len("k")) + 2*mapEntry
+	require.Equal(t, dispatch.Weight{Rank: rankMessage, Bytes: all}, m.weight())
 }
