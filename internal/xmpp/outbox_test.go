@@ -321,6 +321,57 @@ func TestSameIDTwiceInFlight(t *testing.T) {
 	}
 }
 
+// A word that comes late on a message that the server has confirmed without one says nothing of its
+// edit, which is in flight by then.
+func TestLateWordIsNotOnTheEdit(t *testing.T) {
+	for name, late := range map[string]string{
+		"acknowledged": messageFrom(scripted.Domain, `id="s"`, acknowledgeOf("m1")),
+		"refused":      messageFrom(bobJID, `id="m1" type="error"`, refusal),
+	} {
+		for _, counted := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, counted=%v", name, counted), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					told := make(chan struct{})
+					// each reads a message, and returns what confirms it.
+					each := func(p *peer, handled int) (confirm func()) {
+						expectMessage(p, "m1")
+						if counted {
+							p.Expect(scripted.Request)
+							return func() { p.Send(fmt.Sprintf(`<a h="%d" xmlns="urn:xmpp:sm:3"/>`, handled)) }
+						}
+						ping := expectPing(p)
+						return func() { p.Send(scripted.ReplyTo(scripted.Pong, ping)) }
+					}
+					c := dial(t, pipeServer(t, func(p *peer) {
+						if counted {
+							managedAndTold(p)
+						} else {
+							p.Login()
+							p.Expect(scripted.Hello)
+							p.Expect(scripted.Carbons)
+						}
+						each(p, 3)()
+						confirm := each(p, 4)
+						p.Send(late)
+						<-told
+						confirm()
+						p.Drain()
+					}))
+					c.begin(counted)
+					_, err := c.Send(t.Context(), toBob("m1"))
+					require.NoError(t, err)
+					edit := c.sendingOf(t.Context(), toBob("m1"))
+					c.event() // what came late is told
+					synctest.Wait()
+					require.Empty(t, edit)
+					close(told)
+					require.Equal(t, sent{}, <-edit)
+				})
+			})
+		}
+	}
+}
+
 // What is given up before it is written never will be. What is given up later may have arrived.
 func TestGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
