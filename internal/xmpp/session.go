@@ -53,6 +53,10 @@ type Session struct {
 	err error
 	// ending: Close was called. closeSent: our end of the stream is written, or about to be.
 	ending, closeSent bool
+	// writing: somebody writes what is queued, or writing has failed.
+	writing bool
+	// overrun: too many messages were not handled. warned: that was told. Both are the read loop's.
+	overrun, warned bool
 	// waiters are the requests whose replies have not come, by id. nil: none.
 	waiters map[string]*waiter
 	// queue is what is to be written, of so many bytes.
@@ -60,8 +64,6 @@ type Session struct {
 	queued int
 	// room is closed when messages may be queued again. nil: none waits for that.
 	room chan struct{}
-	// writing: somebody writes what is queued, or writing has failed.
-	writing bool
 	// lastWords ends the session after a write has failed. nil: none has.
 	lastWords *time.Timer
 	// timer is for what is late; see tick. timerAt: when it goes off. Zero: it does not.
@@ -77,8 +79,6 @@ type Session struct {
 	out *outbox
 	// quiet are the ids of the last quiet messages.
 	quiet []string
-	// overrun: too many messages were not handled. warned: that was told. Both are the read loop's.
-	overrun, warned bool
 }
 
 func newSession(cfg *Config, h *handshake) *Session {
