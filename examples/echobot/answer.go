@@ -3,12 +3,15 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
+	"errors"
 	"image"
 	"image/color"
 	"image/png"
 	"io"
 	"log"
 	"os"
+	"time"
 
 	"github.com/mirrorfly-go/sdk"
 )
@@ -24,9 +27,11 @@ const mark = "echobot"
 // bot answers. Listeners run one at a time, so it needs no lock.
 type bot struct {
 	*sdk.Client
-	// answered are messages that were answered, by sender and id. After a gap a message may come
-	// from the history and from the server, too.
+	// answered are messages that were answered, by sender and id. After a gap, and after a start, a
+	// message may come from the history and from the server, too.
 	answered map[string]bool
+	// looked: what came before the bot was started has been looked for.
+	looked bool
 }
 
 // answer answers a message. The server and the sender are told that it has arrived when this has
@@ -39,8 +44,8 @@ func (b *bot) answer(ctx context.Context, m sdk.Message) {
 	if _, err := b.SendTypingStatus(ctx, from); err != nil {
 		log.Println("typing:", err) // the answer matters more
 	}
-	if err := b.echo(ctx, from, m); err != nil {
-		log.Println("no answer:", err)
+	if err := b.echoSurely(ctx, from, m); err != nil {
+		log.Println("no answer:", err) // it stays unread: readMissed finds it in the history
 		return
 	}
 	log.Printf("answered a message of type %q", m.Type)
@@ -57,9 +62,32 @@ func (b *bot) answer(ctx context.Context, m sdk.Message) {
 	}
 }
 
-// echo sends back what has come.
-func (b *bot) echo(ctx context.Context, to string, m sdk.Message) error {
-	options := []sdk.MessageOption{sdk.WithMetadata(map[string]string{mark: "yes"})}
+// echoSurely tries a second time where that can help. Both answers have the same id, so that a
+// receiver which gets both can drop one.
+func (b *bot) echoSurely(ctx context.Context, to string, m sdk.Message) error {
+	id := rand.Text()
+	err := b.echo(ctx, to, id, m)
+	var failure *sdk.Error
+	if !errors.As(err, &failure) || failure.Outcome != sdk.OutcomeUnknown && !failure.Retryable() {
+		return err
+	}
+	log.Println("once more:", err)
+	select {
+	case <-time.After(max(time.Second, failure.RetryAfter)):
+	case <-ctx.Done():
+		return err
+	}
+	if err := b.WaitConnected(ctx); err != nil {
+		return err
+	}
+	return b.echo(ctx, to, id, m)
+}
+
+// echo sends back what has come, in a message with an id.
+func (b *bot) echo(ctx context.Context, to, id string, m sdk.Message) error {
+	options := []sdk.MessageOption{
+		sdk.WithMessageID(id), sdk.WithMetadata(map[string]string{mark: "yes"}),
+	}
 	if m.ID != "" {
 		options = append(options, sdk.WithReplyTo(m.ID))
 	}

@@ -10,6 +10,9 @@
 // or false). MIRRORFLY_CA_FILE (PEM) is the authority of its certificate, if the system does not
 // trust it.
 //
+// Where the XMPP server can be reached over TCP, set Config.Transport to sdk.TransportTCP: over
+// WebSocket some servers lose what a killed bot had not handled (docs/messages.md).
+//
 // main.go connects, answer.go answers, missed.go reads what was missed, and service.go finds the
 // service.
 package main
@@ -59,6 +62,10 @@ func run(ctx context.Context, user, device string) error {
 	b.OnMissed(func(e sdk.MissedEvent) { b.readMissed(ctx, e) })
 	b.OnConnection(func(e sdk.ConnectionEvent) {
 		log.Println("connection:", e.Status)
+		if e.Status == sdk.StatusConnected && !b.looked {
+			b.looked = true // OnMissed tells of what is missed from now on
+			b.readMissed(ctx, sdk.MissedEvent{Gap: true})
+		}
 		if !e.Final {
 			return
 		}

@@ -229,9 +229,61 @@ func TestMissedMessages(t *testing.T) {
 	again.interrupt()
 }
 
+// An answer that fails is sent once more where that can help. If it stays unanswered, the message
+// stays unread, and the next start answers it from the history.
+func TestAnswerFails(t *testing.T) {
+	srv := sdktest.New(t, sdktest.Options{Domain: "localhost"})
+	bot := start(t, environment(srv))
+	bot.await("write to echo")
+	alice := arrive(t, srv)
+
+	srv.FailNext("media/", 503, "busy") // the upload of the picture
+	again := alice.write("file")
+	bot.await("once more")
+	require.Equal(t, sdk.MessageTypeImage, alice.awaitAnswer(again).Type)
+	require.Equal(t, 1, answers(srv, again))
+
+	// A policy is a clear no, so there is no second try.
+	left := alice.refused(srv, "left", "policy-violation")
+	bot.await("no answer")
+	require.Zero(t, answers(srv, left))
+	bot.interrupt()
+
+	bot = start(t, environment(srv))
+	require.Equal(t, "left", alice.awaitAnswer(left).Text)
+	require.Equal(t, "last", alice.answerTo("last"), "nothing was answered twice")
+	bot.interrupt()
+}
+
+// refused writes a text whose answer the server refuses.
+func (p *person) refused(srv *sdktest.Server, text, condition string) (id string) {
+	p.t.Helper()
+	srv.SetFault(sdktest.StepDelivery, sdktest.FaultHeld)
+	id = p.write(text)
+	srv.RefuseNextMessage(condition)
+	srv.SetFault(sdktest.StepDelivery, sdktest.FaultNone)
+	return id
+}
+
+// answers counts the answers to a message that the server has.
+func answers(srv *sdktest.Server, to string) (n int) {
+	for _, m := range srv.Messages("alice") {
+		if m.ReplyTo == to {
+			n++
+		}
+	}
+	return n
+}
+
+// answerTo returns the answer to a text, when the bot has also said that it has seen the text.
 func (p *person) answerTo(text string) string {
 	p.t.Helper()
-	return p.awaitAnswer(p.write(text)).Text
+	id := p.write(text)
+	answer := p.awaitAnswer(id).Text
+	await(p.t, p.statuses, func(e sdk.MessageStatusEvent) bool {
+		return e.MessageID == id && e.Status == sdk.MessageStatusSeen
+	})
+	return answer
 }
 
 // Without settings it runs on a server of its own, where somebody writes to it.

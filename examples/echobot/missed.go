@@ -8,8 +8,9 @@ import (
 	"github.com/mirrorfly-go/sdk"
 )
 
-// readMissed answers what came while the bot was away, or faster than it could answer: it reads the
-// conversations that have unread messages from the history of the service.
+// readMissed answers what came while the bot was away, or faster than it could answer, and what it
+// failed to answer: it reads the conversations that have unread messages from the history of the
+// service.
 func (b *bot) readMissed(ctx context.Context, e sdk.MissedEvent) {
 	if !e.Gap && e.Messages == 0 {
 		return
@@ -25,7 +26,8 @@ func (b *bot) readMissed(ctx context.Context, e sdk.MissedEvent) {
 	}
 }
 
-// readUnread answers the unread messages of a conversation, the oldest first.
+// readUnread answers the unread messages of a conversation, the oldest first. The service says how
+// many there are, and not which: these are taken for the newest.
 func (b *bot) readUnread(ctx context.Context, chat sdk.RecentChat) error {
 	var unread []sdk.Message
 	// The history begins with the newest one.
