@@ -21,6 +21,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
@@ -61,6 +62,8 @@ func parse(args []string, stderr io.Writer) (s settings, err error) {
 	fs.BoolVar(&o.Trial, "trial", true, "trial licence; -trial=false for a licensed one")
 	fs.StringVar(&s.caOut, "ca-out", "", "`file` to write the certificate authority to (PEM)")
 	fs.StringVar(&s.data, "data", "", "`directory` that keeps accounts and media across restarts")
+	fs.DurationVar(&o.ResumeTimeout, "resume", 30*time.Second, "how `long` a lost stream can be resumed (XEP-0198); "+
+		"what a client has not handled then comes again. 0: never")
 	fs.Func("contacts", "`who` gets presence and profile pushes of whom: all (default); messages, those who "+
 		"have exchanged one, as the service documents it; or none", func(who string) error {
 		o.NoContacts, o.ContactsByMessage = who == "none", who == "messages"
