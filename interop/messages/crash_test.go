@@ -17,6 +17,8 @@ import (
 // them, is handled at least once. Each process is told of it once, in the order of the server; only
 // Prosody keeps the order of each sender over a crash.
 //
+// The ejabberd is not a stock one: lockOfflineMessages keeps it from losing what it stores.
+//
 // There is no WebSocket here: what was not acknowledged comes minutes late from ejabberd, and never
 // from Prosody (docs/messages.md).
 func TestCrash(t *testing.T) {
