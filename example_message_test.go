@@ -162,7 +162,8 @@ func ExampleClient_OnMessageSent() {
 	defer laptop.Close()
 	defer phone.Close()
 	defer bob.Close()
-	must(phone.GetUsersIBlocked(context.Background())) // so the server knows that the phone is there
+	// So the server knows that the phone is there.
+	must(phone.GetUsersIBlocked(context.Background()))
 	sent := make(chan sdk.Message, 1)
 	phone.OnMessageSent(func(m sdk.Message) { sent <- m })
 

@@ -39,7 +39,8 @@ func TestWhatGetsNoReceipt(t *testing.T) {
 	}
 	carbon := func(inner string) string {
 		return `<message xmlns="jabber:client" from="alice@` + srv.Domain() + `">` +
-			`<received xmlns="urn:xmpp:carbons:2"><forwarded xmlns="urn:xmpp:forward:0">` + inner + `</forwarded></received></message>`
+			`<received xmlns="urn:xmpp:carbons:2"><forwarded xmlns="urn:xmpp:forward:0">` + inner +
+			`</forwarded></received></message>`
 	}
 	push(strings.ReplaceAll(saying(srv, "m1", "hi"), "bob@"+srv.Domain()+"/phone", srv.Domain()))
 	require.Equal(t, srv.Domain(), came.next(t).FromUserJID)
