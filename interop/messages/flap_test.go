@@ -26,14 +26,14 @@ func TestFlapping(t *testing.T) {
 			for _, way := range tour.Ways() {
 				t.Run(way.Name, func(t *testing.T) {
 					t.Parallel()
-					flap(t, tour.New(t, way, node))
+					flap(t, tour.New(t, way, node), way.Name)
 				})
 			}
 		})
 	}
 }
 
-func flap(t *testing.T, s *tour.Service) {
+func flap(t *testing.T, s *tour.Service, way string) {
 	var line users.Line
 	o := newOrder(t, s)
 	bot := users.New(t, s.Config(tour.Quickly, func(cfg *sdk.Config) {
@@ -58,14 +58,18 @@ func flap(t *testing.T, s *tour.Service) {
 	}
 	stop()
 	want := all.confirmed()
+	if s.Node.ResumptionsTimedOut(o.JID) > before {
+		// Over WebSocket ejabberd sometimes cannot take a stream over from a connection that has
+		// broken: what it held comes minutes later, or never (docs/messages.md).
+		t.Logf("%d messages confirmed, %d told, and the server could not resume a stream", len(want), len(h.handled()))
+		require.Equal(t, "websocket", strings.ToLower(way), "this is known of WebSocket alone")
+		return
+	}
 	require.Eventually(t, func() bool { return len(h.handled()) >= len(want) }, users.Patience, 10*time.Millisecond)
 	got := h.handled()
 	t.Logf("%d cuts, %d resumed; %d messages confirmed, %d told", *kills, resumed, len(want), len(got))
 	require.ElementsMatch(t, want, got)
 	all.requireNotRefused(t)
-	if s.Node.ResumptionsTimedOut(o.JID) > before {
-		return // the server could not, so there is another stream, and its order
-	}
 	require.Equal(t, *kills, resumed)
 	for _, p := range all {
 		own := slices.DeleteFunc(slices.Clone(got), func(id string) bool { return !strings.HasPrefix(id, p.name) })
