@@ -34,6 +34,9 @@ func TestResumeFlag(t *testing.T) {
 	})
 	login(t, bot, "bot")
 	require.False(t, <-resumed)
+	// Its answer comes behind the server's consent to resume the stream.
+	_, err := bot.GetUsersIBlocked(t.Context())
+	require.NoError(t, err)
 	_, failure := e.order("drop", `{}`)
 	require.Empty(t, failure)
 	require.True(t, <-resumed)
