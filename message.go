@@ -176,10 +176,6 @@ func (m *Message) say(sealed, contentType, iv string) {
 		m.Type = MessageType(cmp.Or(contentType, string(MessageTypeText)))
 		return
 	}
-	m.sayOpened(said, contentType)
-}
-
-func (m *Message) sayOpened(said body.Body, contentType string) {
 	m.Type = MessageType(cmp.Or(said.Type, contentType, string(MessageTypeText)))
 	m.Text, m.NickName, m.ReplyTo, m.MentionedUserIDs = said.Text, said.NickName, said.ReplyTo, said.Mentioned
 	m.Body = said.JSON

@@ -3,7 +3,7 @@
 // on which one can make it fail, and write to users in a chat window.
 //
 //	go run ./examples/devserver                 prints to standard error how to reach it
-//	go run ./examples/devserver -data ./data    keeps accounts
+//	go run ./examples/devserver -data ./data    keeps accounts and messages
 //
 // Its first line on standard output is a JSON object with the addresses at which it listens. SIGINT
 // and SIGTERM end it.
@@ -61,7 +61,7 @@ func parse(args []string, stderr io.Writer) (s settings, err error) {
 	fs.StringVar(&o.LicenseKey, "license", "", "licence `key` that is accepted")
 	fs.BoolVar(&o.Trial, "trial", true, "trial licence; -trial=false for a licensed one")
 	fs.StringVar(&s.caOut, "ca-out", "", "`file` to write the certificate authority to (PEM)")
-	fs.StringVar(&s.data, "data", "", "`directory` that keeps accounts and media across restarts")
+	fs.StringVar(&s.data, "data", "", "`directory` that keeps accounts, messages and media across restarts")
 	fs.DurationVar(&o.ResumeTimeout, "resume", 30*time.Second, "how `long` a lost stream can be resumed (XEP-0198); "+
 		"what a client has not handled then comes again. 0: never")
 	fs.Func("contacts", "`who` gets presence and profile pushes of whom: all (default); messages, those who "+

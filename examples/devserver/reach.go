@@ -73,7 +73,9 @@ if err != nil {
   licenseKey: %q,
   apiBaseUrl: %q,
   isTrialLicenseKey: %t,
-  callbackListeners: { connectionListener: console.log, userProfileListener: console.log },
+  callbackListeners: {
+    connectionListener: console.log, userProfileListener: console.log, messageListener: console.log,
+  },
 });
 `, r.endpoints.LicenseKey, "https://"+srv.Domain()+"/api/v1", s.options.Trial)
 	return r
@@ -99,7 +101,7 @@ func (r reach) text() string {
 	if r.kept != "" {
 		fmt.Fprintf(&b, "\nAccounts are kept in %s.\n", r.kept)
 	} else {
-		b.WriteString("\nNothing is kept when it ends; -data DIR keeps accounts.\n")
+		b.WriteString("\nNothing is kept when it ends; -data DIR keeps accounts and messages.\n")
 	}
 	fmt.Fprintf(&b, "\nGo:\n\n%s\n", indent(r.goCode))
 	fmt.Fprintf(&b, `JavaScript: the official SDK only takes addresses without a port. This starts a browser in
