@@ -331,9 +331,14 @@ func (w webSocketWire) writeAll(frames [][]byte) error {
 	return nil
 }
 
+// Close takes a connection that the server has closed first as closed: that is how a server may
+// answer the end of the stream.
 func (w webSocketWire) Close() error {
 	w.end()
-	return w.conn.CloseNow()
+	if err := w.conn.CloseNow(); !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
 }
 
 // streamWire is TCP.
