@@ -1,12 +1,18 @@
 package seal
 
-import "strings"
+import (
+	"encoding/base64"
+	"strings"
+)
 
 // decodeBase64 is as lenient as the JavaScript decoder (protocol.md 2.3). It accepts both
 // alphabets, skips characters of neither, needs no padding, ends at the first "=", and drops bits
 // that make no whole byte.
 func decodeBase64(s string) []byte {
 	s, _, _ = strings.Cut(s, "=")
+	if out, err := base64.RawStdEncoding.DecodeString(s); err == nil {
+		return out // nearly always so
+	}
 	out := make([]byte, 0, len(s)/4*3+3)
 	var bits uint32
 	var have int

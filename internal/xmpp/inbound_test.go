@@ -327,6 +327,7 @@ func TestRefusedReceiptIsNotTold(t *testing.T) {
 		c := dial(t, cfg)
 		for range maxQuiet + 1 {
 			require.NoError(t, c.Tell(Receipt("delivered", "bob@xmpp.example.com", "m"), true))
+			time.Sleep(patientFor)
 			synctest.Wait()
 		}
 		require.Empty(t, c.events)

@@ -31,6 +31,8 @@ type Outgoing struct {
 	frame  []byte
 	// quiet: nobody knows it by its id, so that nobody is told when it is refused later on.
 	quiet bool
+	// patient: it may wait a moment, to be written with others.
+	patient bool
 }
 
 // MaxMessage is how many bytes a message may have. Common servers take that much.
@@ -52,9 +54,11 @@ func (c Content) Outgoing() Outgoing {
 
 // Receipt says that a message has come ("delivered"), or was read ("seen") (protocol.md 14.4).
 func Receipt(kind, to, messageID string) Outgoing {
-	return quiet(to, xmltext.Markup{
+	m := quiet(to, xmltext.Markup{
 		Space: nsReceipts, Name: kind, Attrs: []string{"id", messageID}, Empty: []string{"group_id"},
 	})
+	m.patient = true
+	return m
 }
 
 // Recall takes messages back, for everybody (protocol.md 14.6). ids have commas between them.
@@ -111,23 +115,16 @@ func (s *Session) send(ctx context.Context, m Outgoing) (time.Time, error) {
 		return time.Time{}, unsent.Mark(err)
 	}
 	s.noteQuiet(m)
-	// The session may end before its own timer goes off.
-	var late <-chan time.Time
-	if _, has := ctx.Deadline(); !has && s.requestTimeout > 0 {
-		timer := time.NewTimer(s.requestTimeout)
-		defer timer.Stop()
-		late = timer.C
-	}
 	waits := &sending{id: m.id, to: to.Bare(), result: make(chan sent, 1)}
-	o := outgoing{frame: m.frame, stanza: true, again: true, sending: waits}
-	if err := s.postMessage(ctx, late, o); err != nil {
+	if _, has := ctx.Deadline(); !has && s.requestTimeout > 0 {
+		waits.deadline = time.Now().Add(s.requestTimeout)
+	}
+	if err := s.postMessage(ctx, outgoing{frame: m.frame, stanza: true, again: true, sending: waits}); err != nil {
 		return time.Time{}, unsent.Mark(err)
 	}
 	var r sent
 	select {
 	case r = <-waits.result:
-	case <-late:
-		r = s.outbox().giveUp(waits, ErrNoReply)
 	case <-ctx.Done():
 		r = s.outbox().giveUp(waits, ctx.Err())
 	}
@@ -144,7 +141,7 @@ func (s *Session) outbox() *outbox {
 // that matters later on.
 func (s *Session) Tell(m Outgoing, again bool) error {
 	s.noteQuiet(m)
-	if err := s.post(outgoing{frame: m.frame, stanza: true, again: again}, nil); err != nil {
+	if err := s.post(outgoing{frame: m.frame, stanza: true, again: again, patient: m.patient}, nil); err != nil {
 		return fmt.Errorf("xmpp: tell: %w", unsent.Mark(err))
 	}
 	return nil

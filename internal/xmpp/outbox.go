@@ -23,6 +23,9 @@ type outbox struct {
 	nextUnspoken int
 	// count numbers what is written, whether the server counts it or not.
 	count uint64
+	// timer is for messages that are late. timerAt: when it goes off. Zero: it does not.
+	timer   *time.Timer
+	timerAt time.Time
 }
 
 // sending is a message that somebody waits for. All but result is guarded by outbox.mu.
@@ -31,6 +34,8 @@ type sending struct {
 	to JID
 	// result gets how it ends; its capacity is 1.
 	result chan sent
+	// deadline is when it ends at the latest. Zero: who waits says when.
+	deadline time.Time
 	// number is that of XEP-0198, if counted. place is that among all that is written; 0: it is not
 	// written.
 	number  uint32
@@ -57,6 +62,39 @@ func (o *outbox) add(m *sending) {
 	}
 	m.older = o.byID[m.id]
 	o.byID[m.id] = m
+	o.wakeLocked(m.deadline)
+}
+
+// wakeLocked has the timer go off at a time, or earlier.
+func (o *outbox) wakeLocked(at time.Time) {
+	if at.IsZero() || !o.timerAt.IsZero() && !at.Before(o.timerAt) {
+		return
+	}
+	o.timerAt = at
+	if o.timer == nil {
+		o.timer = time.AfterFunc(time.Until(at), o.endLate)
+	} else {
+		o.timer.Reset(time.Until(at))
+	}
+}
+
+// endLate ends the messages that have waited long enough. The timer runs it.
+func (o *outbox) endLate() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.timerAt = time.Time{}
+	now := time.Now()
+	for _, m := range o.byID {
+		for m != nil {
+			older := m.older
+			if m.deadline.IsZero() || now.Before(m.deadline) {
+				o.wakeLocked(m.deadline)
+			} else {
+				o.endLocked(m, failed(m, ErrNoReply))
+			}
+			m = older
+		}
+	}
 }
 
 // waiting returns how many messages are not confirmed, at least one for each id.
@@ -261,6 +299,10 @@ func (o *outbox) fail(cause error) {
 		}
 	}
 	o.written = nil
+	if o.timer != nil {
+		o.timer.Stop()
+		o.timerAt = time.Time{}
+	}
 }
 
 func failed(m *sending, cause error) sent {

@@ -18,6 +18,9 @@ const (
 	maxMessages = maxQueued / 2
 	// maxBatch is how many bytes are enough for one batch.
 	maxBatch = 32 << 10
+	// What may wait is written with what comes within patientFor, unless so many wait by then.
+	patientFor = 5 * time.Millisecond
+	maxPatient = 16
 )
 
 // outgoing is something to be written.
@@ -29,6 +32,9 @@ type outgoing struct {
 	stanza, enable bool
 	// again: it is written again when the stream is resumed and the server does not have it.
 	again bool
+	// patient: it may wait a moment, to be written with others. A write costs about as much as all
+	// else that is done for a receipt, here and in the server.
+	patient bool
 	// id is that of a request, which may be given up until it is written. sending is likewise a
 	// message that somebody waits for.
 	id      string
@@ -70,12 +76,10 @@ func (s *Session) post(o outgoing, w *waiter) error {
 		}
 		s.out.add(o.sending)
 	}
-	// A caller who waits for a reply may as well write: that is a goroutine less to wake.
-	here := (w != nil && w.reply != nil || o.sending != nil) && !s.writing
-	if here {
-		s.writing = true
-		s.writers.Add(1)
-	}
+	// A caller who waits for a reply may as well write: that is a goroutine less to wake. So may
+	// whoever brings the last of those that were patient.
+	here := (w != nil && w.reply != nil || o.sending != nil || o.patient && len(s.queue)+1 >= maxPatient) &&
+		s.claimWritingLocked()
 	s.enqueueLocked(o)
 	s.mu.Unlock()
 	if here {
@@ -90,11 +94,17 @@ func (s *Session) post(o outgoing, w *waiter) error {
 
 // postMessage is post for a message. While much is to be written it waits, until ctx ends or it is
 // late: a server that is slow is no reason to lose the session.
-func (s *Session) postMessage(ctx context.Context, late <-chan time.Time, o outgoing) error {
+func (s *Session) postMessage(ctx context.Context, o outgoing) error {
+	var late <-chan time.Time
 	for {
 		err := s.post(o, nil)
 		if err != errNoRoom {
 			return err
+		}
+		if deadline := o.sending.deadline; late == nil && !deadline.IsZero() {
+			timer := time.NewTimer(time.Until(deadline))
+			defer timer.Stop()
+			late = timer.C
 		}
 		select {
 		case <-s.nextRoom():
@@ -127,15 +137,30 @@ func (s *Session) makeRoomLocked() {
 	}
 }
 
+// claimWritingLocked makes the caller the one who writes, unless somebody is: flushHere has to
+// follow.
+func (s *Session) claimWritingLocked() (claimed bool) {
+	if s.writing {
+		return false
+	}
+	s.writing = true
+	s.writers.Add(1)
+	return true
+}
+
 // enqueueLocked queues o. Unless somebody writes, a goroutine does, for as long as there is
-// something to write.
+// something to write; while all that is queued is patient, not before the timer goes off.
 func (s *Session) enqueueLocked(o outgoing) {
 	s.queue = append(s.queue, o)
 	s.queued += len(o.frame)
-	if !s.writing {
+	switch {
+	case s.writing:
+	case !o.patient:
 		s.writing = true
 		// Owner: s. It ends when the queue is empty or the session has ended; Serve waits for it.
 		s.writers.Go(s.flush)
+	case len(s.queue) == 1:
+		s.wakeLocked(time.Now().Add(patientFor))
 	}
 }
 
