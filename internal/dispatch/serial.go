@@ -40,8 +40,8 @@ func (q *Queue) drain(taken *batch) {
 	}
 }
 
-// growStack has a new goroutine take at once the stack that listeners mostly need. Growing from step
-// to step, with ever more on it, is a twentieth of the CPU time of a message.
+// growStack has a new goroutine take at once the stack that listeners mostly need. Growing from
+// step to step, with ever more on it, is a twentieth of the CPU time of a message.
 //
 //go:noinline
 func growStack() {

@@ -123,7 +123,9 @@ func (s *Session) mark(cause error) {
 	}
 	s.err = cause
 	if s.sm != nil {
-		s.sm.keep(s.queue)
+		for _, o := range s.queue {
+			s.sm.keep(s.sm.sent+1, o) // more than the server can have
+		}
 	}
 	s.queue = nil
 	s.makeRoomLocked()

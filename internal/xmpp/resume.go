@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -31,6 +30,9 @@ type management struct {
 	// server says it has handled. unacked are those of the others that are written again.
 	sent, acked uint32
 	unacked     []unacked
+	// kept is how many bytes unacked has. lost: it was too much, and the stream cannot be resumed.
+	kept int
+	lost bool
 	// asked: the server was asked what it has, and has not answered.
 	asked bool
 	// unasked is how many of them were written since the server was last asked what it has.
@@ -54,6 +56,22 @@ type Resumption struct {
 	visited bool
 	// failures is how often it was asked for in vain.
 	failures int
+}
+
+// maxKept is how many bytes are kept at most for a resumption: a server may agree to count and then
+// never say what it has. The rest of what may be queued is for what comes after the resumption.
+const maxKept = maxQueued / 4 * 3
+
+// keep keeps what is written again after a resumption.
+func (m *management) keep(number uint32, o outgoing) {
+	if !o.again || m.lost {
+		return
+	}
+	if m.kept += len(o.frame); m.kept > maxKept {
+		m.id, m.unacked, m.kept, m.lost = "", nil, 0, true
+		return
+	}
+	m.unacked = append(m.unacked, unacked{number, o})
 }
 
 // maxResumeFailures is how often a stream is asked for and neither granted nor refused. Then a
@@ -184,11 +202,12 @@ func (m *management) acknowledge(st *stanza) error {
 		return xmltext.Malformed("server takes back that it has handled stanzas")
 	}
 	m.acked = handled
-	had := slices.IndexFunc(m.unacked, func(u unacked) bool { return int32(handled-u.number) < 0 })
-	if had < 0 {
+	n := 0
+	for ; n < len(m.unacked) && int32(handled-m.unacked[n].number) >= 0; n++ {
+		m.kept -= len(m.unacked[n].frame)
+	}
+	if m.unacked = m.unacked[n:]; len(m.unacked) == 0 {
 		m.unacked = nil
-	} else {
-		m.unacked = m.unacked[had:]
 	}
 	return nil
 }
@@ -201,7 +220,7 @@ func (s *Session) repeatUnacked() error {
 		return fmt.Errorf("%w: %w", ErrNotConnected, s.err)
 	}
 	again := s.sm.unacked
-	s.sm.unacked = nil
+	s.sm.unacked, s.sm.kept = nil, 0
 	for _, u := range again {
 		if u.sending != nil && s.out.hasEnded(u.sending) {
 			continue
@@ -215,16 +234,6 @@ func (s *Session) repeatUnacked() error {
 	return nil
 }
 
-// keep keeps what was still in the queue when the stream broke.
-func (m *management) keep(queue []outgoing) {
-	for _, o := range queue {
-		if o.again {
-			// The number is more than the server can have.
-			m.unacked = append(m.unacked, unacked{m.sent + 1, o})
-		}
-	}
-}
-
 // written notes that o is about to be written.
 func (m *management) written(o outgoing, out *outbox) {
 	switch {
@@ -236,7 +245,7 @@ func (m *management) written(o outgoing, out *outbox) {
 			out.number(o.sending, m.sent)
 		}
 		if o.again {
-			m.unacked = append(m.unacked, unacked{m.sent, o})
+			m.keep(m.sent, o)
 			m.unasked++
 		}
 	}
@@ -267,6 +276,7 @@ func (s *Session) manage(st *stanza) (known bool, err error) {
 		if err := s.sm.acknowledge(st); err != nil {
 			return true, err
 		}
+		s.makeRoomLocked()
 		return true, s.answeredLocked()
 	case "enabled":
 		s.sm.start(st, s.addr)
@@ -301,7 +311,7 @@ func (s *Session) answerLocked(frame []byte) error {
 func (m *management) start(st *stanza, here Address) {
 	m.enabled, m.in = true, new(ledger)
 	resume, id := st.Attr("resume"), st.Attr("id")
-	if (resume == "true" || resume == "1") && len(id) <= maxResumeID {
+	if (resume == "true" || resume == "1") && len(id) <= maxResumeID && !m.lost {
 		m.id = strings.Clone(id)
 	}
 	if to := st.Attr("location"); to != "" && len(to) <= maxResumeID {

@@ -549,6 +549,87 @@ func TestReceiptsAreForgotten(t *testing.T) {
 	})
 }
 
+// A server that agrees to count, and never says what it has: what is kept for it is bounded, and
+// the stream is not resumed.
+func TestServerThatNeverCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := dial(t, pipeServer(t, func(p *peer) {
+			p.Managed()
+			p.Drain()
+		}))
+		require.NoError(t, c.Start(t.Context()))
+		synctest.Wait()
+		receipt := Receipt("delivered", bobJID, strings.Repeat("m", 1<<10))
+		for sent := 0; sent < 2*maxKept; sent += len(receipt.frame) {
+			require.NoError(t, c.Tell(receipt, true))
+			c.mu.Lock()
+			kept, id := c.sm.kept, c.sm.id
+			c.mu.Unlock()
+			require.LessOrEqual(t, kept, maxKept)
+			if sent < maxKept/2 {
+				require.NotEmpty(t, id)
+			}
+			synctest.Wait()
+		}
+		synctest.Wait()
+		require.NoError(t, c.Err())
+		c.mu.Lock()
+		require.Empty(t, c.sm.unacked)
+		c.mu.Unlock()
+		c.end(io.ErrUnexpectedEOF)
+		require.Nil(t, c.Resumption())
+	})
+}
+
+// Messages that the server has not counted take room until it has.
+func TestMessagesWaitForTheCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		count := make(chan struct{})
+		c := dial(t, pipeServer(t, func(p *peer) {
+			p.Managed()
+			p.Send(`<a h="2" xmlns="urn:xmpp:sm:3"/>`)
+			var have int
+			for have < maxMessages/MaxMessage {
+				if n, err := p.Read(); err != nil {
+					return
+				} else if n.Name.Local == "message" {
+					have++
+				}
+			}
+			<-count
+			p.Send(fmt.Sprintf(`<a h="%d" xmlns="urn:xmpp:sm:3"/>`, 2+have))
+			p.Drain()
+		}))
+		require.NoError(t, c.Start(t.Context()))
+		synctest.Wait()
+		large := func(id string) Outgoing {
+			return Content{ID: id, To: bobJID, Body: strings.Repeat("x", MaxMessage-1<<10)}.Outgoing()
+		}
+		var all []<-chan sent
+		for i := range maxMessages / MaxMessage {
+			all = append(all, c.sendingOf(t.Context(), large(fmt.Sprint("m", i))))
+			synctest.Wait()
+		}
+		one := c.sendingOf(t.Context(), large("one more"))
+		synctest.Wait()
+		c.mu.Lock()
+		require.LessOrEqual(t, c.heldLocked(), maxMessages)
+		require.NotNil(t, c.room, "it does not wait")
+		c.mu.Unlock()
+		close(count)
+		for _, each := range all {
+			require.NoError(t, (<-each).err)
+		}
+		synctest.Wait()
+		c.mu.Lock()
+		require.Nil(t, c.room, "it waits on")
+		require.Len(t, c.sm.unacked, 1)
+		c.mu.Unlock()
+		_ = c.Close(done())
+		require.Error(t, (<-one).err)
+	})
+}
+
 // The server learns what has arrived before the stream ends (XEP-0198 7).
 func TestAckBeforeClose(t *testing.T) {
 	still(t, func(t *testing.T) {
