@@ -5,6 +5,8 @@ import (
 	"strings"
 )
 
+const selfBlock = "Blocking/Unblocking of self account is not allowed"
+
 // blocklist is XEP-0191 3.2.
 func blocklist(a account) *element {
 	list := el(nsBlocking, "blocklist")
@@ -31,7 +33,7 @@ func (st *stream) changeBlocklist(iq, q *element) (reply *element, after func())
 	s := st.srv
 	// The service refuses this over REST, so it is refused here, too.
 	if slices.Contains(jids, s.jid(st.user)) {
-		return iqError(iq, "cancel", "not-allowed", "Blocking/Unblocking of self account is not allowed"), nil
+		return iqError(iq, "cancel", "not-allowed", selfBlock), nil
 	}
 	if q.name.Local == "unblock" {
 		removed := s.store.unblock(st.user, jids)

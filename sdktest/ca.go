@@ -1,13 +1,13 @@
 package sdktest
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
 	"math/big"
 	"net"
@@ -15,10 +15,17 @@ import (
 	"time"
 )
 
-// authority is a certificate authority that lives as long as one server.
+const (
+	// Browsers refuse server certificates that are valid for more than 398 days.
+	certificateYears = 1
+	// A StateStore keeps an authority for longer than one server lives.
+	authorityYears = 10
+)
+
+// authority is a certificate authority.
 type authority struct {
 	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
+	key  crypto.Signer
 }
 
 func newAuthority(name string) (*authority, error) {
@@ -30,6 +37,7 @@ func newAuthority(name string) (*authority, error) {
 	if err != nil {
 		return nil, err
 	}
+	tmpl.NotAfter = time.Now().AddDate(authorityYears, 0, 0)
 	tmpl.IsCA, tmpl.BasicConstraintsValid = true, true
 	tmpl.KeyUsage = x509.KeyUsageCertSign | x509.KeyUsageCRLSign
 	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
@@ -43,36 +51,50 @@ func newAuthority(name string) (*authority, error) {
 	return &authority{cert: cert, key: key}, nil
 }
 
-// leaf issues the server's certificate for domain, its parent and the parent's
-// wildcard, localhost, the loopback addresses, and ip, at which the server listens.
+// leaf issues the server's certificate for domain, and for ip, at which the server listens.
 func (a *authority) leaf(domain string, ip net.IP) (*tls.Certificate, error) {
+	return a.issue(func(tmpl *x509.Certificate) {
+		tmpl.Subject.CommonName = domain
+		tmpl.DNSNames, tmpl.IPAddresses = leafNames(domain, ip)
+	})
+}
+
+// issue issues a certificate for a server, as complete has completed it.
+func (a *authority) issue(complete func(*x509.Certificate)) (*tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, fmt.Errorf("server key: %w", err)
 	}
-	tmpl, err := template(domain)
+	tmpl, err := template("")
 	if err != nil {
 		return nil, err
 	}
 	tmpl.KeyUsage = x509.KeyUsageDigitalSignature
 	tmpl.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
-	tmpl.DNSNames = []string{domain, "localhost"}
-	if _, parent, ok := strings.Cut(domain, "."); ok {
-		tmpl.DNSNames = append(tmpl.DNSNames, parent, "*."+parent)
-	}
-	tmpl.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
-	if ip != nil && !ip.IsUnspecified() {
-		tmpl.IPAddresses = append(tmpl.IPAddresses, ip)
-	}
+	complete(tmpl)
 	der, err := x509.CreateCertificate(rand.Reader, tmpl, a.cert, &key.PublicKey, a.key)
 	if err != nil {
 		return nil, fmt.Errorf("server certificate: %w", err)
 	}
-	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, nil
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, fmt.Errorf("server certificate: %w", err)
+	}
+	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: cert}, nil
 }
 
-func (a *authority) pem() []byte {
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw})
+// leafNames are what a certificate for domain is for: domain, its parent and the parent's wildcard,
+// localhost, the loopback addresses, and ip.
+func leafNames(domain string, ip net.IP) (names []string, ips []net.IP) {
+	names = []string{domain, "localhost"}
+	if _, parent, ok := strings.Cut(domain, "."); ok {
+		names = append(names, parent, "*."+parent)
+	}
+	ips = []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
+	if ip != nil && !ip.IsUnspecified() {
+		ips = append(ips, ip)
+	}
+	return names, ips
 }
 
 func template(name string) (*x509.Certificate, error) {
@@ -85,7 +107,6 @@ func template(name string) (*x509.Certificate, error) {
 		SerialNumber: serial,
 		Subject:      pkix.Name{CommonName: name, Organization: []string{"sdktest"}},
 		NotBefore:    now.Add(-time.Hour),
-		// Browsers refuse server certificates that are valid for more than 398 days.
-		NotAfter: now.AddDate(1, 0, 0),
+		NotAfter:     now.AddDate(certificateYears, 0, 0),
 	}, nil
 }

@@ -12,16 +12,19 @@ import (
 // Config reaches the server and trusts its certificate. Transport is WebSocket;
 // set it to [sdk.TransportTCP] for TCP with STARTTLS: the service hands out the
 // addresses of both (protocol.md 3: xmppHost and xmppPortWeb, xmppDomain and
-// xmppPort), and DialContext connects the domain, its parent and all names below
-// that parent to this server.
+// xmppPort), and DialContext connects the domain, its parent, all names below that
+// parent and the name in the server's URLs to this server.
 func (s *Server) Config() sdk.Config {
 	cfg := sdk.Config{
 		LicenseKey:   s.opts.LicenseKey,
 		APIBaseURL:   s.URL(),
 		APIConfigURL: s.ConfigURL(),
 		TrialLicense: s.opts.Trial,
-		TLSConfig:    &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: s.caPool},
+		TLSConfig:    &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: s.certs.pool},
 		DialContext:  s.dial,
+	}
+	if !s.certs.forDomain {
+		cfg.XMPPAddress = s.XMPPURL()
 	}
 	if s.external != nil {
 		cfg.XMPPHost, cfg.XMPPAddress = s.domain, s.opts.XMPP.Address
@@ -33,20 +36,20 @@ func (s *Server) Config() sdk.Config {
 }
 
 // URL is the API base URL, for [sdk.Config.APIBaseURL]. It has no slash at the end.
-func (s *Server) URL() string { return "https://" + s.httpAddr() + apiRoot }
+func (s *Server) URL() string { return "https://" + s.webAddr() + apiRoot }
 
 // ConfigURL is the licence lookup, for [sdk.Config.APIConfigURL] (protocol.md 1.3).
-func (s *Server) ConfigURL() string { return "https://" + s.httpAddr() + lookupPath }
+func (s *Server) ConfigURL() string { return "https://" + s.webAddr() + lookupPath }
 
 // SignalURL is the signalling server of QR logins (protocol.md 7.1).
-func (s *Server) SignalURL() string { return "https://" + s.httpAddr() }
+func (s *Server) SignalURL() string { return "https://" + s.webAddr() }
 
 // XMPPURL is the WebSocket address, or the external server's address.
 func (s *Server) XMPPURL() string {
 	if s.external != nil {
 		return s.opts.XMPP.Address
 	}
-	return "wss://" + s.httpAddr() + "/websocket"
+	return "wss://" + s.webAddr() + "/websocket"
 }
 
 // XMPPAddress is host:port of XMPP over TCP with STARTTLS, or the external server's address.
@@ -79,6 +82,15 @@ func (s *Server) addresses() addresses {
 
 func (s *Server) httpAddr() string { return s.dialable(s.addresses().http) }
 
+// webAddr is httpAddr under a name for which the certificate is valid, as far as it has one.
+func (s *Server) webAddr() string {
+	address := s.httpAddr()
+	if _, port, err := net.SplitHostPort(address); err == nil && s.certs.name != "" {
+		return net.JoinHostPort(s.certs.name, port)
+	}
+	return address
+}
+
 // dialable replaces the address that means all addresses by the loopback address.
 func (s *Server) dialable(addr string) string {
 	host, port, err := net.SplitHostPort(addr)
@@ -106,7 +118,7 @@ func (s *Server) dial(ctx context.Context, network, address string) (net.Conn, e
 // names reports whether the certificate is for a host name, except localhost.
 func (s *Server) names(host string) bool {
 	host = strings.ToLower(host)
-	if host == s.domain {
+	if host == s.domain || host == strings.ToLower(s.certs.name) {
 		return true
 	}
 	_, parent, ok := strings.Cut(s.domain, ".")

@@ -74,7 +74,7 @@ func TestExternalXMPP(t *testing.T) {
 	ca, err := newAuthority("other")
 	require.NoError(t, err)
 	caFile := filepath.Join(t.TempDir(), "ca.pem")
-	require.NoError(t, os.WriteFile(caFile, ca.pem(), 0o600))
+	require.NoError(t, os.WriteFile(caFile, certificatePEM(ca.cert.Raw), 0o600))
 	s := trial(t, func(o *Options) {
 		o.XMPP = &XMPP{
 			Domain: "real.example.test", APIURL: api.URL + "/api/", Address: "xmpp://127.0.0.1:5222", CAFile: caFile,

@@ -2,6 +2,7 @@ package sdktest
 
 import (
 	"cmp"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -34,7 +35,8 @@ type Options struct {
 	// ListenXMPPS is the address for XMPP over TCP with direct TLS. Default: likewise.
 	ListenXMPPS string
 
-	// Domain is the domain of all JIDs. Default "xmpp.mirrorfly.test".
+	// Domain is the domain of all JIDs. Default "xmpp.mirrorfly.test", or the first name of
+	// Certificate.
 	Domain string
 	// LicenseKey is the only key that is accepted. Default "sdktest-license-key".
 	LicenseKey string
@@ -83,7 +85,8 @@ type Options struct {
 	// before the next thing is read or written there. So it must return quickly. It may call
 	// methods of Server, but not Restart and Close.
 	OnTraffic func(Traffic)
-	// StateStore keeps accounts and everything else that the server remembers. What an answer has
+	// StateStore keeps accounts and everything else that the server remembers, its certificate
+	// authority among it: clients that trust it trust the next server, too. What an answer has
 	// acknowledged is saved. A StateStore belongs to one server at a time. Default: nothing is
 	// kept.
 	StateStore StateStore
@@ -92,6 +95,13 @@ type Options struct {
 	// digits) are removed when StateStore does not know them. Default: a temporary directory, which
 	// Close removes.
 	MediaDir string
+
+	// Certificate is what the server shows in TLS, with its key. The certificates of those who
+	// signed it may follow. CAFile then has all of them, and Config trusts them. It should be valid
+	// for Domain, at which clients expect XMPP. Where it is not valid for the address at which the
+	// server listens, URL and the other URLs have the first name for which it is. Default: one that
+	// an authority of the server's own signs.
+	Certificate *tls.Certificate
 
 	// handshake is how long a client may take to bind a resource. Default handshakeTimeout.
 	handshake time.Duration
@@ -136,7 +146,7 @@ func (o Options) withDefaults() (Options, error) {
 		}
 		o.Domain = o.XMPP.Domain
 	}
-	o.Domain = cmp.Or(o.Domain, defaultDomain)
+	o.Domain = cmp.Or(o.Domain, domainOf(o.Certificate), defaultDomain)
 	o.LicenseKey = cmp.Or(o.LicenseKey, defaultLicenseKey)
 	o.Listen = cmp.Or(o.Listen, defaultListen)
 	if o.PingInterval == 0 {

@@ -244,8 +244,7 @@ func (s *Server) logout(c *call) reply {
 	return ok(nil)
 }
 
-// deleteMyAccount removes the account, tells everybody and ends its sessions (protocol.md 5.9,
-// 6.4).
+// deleteMyAccount is protocol.md 5.9.
 func (s *Server) deleteMyAccount(c *call) reply {
 	var b struct {
 		Reason   string `json:"reason"`
@@ -257,23 +256,28 @@ func (s *Server) deleteMyAccount(c *call) reply {
 	if b.Reason == "" {
 		return refuse(http.StatusBadRequest, "reason is not valid or required")
 	}
+	return s.deleteAccount(c.req.Context(), c.user, b.Reason, b.Feedback)
+}
+
+// deleteAccount removes an account, tells everybody and ends its sessions (protocol.md 6.4).
+func (s *Server) deleteAccount(ctx context.Context, user, reason, feedback string) reply {
 	if s.external != nil {
-		if err := s.external.unregister(c.req.Context(), c.user); err != nil {
+		if err := s.external.unregister(ctx, user); err != nil {
 			return refuse(http.StatusInternalServerError, err.Error())
 		}
 	}
 	// This comes before the contacts are forgotten.
-	audience := s.hub.audience(c.user)
-	if !s.store.remove(c.user, b.Reason, b.Feedback) {
+	audience := s.hub.audience(user)
+	if !s.store.remove(user, reason, feedback) {
 		return refuse(http.StatusBadRequest, "User not found")
 	}
 	if s.commit() != nil { // before anybody is told
 		return internalError()
 	}
-	s.media.drop(func(u *upload) bool { return u.Owner == c.user })
-	s.signal.forgetUser(c.user)
-	s.hub.announce(audience, el("", "user_deleted", "user", s.jid(c.user)))
-	s.hub.expel(c.user, "conflict", "User removed")
+	s.media.drop(func(u *upload) bool { return u.Owner == user })
+	s.signal.forgetUser(user)
+	s.hub.announce(audience, el("", "user_deleted", "user", s.jid(user)))
+	s.hub.expel(user, "conflict", "User removed")
 	return ok(nil)
 }
 

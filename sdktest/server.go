@@ -26,10 +26,8 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"sync"
@@ -40,11 +38,8 @@ type Server struct {
 	opts   Options
 	domain string
 	// dir is for temporary files: the CA, and media without Options.MediaDir.
-	dir    string
-	caPool *x509.CertPool
-	leaf   *tls.Certificate
-	// stranger is a certificate of another authority, for FaultWrongSender.
-	stranger *tls.Certificate
+	dir   string
+	certs certificates
 	// external is nil when this server serves XMPP.
 	external *external
 	ctl      *control
@@ -112,11 +107,11 @@ func start(o Options) (*Server, error) {
 
 // open does all that can fail. Close cleans up, however far open has come.
 func (s *Server) open() error {
-	if err := s.makeTLS(); err != nil {
-		return err
-	}
 	var err error
 	if s.store, err = newStore(s.domain, s.opts.StateStore); err != nil {
+		return err
+	}
+	if err = s.makeTLS(); err != nil {
 		return err
 	}
 	if s.media, err = newMediaStore(s.store, cmp.Or(s.opts.MediaDir, filepath.Join(s.dir, "media"))); err != nil {
@@ -129,31 +124,10 @@ func (s *Server) open() error {
 			return err
 		}
 		if s.external.pem != nil {
-			s.caPool.AppendCertsFromPEM(s.external.pem)
+			s.certs.pool.AppendCertsFromPEM(s.external.pem)
 		}
 	}
 	return s.listen()
-}
-
-func (s *Server) makeTLS() error {
-	ca, err := newAuthority("sdktest CA")
-	if err != nil {
-		return err
-	}
-	other, err := newAuthority("stranger CA")
-	if err != nil {
-		return err
-	}
-	host, _, _ := net.SplitHostPort(s.opts.Listen)
-	if s.leaf, err = ca.leaf(s.domain, net.ParseIP(host)); err != nil {
-		return err
-	}
-	if s.stranger, err = other.leaf(s.domain, net.ParseIP(host)); err != nil {
-		return err
-	}
-	s.caPool = x509.NewCertPool()
-	s.caPool.AddCert(ca.cert)
-	return os.WriteFile(s.CAFile(), ca.pem(), 0o644)
 }
 
 // tlsConfig is the server side of TLS at one step.
@@ -163,9 +137,9 @@ func (s *Server) tlsConfig(step Step, protocols ...string) *tls.Config {
 		NextProtos: protocols,
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 			if s.fault(step) == FaultWrongSender {
-				return s.stranger, nil
+				return s.certs.stranger, nil
 			}
-			return s.leaf, nil
+			return s.certs.leaf, nil
 		},
 	}
 }
@@ -237,7 +211,8 @@ func (s *Server) Close() {
 	_ = os.RemoveAll(s.dir)
 }
 
-// CAFile is a PEM file with the authority that signed the server's certificate; Close removes it.
+// CAFile is a PEM file with the authority that signed the server's certificate, or with all
+// certificates of Options.Certificate. Close removes it.
 func (s *Server) CAFile() string { return filepath.Join(s.dir, "ca.pem") }
 
 // pause waits for the time of Delay.

@@ -7,8 +7,8 @@ import (
 )
 
 // StateStore keeps what a server remembers, for [Options.StateStore]: accounts with their profiles
-// and blocks, messages, feedback, reports, deletions, and which files were uploaded. All of it is
-// entries, which have a kind and a key.
+// and blocks, messages, feedback, reports, deletions, which files were uploaded, and the
+// certificates of the server with their keys. All of it is entries, which have a kind and a key.
 type StateStore interface {
 	// Load calls each for all entries of a kind, in the order of their keys' bytes. It returns the
 	// first error of each. Start calls it once for every kind that there is, before any Save.
@@ -34,7 +34,7 @@ const stateFormat = "sdktest 1"
 
 // The kinds of entries.
 const (
-	kindMeta     = "meta"     // format, iv, ivProfile
+	kindMeta     = "meta"     // format, iv, ivProfile; a certificate authority and a certificate
 	kindAccounts = "accounts" // by user id
 	kindMedia    = "media"    // by token
 	kindFeedback = "feedback" // by number
@@ -42,6 +42,12 @@ const (
 	kindDeleted  = "deleted"  // by number
 	kindMessages = "messages" // by both users and number
 	kindWaiting  = "waiting"  // by user and number
+)
+
+// The keys of what kindMeta may lack. Each is a certificate with its key, as PEM.
+const (
+	metaAuthority   = "authority"
+	metaCertificate = "certificate"
 )
 
 // entry is the name of an entry.
@@ -117,7 +123,7 @@ func (st *store) load() error {
 	entries := 0
 	for _, kind := range []func() (int, error){
 		func() (int, error) {
-			return loadKind(st.saved, kindMeta, func(key string, v *string) error { return loadMeta(meta, key, *v) })
+			return loadKind(st.saved, kindMeta, func(key string, v *string) error { return st.loadMeta(meta, key, *v) })
 		},
 		func() (int, error) { return loadKind(st.saved, kindAccounts, st.loadAccount) },
 		func() (int, error) { return loadKind(st.saved, kindMedia, st.loadMedium) },
@@ -139,18 +145,22 @@ func (st *store) load() error {
 		st.keepLocked(kindMeta, "ivProfile", st.state.IVProfile)
 		return st.commit()
 	}
-	if st.state.IV, st.state.IVProfile = meta["iv"], meta["ivProfile"]; len(meta) < 3 {
+	if st.state.IV, st.state.IVProfile = meta["iv"], meta["ivProfile"]; meta["format"] == "" ||
+		st.state.IV == "" || st.state.IVProfile == "" {
 		return errors.New("load: there is no format, iv or ivProfile")
 	}
 	return nil
 }
 
-func loadMeta(meta map[string]string, key, v string) error {
+func (st *store) loadMeta(meta map[string]string, key, v string) (err error) {
 	switch {
 	case v == "":
 		return errors.New("it is empty")
 	case key == "format" && v != stateFormat:
 		return fmt.Errorf("it is %q and not %q", v, stateFormat)
+	case key == metaAuthority || key == metaCertificate:
+		st.kept[key], err = readPair(v)
+		return err
 	}
 	meta[key] = v
 	return nil

@@ -3,6 +3,7 @@ package sdktest
 import (
 	"crypto/rand"
 	"crypto/subtle"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"slices"
@@ -26,6 +27,8 @@ type store struct {
 	domain string
 	// saved is Options.StateStore. nil: nothing is saved.
 	saved StateStore
+	// kept are the certificates that saved had, by their key. Only Start uses it.
+	kept map[string]*tls.Certificate
 	// saving is held by the commit that saves now.
 	saving sync.Mutex
 
@@ -137,7 +140,7 @@ func newStore(domain string, saved StateStore) (*store, error) {
 	if saved == nil {
 		return st, nil
 	}
-	st.pending = map[entry][]byte{}
+	st.pending, st.kept = map[entry][]byte{}, map[string]*tls.Certificate{}
 	if err := st.load(); err != nil {
 		return nil, err
 	}
