@@ -11,7 +11,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -90,7 +89,7 @@ func TestData(t *testing.T) {
 	e.stop()
 	files, err := os.ReadDir(dir)
 	require.NoError(t, err)
-	require.Len(t, files, 2, "no temporary files are left: %v", files)
+	require.Len(t, files, 3, "no temporary files are left: %v", files)
 }
 
 // Messages are kept, those among them that wait for a user; and a database of an emulator without
@@ -343,14 +342,7 @@ func scratch(t *testing.T) string {
 func TestKilled(t *testing.T) {
 	data := t.TempDir()
 	t.Setenv("TMPDIR", t.TempDir()) // a killed program cannot clean up
-	at := func() (*exec.Cmd, endpoints) {
-		cmd, first := start(t, "-data", data)
-		return cmd, endpoints{
-			LicenseKey: first["licenseKey"].(string), APIBaseURL: first["apiBaseUrl"].(string),
-			XMPPURL: first["xmppUrl"].(string), CAFile: first["caFile"].(string), Domain: first["domain"].(string),
-		}
-	}
-	cmd, first := at()
+	cmd, first := startAt(t, "-data", data)
 	alice := newUser(t, first)
 	me := login(t, alice, "alice")
 	_, err := alice.SetUserProfile(t.Context(), sdk.ProfileUpdate{Name: "Alice", Email: "a@example.com"})
@@ -361,7 +353,7 @@ func TestKilled(t *testing.T) {
 	require.Error(t, cmd.Wait())
 	require.NoError(t, alice.Close())
 
-	cmd, second := at()
+	cmd, second := startAt(t, "-data", data)
 	alice = newUser(t, second)
 	_, err = alice.Connect(t.Context(), me.Username, me.Password)
 	require.NoError(t, err)

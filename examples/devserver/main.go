@@ -3,7 +3,9 @@
 // on which one can make it fail, and write to users in a chat window.
 //
 //	go run ./examples/devserver                 prints to standard error how to reach it
-//	go run ./examples/devserver -data ./data    keeps accounts and messages
+//	go run ./examples/devserver -data ./data    keeps accounts, messages and the certificate
+//
+// README.md in this folder says how a program drives it.
 //
 // Its first line on standard output is a JSON object with the addresses at which it listens. SIGINT
 // and SIGTERM end it.
@@ -47,9 +49,13 @@ var errUsage = errors.New("wrong arguments")
 // settings are the flags of the command line.
 type settings struct {
 	options sdktest.Options
-	caOut   string
-	data    string
-	page    audience
+	// listen: an address was given.
+	listen bool
+	caOut  string
+	data   string
+	cert   string
+	key    string
+	page   audience
 }
 
 func parse(args []string, stderr io.Writer) (s settings, err error) {
@@ -61,7 +67,11 @@ func parse(args []string, stderr io.Writer) (s settings, err error) {
 	fs.StringVar(&o.LicenseKey, "license", "", "licence `key` that is accepted")
 	fs.BoolVar(&o.Trial, "trial", true, "trial licence; -trial=false for a licensed one")
 	fs.StringVar(&s.caOut, "ca-out", "", "`file` to write the certificate authority to (PEM)")
-	fs.StringVar(&s.data, "data", "", "`directory` that keeps accounts, messages and media across restarts")
+	fs.StringVar(&s.data, "data", "", "`directory` that keeps accounts, messages, media, the certificate authority "+
+		"and the ports across restarts")
+	fs.StringVar(&s.cert, "cert", "", "PEM `file` with your own certificate, and then with those of who signed it; "+
+		"needs -key")
+	fs.StringVar(&s.key, "key", "", "PEM `file` with the private key of -cert")
 	fs.DurationVar(&o.ResumeTimeout, "resume", 30*time.Second, "how `long` a lost stream can be resumed (XEP-0198); "+
 		"what a client has not handled then comes again. 0: never")
 	fs.Func("contacts", "`who` gets presence and profile pushes of whom: all (default); messages, those who "+
@@ -81,7 +91,14 @@ func parse(args []string, stderr io.Writer) (s settings, err error) {
 	case fs.NArg() > 0:
 		fmt.Fprintf(stderr, "devserver: unexpected argument %q\n", fs.Arg(0))
 		return s, errUsage
+	case s.cert != "" && s.key == "":
+		fmt.Fprintln(stderr, "devserver: -cert needs -key, the file with the private key of the certificate")
+		return s, errUsage
+	case s.cert == "" && s.key != "":
+		fmt.Fprintln(stderr, "devserver: -key needs -cert, the file with the certificate of the key")
+		return s, errUsage
 	}
+	fs.Visit(func(f *flag.Flag) { s.listen = s.listen || f.Name == "listen" })
 	return s, nil
 }
 
@@ -92,18 +109,29 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	s.options.Logger = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	if s.cert != "" {
+		if s.options.Certificate, err = ownCertificate(s.cert, s.key); err != nil {
+			return err
+		}
+	}
 	if s.data == "" {
-		return serve(ctx, s, stdout, stderr)
+		return serve(ctx, s, nil, stdout, stderr)
 	}
 	db, err := openDatabase(s.data)
 	if err != nil {
 		return err
 	}
 	s.options.StateStore, s.options.MediaDir = db, filepath.Join(s.data, mediaFolder)
-	return errors.Join(serve(ctx, s, stdout, stderr), db.close())
+	last, err := db.ports()
+	if err != nil {
+		return errors.Join(err, db.close())
+	}
+	_, _ = io.WriteString(stderr, s.listenAgain(last)) // it fails when nobody reads standard error
+	return errors.Join(serve(ctx, s, db, stdout, stderr), db.close())
 }
 
-func serve(ctx context.Context, s settings, stdout, stderr io.Writer) error {
+// serve serves with the data of db. nil: there is none.
+func serve(ctx context.Context, s settings, db *database, stdout, stderr io.Writer) error {
 	p := newPage(s)
 	defer p.close()
 	if s.page != audienceNone {
@@ -114,7 +142,10 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer srv.Close()
-	caFile, err := writeCA(srv, s.caOut)
+	caFile, err := writeCA(srv, s)
+	if err == nil && db != nil {
+		err = db.keepPorts(portsOf(srv))
+	}
 	if err != nil {
 		return err
 	}
@@ -134,16 +165,4 @@ func serve(ctx context.Context, s settings, stdout, stderr io.Writer) error {
 			}
 		}
 	}
-}
-
-// writeCA copies the certificate authority to a file, if one is named, and returns its name.
-func writeCA(srv *sdktest.Server, to string) (file string, err error) {
-	if to == "" {
-		return srv.CAFile(), nil
-	}
-	raw, err := os.ReadFile(srv.CAFile())
-	if err != nil {
-		return "", err
-	}
-	return to, os.WriteFile(to, raw, 0o644)
 }

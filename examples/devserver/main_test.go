@@ -43,6 +43,17 @@ func start(t *testing.T, args ...string) (*exec.Cmd, map[string]any) {
 	return cmd, first
 }
 
+// startAt is start that returns the first line as what it is.
+func startAt(t *testing.T, args ...string) (*exec.Cmd, endpoints) {
+	t.Helper()
+	cmd, first := start(t, args...)
+	raw, err := json.Marshal(first)
+	require.NoError(t, err)
+	var at endpoints
+	require.NoError(t, json.Unmarshal(raw, &at))
+	return cmd, at
+}
+
 func TestBinary(t *testing.T) {
 	dir := t.TempDir()
 	ca, data := filepath.Join(dir, "ca.pem"), filepath.Join(dir, "data")

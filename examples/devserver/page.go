@@ -123,14 +123,24 @@ func (p *page) guard(next http.Handler) http.Handler {
 		case p.settings.page != audienceAll && !loopback(req.RemoteAddr):
 			http.Error(w, "the page is for the machine that the emulator runs on; "+
 				"start it with -page all to show it to others", http.StatusForbidden)
-		case !localpage.HostAllowed(req.Host, own):
-			http.Error(w, "open this page by its IP address, or as localhost", http.StatusMisdirectedRequest)
+		case !localpage.HostAllowed(req.Host, own) && !p.certified(req.Host):
+			http.Error(w, "open this page by its IP address, as localhost, or by a name in the certificate of -cert",
+				http.StatusMisdirectedRequest)
 		case req.URL.Path != "/" && !slices.Contains(ownPage, req.Header.Get("Sec-Fetch-Site")):
 			http.Error(w, "this is for the emulator's own page", http.StatusForbidden)
 		default:
 			next.ServeHTTP(w, req)
 		}
 	})
+}
+
+// certified reports whether one's own certificate is for a host: then its name is nobody else's.
+func (p *page) certified(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	own := p.settings.options.Certificate
+	return own != nil && own.Leaf.VerifyHostname(host) == nil
 }
 
 func loopback(address string) bool {

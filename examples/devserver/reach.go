@@ -29,6 +29,8 @@ type reach struct {
 	page string
 	// kept is the data directory. Empty: nothing is kept.
 	kept string
+	// own: the certificate is one's own. forDomain: it is valid for the domain.
+	own, forDomain bool
 
 	// goCode and jsCode are for pasting into a program.
 	goCode, jsCode string
@@ -42,7 +44,10 @@ func howToReach(srv *sdktest.Server, s settings, caFile string) reach {
 			APIBaseURL: srv.URL(), APIConfigURL: srv.ConfigURL(), SignalURL: srv.SignalURL(), XMPPURL: srv.XMPPURL(),
 			XMPPAddress: srv.XMPPAddress(), Domain: srv.Domain(), LicenseKey: srv.LicenseKey(), CAFile: caFile,
 		},
-		kept: s.data,
+		kept: s.data, own: s.options.Certificate != nil, forDomain: true,
+	}
+	if r.own {
+		r.forDomain = s.options.Certificate.Leaf.VerifyHostname(srv.Domain()) == nil
 	}
 	if s.page != audienceNone {
 		r.page = srv.SignalURL() + "/"
@@ -96,12 +101,19 @@ func (r reach) text() string {
 	if r.page != "" {
 		b.WriteString("\nIts page shows what happens in it, and has buttons for faults and a chat window: ")
 		b.WriteString(r.page + "\n")
-		b.WriteString("(The browser warns of the emulator's own certificate; tell it to go on.)\n")
+		if !r.own {
+			b.WriteString("(The browser warns of the emulator's own certificate; tell it to go on.)\n")
+		}
+	}
+	if !r.forDomain {
+		fmt.Fprintf(&b, "\nThe certificate is not for the domain %s, at which many clients expect XMPP; "+
+			"choose another -domain.\n", r.endpoints.Domain)
 	}
 	if r.kept != "" {
 		fmt.Fprintf(&b, "\nAccounts are kept in %s.\n", r.kept)
 	} else {
-		b.WriteString("\nNothing is kept when it ends; -data DIR keeps accounts and messages.\n")
+		b.WriteString("\nNothing is kept when it ends; -data DIR keeps accounts, messages and the certificate, " +
+			"so that\nclients come back after a restart.\n")
 	}
 	fmt.Fprintf(&b, "\nGo:\n\n%s\n", indent(r.goCode))
 	fmt.Fprintf(&b, `JavaScript: the official SDK only takes addresses without a port. This starts a browser in
