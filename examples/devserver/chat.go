@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -17,7 +18,9 @@ import (
 )
 
 const (
-	maxChats = 20 // chat windows that are open
+	maxChats   = 20   // chat windows that are open
+	maxTyping  = 100  // users who are typing to somebody
+	maxRefused = 1000 // messages that were refused late
 	// typingTime is how long somebody counts as typing who does not say that it is over.
 	typingTime  = 10 * time.Second
 	seenTimeout = 5 * time.Second
@@ -41,6 +44,40 @@ type seat struct {
 type chats struct {
 	mu    sync.Mutex
 	seats []*seat
+	// refused are messages that were refused after the server had taken them, oldest first. They
+	// stay when a window is opened again.
+	refused []refusal
+}
+
+// refusal says why a message was refused, and by whom. by is a JID; empty: the server does not say.
+type refusal struct{ user, messageID, by, why string }
+
+// refuse notes that a message of a user was refused late.
+func (c *chats) refuse(user string, e sdk.MessageStatusEvent) {
+	why := "refused"
+	var failure *sdk.Error
+	if errors.As(e.Err, &failure) && failure.Condition != "" {
+		why, _ = shorten(failure.Condition, 100)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.refused) >= maxRefused {
+		c.refused = slices.Delete(c.refused, 0, 1)
+	}
+	c.refused = append(c.refused, refusal{user, e.MessageID, e.UserJID, why})
+}
+
+// refusalsOf are the reasons for which messages of a user to a JID were refused late, by message id.
+func (c *chats) refusalsOf(user, to string) map[string]string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := map[string]string{}
+	for _, r := range c.refused {
+		if r.user == user && (r.by == "" || r.by == to) { // nobody else has a say in it
+			out[r.messageID] = r.why
+		}
+	}
+	return out
 }
 
 // of is a seat of a user.
@@ -52,7 +89,7 @@ func (c *chats) of(user string) (*seat, error) {
 			return s, nil
 		}
 	}
-	return nil, fmt.Errorf("no chat window of %q is open", user)
+	return nil, fmt.Errorf("no chat window of %q is open on the page", user)
 }
 
 func (c *chats) add(s *seat) {
@@ -84,6 +121,12 @@ func (p *page) sit(ctx context.Context, user string) (_ *seat, leave func(), err
 	}()
 	client.OnMessage(func(m sdk.Message) { s.notes(m.FromUserJID, false) })
 	client.OnTyping(func(e sdk.TypingEvent) { s.notes(e.FromUserJID, e.Typing) })
+	client.OnMessageStatus(func(e sdk.MessageStatusEvent) {
+		if e.Status == sdk.MessageStatusRefused {
+			p.chats.refuse(user, e)
+			s.wake()
+		}
+	})
 	client.OnConnection(func(sdk.ConnectionEvent) { s.wake() })
 	me, err := client.Register(ctx, user)
 	if err != nil {
@@ -103,7 +146,7 @@ func (p *page) sit(ctx context.Context, user string) (_ *seat, leave func(), err
 func (s *seat) notes(jid string, typing bool) {
 	s.mu.Lock()
 	delete(s.typing, jid)
-	if typing && len(s.typing) < maxUsers {
+	if typing && len(s.typing) < maxTyping {
 		s.typing[jid] = time.Now().Add(typingTime)
 	}
 	s.mu.Unlock()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -36,8 +37,8 @@ func TestChat(t *testing.T) {
 	until(f, "chat", func(c conversation) bool { return c.State == "CONNECTED" && !c.Known && !c.Online })
 	_, failure := e.order("write", `{"user":"you","to":"bot","text":"Hello?"}`)
 	require.Equal(t, `there is no user "bot"`, failure)
-	_, failure = e.order("write", `{"user":"me","to":"bot","text":"Hello?"}`)
-	require.Equal(t, `no chat window of "me" is open`, failure)
+	_, failure = e.order("typing", `{"user":"me","to":"bot","on":true}`)
+	require.Equal(t, `no chat window of "me" is open on the page`, failure)
 
 	bot := newUser(t, e.at)
 	came, typing := make(chan sdk.Message, 10), make(chan sdk.TypingEvent, 10)
@@ -86,6 +87,35 @@ func TestChat(t *testing.T) {
 	until(all, "state", func(v view) bool { return len(v.Users[1].Resources) == 1 })
 	require.NoError(t, f.body.Close())
 	until(all, "state", func(v view) bool { return len(v.Users[1].Resources) == 0 })
+}
+
+// A message that is refused after the server has taken it says so, also when the window is opened
+// again. What somebody else says about it does not count.
+func TestChatShowsALateRefusal(t *testing.T) {
+	e := launch(t)
+	f := e.open("bot")
+	until(f, "chat", func(c conversation) bool { return c.State == "CONNECTED" })
+	_, failure := e.order("register", `{"user":"bot"}`)
+	require.Empty(t, failure)
+	_, failure = e.order("fault", `{"step":"delivery","kind":"error"}`)
+	require.Empty(t, failure)
+	said, _ := e.order("write", `{"user":"you","to":"bot","text":"Hello?"}`)
+	require.Equal(t, "The message is sent.", said)
+	l := f.last(func(l line) bool { return l.Refused != "" })
+	require.Equal(t, "service-unavailable", l.Refused)
+	require.NoError(t, f.body.Close())
+	e.open("bot").last(func(l line) bool { return l.Refused == "service-unavailable" })
+
+	var c chats
+	c.refuse("you", sdk.MessageStatusEvent{MessageID: "1", UserJID: "bot@x"})
+	c.refuse("you", sdk.MessageStatusEvent{MessageID: "2", UserJID: "evil@x"})
+	c.refuse("me", sdk.MessageStatusEvent{MessageID: "3"})
+	require.Equal(t, map[string]string{"1": "refused"}, c.refusalsOf("you", "bot@x"))
+	require.Equal(t, map[string]string{"3": "refused"}, c.refusalsOf("me", "bot@x"))
+	for i := range maxRefused {
+		c.refuse("you", sdk.MessageStatusEvent{MessageID: fmt.Sprint("more-", i)})
+	}
+	require.Len(t, c.refused, maxRefused)
 }
 
 func TestChatFiles(t *testing.T) {

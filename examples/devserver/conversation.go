@@ -46,6 +46,8 @@ type line struct {
 	Edited   bool                  `json:"edited"`
 	Recalled bool                  `json:"recalled"`
 	Status   sdktest.MessageStatus `json:"status"`
+	// Refused is why it was refused after the server had taken it. Empty: it was not.
+	Refused string `json:"refused"`
 }
 
 type file struct {
@@ -64,8 +66,13 @@ func (p *page) converse(s *seat, with string) conversation {
 	}
 	all := p.messages(s.user, with)
 	c.More = max(0, len(all)-maxLines)
+	refused := p.chats.refusalsOf(s.user, p.jid(with))
 	for _, m := range all[c.More:] {
-		c.Lines = append(c.Lines, lineOf(m, s.user))
+		l := lineOf(m, s.user)
+		if l.Own {
+			l.Refused = refused[l.ID]
+		}
+		c.Lines = append(c.Lines, l)
 	}
 	return c
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -26,6 +27,9 @@ const (
 
 // welcome is the first event.
 type welcome struct {
+	// Continued: the page has the traffic up to where it says, which is not sent again.
+	Continued bool `json:"continued"`
+
 	Page     string              `json:"page"`
 	Domain   string              `json:"domain"`
 	Kept     string              `json:"kept"`
@@ -52,23 +56,35 @@ type fresh struct {
 	List []traffic `json:"list"`
 }
 
+const maxSearch = 200 // bytes of a search
+
+// searched is what a request searches for among the users.
+func searched(req *http.Request) string {
+	text, _ := shorten(req.URL.Query().Get("search"), maxSearch)
+	return text
+}
+
 // events is the stream of server-sent events for a page: "welcome", then "state" whenever the state
-// has changed, and "traffic".
+// has changed, and "traffic". A page that has had a stream before goes on from the id of its last
+// event: the browser names that when it reconnects, and the page when it searches for other users.
 func (p *page) events(w http.ResponseWriter, req *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	out := &stream{w: w, rc: http.NewResponseController(w)}
 	out.write("retry: 500\n\n")
-	out.event("welcome", p.welcome())
+	search := searched(req)
+	newest, continued := p.history.from(cmp.Or(req.Header.Get("Last-Event-ID"), req.URL.Query().Get("last")))
+	hello := p.welcome()
+	hello.Continued = continued
+	out.event("welcome", hello)
 	var state []byte
-	_, _, newest, _ := p.history.after(0)
-	newest = max(0, newest-maxHistory) // a new page gets all that is kept
 	for looks := 1; out.err == nil; looks++ {
 		list, gone, now, more := p.history.after(newest)
 		if newest = now; len(list) > 0 {
+			out.id = p.history.id(newest)
 			out.event("traffic", fresh{Gone: gone, List: list})
 		}
 		began := time.Now()
-		if view, err := json.Marshal(p.look()); err == nil && !bytes.Equal(view, state) {
+		if view, err := json.Marshal(p.look(search)); err == nil && !bytes.Equal(view, state) {
 			state = view
 			out.event("state", json.RawMessage(view))
 		}
@@ -81,6 +97,17 @@ func (p *page) events(w http.ResponseWriter, req *http.Request) {
 			return
 		}
 	}
+}
+
+// state serves what the event "state" has, once.
+func (p *page) state(w http.ResponseWriter, req *http.Request) {
+	raw, err := json.MarshalIndent(p.look(searched(req)), "", "  ")
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(append(raw, '\n')) // it fails when the client has gone
 }
 
 // pause waits for the time least, and then until more is closed, wake has an element, or lookAgain
@@ -106,8 +133,10 @@ func pause(ctx context.Context, least time.Duration, more, wake <-chan struct{})
 
 // stream writes server-sent events. After the first failure it writes nothing.
 type stream struct {
-	w   http.ResponseWriter
-	rc  *http.ResponseController
+	w  http.ResponseWriter
+	rc *http.ResponseController
+	// id is that of the next events. Empty: they have none.
+	id  string
 	err error
 }
 
@@ -117,7 +146,11 @@ func (s *stream) event(name string, v any) {
 		s.err = err
 		return
 	}
-	s.write(fmt.Sprintf("event: %s\ndata: %s\n\n", name, data))
+	id := ""
+	if s.id != "" {
+		id = "id: " + s.id + "\n"
+	}
+	s.write(fmt.Sprintf("%sevent: %s\ndata: %s\n\n", id, name, data))
 }
 
 func (s *stream) write(text string) {

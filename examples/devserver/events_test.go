@@ -77,6 +77,27 @@ func TestStream(t *testing.T) {
 	require.NotContains(t, all.String(), me.Password)
 }
 
+// A page that searches, or reconnects, goes on where it was.
+func TestStreamGoesOn(t *testing.T) {
+	e := launch(t)
+	f := e.follow()
+	require.False(t, until(f, "welcome", func(welcome) bool { return true }).Continued)
+	_, failure := e.order("register", `{"user":"alice"}`)
+	require.Empty(t, failure)
+	login(t, newUser(t, e.at), "bob")
+	until(f, "traffic", func(fresh) bool { return true })
+	require.NotEmpty(t, f.id)
+	for _, g := range []*follower{
+		e.followAt("/_dev/events?search=ALI&last=" + f.id), e.followAt("/_dev/events?search=ali", "Last-Event-ID", f.id),
+	} {
+		require.True(t, until(g, "welcome", func(welcome) bool { return true }).Continued)
+		v := until(g, "state", func(view) bool { return true })
+		require.Len(t, v.Users, 1)
+		require.Equal(t, "alice", v.Users[0].ID)
+		require.Equal(t, []int{2, 1}, []int{v.Total, v.Connected})
+	}
+}
+
 func TestOpenPagesAreBounded(t *testing.T) {
 	e := launch(t)
 	var pages []*follower

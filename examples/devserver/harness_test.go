@@ -158,6 +158,8 @@ type follower struct {
 	t     *testing.T
 	body  io.Closer
 	lines *bufio.Reader
+	// id is that of the last event that had one.
+	id string
 }
 
 func (e *emulator) follow() *follower {
@@ -165,10 +167,13 @@ func (e *emulator) follow() *follower {
 	return e.followAt("/_dev/events")
 }
 
-func (e *emulator) followAt(path string) *follower {
+func (e *emulator) followAt(path string, headers ...string) *follower {
 	e.t.Helper()
 	req, err := http.NewRequestWithContext(e.t.Context(), http.MethodGet, e.base+path, nil)
 	require.NoError(e.t, err)
+	for i := 0; i < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
 	resp, err := e.http.Do(req)
 	require.NoError(e.t, err)
 	e.t.Cleanup(func() { _ = resp.Body.Close() })
@@ -185,6 +190,9 @@ func (f *follower) next() (name string, data []byte) {
 			return "", nil
 		}
 		line = strings.TrimSuffix(line, "\n")
+		if text, found := strings.CutPrefix(line, "id: "); found {
+			f.id = text
+		}
 		if text, found := strings.CutPrefix(line, "event: "); found {
 			name = text
 		}

@@ -31,4 +31,13 @@ func TestHistory(t *testing.T) {
 	list, gone, _, _ = h.after(newest)
 	require.Equal(t, []traffic{{Text: "more"}}, list)
 	require.Zero(t, gone)
+
+	for id, want := range map[string]bool{
+		h.id(newest): true, h.id(0): true, h.id(newest + 1): true, h.id(newest + 2): false, h.id(-1): false, "": false,
+		h.run: false, h.run + ".x": false, "other.1": false, ".1": false,
+	} {
+		n, continued := h.from(id)
+		require.Equal(t, want, continued, id)
+		require.True(t, continued || n == newest+1-maxHistory, id)
+	}
 }

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"slices"
@@ -40,11 +42,16 @@ type order struct {
 
 // orders are by the last part of their address. Each returns a text about what it has done.
 var orders = map[string]func(p *page, ctx context.Context, o order) (string, error){
+	"register": (*page).register,
+	"block":    (*page).block,
+	"unblock":  (*page).unblock,
+	"delete":   (*page).deleteAccount,
 	"drop":     (*page).drop,
 	"restart":  (*page).restartServer,
 	"tokens":   (*page).expireTokens,
 	"codes":    (*page).expireQR,
 	"fail":     (*page).failNext,
+	"refuse":   (*page).refuseNext,
 	"delay":    (*page).delay,
 	"fault":    (*page).setFault,
 	"clear":    (*page).clearFaults,
@@ -75,7 +82,8 @@ func (p *page) order(w http.ResponseWriter, req *http.Request) {
 	}
 	do, found := orders[req.PathValue("order")]
 	if !found {
-		reply(w, http.StatusNotFound, answer{Error: "there is no such order"})
+		reply(w, http.StatusNotFound, answer{Error: "there is no such order, but " +
+			strings.Join(slices.Sorted(maps.Keys(orders)), ", ")})
 		return
 	}
 	// This cannot fail: the writers of net/http have deadlines.
@@ -94,7 +102,7 @@ func (p *page) order(w http.ResponseWriter, req *http.Request) {
 	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 	said, err := do(p, req.Context(), o)
 	if err != nil {
-		reply(w, http.StatusUnprocessableEntity, answer{Error: err.Error()})
+		reply(w, http.StatusUnprocessableEntity, answer{Error: strings.TrimPrefix(err.Error(), "sdktest: ")})
 		return
 	}
 	reply(w, http.StatusOK, answer{Said: said})
@@ -118,11 +126,11 @@ func reply(w http.ResponseWriter, status int, a answer) {
 
 func (p *page) drop(context.Context, order) (string, error) {
 	p.srv.DropConnections()
-	return "All connections are cut, but this page's.", nil
+	return "All connections are cut, but the page's.", nil
 }
 
 func (p *page) restartServer(context.Context, order) (string, error) {
-	return "The service restarts. This page comes back by itself.", nil
+	return "The service restarts. The page comes back by itself.", nil
 }
 
 func (p *page) wishRestart() {
@@ -156,6 +164,21 @@ func (p *page) failNext(_ context.Context, o order) (string, error) {
 	return fmt.Sprintf("The next call of %s fails with %d.", op, o.Code), nil
 }
 
+// inCondition are the characters of a stanza error's condition.
+const inCondition = "abcdefghijklmnopqrstuvwxyz-"
+
+func (p *page) refuseNext(_ context.Context, o order) (string, error) {
+	condition := cmp.Or(strings.TrimSpace(o.Text), "policy-violation")
+	switch {
+	case len(condition) > 50 || strings.Trim(condition, inCondition) != "":
+		return "", errors.New("the condition is a name of RFC 6120 8.3.3, such as policy-violation")
+	case len(p.srv.Faults().Refusals) >= maxFailures:
+		return "", errors.New("too many messages are going to be refused already")
+	}
+	p.srv.RefuseNextMessage(condition)
+	return fmt.Sprintf("The next message is refused with %s.", condition), nil
+}
+
 func (p *page) delay(_ context.Context, o order) (string, error) {
 	d := time.Duration(o.Count) * time.Millisecond
 	if o.Count < 0 || o.Count > int(maxDelay/time.Millisecond) {
@@ -183,7 +206,7 @@ func (p *page) setFault(_ context.Context, o order) (string, error) {
 		return fmt.Sprintf("%s works again.", step), nil
 	case step == sdktest.StepHTTPAccept || step == sdktest.StepHTTPTLS:
 		p.locks.set(step)
-		return fmt.Sprintf("%s: %s. That keeps this page out too, so it ends by itself after %s.",
+		return fmt.Sprintf("%s: %s. That keeps the page out too, so it ends by itself after %s.",
 			step, kind, lockOutTime), nil
 	}
 	return fmt.Sprintf("%s: %s, until it is cleared.", step, kind), nil
@@ -259,13 +282,19 @@ func (p *page) push(_ context.Context, o order) (string, error) {
 	return fmt.Sprintf("Sent to %s, sessions: %d.", o.User, n), nil
 }
 
+// write sends a message as the chat window of the user does, or without one as an app would.
 func (p *page) write(ctx context.Context, o order) (string, error) {
-	s, err := p.chats.of(o.User)
-	if err == nil {
-		err = p.knows(o.To)
+	if err := p.knows(o.To); err != nil {
+		return "", err
 	}
-	if err == nil {
+	s, err := p.chats.of(o.User)
+	switch {
+	case err == nil:
 		_, err = s.SendTextMessage(ctx, p.jid(o.To), o.Text)
+	case strings.TrimSpace(o.Text) == "":
+		err = errors.New("the text is empty")
+	default:
+		_, err = p.srv.SendMessage(ctx, o.User, o.To, o.Text)
 	}
 	return "The message is sent.", err
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
@@ -91,6 +92,47 @@ func TestOrders(t *testing.T) {
 	}
 }
 
+// What is ordered in the name of a user reaches a bot as if an app had done it.
+func TestOrdersOfUsers(t *testing.T) {
+	e := launch(t)
+	bot := newUser(t, e.at)
+	blocks, gone := make(chan sdk.BlockEvent, 10), make(chan sdk.UserDeletedEvent, 10)
+	came := make(chan sdk.Message, 10)
+	bot.OnBlock(func(e sdk.BlockEvent) { blocks <- e })
+	bot.OnUserDeleted(func(e sdk.UserDeletedEvent) { gone <- e })
+	bot.OnMessage(func(m sdk.Message) { came <- m })
+	login(t, bot, "bot")
+	done := func(name, body, want string) {
+		t.Helper()
+		said, failure := e.order(name, body)
+		require.Empty(t, failure)
+		require.Equal(t, want, said)
+	}
+	done("register", `{"user":" ann "}`, "ann is registered.")
+	done("register", `{"user":"ann"}`, "ann is registered already.")
+	done("write", `{"user":"ann","to":"bot","text":"Hello"}`, "The message is sent.")
+	m := <-came
+	require.Equal(t, []string{"ann@" + e.at.Domain, "Hello"}, []string{m.FromUserJID, m.Text})
+	done("block", `{"user":"ann","to":"bot"}`, "ann has blocked bot.")
+	require.Equal(t, sdk.BlockEvent{UserID: "ann", UserJID: "ann@" + e.at.Domain, Blocked: true}, <-blocks)
+	done("unblock", `{"user":"ann","to":"bot"}`, "ann has unblocked bot.")
+	require.Equal(t, sdk.BlockEvent{UserID: "ann", UserJID: "ann@" + e.at.Domain}, <-blocks)
+	done("block", `{"user":"ann","to":"zoe@elsewhere.example"}`, "ann has blocked zoe@elsewhere.example.")
+	done("refuse", `{}`, "The next message is refused with policy-violation.")
+	_, err := bot.SendTextMessage(t.Context(), "ann@"+e.at.Domain, "Hello")
+	require.ErrorContains(t, err, "policy-violation")
+	done("delete", `{"user":"ann"}`, "The account of ann is deleted.")
+	require.Equal(t, "ann@"+e.at.Domain, (<-gone).UserJID)
+
+	status, raw, header := e.do(http.MethodGet, "/_dev/state?search=BOT", "")
+	require.Equal(t, http.StatusOK, status)
+	require.Equal(t, "application/json", header.Get("Content-Type"))
+	var v view
+	require.NoError(t, json.Unmarshal([]byte(raw), &v))
+	require.Equal(t, "bot", v.Users[0].ID)
+	require.Equal(t, "deleted on the emulator's page", v.Deleted[0].Reason)
+}
+
 func TestQROrders(t *testing.T) {
 	e := launch(t)
 	offer := func() (*sdk.QRLogin, string) {
@@ -120,6 +162,8 @@ func TestQROrders(t *testing.T) {
 
 func TestOrdersRefused(t *testing.T) {
 	e := launch(t)
+	_, failure := e.order("register", `{"user":"bob"}`)
+	require.Empty(t, failure)
 	for name, body := range map[string]string{
 		"fault":  `{"step":"nowhere","kind":"close"}`,
 		"fault ": `{"step":"iq","kind":"nothing"}`,
@@ -129,7 +173,14 @@ func TestOrdersRefused(t *testing.T) {
 		"admin": `{"user":"nobody","on":true}`, "push": `{"user":"nobody","text":"<x/>"}`,
 		"profile": `{"user":"Not An Id","name":"x"}`, "profile ": `{"user":"","name":"x"}`,
 		"scan": `{"user":"alice","text":"nonsense"}`, "reject": `{"user":"alice","text":""}`,
-		"logout":  `{"user":"nobody"}`,
+		"logout":   `{"user":"nobody"}`,
+		"register": `{"user":"Not An Id"}`, "register ": `{}`,
+		"block": `{"user":"carol","to":"bob"}`, "block ": `{"user":"bob","to":"nobody"}`,
+		"block  ": `{"user":"bob","to":"bob"}`, "block   ": `{"user":"bob","to":"@"}`,
+		"unblock": `{"user":"nobody","to":"bob"}`, "delete": `{"user":"nobody"}`,
+		"write": `{"user":"bob","to":"nobody","text":"x"}`, "write ": `{"user":"bob","to":"bob","text":" "}`,
+		"write  ": `{"user":"No Id","to":"bob","text":"x"}`, "typing": `{"user":"bob","to":"bob"}`,
+		"refuse": `{"text":"<x/>"}`, "refuse ": `{"text":"` + strings.Repeat("x", 51) + `"}`,
 		"nothing": `{}`, "drop": `{"more":1}`, "drop ": `{} {}`, "drop  ": `[`, "drop   ": `null null`,
 		"drop    ": `{"count":"1"}`,
 		"clear":    `{"text":"` + strings.Repeat("x", maxOrder) + `"}`,
@@ -138,12 +189,14 @@ func TestOrdersRefused(t *testing.T) {
 		require.NotEmpty(t, failure, "%s %.50s", name, body)
 	}
 	require.NotEmpty(t, e.at)
-	for range maxFailures {
-		_, failure := e.order("fail", `{"op":"x","code":500}`)
-		require.Empty(t, failure)
+	for _, o := range []struct{ name, body string }{{"fail", `{"op":"x","code":500}`}, {"refuse", `{}`}} {
+		for range maxFailures {
+			_, failure = e.order(o.name, o.body)
+			require.Empty(t, failure)
+		}
+		_, failure = e.order(o.name, o.body)
+		require.Contains(t, failure, "too many")
 	}
-	_, failure := e.order("fail", `{"op":"x","code":500}`)
-	require.Contains(t, failure, "too many")
 	status, _, _ := e.do(http.MethodGet, "/_dev/do/drop", "")
 	require.Equal(t, http.StatusMethodNotAllowed, status)
 }

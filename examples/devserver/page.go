@@ -87,6 +87,7 @@ func (p *page) handler() http.Handler {
 		})
 	}
 	mux.Handle("GET /_dev/events", localpage.Limit(maxPages, p.events))
+	mux.HandleFunc("GET /_dev/state", p.state)
 	mux.HandleFunc("GET /_dev/picture/{token}", p.picture)
 	mux.HandleFunc("POST /_dev/do/{order}", p.order)
 	mux.Handle("GET /_dev/chat", localpage.Limit(maxChats, p.chat))

@@ -74,7 +74,10 @@ if err != nil {
 `, caFile, r.endpoints.LicenseKey, r.endpoints.APIBaseURL, r.endpoints.XMPPURL, s.options.Trial)
 	r.browser = fmt.Sprintf(`chromium --user-data-dir=./devserver-browser --ignore-certificate-errors `+
 		`--host-resolver-rules="MAP %s:443 %s"`, srv.Domain(), hostOf(srv.SignalURL()))
-	r.jsCode = fmt.Sprintf(`await MirrorFly.initializeSDK({
+	if !strings.Contains(srv.Domain(), ".") {
+		r.jsCode = "// The official SDK takes only names with a dot: start the emulator with another -domain.\n"
+	}
+	r.jsCode += fmt.Sprintf(`await MirrorFly.initializeSDK({
   licenseKey: %q,
   apiBaseUrl: %q,
   isTrialLicenseKey: %t,
@@ -110,7 +113,7 @@ func (r reach) text() string {
 			"choose another -domain.\n", r.endpoints.Domain)
 	}
 	if r.kept != "" {
-		fmt.Fprintf(&b, "\nAccounts are kept in %s.\n", r.kept)
+		fmt.Fprintf(&b, "\nAccounts, messages and the certificate authority are kept in %s.\n", r.kept)
 	} else {
 		b.WriteString("\nNothing is kept when it ends; -data DIR keeps accounts, messages and the certificate, " +
 			"so that\nclients come back after a restart.\n")

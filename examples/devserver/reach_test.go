@@ -68,7 +68,7 @@ func TestPrintedText(t *testing.T) {
 	text := e.stderr.String()
 	require.Contains(t, text, "https://127.0.0.1:")
 	require.Contains(t, text, " "+e.base+"/\n", "the page")
-	require.Contains(t, text, "Accounts are kept in "+dir)
+	require.Contains(t, text, "certificate authority are kept in "+dir)
 	js := block(t, text, "JavaScript:")
 	rule := "MAP chat.example.test:443 " + strings.TrimPrefix(e.base, "https://")
 	require.Contains(t, js, `--host-resolver-rules="`+rule+`"`)
@@ -78,6 +78,9 @@ func TestPrintedText(t *testing.T) {
 	address := regexp.MustCompile(`apiBaseUrl: "(.*)"`).FindStringSubmatch(call)
 	require.NotNil(t, address)
 	require.Regexp(t, `^(https?:\/\/)([\w.-]+\.[a-z]{2,})(\/.*)?$`, address[1])
+
+	require.NotContains(t, text, "names with a dot")
+	require.Contains(t, launch(t, "-domain", "localhost").stderr.String(), "    // The official SDK takes only names with a dot")
 
 	e = launch(t, "-page", "none")
 	require.NotContains(t, e.stderr.String(), "buttons")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -8,15 +9,20 @@ import (
 )
 
 const (
-	maxUsers = 200 // users that are shown
+	maxUsers = 100 // users that are shown
+	maxNames = 20  // users that are named whom a user has blocked
 	maxNotes = 50  // feedback, reports and deletions that are shown, of each
 )
 
 // view is what the emulator holds, in the form for the page.
 type view struct {
 	Users []user `json:"users"`
-	// More is how many users are not shown.
-	More     int                `json:"more"`
+	// More is how many users, of those who were searched for, are not among Users.
+	More int `json:"more"`
+	// Total is how many users there are, Connected how many of them are connected.
+	Total     int `json:"total"`
+	Connected int `json:"connected"`
+
 	Feedback []sdktest.Feedback `json:"feedback"`
 	Reports  []sdktest.Report   `json:"reports"`
 	Deleted  []sdktest.Deletion `json:"deleted"`
@@ -24,6 +30,8 @@ type view struct {
 	Faults map[sdktest.Step]sdktest.FaultKind `json:"faults"`
 	// Next are the calls that will fail next.
 	Next []string `json:"next"`
+	// Refusals are the conditions with which the next messages will be refused.
+	Refusals []string `json:"refusals"`
 	// Delay is in milliseconds.
 	Delay int64 `json:"delay"`
 	// Off are the features that are switched off.
@@ -42,18 +50,23 @@ type user struct {
 	Link      string   `json:"link"`
 	Resources []string `json:"resources"`
 	// Blocked are ids of users of this service, or JIDs of others.
-	Blocked      []string `json:"blocked"`
-	AdminBlocked bool     `json:"adminBlocked"`
+	Blocked []string `json:"blocked"`
+	// MoreBlocked is how many they are beyond those.
+	MoreBlocked  int  `json:"moreBlocked"`
+	AdminBlocked bool `json:"adminBlocked"`
 }
 
-func (p *page) look() view {
+// look is what the emulator holds now. Of the users there are those in whose ids or profiles all
+// words of search are; the counts are of all users.
+func (p *page) look(search string) view {
 	f := p.srv.Faults()
 	v := view{
 		Users:    []user{},
 		Feedback: newestFirst(p.srv.Feedback()),
 		Reports:  newestFirst(p.srv.Reports()),
 		Deleted:  newestFirst(p.srv.Deleted()),
-		Faults:   f.Steps, Next: []string{}, Delay: f.Delay.Milliseconds(), Off: []string{},
+		Faults:   f.Steps, Next: []string{}, Refusals: append([]string{}, f.Refusals...),
+		Delay: f.Delay.Milliseconds(), Off: []string{},
 	}
 	for _, next := range f.Next {
 		v.Next = append(v.Next, next.Op)
@@ -64,32 +77,60 @@ func (p *page) look() view {
 		}
 	}
 	slices.Sort(v.Off)
-	ids := p.srv.Users()
-	// When not all can be shown, those who are connected come first.
-	connected := func(id string) bool { return len(p.srv.Resources(id)) > 0 }
-	if len(ids) > maxUsers {
-		there := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !connected(id) })
-		v.More = len(ids) - maxUsers
-		ids = append(there, slices.DeleteFunc(ids, connected)...)[:maxUsers]
-	}
-	for _, id := range ids {
-		v.Users = append(v.Users, p.lookAt(id))
-	}
+	p.lookAtUsers(&v, strings.Fields(strings.ToLower(search)))
 	return v
 }
 
-func (p *page) lookAt(id string) user {
+func (p *page) lookAtUsers(v *view, words []string) {
+	ids := p.srv.Users()
+	resources := make(map[string][]string, len(ids)) // of those who are connected
+	for _, id := range ids {
+		if r := p.srv.Resources(id); len(r) > 0 {
+			resources[id] = r
+		}
+	}
+	v.Total, v.Connected = len(ids), len(resources)
+	if len(words) > 0 {
+		ids = slices.DeleteFunc(ids, func(id string) bool { return !matches(id, p.srv.Profile(id), words) })
+	}
+	if len(ids) > maxUsers {
+		v.More = len(ids) - maxUsers
+		// Those who are connected come first.
+		slices.SortStableFunc(ids, func(a, b string) int {
+			return cmp.Compare(min(1, len(resources[b])), min(1, len(resources[a])))
+		})
+		ids = ids[:maxUsers]
+	}
+	for _, id := range ids {
+		v.Users = append(v.Users, p.lookAt(id, resources[id]))
+	}
+}
+
+// matches reports whether all words, which are in lowercase, are in what the page shows of a user.
+func matches(id string, pr sdktest.Profile, words []string) bool {
+	text := strings.ToLower(strings.Join([]string{id, pr.NickName, pr.Email, pr.MobileNumber, pr.Status}, "\n"))
+	for _, word := range words {
+		if !strings.Contains(text, word) {
+			return false
+		}
+	}
+	return true
+}
+
+func (p *page) lookAt(id string, resources []string) user {
 	pr := p.srv.Profile(id)
 	u := user{
 		ID: id, Name: pr.NickName, Email: pr.Email, Mobile: pr.MobileNumber, Status: pr.Status,
-		Resources: p.srv.Resources(id), Blocked: []string{}, AdminBlocked: pr.IsAdminBlocked,
+		Resources: append([]string{}, resources...), Blocked: []string{}, AdminBlocked: pr.IsAdminBlocked,
 	}
 	if strings.Contains(pr.Image, "://") {
 		u.Link = pr.Image
 	} else {
 		u.Picture = pr.Image
 	}
-	for _, jid := range p.srv.Blocked(id) {
+	blocked := p.srv.Blocked(id)
+	u.MoreBlocked = max(0, len(blocked)-maxNames)
+	for _, jid := range blocked[:len(blocked)-u.MoreBlocked] {
 		u.Blocked = append(u.Blocked, strings.TrimSuffix(jid, "@"+p.srv.Domain()))
 	}
 	return u

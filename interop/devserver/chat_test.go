@@ -85,6 +85,7 @@ func testChat(t *testing.T, b *browser.Browser, program string) {
 	page.RequireFits()
 	page.Screenshot("phone", "")
 	page.Screenshot("window", "#chat")
+	refuseLate(page)
 
 	// The conversation goes on after a lost connection, and after a restart.
 	page.Click(`[data-order="drop"] button`)
@@ -112,6 +113,21 @@ func testChat(t *testing.T, b *browser.Browser, program string) {
 	page.AwaitText(row("you"), "no")
 	requireHarmless(page)
 	b.RequireClean(t, "net::ERR", "422", "415") // the restart; no user, no picture
+}
+
+// refuseLate: a message that is refused after it was taken says so.
+func refuseLate(page *browser.Page) {
+	set := func(kind string) {
+		page.Do("select", browser.Params{"selector": `[name="step"]`, "text": "delivery"}, nil)
+		page.Do("select", browser.Params{"selector": `[name="kind"]`, "text": kind}, nil)
+		page.Click(`[data-order="fault"] button`)
+	}
+	set("error")
+	page.AwaitText("#active", "delivery: error")
+	write(page, "This one is refused.")
+	page.AwaitText(lastOwn, "✗ not delivered: service-unavailable")
+	set("")
+	page.AwaitText("#said", "delivery works again")
 }
 
 const lastOwn = "#chat-lines .own:last-of-type"

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -45,6 +46,7 @@ func build(t *testing.T) (program string) {
 type emulator struct {
 	said map[string]string // the first line
 	help func() string     // waits for what is said to people
+	http *http.Client      // for order
 	stop func()            // ends it as Ctrl+C does, and checks that it ends cleanly
 }
 

@@ -28,6 +28,7 @@ func TestInChromium(t *testing.T) {
 	b, program := startBrowser(t), build(t)
 	b.Run(t, "page", func(t *testing.T) { testPage(t, b, program) })
 	b.Run(t, "buttons", func(t *testing.T) { testButtons(t, b, program) })
+	b.Run(t, "crowd", func(t *testing.T) { testCrowd(t, b, program) })
 	b.Run(t, "chat", func(t *testing.T) { testChat(t, b, program) })
 	b.Run(t, "starts again", func(t *testing.T) { testStartsAgain(t, b, program) })
 	b.Run(t, "other sites", func(t *testing.T) { testOtherSites(t, b, program) })
@@ -93,7 +94,10 @@ func requireText(t *testing.T, page *browser.Page, user string, u *users.User) {
 	_, err := u.SetUserProfile(t.Context(), sdk.ProfileUpdate{Name: name, Email: "b@example.com", Status: hostile})
 	require.NoError(t, err)
 	page.AwaitText(row(user), name)
-	page.AwaitText("#traffic", "onerror") // the status is not sealed
+	page.Fill("#filter", "onerror") // the status is not sealed
+	openTraffic(page)
+	page.AwaitText("#traffic pre", "onerror")
+	page.Fill("#filter", "")
 	var harmed bool
 	page.Evaluate(
 		`Boolean(window.harmed) || document.querySelectorAll("img[src='x'], script:not([src])").length > 0`, &harmed,
@@ -106,6 +110,7 @@ func requireText(t *testing.T, page *browser.Page, user string, u *users.User) {
 
 func requireNoSecrets(t *testing.T, page *browser.Page, secrets ...string) {
 	t.Helper()
+	openTraffic(page)
 	var text string
 	page.Evaluate("document.documentElement.outerHTML", &text)
 	require.Contains(t, text, "•••")
@@ -114,10 +119,16 @@ func requireNoSecrets(t *testing.T, page *browser.Page, secrets ...string) {
 	}
 }
 
+// openTraffic opens all lines of the traffic, and waits until their texts are there.
+func openTraffic(page *browser.Page) {
+	page.Evaluate(`Promise.all([...document.querySelectorAll("#traffic details:not([open])")].map((d) => `+
+		`new Promise((done) => { d.addEventListener("toggle", done); d.open = true; })))`, nil)
+}
+
 // testButtons presses the buttons for faults.
 func testButtons(t *testing.T, b *browser.Browser, program string) {
 	e := start(t, program)
-	page := b.Open(t, "buttons", e.page(), 400, 900, true)
+	page := b.Open(t, "buttons", e.page(), 360, 740, true)
 	page.AwaitText("#link", "Live.")
 	alice := users.Login(t, e.config(t), "alice")
 	page.AwaitText(row("alice")+" .on", "Web")
@@ -160,9 +171,9 @@ func testButtons(t *testing.T, b *browser.Browser, program string) {
 		alice.Profiles, func(p sdk.Profile) bool { return p.UserID == "carol" && p.NickName == "Carol Example" },
 	)
 
-	page.Click(row("carol") + " button")
+	page.Click(row("carol") + " .admin button")
 	page.AwaitText("#said", "carol is blocked by the administrator")
-	page.AwaitText(row("carol")+" button", "Free")
+	page.AwaitText(row("carol")+" .admin button", "Free")
 
 	login, err := users.New(t, e.config(t)).GenerateQRCode(
 		t.Context(), sdk.QROptions{SignalServerURL: e.said["signalUrl"]},

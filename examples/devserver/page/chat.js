@@ -29,6 +29,7 @@ function fileOf(line) {
 }
 
 function ticks(line) {
+  if (line.refused) return make("span", "✗ not delivered: " + line.refused, { class: "ticks", "data-status": "refused" });
   return make("span", tickTexts[line.status] ?? "", { class: "ticks", "data-status": line.status });
 }
 
@@ -87,8 +88,8 @@ function showLines(state) {
   if (atEnd) toEnd();
 }
 
-// settledPart is all of a message but its status.
-const settledPart = (line) => JSON.stringify({ ...line, status: "" });
+// settledPart is all of a message but what became of it.
+const settledPart = (line) => JSON.stringify({ ...line, status: "", refused: "" });
 
 function showChat(state) {
   const there = !state.known ? "has not registered yet" : state.online ? "online" : "offline";

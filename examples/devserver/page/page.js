@@ -2,7 +2,10 @@
 
 // Everything that comes from the server is put into the page as text, never as markup.
 
-const maxRows = 500;
+const maxKept = 500; // pieces of traffic that the filter looks at
+const maxRows = 200; // of them that are in the page at once
+const maxHeadline = 160; // characters of a text that are in a headline
+const searchPause = 200; // milliseconds without a key after which users are searched for
 const $ = (id) => document.getElementById(id);
 
 function make(tag, text, attributes = {}) {
@@ -51,6 +54,8 @@ document.addEventListener("submit", (submit) => {
 
 const rows = new Map(); // by user id: the row, and what it shows
 
+const cell = (label, text) => make("td", text, { "data-label": label });
+
 function picture(user) {
   const cell = make("td");
   if (user.picture) {
@@ -63,17 +68,29 @@ function picture(user) {
   return cell;
 }
 
+// pick is a button that fills the user in where a user is asked for.
+function pick(user) {
+  const inside = cell("User");
+  const button = make("button", user.id, { type: "button", class: "name", title: "Fill in " + user.id + " below" });
+  button.addEventListener("click", () => {
+    for (const field of document.querySelectorAll('form[data-order] [name="user"], #chat-open [name="with"]')) field.value = user.id;
+    setText("said", user.id + " is filled in below.");
+  });
+  inside.append(button);
+  return inside;
+}
+
 function connected(user) {
-  const cell = make("td");
-  if (user.resources.length > 0) cell.append(make("span", user.resources.join(", "), { class: "on" }));
-  else cell.textContent = "no";
-  return cell;
+  const inside = cell("Connected");
+  if (user.resources.length > 0) inside.append(make("span", user.resources.join(", "), { class: "on" }));
+  else inside.textContent = "no";
+  return inside;
 }
 
 function admin(user) {
-  const cell = make("td");
+  const cell = make("td", undefined, { class: "admin" });
   const form = make("form");
-  const button = make("button", user.adminBlocked ? "Free" : "Block", { "aria-label": (user.adminBlocked ? "Free " : "Block ") + user.id });
+  const button = make("button", user.adminBlocked ? "Free" : "Block", { "aria-label": (user.adminBlocked ? "Free " : "Block ") + user.id + " as the administrator" });
   form.append(button);
   form.addEventListener("submit", (submit) => {
     submit.preventDefault();
@@ -86,9 +103,11 @@ function admin(user) {
 
 function userRow(user) {
   const row = make("tr", undefined, { "data-user": user.id, class: user.resources.length > 0 ? "on" : "off" });
+  const blocked = user.blocked.join(", ") + (user.moreBlocked > 0 ? " and " + user.moreBlocked + " more" : "");
   row.append(
-    picture(user), make("td", user.id), make("td", user.name), make("td", user.status),
-    make("td", [user.email, user.mobile].filter(Boolean).join(", ")), connected(user), make("td", user.blocked.join(", ")), admin(user),
+    picture(user), pick(user), cell("Name", user.name), cell("Status", user.status),
+    cell("Email, mobile", [user.email, user.mobile].filter(Boolean).join(", ")), connected(user),
+    cell("Has blocked", blocked), admin(user),
   );
   return row;
 }
@@ -108,11 +127,11 @@ function showUsers(users) {
     let row = rows.get(user.id);
     if (!row || row.shown !== shown) {
       const node = userRow(user);
-      const focused = row?.node.contains(document.activeElement);
+      const focused = row?.node.contains(document.activeElement) ? document.activeElement.closest("td").className : null;
       if (row) row.node.replaceWith(node);
       row = { node, shown };
       rows.set(user.id, row);
-      if (focused) node.querySelector("button").focus();
+      if (focused !== null) node.querySelector(focused === "admin" ? ".admin button" : ".name").focus();
     }
     const place = before ? before.nextSibling : body.firstChild;
     if (place !== row.node) body.insertBefore(row.node, place);
@@ -129,9 +148,17 @@ function showList(id, list, text) {
   $(id).replaceChildren(...list.map((one) => make("li", clock(one.time) + " " + text(one))));
 }
 
+// counted names what comes more than once only once.
+function counted(list) {
+  const times = new Map();
+  for (const one of list) times.set(one, (times.get(one) ?? 0) + 1);
+  return [...times].map(([one, n]) => n > 1 ? one + " × " + n : one).join(", ");
+}
+
 function showFaults(state) {
   const active = Object.entries(state.faults).map(([step, kind]) => step + ": " + kind);
-  if (state.next.length > 0) active.push("next to fail: " + state.next.join(", "));
+  if (state.next.length > 0) active.push("next to fail: " + counted(state.next));
+  if (state.refusals.length > 0) active.push("next messages refused: " + counted(state.refusals));
   if (state.delay > 0) active.push("delay: " + state.delay + " ms");
   if (state.off.length > 0) active.push("features off: " + state.off.join(", "));
   setText("active", active.length > 0 ? "Set now: " + active.join("; ") : "");
@@ -139,9 +166,15 @@ function showFaults(state) {
 
 function showState(state) {
   showUsers(state.users);
-  options($("user-ids"), state.users.map((user) => user.id));
+  const ids = state.users.map((user) => user.id);
+  if ($("user-ids").dataset.shown !== ids.join()) {
+    $("user-ids").dataset.shown = ids.join();
+    options($("user-ids"), ids);
+  }
   $("no-users").hidden = state.users.length > 0;
-  setText("more-users", state.more > 0 ? state.more + " more are not shown." : "");
+  setText("no-users", state.total > 0 ? "No user has that in id, name, email, mobile or status." : "Nobody has registered yet.");
+  setText("counts", state.total > 0 ? "Users: " + state.total + ", connected: " + state.connected : "");
+  setText("more-users", state.more > 0 ? state.more + " more are not shown. Search for them." : "");
   showList("feedback", state.feedback, (f) => f.user + ": " + f.title + ": " + f.description);
   showList("reports", state.reports, (r) => r.from + " reports " + r.to + " (" + r.chatType + "): " + r.data);
   showList("deleted", state.deleted, (d) => d.user + ": " + d.reason + (d.feedback ? ": " + d.feedback : ""));
@@ -157,39 +190,77 @@ function headline(t) {
   const call = t.method ? t.method + " " + t.path + (t.query ? "?" + t.query : "") : "";
   const status = t.kind === "rest" && t.toClient ? (t.status || "no answer") : "";
   const way = t.kind === "session" ? "·" : t.toClient ? "←" : "→";
-  return [clock(t.time), way, t.kind, who, call, status, t.method ? "" : t.text].filter(Boolean).join(" ");
+  const text = t.method ? "" : t.text && t.text.slice(0, maxHeadline);
+  return [clock(t.time), way, t.kind, who, call, status, text].filter(Boolean).join(" ");
 }
 
-function trafficRow(t) {
+// Rows are one line each. The text of a row comes into the page when the row is opened.
+function trafficRow({ t, lost }) {
+  if (lost) return make("li", lost, { class: "lost" });
   const row = make("li", undefined, { "data-kind": t.kind });
   const details = make("details");
   details.append(make("summary", headline(t)));
-  if (t.text) details.append(make("pre", t.text + (t.left ? "\n… and " + t.left + " bytes more" : "")));
+  details.addEventListener("toggle", () => {
+    if (!details.open || details.children.length > 1) return;
+    const text = t.text || "(no content)";
+    details.append(make("pre", text + (t.left ? "\n… and " + t.left + " bytes more" : "")));
+  });
   row.append(details);
   return row;
 }
 
-let waiting = []; // while the list is paused
-const matches = (row) => row.textContent.toLowerCase().includes($("filter").value.toLowerCase());
+// An entry is a piece of traffic, or says what is lost; text is what the filter looks at, head and content.
+let kept = []; // entries, oldest first
+let fresh = []; // that are not in the page yet
+
+const matches = (entry) => entry.text.includes($("filter").value.toLowerCase());
 
 function showTraffic({ gone, list }) {
-  const fresh = [];
-  if (gone > 0) fresh.push(make("li", gone + " not shown: too much at once", { class: "lost" }));
-  for (const t of list) fresh.push(trafficRow(t));
-  for (const row of fresh) row.hidden = !matches(row);
-  waiting = waiting.concat(fresh).slice(-maxRows);
+  if (gone > 0) {
+    const lost = gone + " not shown: too much at once";
+    fresh.push({ lost, text: lost });
+  }
+  for (const t of list) fresh.push({ t, text: (headline(t) + "\n" + (t.text ?? "")).toLowerCase() });
+  fresh = fresh.slice(-maxKept);
   if (!$("pause").checked) release();
 }
 
+let releasing = false;
+
+// release brings into the page what has come, all that comes between two pictures at once.
 function release() {
-  $("traffic").prepend(...waiting.reverse());
-  waiting = [];
-  while ($("traffic").childElementCount > maxRows) $("traffic").lastElementChild.remove();
+  if (releasing) return;
+  releasing = true;
+  requestAnimationFrame(() => {
+    releasing = false;
+    kept = kept.concat(fresh).slice(-maxKept);
+    $("traffic").prepend(...fresh.filter(matches).slice(-maxRows).reverse().map(trafficRow));
+    fresh = [];
+    while ($("traffic").childElementCount > maxRows) $("traffic").lastElementChild.remove();
+    countTraffic();
+  });
+}
+
+function filterTraffic() {
+  $("traffic").replaceChildren(...kept.filter(matches).slice(-maxRows).reverse().map(trafficRow));
+  countTraffic();
+}
+
+function countTraffic() {
+  const rows = $("traffic").childElementCount;
+  setText("traffic-count", kept.length > 0 ? "Shown: " + rows + " of the newest " + kept.length + ". A line opens." : "");
+}
+
+function emptyTraffic() {
+  kept = [];
+  fresh = [];
+  $("traffic").replaceChildren();
+  countTraffic();
 }
 
 $("pause").addEventListener("change", () => { if (!$("pause").checked) release(); });
-$("empty").addEventListener("click", () => $("traffic").replaceChildren());
-$("filter").addEventListener("input", () => { for (const row of $("traffic").children) row.hidden = !matches(row); });
+$("empty").addEventListener("click", emptyTraffic);
+$("filter").addEventListener("input", filterTraffic);
 
 // The stream
 
@@ -199,7 +270,7 @@ function options(select, values, ...first) {
 
 function welcome(hello) {
   setText("domain", hello.domain + ".");
-  setText("kept", hello.kept ? "Accounts are kept in " + hello.kept + "." : "Nothing is kept when it ends.");
+  setText("kept", hello.kept ? "Accounts, messages and the certificate authority are kept in " + hello.kept + "." : "Nothing is kept when it ends.");
   setText("go", hello.go);
   setText("browser", hello.browser);
   setText("js", hello.js);
@@ -212,6 +283,7 @@ function welcome(hello) {
 
 // A browser opens only a few connections to one server, so only visible tabs have one.
 let events = null;
+let last = ""; // the id of the last event, from which a new stream goes on
 
 function stop() {
   if (events) events.close();
@@ -222,16 +294,19 @@ function listen() {
   if (document.hidden) {
     stop();
   } else if (!events) {
-    const source = new EventSource("/_dev/events");
+    const source = new EventSource("/_dev/events?" + new URLSearchParams({ search: $("search").value, last }));
     events = source;
     source.addEventListener("welcome", (message) => {
-      welcome(JSON.parse(message.data));
-      waiting = [];
-      $("traffic").replaceChildren(); // the server sends the latest traffic again
+      const hello = JSON.parse(message.data);
+      welcome(hello);
+      if (!hello.continued) emptyTraffic(); // the server sends the latest traffic again
       setText("link", "Live.");
     });
     source.addEventListener("state", (message) => showState(JSON.parse(message.data)));
-    source.addEventListener("traffic", (message) => showTraffic(JSON.parse(message.data)));
+    source.addEventListener("traffic", (message) => {
+      last = message.lastEventId;
+      showTraffic(JSON.parse(message.data));
+    });
     source.onerror = () => {
       setText("link", "This page has lost the emulator. Trying again.");
       // The browser tries again by itself, unless the server has refused.
@@ -242,6 +317,16 @@ function listen() {
     };
   }
 }
+
+let searching = 0; // the timer of a search
+
+$("search").addEventListener("input", () => {
+  clearTimeout(searching);
+  searching = setTimeout(() => {
+    stop();
+    listen();
+  }, searchPause);
+});
 
 document.addEventListener("visibilitychange", listen);
 window.addEventListener("pagehide", stop);
