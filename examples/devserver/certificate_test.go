@@ -183,12 +183,12 @@ func TestKilledWhileItBegins(t *testing.T) {
 		require.NoError(t, cmd.Start())
 		require.Eventually(t, func() bool {
 			_, err := os.Stat(filepath.Join(dir, until))
-			_, last := os.Stat(filepath.Join(dir, caFile)) // the one before may have been there too briefly
+			_, last := os.Stat(filepath.Join(dir, caFile)) // the .new one is there only briefly
 			return err == nil || last == nil
 		}, patience, time.Millisecond)
 		require.NoError(t, cmd.Process.Kill())
 		require.Error(t, cmd.Wait())
-		before, _ := os.ReadFile(filepath.Join(dir, caFile)) // nobody can have seen what is not there
+		before, _ := os.ReadFile(filepath.Join(dir, caFile)) // nobody has seen what is not there
 		e := launch(t, "-data", dir)
 		after, err := os.ReadFile(e.at.CAFile)
 		require.NoError(t, err)

@@ -67,7 +67,7 @@ func (c *chats) refuse(user string, e sdk.MessageStatusEvent) {
 	c.refused = append(c.refused, refusal{user, e.MessageID, e.UserJID, why})
 }
 
-// refusalsOf are the reasons for which messages of a user to a JID were refused late, by message id.
+// refusalsOf are the reasons why messages of a user to a JID were refused late, by message id.
 func (c *chats) refusalsOf(user, to string) map[string]string {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -41,8 +41,8 @@ func openDatabase(dir string) (*database, error) {
 	if err == nil {
 		var db *bbolt.DB
 		if db, err = openFile(path); err == nil {
-			// It has passwords and keys, but a copy of it may be readable for others. Where the file
-			// is somebody else's, that is left to the owner.
+			// It has passwords and keys, and a copy may be readable for others. This fails where
+			// the file is somebody else's, who then decides.
 			_ = os.Chmod(path, 0o600)
 			return &database{path: path, bolt: db}, nil
 		}

@@ -88,7 +88,8 @@ func TestStreamGoesOn(t *testing.T) {
 	until(f, "traffic", func(fresh) bool { return true })
 	require.NotEmpty(t, f.id)
 	for _, g := range []*follower{
-		e.followAt("/_dev/events?search=ALI&last=" + f.id), e.followAt("/_dev/events?search=ali", "Last-Event-ID", f.id),
+		e.followAt("/_dev/events?search=ALI&last=" + f.id),
+		e.followAt("/_dev/events?search=ali", "Last-Event-ID", f.id),
 	} {
 		require.True(t, until(g, "welcome", func(welcome) bool { return true }).Continued)
 		v := until(g, "state", func(view) bool { return true })

@@ -80,7 +80,8 @@ func TestPrintedText(t *testing.T) {
 	require.Regexp(t, `^(https?:\/\/)([\w.-]+\.[a-z]{2,})(\/.*)?$`, address[1])
 
 	require.NotContains(t, text, "names with a dot")
-	require.Contains(t, launch(t, "-domain", "localhost").stderr.String(), "    // The official SDK takes only names with a dot")
+	text = launch(t, "-domain", "localhost").stderr.String()
+	require.Contains(t, text, "    // The official SDK takes only names with a dot")
 
 	e = launch(t, "-page", "none")
 	require.NotContains(t, e.stderr.String(), "buttons")

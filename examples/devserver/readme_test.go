@@ -18,7 +18,7 @@ import (
 type command struct{ path, body string }
 
 var (
-	curl = regexp.MustCompile(`^curl --cacert data/ca\.pem '?https://127\.0\.0\.1:8443(/[^' ]*)'?(?: --json '(.*)')?$`)
+	curl = regexp.MustCompile(`^curl --cacert ca\.pem '?https://127\.0\.0\.1:8443(/[^' ]*)'?(?: --json '(.*)')?$`)
 	// orderName finds the name of the order in a path.
 	orderName = regexp.MustCompile(`^/_dev/do/(\w+)$`)
 )

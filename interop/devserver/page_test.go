@@ -173,7 +173,7 @@ func testButtons(t *testing.T, b *browser.Browser, program string) {
 
 	page.Click(row("carol") + " .admin button")
 	page.AwaitText("#said", "carol is blocked by the administrator")
-	page.AwaitText(row("carol")+" .admin button", "Free")
+	page.AwaitText(row("carol")+" .admin button", "Admin: free")
 
 	login, err := users.New(t, e.config(t)).GenerateQRCode(
 		t.Context(), sdk.QROptions{SignalServerURL: e.said["signalUrl"]},

@@ -90,7 +90,8 @@ function connected(user) {
 function admin(user) {
   const cell = make("td", undefined, { class: "admin" });
   const form = make("form");
-  const button = make("button", user.adminBlocked ? "Free" : "Block", { "aria-label": (user.adminBlocked ? "Free " : "Block ") + user.id + " as the administrator" });
+  const does = user.adminBlocked ? "free" : "block";
+  const button = make("button", "Admin: " + does, { class: "quiet", "aria-label": "As the administrator " + does + " " + user.id });
   form.append(button);
   form.addEventListener("submit", (submit) => {
     submit.preventDefault();
@@ -190,7 +191,7 @@ function headline(t) {
   const call = t.method ? t.method + " " + t.path + (t.query ? "?" + t.query : "") : "";
   const status = t.kind === "rest" && t.toClient ? (t.status || "no answer") : "";
   const way = t.kind === "session" ? "·" : t.toClient ? "←" : "→";
-  const text = t.method ? "" : t.text && t.text.slice(0, maxHeadline);
+  const text = t.method ? "" : (t.text ?? "").slice(0, 2 * maxHeadline).replace(' xmlns="jabber:client"', "").slice(0, maxHeadline);
   return [clock(t.time), way, t.kind, who, call, status, text].filter(Boolean).join(" ");
 }
 
