@@ -69,12 +69,12 @@ func (s *Server) makeTLS() (err error) {
 // chainOf are the certificates of Options.Certificate, the server's own one first.
 func chainOf(own *tls.Certificate) (chain []*x509.Certificate, err error) {
 	if len(own.Certificate) == 0 || own.PrivateKey == nil {
-		return nil, errors.New("Certificate has no certificate, or no key")
+		return nil, errors.New("there is no certificate, or no key, in Certificate")
 	}
 	for _, der := range own.Certificate {
 		cert, err := x509.ParseCertificate(der)
 		if err != nil {
-			return nil, fmt.Errorf("Certificate: %w", err)
+			return nil, fmt.Errorf("certificate: %w", err)
 		}
 		chain = append(chain, cert)
 	}
