@@ -118,7 +118,7 @@ func (s *Server) dial(ctx context.Context, network, address string) (net.Conn, e
 // names reports whether the certificate is for a host name, except localhost.
 func (s *Server) names(host string) bool {
 	host = strings.ToLower(host)
-	if host == s.domain || host == strings.ToLower(s.certs.name) {
+	if host == s.domain || s.certs.name != "" && host == strings.ToLower(s.certs.name) {
 		return true
 	}
 	_, parent, ok := strings.Cut(s.domain, ".")

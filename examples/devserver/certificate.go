@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -43,8 +44,19 @@ func ownCertificate(certFile, keyFile string) (*tls.Certificate, error) {
 		return nil, fmt.Errorf("-key: %s is not the key of the first certificate in %s", keyFile, certFile)
 	case err != nil:
 		return nil, fmt.Errorf("-cert %s, -key %s: %w", certFile, keyFile, err)
+	case len(pair.Leaf.DNSNames)+len(pair.Leaf.IPAddresses) == 0:
+		return nil, fmt.Errorf("-cert: %s is for no host: it has no subjectAltName, and no client takes it", certFile)
 	}
 	return &pair, nil
+}
+
+// hostsOf are the names and addresses that a certificate is for.
+func hostsOf(cert *x509.Certificate) string {
+	hosts := slices.Clone(cert.DNSNames)
+	for _, ip := range cert.IPAddresses {
+		hosts = append(hosts, ip.String())
+	}
+	return strings.Join(hosts, ", ")
 }
 
 // blocks are the types of the blocks in a PEM file.

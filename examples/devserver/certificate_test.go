@@ -64,7 +64,7 @@ func TestOwnCertificate(t *testing.T) {
 		e.stop()
 	}
 	e := launch(t, "-cert", cert, "-key", key, "-domain", "other.example.test")
-	require.Contains(t, e.stderr.String(), "certificate is not for the domain other.example.test")
+	require.Contains(t, e.stderr.String(), "for localhost, chat.example.test, not for the domain other.example.test")
 	until(e.open("bot"), "chat", func(c conversation) bool { return c.State == "CONNECTED" })
 }
 
@@ -82,7 +82,9 @@ func TestOwnCertificateRefused(t *testing.T) {
 		file = append(file, raw...)
 	}
 	require.NoError(t, os.WriteFile(both, file, 0o600))
+	nowhere, itsKey := ownFiles(t)
 	for _, c := range []struct{ cert, key, want string }{
+		{nowhere, itsKey, "-cert: " + nowhere + " is for no host"},
 		{missing, key, "-cert: open " + missing},
 		{cert, missing, "-key: open " + missing},
 		{t.TempDir(), key, "-cert: read "},

@@ -82,8 +82,9 @@ func (p *page) order(w http.ResponseWriter, req *http.Request) {
 	}
 	do, found := orders[req.PathValue("order")]
 	if !found {
-		reply(w, http.StatusNotFound, answer{Error: "there is no such order, but " +
-			strings.Join(slices.Sorted(maps.Keys(orders)), ", ")})
+		reply(w, http.StatusNotFound, answer{
+			Error: "there is no such order; there are " + strings.Join(slices.Sorted(maps.Keys(orders)), ", "),
+		})
 		return
 	}
 	// This cannot fail: the writers of net/http have deadlines.
@@ -194,10 +195,10 @@ func (p *page) delay(_ context.Context, o order) (string, error) {
 func (p *page) setFault(_ context.Context, o order) (string, error) {
 	step, kind := sdktest.Step(o.Step), sdktest.FaultKind(o.Kind)
 	if !slices.Contains(sdktest.Steps(), step) {
-		return "", fmt.Errorf("there is no step %q", o.Step)
+		return "", fmt.Errorf("there is no step %q; there are %q", o.Step, sdktest.Steps())
 	}
 	if kind != sdktest.FaultNone && !slices.Contains(sdktest.FaultKinds(), kind) {
-		return "", fmt.Errorf("there is no fault %q", o.Kind)
+		return "", fmt.Errorf("there is no fault %q; there are %q", o.Kind, sdktest.FaultKinds())
 	}
 	p.srv.SetFault(step, kind)
 	switch {
@@ -218,8 +219,9 @@ func (p *page) clearFaults(context.Context, order) (string, error) {
 }
 
 func (p *page) setFeature(_ context.Context, o order) (string, error) {
-	if _, known := p.srv.Features()[o.Feature]; !known {
-		return "", fmt.Errorf("there is no feature %q", o.Feature)
+	features := p.srv.Features()
+	if _, known := features[o.Feature]; !known {
+		return "", fmt.Errorf("there is no feature %q; there are %q", o.Feature, slices.Sorted(maps.Keys(features)))
 	}
 	p.srv.SetFeature(o.Feature, o.On)
 	return fmt.Sprintf("Feature %s: %s. Clients see it when they next register or connect.",

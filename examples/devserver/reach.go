@@ -29,8 +29,9 @@ type reach struct {
 	page string
 	// kept is the data directory. Empty: nothing is kept.
 	kept string
-	// own: the certificate is one's own. forDomain: it is valid for the domain.
-	own, forDomain bool
+	// own: the certificate is one's own. hosts are those that it is for, when the domain is none.
+	own   bool
+	hosts string
 
 	// goCode and jsCode are for pasting into a program.
 	goCode, jsCode string
@@ -44,10 +45,10 @@ func howToReach(srv *sdktest.Server, s settings, caFile string) reach {
 			APIBaseURL: srv.URL(), APIConfigURL: srv.ConfigURL(), SignalURL: srv.SignalURL(), XMPPURL: srv.XMPPURL(),
 			XMPPAddress: srv.XMPPAddress(), Domain: srv.Domain(), LicenseKey: srv.LicenseKey(), CAFile: caFile,
 		},
-		kept: s.data, own: s.options.Certificate != nil, forDomain: true,
+		kept: s.data, own: s.options.Certificate != nil,
 	}
-	if r.own {
-		r.forDomain = s.options.Certificate.Leaf.VerifyHostname(srv.Domain()) == nil
+	if r.own && s.options.Certificate.Leaf.VerifyHostname(srv.Domain()) != nil {
+		r.hosts = hostsOf(s.options.Certificate.Leaf)
 	}
 	if s.page != audienceNone {
 		r.page = srv.SignalURL() + "/"
@@ -108,9 +109,9 @@ func (r reach) text() string {
 			b.WriteString("(The browser warns of the emulator's own certificate; tell it to go on.)\n")
 		}
 	}
-	if !r.forDomain {
-		fmt.Fprintf(&b, "\nThe certificate is not for the domain %s, at which many clients expect XMPP; "+
-			"choose another -domain.\n", r.endpoints.Domain)
+	if r.hosts != "" {
+		fmt.Fprintf(&b, "\nThe certificate is for %s, not for the domain %s, at which many clients\n"+
+			"expect XMPP: choose a -domain that it is for.\n", r.hosts, r.endpoints.Domain)
 	}
 	if r.kept != "" {
 		fmt.Fprintf(&b, "\nAccounts, messages and the certificate authority are kept in %s.\n", r.kept)

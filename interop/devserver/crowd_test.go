@@ -51,7 +51,7 @@ func testCrowd(t *testing.T, b *browser.Browser, program string) {
 	page.Click(`[data-order="register"] button`)
 	page.AwaitText(row("aaron"), "no")
 
-	for range 600 {
+	for range 300 {
 		_, err := bot.GetUserProfile(t.Context(), "aaron")
 		require.NoError(t, err)
 	}
