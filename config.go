@@ -121,6 +121,9 @@ type Config struct {
 	MaxDownload int64
 	// Logger is silent when nil.
 	Logger *slog.Logger
+	// Hooks learn what the client does; nil: nobody does, and nothing is spent on it. They are read
+	// once, by New.
+	Hooks *Hooks
 	// AppName is appended to the User-Agent.
 	AppName string
 	// Now is the clock of the licensed mode's time stamp (protocol.md 4.2); nil: time.Now.

@@ -113,6 +113,16 @@ func (e *Error) Is(target error) bool {
 
 func (e *Error) is(kind error) bool { return e.kind != nil && errors.Is(e.kind, kind) }
 
+// sentinel is the error of this package that e stands for, of several the one that says most; nil:
+// none.
+func (e *Error) sentinel() error {
+	if joined, several := e.kind.(interface{ Unwrap() []error }); several {
+		kinds := joined.Unwrap()
+		return kinds[len(kinds)-1]
+	}
+	return e.kind
+}
+
 // Codes of the JavaScript SDK that are not HTTP's (protocol.md 1.4).
 const (
 	statusOK        = http.StatusOK

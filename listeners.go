@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/mirrorfly-go/sdk/internal/dispatch"
+	"github.com/mirrorfly-go/sdk/internal/observe"
 )
 
 // ConnectionStatus is what a ConnectionEvent tells, in the words of the JavaScript SDK (protocol.md
@@ -123,9 +124,10 @@ type listeners struct {
 	typing         dispatch.Listeners[TypingEvent]
 }
 
-func (l *listeners) init(cfg *Config) {
+func (l *listeners) init(cfg *Config, o *observe.Observer) {
+	l.queue.Observer = o
 	l.queue.Log, l.queue.OnLoss = cfg.Logger, func(lost dispatch.Loss) {
-		l.missed.Deliver(&l.queue, MissedEvent{Dropped: lost.Events, Messages: lost.Tracked})
+		l.missed.Deliver(&l.queue, MissedEvent{Dropped: int(lost.Events), Messages: int(lost.Tracked)})
 	}
 }
 

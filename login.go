@@ -171,22 +171,22 @@ func (c *Client) connect(ctx context.Context, username, password string, q *QRLo
 			return nil, err
 		}
 	}
-	s, reached, err := l.dial(dialling, wirePassword, entered)
+	s, reached, err := l.dial(dialling, ConnectInfo{}, wirePassword, entered)
 	if refusal := entered(); refusal != nil {
 		l.cancel()
 		return nil, refusal
 	}
 	if ahead && reached && ctx.Err() == nil && lostUnanswered(err) {
-		s, _, err = l.dial(ctx, wirePassword, entered)
+		s, _, err = l.dial(ctx, ConnectInfo{}, wirePassword, entered)
 	}
 	if err != nil {
 		return nil, l.openFailed(ctx, err)
 	}
 	if !l.install(s) {
-		_ = s.Close(ctx) // ctx ends with the client: this drops the socket
+		l.dropSession(ctx, s) // ctx ends with the client
 		return nil, errClosed
 	}
-	l.connected = time.Now()
+	l.since = time.Now()
 	l.tellConnected(s, 0)
 	go l.keep(s) // owner: l, whose stop waits for it
 	return l, nil
@@ -212,10 +212,10 @@ type login struct {
 	cancel context.CancelFunc
 
 	// Of the goroutine that opens sessions: Connect, then keep.
-	lost      *xmpp.Resumption // the stream that the next session may take up
-	goesOn    bool             // it follows a login of the same user that was trying to come back
-	connected time.Time        // when the present session was made
-	failures  int              // to make one, since a connection last held
+	lost     *xmpp.Resumption // the stream that the next session may take up
+	goesOn   bool             // it follows a login of the same user that was trying to come back
+	since    time.Time        // when the present session was made, or the last one was lost
+	failures int              // to make one, since a connection last held
 
 	mu sync.Mutex
 	me account
@@ -432,7 +432,7 @@ func (l *login) enter(ctx context.Context, wirePassword string) error {
 	}
 	old.stop()
 	if same && trying {
-		l.lost, l.goesOn = old.lost, true
+		l.lost, l.goesOn, l.since = old.lost, true, old.since
 	} else if old != nil {
 		old.lost.Abandon()
 	}

@@ -56,8 +56,7 @@ const remembered = 1024
 
 // inbox is what a client remembers of the messages that have come.
 type inbox struct {
-	unhandled atomic.Int64
-	warned    sync.Once
+	warned sync.Once
 
 	mu sync.Mutex
 	// recent are the last messages, by key, and order the same in their order from next on. nil:
@@ -175,7 +174,7 @@ func (h *handling) settle(fate dispatch.Fate) {
 func (h *handling) unheard() {
 	c := h.login.client
 	if !h.own {
-		c.inbox.unhandled.Add(1)
+		c.noteMessage(MessageUnhandled)
 		c.inbox.warned.Do(func() {
 			c.cfg.Logger.WarnContext(context.Background(),
 				"messages come, and nobody listens: register OnMessage and OnMessageEdited before Connect, "+
@@ -196,9 +195,12 @@ func (h *handling) finish(tell, forget bool) {
 	}
 	h.id = "" // what is remembered is small
 	stanza.Handled()
+	if !forget {
+		h.login.client.noteMessage(MessageHandled)
+	}
 }
 
 // Unhandled returns how many messages have come since New while nobody listened: neither OnMessage,
 // nor OnMessageEdited for an edit. The server was told that they have arrived, their senders were
 // told nothing.
-func (c *Client) Unhandled() int { return int(c.inbox.unhandled.Load()) }
+func (c *Client) Unhandled() int { return int(c.observer.MessagesUnhandled.Load()) }

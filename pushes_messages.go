@@ -19,8 +19,10 @@ func (l *login) handleMessage(me account, e *xmpp.Message) {
 		h.sender = e.From
 	}
 	if e.ID != "" && !c.inbox.admit(h) {
+		c.noteMessage(MessageCopied)
 		return
 	}
+	c.noteMessage(MessageReceived)
 	to := &c.listeners
 	edited := e.EditID != "" && e.EditID != e.ID
 	switch {

@@ -16,6 +16,15 @@ const stableAfter = time.Minute
 // dial makes one XMPP session, which takes up l.lost if it can. ctx bounds the handshake only.
 // authorize holds up the login there until it returns; reached reports whether it was called.
 func (l *login) dial(
+	ctx context.Context, info ConnectInfo, wirePassword string, authorize func() error,
+) (s *xmpp.Session, reached bool, err error) {
+	ctx, watched := l.beginConnect(ctx, info)
+	s, reached, err = l.dialWatched(ctx, wirePassword, authorize)
+	watched.end(ctx, s, err)
+	return s, reached, err
+}
+
+func (l *login) dialWatched(
 	ctx context.Context, wirePassword string, authorize func() error,
 ) (s *xmpp.Session, reached bool, err error) {
 	c, me := l.client, l.account()
@@ -43,7 +52,7 @@ func (l *login) dial(
 		UserAgent:         c.cfg.userAgent(),
 		Logger:            c.cfg.Logger,
 		Handle:            l.handle,
-		Ignored:           &c.ignored,
+		Observer:          c.observer,
 		LeaveMessages:     c.cfg.LeaveMessages,
 		// The service runs ejabberd. What others have put in its place is asked first.
 		ExpectPipelining: c.cfg.XMPPHost == "" && c.cfg.XMPPAddress == "",
@@ -79,11 +88,15 @@ func (l *login) keep(s *xmpp.Session) {
 
 // replace makes the session that follows s, which has ended with err. nil: none follows.
 func (l *login) replace(s *xmpp.Session, err error) *xmpp.Session {
-	if time.Since(l.connected) > stableAfter {
+	up := time.Since(l.since)
+	l.since = time.Now()
+	if up > stableAfter {
 		l.failures = 0
 	}
 	l.lost = s.Resumption()
-	if !l.tellLost(err) {
+	event := l.tellLost(err)
+	l.client.noteDisconnect(event, up)
+	if event.Final {
 		return nil
 	}
 	return l.reconnect()
@@ -97,11 +110,12 @@ func (l *login) abandon() {
 	}
 }
 
-// tellLost tells DISCONNECTED for a session that has ended with err, and returns whether another
-// one is to be made. A call that finds no session finds out why. It is no part of keep, whose frame
-// is below everything that reads: see docs/performance.md, idle sessions.
-func (l *login) tellLost(err error) (again bool) {
-	again = !l.ended() && isTransient(err) && !l.client.cfg.Reconnect.Disabled
+// tellLost tells DISCONNECTED for a session that has ended with err, and returns what it has told:
+// Final is false when another one is to be made. A call that finds no session finds out why. It is
+// no part of keep, whose frame is below everything that reads: see docs/performance.md, idle
+// sessions.
+func (l *login) tellLost(err error) ConnectionEvent {
+	again := !l.ended() && isTransient(err) && !l.client.cfg.Reconnect.Disabled
 	event := ConnectionEvent{Status: StatusDisconnected, Final: !again}
 	if !l.ended() { // else it was asked for, which needs no reason
 		event.Err = explain(context.Background(), "Connect", in(stepConnect, err))
@@ -111,7 +125,7 @@ func (l *login) tellLost(err error) (again bool) {
 	l.setFinalLocked(event)
 	l.mu.Unlock()
 	l.client.tell(event)
-	return again
+	return event
 }
 
 // reconnect tries until there is a session, and returns nil when it gave up or was stopped.
@@ -125,14 +139,17 @@ func (l *login) reconnect() *xmpp.Session {
 		delay := backoff.Delay(policy.MinDelay, policy.MaxDelay, l.failures)
 		l.failures++
 		l.tell(ConnectionEvent{Status: StatusReconnecting, Attempt: attempt, RetryIn: delay})
-		s, err := l.redial(delay)
+		s, err := l.redial(ConnectInfo{Attempt: attempt, Delay: delay})
 		if l.ended() {
+			if s != nil {
+				l.client.noteDisconnect(ConnectionEvent{Final: true}, 0)
+			}
 			l.forgetSession()
 			l.tell(ConnectionEvent{Status: StatusDisconnected, Final: true})
 			return nil
 		}
 		if err == nil {
-			l.connected = time.Now()
+			l.since = time.Now()
 			l.tellConnected(s, attempt)
 			return s
 		}
@@ -145,6 +162,12 @@ func (l *login) reconnect() *xmpp.Session {
 		}
 	}
 	return nil
+}
+
+// dropSession drops a session that was made too late. ctx has ended, so that this drops the socket.
+func (l *login) dropSession(ctx context.Context, s *xmpp.Session) {
+	_ = s.Close(ctx)
+	l.client.noteDisconnect(ConnectionEvent{Final: true}, 0)
 }
 
 // forgetSession drops a session that was made while l ended.
@@ -185,8 +208,8 @@ func (l *login) awaitLeaving() {
 }
 
 // redial waits, then makes one attempt with a new wire password (protocol.md 4.6).
-func (l *login) redial(delay time.Duration) (*xmpp.Session, error) {
-	timer := time.NewTimer(delay)
+func (l *login) redial(info ConnectInfo) (*xmpp.Session, error) {
+	timer := time.NewTimer(info.Delay)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -198,12 +221,12 @@ func (l *login) redial(delay time.Duration) (*xmpp.Session, error) {
 		return nil, err
 	}
 	defer done()
-	s, err := l.logInAgain()
+	s, err := l.logInAgain(info)
 	if err != nil {
 		return nil, err
 	}
 	if !l.install(s) {
-		_ = s.Close(l.ctx) // l.ctx has ended: this drops the socket
+		l.dropSession(l.ctx, s)
 		return nil, context.Canceled
 	}
 	return s, nil
@@ -212,7 +235,7 @@ func (l *login) redial(delay time.Duration) (*xmpp.Session, error) {
 // logInAgain dials with the password that is known now. When that is refused, and another has
 // become known meanwhile, it dials with that one. All of it has Config.RequestTimeout; whether the
 // refusal is to be believed is asked after that, if need be.
-func (l *login) logInAgain() (*xmpp.Session, error) {
+func (l *login) logInAgain(info ConnectInfo) (*xmpp.Session, error) {
 	ctx, cancel := context.WithTimeout(l.ctx, l.client.cfg.RequestTimeout)
 	defer cancel()
 	for {
@@ -221,7 +244,7 @@ func (l *login) logInAgain() (*xmpp.Session, error) {
 		if err != nil {
 			return nil, err
 		}
-		s, _, err := l.dial(ctx, wirePassword, atOnce)
+		s, _, err := l.dial(ctx, info, wirePassword, atOnce)
 		if !loginRefused(err) {
 			return s, err
 		}

@@ -70,7 +70,7 @@ func TestSessionOfALoginThatHasEnded(t *testing.T) {
 
 	ended := make(chan error, 1)
 	go func() { ended <- bindAndHangOn(server, l.cancel) }() // ends with the connection
-	s, err := l.redial(0)
+	s, err := l.redial(ConnectInfo{})
 	require.ErrorIs(t, err, context.Canceled)
 	require.Nil(t, s)
 	require.Nil(t, l.session)

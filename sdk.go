@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/mirrorfly-go/sdk/internal/observe"
 	"github.com/mirrorfly-go/sdk/internal/rest"
 	"github.com/mirrorfly-go/sdk/internal/unsent"
 	"github.com/mirrorfly-go/sdk/internal/xmpp"
@@ -36,9 +37,9 @@ type Client struct {
 	// changing has an element while a call changes the login. Calls that wait for it are served in
 	// their order.
 	changing     chan struct{}
-	inbox        inbox        // the messages that have come
-	encryptMedia atomic.Bool  // SetMediaEncryption
-	ignored      atomic.Int64 // stanzas that its sessions have dropped
+	inbox        inbox       // the messages that have come
+	encryptMedia atomic.Bool // SetMediaEncryption
+	observer     *observe.Observer
 
 	mu         sync.Mutex
 	login      *login // nil: nobody is known
@@ -57,7 +58,8 @@ func New(cfg Config) (*Client, error) {
 	c := &Client{cfg: cfg, status: StatusDisconnected, changing: make(chan struct{}, 1)}
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	c.http = c.joinHTTP()
-	c.listeners.init(&c.cfg)
+	c.observe()
+	c.listeners.init(&c.cfg, c.observer)
 	c.rest.Init(rest.Config{
 		LicenseKey:     cfg.LicenseKey,
 		BaseURL:        cfg.APIBaseURL,
@@ -68,6 +70,7 @@ func New(cfg Config) (*Client, error) {
 		UserAgent:      cfg.userAgent(),
 		RequestTimeout: cfg.RequestTimeout,
 		Logger:         cfg.Logger,
+		Observer:       c.observer,
 		Now:            cfg.Now,
 	})
 	return c, nil
@@ -147,14 +150,17 @@ func answer[T any](
 ) (Result[T], error) {
 	var data T
 	err := error(errClosed)
+	within, watched := c.beginCall(bound, op)
 	if c.ctx.Err() == nil {
-		data, err = f(bound)
+		data, err = f(within)
 	}
 	if err != nil {
 		e := explain(c.deciding(bound), op, err)
 		e.spent = e.spent || isOver(caller)
+		watched.end(e)
 		return Result[T]{StatusCode: e.StatusCode, Message: e.Message}, e
 	}
+	watched.end(nil)
 	return Result[T]{StatusCode: statusOK, Message: ok, Data: data}, nil
 }
 
@@ -259,7 +265,7 @@ func (c *Client) registered() (*login, error) {
 // Ignored returns how many stanzas were dropped since New because they were forged, malformed, not
 // understood, or replies that nobody waited for (protocol.md 13, "Who is believed"). A number that
 // grows fast deserves a look at the debug log.
-func (c *Client) Ignored() int { return int(c.ignored.Load()) }
+func (c *Client) Ignored() int { return int(c.observer.Ignored.Load()) }
 
 // Features returns the plan's flags as the service last told them, at Register or Connect; all true
 // before (protocol.md 3).

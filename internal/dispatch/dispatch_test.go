@@ -128,7 +128,7 @@ func TestStuckListenerDropsOldestAndTells(t *testing.T) {
 		var lost []int
 		losses := new(Listeners[int])
 		q := &Queue{Limit: 4, Log: slog.New(slog.DiscardHandler)}
-		q.OnLoss = func(l Loss) { losses.Deliver(q, l.Events) }
+		q.OnLoss = func(l Loss) { losses.Deliver(q, int(l.Events)) }
 		losses.Add(func(n int) { lost = append(lost, n) })
 		numbers, states := new(Listeners[int]), new(Listeners[string])
 		release := make(chan struct{})
@@ -175,7 +175,7 @@ func TestEventsOfTheHighestRankAreBoundedToo(t *testing.T) {
 func TestRanks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lost := 0
-		q := &Queue{Limit: 4, Log: slog.New(slog.DiscardHandler), OnLoss: func(l Loss) { lost += l.Events }}
+		q := &Queue{Limit: 4, Log: slog.New(slog.DiscardHandler), OnLoss: func(l Loss) { lost += int(l.Events) }}
 		words := new(Listeners[string])
 		release := make(chan struct{})
 		var got []string
@@ -211,7 +211,7 @@ func TestBytesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const mib = 1 << 20
 		lost := 0
-		q := &Queue{Log: slog.New(slog.DiscardHandler), OnLoss: func(l Loss) { lost += l.Events }}
+		q := &Queue{Log: slog.New(slog.DiscardHandler), OnLoss: func(l Loss) { lost += int(l.Events) }}
 		numbers := new(Listeners[int])
 		release := make(chan struct{})
 		var got []int
@@ -241,7 +241,7 @@ func TestBytesAreBounded(t *testing.T) {
 func TestEventLargerThanTheQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lost := 0
-		q := &Queue{Log: slog.New(slog.DiscardHandler), OnLoss: func(l Loss) { lost += l.Events }}
+		q := &Queue{Log: slog.New(slog.DiscardHandler), OnLoss: func(l Loss) { lost += int(l.Events) }}
 		numbers := new(Listeners[int])
 		var got []int
 		numbers.Add(func(n int) { got = append(got, n) })
@@ -258,7 +258,7 @@ func TestEventLargerThanTheQueue(t *testing.T) {
 func TestLargeEventsLeaveTheQueueOneByOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lost := 0
-		q := &Queue{Log: slog.New(slog.DiscardHandler), OnLoss: func(l Loss) { lost += l.Events }}
+		q := &Queue{Log: slog.New(slog.DiscardHandler), OnLoss: func(l Loss) { lost += int(l.Events) }}
 		numbers := new(Listeners[int])
 		release := make(chan struct{})
 		var got []int
@@ -319,7 +319,7 @@ func TestBurst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const limit = 4 * batchPart
 		var got []int // a loss is negative
-		onLoss := func(l Loss) { got = append(got, -l.Events) }
+		onLoss := func(l Loss) { got = append(got, -int(l.Events)) }
 		q := &Queue{Limit: limit, Log: slog.New(slog.DiscardHandler), OnLoss: onLoss}
 		numbers := new(Listeners[int])
 		held, release := make(chan struct{}), make(chan struct{})
@@ -391,7 +391,7 @@ func TestPacedLosesNoLargeEvent(t *testing.T) {
 func TestPacedWaitsForAStuckListenerOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lost := 0
-		q := &Queue{Limit: 4, Log: slog.New(slog.DiscardHandler), OnLoss: func(l Loss) { lost += l.Events }}
+		q := &Queue{Limit: 4, Log: slog.New(slog.DiscardHandler), OnLoss: func(l Loss) { lost += int(l.Events) }}
 		numbers := new(Listeners[int])
 		release := make(chan struct{})
 		got := 0

@@ -82,6 +82,7 @@ func (l *Listeners[T]) EmitPaced(q *Queue, event T, w Weight) {
 	if len(l.all.load()) > 0 {
 		q.awaitRoom(w)
 		l.push(q, event, w)
+		q.tellDrops()
 	}
 }
 
@@ -95,11 +96,11 @@ type delivery[T any] struct {
 	event T
 }
 
-func (d *delivery[T]) deliver(q *Queue) {
-	for _, each := range d.to.all.load() {
-		d.call(q, each)
-	}
-}
+func (d *delivery[T]) deliver(q *Queue) { q.run(d) }
+
+func (d *delivery[T]) listeners() []*listener { return d.to.all.load() }
+
+func (d *delivery[T]) value() any { return d.event }
 
 // call calls one listener, unless it has been removed. It reports whether it was there, and whether
 // it has returned by itself.

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/mirrorfly-go/sdk/internal/observe"
 )
 
 const (
@@ -37,6 +39,9 @@ type Queue struct {
 	Log *slog.Logger
 	// OnLoss is called, in order with the other calls, with what was dropped. It is immutable.
 	OnLoss func(Loss)
+	// Observer is told of events that listeners were given, and of those that were dropped. nil:
+	// nobody is. It is immutable.
+	Observer *observe.Observer
 
 	mu sync.Mutex
 	// slots holds the calls that wait from head on, oldest first.
@@ -44,6 +49,8 @@ type Queue struct {
 	head  int
 	// lost is what was dropped since OnLoss was last called.
 	lost Loss
+	// untold is what the Observer has not been told of yet.
+	untold Loss
 	// bytes is the weight of the calls that wait.
 	bytes int32
 	// running is true while a goroutine drains the queue.
@@ -72,7 +79,7 @@ type call struct {
 }
 
 // Loss is how many events were dropped. Tracked are those of them whose fate is told.
-type Loss struct{ Events, Tracked int }
+type Loss struct{ Events, Tracked int32 }
 
 // deliverer is an event of any type for its listeners, or the news that events were lost.
 type deliverer interface{ deliver(*Queue) }
@@ -143,10 +150,10 @@ func (q *Queue) dropLeastLocked() deliverer {
 	dropped := waiting[least]
 	copy(waiting[1:least+1], waiting[:least])
 	waiting[0] = dropped
-	q.lost.Events++
-	if _, is := dropped.deliverer.(tracked); is {
-		q.lost.Tracked++
-	}
+	_, isTracked := dropped.deliverer.(tracked)
+	q.lost.add(isTracked)
+	q.untold.add(isTracked)
+	q.Observer.Drop()
 	return q.popLocked()
 }
 
@@ -176,7 +183,15 @@ func (q *Queue) idleLocked() {
 	}
 }
 
+func (l *Loss) add(tracked bool) {
+	l.Events++
+	if tracked {
+		l.Tracked++
+	}
+}
+
 func (l Loss) deliver(q *Queue) {
+	q.tellDrops()
 	q.Log.WarnContext(context.Background(), "listeners too slow: events dropped", "count", l.Events)
 	q.OnLoss(l)
 }

@@ -29,6 +29,7 @@ func (l *Listeners[T]) EmitTracked(q *Queue, event T, w Weight, fate func(Fate))
 	}
 	q.awaitRoom(w)
 	q.push(call{deliverer: &trackedDelivery[T]{delivery[T]{l, event}, fate}, Weight: w})
+	q.tellDrops()
 }
 
 type trackedDelivery[T any] struct {
@@ -42,12 +43,7 @@ func (d *trackedDelivery[T]) deliver(q *Queue) {
 	// It stays so when a listener calls runtime.Goexit.
 	fate := Failed
 	defer func() { d.fate(fate) }()
-	heard, failed := false, false
-	for _, each := range d.to.all.load() {
-		there, returned := d.call(q, each)
-		heard = heard || there
-		failed = failed || there && !returned
-	}
+	heard, failed := q.run(d)
 	switch {
 	case !heard:
 		fate = Unheard

@@ -47,6 +47,10 @@ type request struct {
 	storage bool
 	// bare: its data may come without the envelope.
 	bare bool
+	// route is the path of a file without the token in it; empty: path has no such thing.
+	route string
+	// foreign: a user has chosen where it goes.
+	foreign bool
 	// transfer: it moves a file. It ends when nothing moves any more, however long it takes.
 	transfer bool
 	// attempt counts how often it was sent.
@@ -182,9 +186,9 @@ func (c *Client) attempt(ctx context.Context, r *request, once func(ctx context.
 func (r *request) repeatable() bool { return r.body == nil || r.body.repeatable() }
 
 // exchange sends r once and reads its envelope. The error is nil only for status 200.
-func (c *Client) exchange(ctx context.Context, r *request, token string) (*envelope, error) {
+func (c *Client) exchange(ctx context.Context, r *request, token string) (_ *envelope, err error) {
 	ctx, watch := c.watch(ctx, r)
-	defer watch.stop()
+	defer func() { watch.stop(err) }()
 	resp, err := c.send(ctx, r, token, watch)
 	if err != nil {
 		return nil, err
@@ -203,13 +207,18 @@ func (c *Client) send(ctx context.Context, r *request, token string, watch *watc
 	if ctx.Err() != nil {
 		return nil, contextError(ctx)
 	}
+	req = watch.begin(r, req)
 	resp, err := c.http.Do(req)
 	if !r.unreached(err) {
 		r.maybeSent.Store(true)
 	}
+	if b, ok := r.body.(jsonBody); ok && !r.unreached(err) {
+		watch.moved(len(b), 0)
+	}
 	code := 0
 	if resp != nil {
 		code = resp.StatusCode
+		watch.told.answered(code)
 	}
 	c.cfg.Logger.LogAttrs(ctx, slog.LevelDebug, "rest: request",
 		slog.String("op", r.op), slog.Int("attempt", r.attempt), slog.Int("code", code),
@@ -293,6 +302,9 @@ func (c *Client) readEnvelope(ctx context.Context, resp *http.Response, watch *w
 		limit = maxError
 	}
 	raw, err := io.ReadAll(io.LimitReader(watch.answer(resp.Body), limit+1))
+	if watch.timer == nil {
+		watch.moved(0, len(raw)) // else its reader has counted
+	}
 	if err != nil && (good || ctx.Err() != nil) {
 		return nil, networkError(ctx, err)
 	}

@@ -30,8 +30,8 @@ func (c *Client) AskClock(ctx context.Context) time.Duration {
 	defer cancel()
 	r := &request{op: "clock", method: http.MethodHead, url: s.base, idempotent: true}
 	ctx, watch := c.watch(ctx, r)
-	defer watch.stop()
 	resp, err := c.send(ctx, r, "", watch)
+	defer func() { watch.stop(err) }()
 	if err != nil {
 		return 0
 	}

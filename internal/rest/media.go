@@ -173,13 +173,13 @@ func (c *Client) GetMedia(ctx context.Context, token string) (*Media, error) {
 		if err := c.checkForeign(token); err != nil {
 			return nil, err
 		}
-		r.url = token
+		r.url, r.foreign = token, true
 		return c.fetch(ctx, r)
 	}
 	if r.path, err = mediaPath(token); err != nil {
 		return nil, err
 	}
-	r.auth = true
+	r.auth, r.route = true, "/media/{token}"
 	return c.fetch(ctx, r)
 }
 
@@ -263,6 +263,8 @@ type Media struct {
 	watch *watch
 	close io.Closer
 	body  io.Reader
+	// failed is why it was not read to its end.
+	failed error
 }
 
 // Read reads the body. It fails with an [*Error], as a call does, or with io.EOF at the end.
@@ -270,13 +272,14 @@ func (m *Media) Read(p []byte) (int, error) {
 	n, err := m.body.Read(p)
 	if err != nil && err != io.EOF {
 		err = networkError(m.ctx, err)
+		m.failed = err
 	}
 	return n, err
 }
 
 // Close ends the transfer.
 func (m *Media) Close() error {
-	m.watch.stop()
+	m.watch.stop(m.failed)
 	return m.close.Close()
 }
 
@@ -310,7 +313,7 @@ func (c *Client) open(ctx context.Context, r *request, token string) (*Media, er
 	ctx, watch := c.watch(ctx, r)
 	resp, err := c.send(ctx, r, token, watch)
 	if err != nil {
-		watch.stop()
+		watch.stop(err)
 		return nil, err
 	}
 	m := &Media{
@@ -318,6 +321,7 @@ func (c *Client) open(ctx context.Context, r *request, token string) (*Media, er
 		ctx: ctx, watch: watch, close: resp.Body, body: watch.answer(resp.Body),
 	}
 	if err := c.accept(r, resp, m); err != nil {
+		m.failed = err
 		m.Close()
 		return nil, err
 	}

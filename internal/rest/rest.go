@@ -13,6 +13,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/mirrorfly-go/sdk/internal/observe"
 )
 
 // lookupURL is the service's own licence lookup (protocol.md 1.3).
@@ -40,6 +42,8 @@ type Config struct {
 	RequestTimeout time.Duration
 	// Logger may be nil: nothing is logged then.
 	Logger *slog.Logger
+	// Observer is told of each request; nil: nobody is.
+	Observer *observe.Observer
 	// Now is the clock of the time stamp in licensed passwords; nil: time.Now.
 	Now func() time.Time
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"time"
+
+	"github.com/mirrorfly-go/sdk/internal/observe"
 )
 
 var errStalled = errors.New("no data moved")
@@ -16,6 +18,10 @@ type watch struct {
 	// timer is nil when the request is not a transfer.
 	timer *time.Timer
 	idle  time.Duration
+
+	observer *observe.Observer
+	// told is what a hook will be told of this attempt; nil: there is none.
+	told *told
 }
 
 func (c *Client) watch(ctx context.Context, r *request) (context.Context, *watch) {
@@ -23,7 +29,7 @@ func (c *Client) watch(ctx context.Context, r *request) (context.Context, *watch
 		ctx, cancel := context.WithCancelCause(ctx)
 		idle := c.cfg.RequestTimeout
 		timer := time.AfterFunc(idle, func() { cancel(errStalled) })
-		return ctx, &watch{cancel: func() { cancel(nil) }, timer: timer, idle: idle}
+		return ctx, &watch{cancel: func() { cancel(nil) }, timer: timer, idle: idle, observer: c.cfg.Observer}
 	}
 	timeout := c.timeout
 	if _, bounded := ctx.Deadline(); !bounded && timeout == 0 {
@@ -32,16 +38,18 @@ func (c *Client) watch(ctx context.Context, r *request) (context.Context, *watch
 	}
 	if timeout > 0 {
 		ctx, cancel := context.WithTimeout(ctx, timeout)
-		return ctx, &watch{cancel: cancel}
+		return ctx, &watch{cancel: cancel, observer: c.cfg.Observer}
 	}
-	return ctx, &watch{cancel: func() {}}
+	return ctx, &watch{cancel: func() {}, observer: c.cfg.Observer}
 }
 
-func (w *watch) stop() {
+// stop ends the watch, and the attempt with err. It may be called again.
+func (w *watch) stop(err error) {
 	if w.timer != nil {
 		w.timer.Stop()
 	}
 	w.cancel()
+	w.told.end(err)
 }
 
 // request returns the body of a request. Each byte that the transport reads of it shows that the
@@ -62,6 +70,7 @@ func (b *watchedRequest) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if n > 0 {
 		b.watch.timer.Reset(b.watch.idle)
+		b.watch.moved(n, 0)
 	}
 	return n, err
 }
@@ -84,5 +93,7 @@ type watchedAnswer struct {
 func (b *watchedAnswer) Read(p []byte) (int, error) {
 	b.watch.timer.Reset(b.watch.idle)
 	defer b.watch.timer.Stop()
-	return b.ReadCloser.Read(p)
+	n, err := b.ReadCloser.Read(p)
+	b.watch.moved(0, n)
+	return n, err
 }

@@ -236,4 +236,4 @@ func (nowhere) Cut()                                      {}
 
 // Ignored returns how many stanzas the session, and those that it shares the count with, have
 // dropped.
-func (s *Session) Ignored() int { return int(s.ignored.Load()) }
+func (s *Session) Ignored() int { return int(s.observer.Ignored.Load()) }

@@ -8,10 +8,10 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"sync/atomic"
 	"time"
 
 	"github.com/mirrorfly-go/sdk/internal/frames"
+	"github.com/mirrorfly-go/sdk/internal/observe"
 )
 
 // Address is where a server is reached.
@@ -79,14 +79,15 @@ type Config struct {
 	// KeepAliveTimeout is how long the server may stay silent after that. Default 20s.
 	KeepAliveTimeout time.Duration
 
-	// Logger is nil for silence. Frames are logged at debug level, their first tag only.
+	// Logger is nil for silence. Frames are logged at [observe.LevelFrame], their first tag only.
 	Logger *slog.Logger
 	// Handle gets the pushes, in order, on the read loop: while it runs, the server waits. nil:
 	// they are dropped.
 	Handle func(Event)
-	// Ignored counts the stanzas that are dropped: forged, malformed, not understood, or replies
-	// that nobody waits for. Sessions may share it. nil: nobody counts.
-	Ignored *atomic.Int64
+	// Observer is told of requests and frames, and of the stanzas that are dropped: forged,
+	// malformed, not understood, or replies that nobody waits for. Sessions may share it. nil:
+	// nobody is told.
+	Observer *observe.Observer
 }
 
 const (
@@ -105,8 +106,8 @@ func (c *Config) setDefaults() {
 	if c.Handle == nil {
 		c.Handle = func(Event) {}
 	}
-	if c.Ignored == nil {
-		c.Ignored = new(atomic.Int64)
+	if c.Observer == nil {
+		c.Observer = new(observe.Observer)
 	}
 }
 

@@ -2,6 +2,7 @@ package xmpp
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/mirrorfly-go/sdk/internal/frames"
@@ -56,6 +57,17 @@ func (e *StanzaError) Error() string {
 func (e *StanzaError) Breakdown() bool {
 	return e.Condition == "internal-server-error" || e.Condition == "remote-server-timeout" ||
 		e.Condition == "undefined-condition"
+}
+
+// Known reports whether the condition is one of RFC 6120 8.3.3.
+func (e *StanzaError) Known() bool { return slices.Contains(stanzaConditions, e.Condition) }
+
+var stanzaConditions = []string{
+	"bad-request", "conflict", "feature-not-implemented", "forbidden", "gone", "internal-server-error",
+	"item-not-found", "jid-malformed", "not-acceptable", "not-allowed", "not-authorized", "policy-violation",
+	"recipient-unavailable", "redirect", "registration-required", "remote-server-not-found",
+	"remote-server-timeout", "resource-constraint", "service-unavailable", "subscription-required",
+	"undefined-condition", "unexpected-request",
 }
 
 // MessageRefused is the refusal of a message: whatever its condition, the message has not arrived.

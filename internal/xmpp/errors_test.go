@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mirrorfly-go/sdk/internal/observe"
 	"github.com/mirrorfly-go/sdk/internal/testing/scripted"
 )
 
@@ -75,7 +76,7 @@ func TestServerTextCannotForge(t *testing.T) {
 		var seen []string
 		var mu sync.Mutex
 		log := slog.New(slog.NewTextHandler(io.Discard,
-			&slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			&slog.HandlerOptions{Level: observe.LevelFrame, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 				mu.Lock()
 				defer mu.Unlock()
 				seen = append(seen, a.Value.String())

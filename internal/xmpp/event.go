@@ -107,7 +107,7 @@ func (s *Session) receiveVCard(st *stanza) {
 	}
 	card, ok := st.Child(nsVCard, "vCard")
 	if !ok {
-		s.countIgnored()
+		s.ignore(st, "reply to nothing")
 		return
 	}
 	e := VCardPush{From: from.clone()}
@@ -159,7 +159,7 @@ func (s *Session) receiveRequest(st *stanza) {
 		s.emit(push)
 		return
 	}
-	s.countIgnored()
+	s.ignore(st, "unknown request")
 	s.answer(&iq{id: st.id, to: st.from, kind: kindError, payload: xmltext.Markup{
 		Name: "error", Attrs: []string{"type", "cancel"},
 		Children: []xmltext.Markup{empty(nsStanzas, "service-unavailable")},

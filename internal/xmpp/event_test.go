@@ -9,13 +9,13 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/mirrorfly-go/sdk/internal/frames"
+	"github.com/mirrorfly-go/sdk/internal/observe"
 	"github.com/mirrorfly-go/sdk/internal/testing/fuzz"
 	"github.com/mirrorfly-go/sdk/internal/testing/scripted"
 	"github.com/mirrorfly-go/sdk/internal/testing/xmltree"
@@ -279,12 +279,12 @@ func TestEnormousRequestIsNotEchoed(t *testing.T) {
 			answered <- bytes
 			p.Drain()
 		})
-		cfg.Ignored = new(atomic.Int64)
+		cfg.Observer = new(observe.Observer)
 		// Of other sessions.
-		cfg.Ignored.Store(100)
+		cfg.Observer.Ignored.Store(100)
 		c := dial(t, cfg)
 		require.Less(t, <-answered, 1000)
-		require.EqualValues(t, 100+len(asks)*len(attributes), cfg.Ignored.Load())
+		require.EqualValues(t, 100+len(asks)*len(attributes), cfg.Observer.Ignored.Load())
 		require.NoError(t, c.Err())
 	})
 }

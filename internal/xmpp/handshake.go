@@ -52,7 +52,7 @@ type handshake struct {
 
 func newHandshake(cfg *Config, conn frames.Conn, addr Address, stepByStep bool) *handshake {
 	return &handshake{cfg: cfg, conn: conn, addr: addr, pipeline: pipeline{
-		conn: conn, log: cfg.Logger, off: stepByStep || !addr.WebSocket(),
+		conn: conn, log: cfg.Logger, observer: cfg.Observer, off: stepByStep || !addr.WebSocket(),
 		expected: cfg.Memory.pipelines(cfg.Domain),
 		hoped:    cfg.ExpectPipelining && !cfg.Memory.disappointed(cfg.Domain),
 	}}
@@ -336,7 +336,7 @@ func (h *handshake) nextFrame(ctx context.Context) (string, *stanza, error) {
 	if err != nil {
 		return "", nil, err
 	}
-	logFrame(h.cfg.Logger, "receive", frame)
+	noteFrame(h.cfg.Observer, h.cfg.Logger, frameReceived, frame)
 	st, err := parse(frame)
 	if err != nil {
 		return "", nil, err

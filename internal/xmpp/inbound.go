@@ -227,7 +227,7 @@ func (s *Session) said(c chat, e xmltext.Element) (_ Event, known bool) {
 	case e.Is(nsReceipts, "recall"):
 		ids := list(e.Attr("id"))
 		if len(ids) == 0 || len(ids) > maxRecalled {
-			s.countIgnored()
+			s.ignoreFrom("message", c.from.String(), "too many messages deleted, or none")
 			return nil, true
 		}
 		return Recalled{From: c.from.Bare().String(), To: c.to.Bare().String(), MessageIDs: ids, Own: c.sentByUs}, true
@@ -252,8 +252,7 @@ func isChatState(e xmltext.Element) bool {
 // may say so (protocol.md 14.3). That it has taken a receipt is of no interest.
 func (s *Session) acknowledged(c chat, e xmltext.Element) Event {
 	if !s.trusts(c.from) {
-		s.countIgnored()
-		s.log.Debug("stanza ignored", "op", "receive", "why", "acknowledge not believed", "jid", clip(c.from.String()))
+		s.ignoreFrom("message", c.from.String(), "acknowledge not believed")
 		return nil
 	}
 	if e.Attr("type") != "acknowledge" {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/mirrorfly-go/sdk/internal/observe"
 	"github.com/mirrorfly-go/sdk/internal/unsent"
 	"github.com/mirrorfly-go/sdk/internal/uuid"
 	"github.com/mirrorfly-go/sdk/internal/xmltext"
@@ -29,6 +30,8 @@ type Content struct {
 type Outgoing struct {
 	id, to string
 	frame  []byte
+	// name says which kind of message it is.
+	name string
 	// quiet: nobody knows it by its id, so that nobody is told when it is refused later on.
 	quiet bool
 	// patient: it may wait a moment, to be written with others.
@@ -43,7 +46,11 @@ func (o Outgoing) Fits() bool { return len(o.frame) <= MaxMessage }
 
 // Outgoing returns the stanza. Its attributes and children are those of the JavaScript SDK.
 func (c Content) Outgoing() Outgoing {
-	return outgoingMessage(c.ID, c.To, xmltext.Markup{
+	name := "message"
+	if c.EditID != c.ID {
+		name = "edit"
+	}
+	return outgoingMessage(name, c.ID, c.To, xmltext.Markup{
 		Space: nsContent, Name: "chatcontent",
 		Attrs: []string{
 			"edit_msg_id", c.EditID, "message_type", c.Type, "meta_data", c.Metadata, "topic_id", c.TopicID,
@@ -54,7 +61,7 @@ func (c Content) Outgoing() Outgoing {
 
 // Receipt says that a message has come ("delivered"), or was read ("seen") (protocol.md 14.4).
 func Receipt(kind, to, messageID string) Outgoing {
-	m := quiet(to, xmltext.Markup{
+	m := quiet(kind, to, xmltext.Markup{
 		Space: nsReceipts, Name: kind, Attrs: []string{"id", messageID}, Empty: []string{"group_id"},
 	})
 	m.patient = true
@@ -63,7 +70,7 @@ func Receipt(kind, to, messageID string) Outgoing {
 
 // Recall takes messages back, for everybody (protocol.md 14.6). ids have commas between them.
 func Recall(to, ids string) Outgoing {
-	return quiet(to, xmltext.Markup{
+	return quiet("recall", to, xmltext.Markup{
 		Space: nsReceipts, Name: "recall", Attrs: []string{"id", ids, "chat_type", "chat"},
 	})
 }
@@ -75,17 +82,17 @@ func Typing(to string, typing bool) Outgoing {
 	if typing {
 		state = "composing"
 	}
-	return quiet(to, empty(nsChatStates, state), empty(nsHints, "no-store"))
+	return quiet("typing", to, empty(nsChatStates, state), empty(nsHints, "no-store"))
 }
 
-func quiet(to string, children ...xmltext.Markup) Outgoing {
-	m := outgoingMessage(uuid.New(), to, children...)
+func quiet(name, to string, children ...xmltext.Markup) Outgoing {
+	m := outgoingMessage(name, uuid.New(), to, children...)
 	m.quiet = true
 	return m
 }
 
-func outgoingMessage(id, to string, children ...xmltext.Markup) Outgoing {
-	return Outgoing{id: id, to: to, frame: xmltext.Markup{
+func outgoingMessage(name, id, to string, children ...xmltext.Markup) Outgoing {
+	return Outgoing{name: name, id: id, to: to, frame: xmltext.Markup{
 		Space: nsClient, Name: "message", Attrs: []string{"id", id, "to", to, "type", "chat"}, Children: children,
 	}.Bytes()}
 }
@@ -100,8 +107,16 @@ func outgoingMessage(id, to string, children ...xmltext.Markup) Outgoing {
 // [Config].RequestTimeout with [ErrNoReply]. The error of a message that was not written, and never
 // will be, is marked as unsent.
 func (s *Session) Send(ctx context.Context, m Outgoing) (at time.Time, err error) {
-	if at, err = s.send(ctx, m); err != nil {
+	ctx, done := s.observer.StartRequest(ctx, observe.Request{Kind: observe.Message, Name: m.name, Attempt: 1})
+	at, err = s.send(ctx, m)
+	if done != nil {
+		done(observe.RequestDone{Err: err})
+	}
+	if err != nil {
 		return time.Time{}, fmt.Errorf("xmpp: send message: %w", err)
+	}
+	if !m.quiet {
+		s.observer.MessagesSent.Add(1)
 	}
 	return at, nil
 }

@@ -44,8 +44,7 @@ func (s *Session) receiveNotice(st *stanza) {
 	}
 	for _, e := range n.events() {
 		if e == nil || !s.believes(n.from, e) {
-			s.countIgnored()
-			s.log.Debug("stanza ignored", "op", "receive", "why", "notice not believed", "jid", clip(n.from))
+			s.ignoreFrom("message", n.from, "notice not believed")
 			continue
 		}
 		s.emit(e)

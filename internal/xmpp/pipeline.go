@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/mirrorfly-go/sdk/internal/frames"
+	"github.com/mirrorfly-go/sdk/internal/observe"
 )
 
 // A pipeline sends the frames of a handshake, some of them ahead of their turn (XEP-0305): each
@@ -29,6 +30,8 @@ import (
 type pipeline struct {
 	conn frames.Conn
 	log  *slog.Logger
+
+	observer *observe.Observer
 
 	// off: nothing is written ahead, whatever the server announces.
 	off bool
@@ -79,7 +82,7 @@ func (p *pipeline) send(frame []byte, following ...[]byte) error {
 	p.used = p.used || len(following) > 0
 	all := append([][]byte{frame}, following...)
 	for _, frame := range all {
-		logFrame(p.log, "send", frame)
+		noteFrame(p.observer, p.log, frameSent, frame)
 	}
 	// Nothing waits for what is late: if it never gets out, there will be no answer.
 	_, err := p.conn.WriteFrames(all...)

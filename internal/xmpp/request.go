@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/mirrorfly-go/sdk/internal/observe"
 	"github.com/mirrorfly-go/sdk/internal/unsent"
 	"github.com/mirrorfly-go/sdk/internal/uuid"
 )
@@ -37,7 +38,11 @@ type reply struct {
 // request sends an iq and waits for its reply, the end of ctx or the end of the session. to is who
 // may answer. The error of a request that was not written, and never will be, is marked as unsent.
 func (s *Session) request(ctx context.Context, op string, req *iq, to JID) (*stanza, error) {
+	ctx, done := s.observer.StartRequest(ctx, observe.Request{Kind: observe.IQ, Name: op, Attempt: 1})
 	st, err := s.exchange(ctx, req, to)
+	if done != nil {
+		done(observe.RequestDone{Err: err})
+	}
 	if err != nil {
 		return nil, fmt.Errorf("xmpp: %s: %w", op, err)
 	}

@@ -349,9 +349,15 @@ func (s *Session) count(st *stanza) (t ticket, again bool, err error) {
 	return t, false, err
 }
 
-// warnOfOverrun says once that too many messages are not handled. It is for the read loop.
-func (s *Session) warnOfOverrun() {
-	if s.overrun && !s.warned {
+// noteOverrun says that too many messages are not handled, in the log once. It is for the read
+// loop.
+func (s *Session) noteOverrun() {
+	if !s.overrun {
+		return
+	}
+	s.overrun = false
+	s.observer.Overrun()
+	if !s.warned {
 		s.warned = true
 		s.log.Warn("messages are not handled: the oldest count as handled, and are lost in a crash", "open", maxOpen)
 	}

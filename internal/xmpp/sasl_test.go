@@ -13,6 +13,7 @@ import (
 	"mellium.im/sasl"
 
 	"github.com/mirrorfly-go/sdk/internal/frames"
+	"github.com/mirrorfly-go/sdk/internal/observe"
 	"github.com/mirrorfly-go/sdk/internal/testing/fipsmode"
 	"github.com/mirrorfly-go/sdk/internal/testing/fuzz"
 	"github.com/mirrorfly-go/sdk/internal/testing/scripted"
@@ -328,7 +329,7 @@ func TestNoSecrets(t *testing.T) {
 			answerAll(p)
 		})
 		cfg.Password = secret
-		cfg.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		cfg.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: observe.LevelFrame}))
 		c := dial(t, cfg)
 		require.NoError(t, c.SetVCard(soon(t), VCard{NickName: secret, Status: secret}))
 		require.NoError(t, c.LogOutQR(t.Context(), secret))

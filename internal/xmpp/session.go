@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/mirrorfly-go/sdk/internal/frames"
+	"github.com/mirrorfly-go/sdk/internal/observe"
 	"github.com/mirrorfly-go/sdk/internal/xmltext"
 )
 
@@ -36,7 +37,7 @@ type Session struct {
 	keepAliveTimeout  time.Duration
 	requestTimeout    time.Duration
 
-	ignored *atomic.Int64 // Config.Ignored
+	observer *observe.Observer
 
 	// serving: Serve was called. handling: the read loop is inside handle. handedOver: Serve has
 	// returned ErrHandOver, and is called again.
@@ -55,7 +56,8 @@ type Session struct {
 	ending, closeSent bool
 	// writing: somebody writes what is queued, or writing has failed.
 	writing bool
-	// overrun: too many messages were not handled. warned: that was told. Both are the read loop's.
+	// overrun: with the last stanza too many messages were not handled. warned: that was logged.
+	// Both are the read loop's.
 	overrun, warned bool
 	// waiters are the requests whose replies have not come, by id. nil: none.
 	waiters map[string]*waiter
@@ -86,7 +88,7 @@ func newSession(cfg *Config, h *handshake) *Session {
 		conn: h.conn, addr: h.addr, jid: h.jid, handle: cfg.Handle, log: cfg.Logger,
 		resumed: h.resumed, earlyFrames: h.earlyFrames,
 		keepAliveInterval: cfg.KeepAliveInterval, keepAliveTimeout: cfg.KeepAliveTimeout,
-		requestTimeout: cfg.RequestTimeout, ignored: cfg.Ignored,
+		requestTimeout: cfg.RequestTimeout, observer: cfg.Observer,
 		leave: cfg.LeaveMessages, sm: h.management, out: h.out,
 	}
 	if h.resumed {
@@ -169,7 +171,6 @@ func (s *Session) Serve() error {
 		return errServedTwice
 	}
 	for _, frame := range s.earlyFrames {
-		logFrame(s.log, "receive", frame)
 		if s.serveFrame(frame, nil) {
 			break
 		}
@@ -192,15 +193,15 @@ func (s *Session) Serve() error {
 func (s *Session) readFrame() (string, error) {
 	frame, err := s.conn.ReadFrame(context.Background())
 	if err == nil {
-		s.logReceived(frame)
+		s.noteReceived(frame)
 	}
 	return frame, err
 }
 
-// logReceived is not inlined into readFrame, on whose stack it would need room.
+// noteReceived is not inlined into readFrame, on whose stack it would need room.
 //
 //go:noinline
-func (s *Session) logReceived(frame string) { logFrame(s.log, "receive", frame) }
+func (s *Session) noteReceived(frame string) { noteFrame(s.observer, s.log, frameReceived, frame) }
 
 // serveFrame handles what was read and reports whether the session is over.
 func (s *Session) serveFrame(frame string, err error) (over bool) {
@@ -240,7 +241,7 @@ func (s *Session) receive(frame string) error {
 	if err != nil || again {
 		return err
 	}
-	s.warnOfOverrun()
+	s.noteOverrun()
 	switch {
 	case st.Local == "iq":
 		s.receiveIQ(st)
@@ -254,15 +255,14 @@ func (s *Session) receive(frame string) error {
 	return nil
 }
 
-// countIgnored counts a stanza that is dropped.
-func (s *Session) countIgnored() {
-	s.ignored.Add(1)
-}
+// ignore drops a stanza. why is a constant: programs count by it.
+func (s *Session) ignore(st *stanza, why string) { s.ignoreFrom(st.Local, st.from, why) }
 
-// ignore drops a stanza.
-func (s *Session) ignore(st *stanza, why string) {
-	s.countIgnored()
-	s.log.Debug("stanza ignored", "op", "receive", "why", why, "stanza", clip(st.Local), "jid", clip(st.from))
+// ignoreFrom is ignore for what is inside a stanza.
+func (s *Session) ignoreFrom(element, from, why string) {
+	s.observer.Ignore(why)
+	s.log.LogAttrs(context.Background(), slog.LevelDebug, "stanza ignored",
+		slog.String("why", why), slog.String("stanza", clip(element)), slog.String("from", clip(from)))
 }
 
 func (s *Session) emit(e Event) {
@@ -271,13 +271,21 @@ func (s *Session) emit(e Event) {
 	s.handle(e)
 }
 
-// logFrame logs the first tag of a frame: stanzas show what they are and whose, but neither content
-// nor, in SASL elements, credentials.
-func logFrame[F string | []byte](log *slog.Logger, op string, frame F) {
+// The directions of a frame.
+const (
+	frameSent     = "send"
+	frameReceived = "receive"
+)
+
+// noteFrame counts a frame and logs its first tag: stanzas show what they are and whose, but
+// neither content nor, in SASL elements, credentials. It is called under no lock.
+func noteFrame[F string | []byte](o *observe.Observer, log *slog.Logger, op string, frame F) {
+	o.Frame(op == frameSent, len(frame))
 	ctx := context.Background()
-	if !log.Enabled(ctx, slog.LevelDebug) {
+	if !log.Enabled(ctx, observe.LevelFrame) {
 		return
 	}
 	tag, _, _ := strings.Cut(string(frame), ">")
-	log.DebugContext(ctx, "xmpp frame", "op", op, "tag", clip(tag+">"), "size", len(frame))
+	log.LogAttrs(ctx, observe.LevelFrame, "xmpp frame",
+		slog.String("op", op), slog.String("tag", clip(tag+">")), slog.Int("size", len(frame)))
 }

@@ -307,7 +307,7 @@ func (s *Session) write(b batch) (late bool, err error) {
 		}
 	}()
 	for _, frame := range b.frames {
-		logFrame(s.log, "send", frame)
+		noteFrame(s.observer, s.log, frameSent, frame)
 	}
 	late, err = s.conn.WriteFrames(b.frames...)
 	written = true

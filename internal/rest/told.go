@@ -1,0 +1,75 @@
+package rest
+
+import (
+	"net/http"
+	"strings"
+	"sync/atomic"
+
+	"github.com/mirrorfly-go/sdk/internal/observe"
+)
+
+// told is what a hook will be told of one attempt. All methods may be called of nil.
+type told struct {
+	done           func(observe.RequestDone)
+	ended          atomic.Bool
+	status         atomic.Int32
+	sent, received atomic.Int64
+}
+
+// begin tells that r is about to be sent once more, and returns what is to be sent.
+func (w *watch) begin(r *request, req *http.Request) *http.Request {
+	ctx, done := w.observer.StartRequest(req.Context(), observe.Request{
+		Kind: observe.HTTP, Name: r.op, Method: r.method, Host: r.host(req), Template: r.template(),
+		Attempt: r.attempt,
+	})
+	if done != nil {
+		w.told = &told{done: done}
+	}
+	if ctx == req.Context() {
+		return req // WithContext makes a copy
+	}
+	return req.WithContext(ctx)
+}
+
+// moved notes that so many bytes of bodies have gone out and come in.
+func (w *watch) moved(sent, received int) {
+	w.observer.Bytes(int64(sent), int64(received))
+	if w.told != nil {
+		w.told.sent.Add(int64(sent))
+		w.told.received.Add(int64(received))
+	}
+}
+
+func (t *told) answered(status int) {
+	if t != nil {
+		t.status.Store(int32(status))
+	}
+}
+
+// end tells how the attempt has ended, once.
+func (t *told) end(err error) {
+	if t == nil || !t.ended.CompareAndSwap(false, true) {
+		return
+	}
+	t.done(observe.RequestDone{
+		Status: int(t.status.Load()), Sent: t.sent.Load(), Received: t.received.Load(), Err: err,
+	})
+}
+
+// template is the path without what differs from request to request; empty where the service, or a
+// user, has said where to go.
+func (r *request) template() string {
+	if r.route != "" || r.path == "" {
+		return r.route
+	}
+	path, _, _ := strings.Cut(r.path, "?")
+	return path
+}
+
+// host is where r goes; empty where a user has chosen that.
+func (r *request) host(req *http.Request) string {
+	if r.foreign {
+		return ""
+	}
+	return req.URL.Host
+}
