@@ -117,8 +117,15 @@ type Config struct {
 	Reconnect ReconnectPolicy
 	// Dials spreads the logins of all clients that share it; nil: no limit.
 	Dials *DialLimit
-	// MaxDownload is how many bytes one DownloadMedia writes at most; default 2 GiB.
+	// MaxDownload is how long a file may be, in bytes, that DownloadMedia or OpenMedia fetches;
+	// default 2 GiB.
 	MaxDownload int64
+	// FetchForeignURLs: DownloadMedia and OpenMedia also fetch files at URLs that are not the
+	// service's; without it they fail with ErrForeignURL. Other users choose such URLs, as profile
+	// pictures and in messages. Whoever does learns where this program runs, and can make it ask
+	// any machine that it reaches, also inside its own network: set a DialContext that refuses what
+	// must not be reached.
+	FetchForeignURLs bool
 	// Logger is silent when nil.
 	Logger *slog.Logger
 	// Hooks learn what the client does; nil: nobody does, and nothing is spent on it. They are read

@@ -46,6 +46,9 @@ var (
 	ErrNetwork = errors.New("network failure")
 	// ErrInsecure is 400: set Config.AllowInsecure to permit an unencrypted connection.
 	ErrInsecure = errors.New("unencrypted connection")
+	// ErrForeignURL is 400: a file is at a URL that another user has chosen. Set
+	// Config.FetchForeignURLs to fetch it all the same.
+	ErrForeignURL = errors.New("URL of another user")
 	// ErrQRExpired is 410: nobody has scanned the code in time.
 	ErrQRExpired = errors.New("QR code expired")
 	// ErrClosed is 500, after Close.
@@ -133,6 +136,7 @@ const (
 const (
 	textConnection = "Connection Error"
 	textInsecure   = "Unencrypted connection refused, set Config.AllowInsecure to permit it"
+	textForeign    = "File is not at a URL of the service, set Config.FetchForeignURLs to fetch it"
 )
 
 // The fixed answers of protocol.md 1.6, of a closed client and of a client that is connected.
@@ -314,6 +318,7 @@ var table = []row{
 	// Refused on this side by the REST half.
 	{stepAny, isKind(rest.KindClosed), 500, errClosed.Message, ErrClosed, withoutCause},
 	{stepAny, isKind(rest.KindInsecure), 400, textInsecure, ErrInsecure, nil},
+	{stepAny, isKind(rest.KindForeign), 400, textForeign, ErrForeignURL, nil},
 	{stepAny, matches(rest.ErrSource), 400, rest.ErrSource.Error(), ErrInvalidArgument, causeIsAll},
 	{stepAny, matches(xmpp.ErrRequestSize), 400, "Request is larger than 1 MiB", ErrInvalidArgument, nil},
 	{stepAny, isKind(rest.KindLoginOver), 400, errNotRegistered.Message, ErrNotRegistered, nil},

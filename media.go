@@ -73,9 +73,7 @@ func (c *Client) UploadMedia(ctx context.Context, m MediaUpload) (Result[MediaFi
 			To: m.To, Type: string(m.ChatType), MessageID: m.MessageID, Name: m.Name, ContentType: m.ContentType,
 			Reader: m.Reader, Size: m.Size, Progress: m.Progress,
 		}, c.encryptMedia.Load(), me.chatIV())
-		return MediaFile{
-			FileToken: f.Token, FileKey: f.Key, Name: f.Name, ContentType: f.ContentType, Size: f.Size, Large: f.Large,
-		}, err
+		return mediaFile(f), err
 	})
 }
 
@@ -96,70 +94,6 @@ func checkUpload(m *MediaUpload) error {
 		isUTF8("MessageID", m.MessageID), isUTF8("To", m.To), isUTF8("Name", m.Name),
 		required("To", m.To), required("Name", m.Name),
 	)
-}
-
-// DownloadMedia writes a file to w and opens it when it has a FileKey (protocol.md 8, 9). A profile
-// picture is a MediaFile with nothing but the FileToken; that may also be a URL, which is fetched
-// without the authorization unless it is the service's own. After an error w holds the beginning of
-// the file. Config.RequestTimeout bounds only how long the transfer may stand still,
-// Config.MaxDownload how much is written.
-//
-// Success means that the whole file came, as it was uploaded: a part of it, packed content
-// (Content-Encoding) and an answer without content are errors. So is a wrong FileKey, as far as
-// padding and Size show it. They show nothing for a file in parts whose Size is a multiple of 16,
-// which has no padding, and nothing else tells (SECURITY.md): what comes then is noise of the right
-// length.
-//
-// Errors: 400 ErrInvalidArgument without a FileToken, for a FileKey that has not 32 characters and
-// for a Size above Config.MaxDownload; 400 ErrNotRegistered; 400 ErrInsecure for an http URL; 500
-// with the service's text, e.g. for an unknown token, when something else than the file comes, and
-// when more than Config.MaxDownload comes; 599 ErrNetwork.
-func (c *Client) DownloadMedia(ctx context.Context, f MediaFile, w io.Writer) (Result[None], error) {
-	return unbounded(ctx, c, "DownloadMedia", success, func(ctx context.Context) (None, error) {
-		l, err := c.registered()
-		if err != nil {
-			return None{}, err
-		}
-		if err := c.checkDownload(f, w); err != nil {
-			return None{}, err
-		}
-		me := l.account()
-		to := &notedWriter{Writer: w}
-		err = media.Download(rest.ForLogin(ctx, me.number), &c.rest, media.File{
-			Token: f.FileToken, Key: f.FileKey, Name: f.Name, ContentType: f.ContentType, Size: f.Size, Large: f.Large,
-		}, me.chatIV(), media.AtMost(to, c.cfg.MaxDownload))
-		if err != nil && to.written {
-			e := explain(c.deciding(ctx), "DownloadMedia", err)
-			e.spent = true
-			return None{}, e
-		}
-		return None{}, err
-	})
-}
-
-// notedWriter knows whether its Writer holds something.
-type notedWriter struct {
-	io.Writer
-	written bool
-}
-
-func (n *notedWriter) Write(p []byte) (int, error) {
-	n.written = n.written || len(p) > 0
-	return n.Writer.Write(p)
-}
-
-func (c *Client) checkDownload(f MediaFile, w io.Writer) error {
-	switch {
-	case f.FileToken == "":
-		return invalid("File Token is not valid or required")
-	case f.FileKey != "" && len(f.FileKey) != media.KeyLength:
-		return invalid("FileKey has %d characters: the key of a file has %d", len(f.FileKey), media.KeyLength)
-	case w == nil:
-		return invalid("w is nil: it must take the content of the file")
-	case f.Size > c.cfg.MaxDownload:
-		return invalid("Size is more than Config.MaxDownload, %d bytes: raise that for larger files", c.cfg.MaxDownload)
-	}
-	return nil
 }
 
 // chatIV is the service's, or the constant one (protocol.md 2.2).

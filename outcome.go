@@ -50,9 +50,12 @@ func (o Outcome) String() string {
 // GetRecentChats, RecentChats, GetFriendsList, GetUsersList, UsersList, SendSeenStatus,
 // SendTypingStatus, SendTypingGoneStatus and DeleteMessagesForEveryone.
 //
-// It is false for DownloadMedia once its writer holds a part of the file. A Reader that has been
-// read must be given anew, or put back to where it stood. Wait for RetryAfter, or for a while that
-// grows.
+// Then it is also true for DownloadMedia and OpenMedia, when the network has failed.
+//
+// It is false for DownloadMedia once its writer holds a part of the file, unless that is a
+// MediaDownload, which goes on from there, and for a Read of what OpenMedia returns. A Reader that
+// has been read must be given anew, or put back to where it stood. Wait for RetryAfter, or for a
+// while that grows.
 func (e *Error) Retryable() bool {
 	switch {
 	case e.spent || e.StatusCode == statusCancelled || errors.Is(e.Err, errEnded) || !passes(e.kind):
@@ -63,8 +66,11 @@ func (e *Error) Retryable() bool {
 		var s *xmpp.StanzaError
 		return e.is(ErrRateLimited) || e.is(ErrNetwork) || errors.As(e.Err, &s) && s.Type == "wait"
 	}
-	return harmlessTwice[e.Op]
+	return harmlessTwice[e.Op] || fetchesMedia[e.Op] && e.is(ErrNetwork)
 }
+
+// fetchesMedia are the calls that fetch a file. One that is damaged is so the next time, too.
+var fetchesMedia = map[string]bool{"DownloadMedia": true, opOpenMedia: true}
 
 // harmlessTwice are the calls that may be made again when nobody knows what became of them: they
 // only read, or set something to what they say.

@@ -105,6 +105,26 @@ func TestRetryable(t *testing.T) {
 			require.Equal(t, sdk.OutcomeNotSent, outcomeTold(t, err), "the request for the rest")
 			return err
 		}, false},
+		{"file into a breakdown", answers("media/token", 503), func(ctx context.Context, c *sdk.Client) error {
+			_, err := c.DownloadMedia(ctx, sdk.MediaFile{FileToken: "token"}, new(bytes.Buffer))
+			return err
+		}, true},
+		{"open a file into a breakdown", answers("media/token", 503), func(ctx context.Context, c *sdk.Client) error {
+			_, _, err := c.OpenMedia(ctx, sdk.MediaFile{FileToken: "token"})
+			return err
+		}, true},
+		{"damaged file", func(_ *sdktest.Server, g *gateway) {
+			g.answers("media/token", func(*http.Request) *http.Response {
+				return reply(200, "", "Content-Type", "a/b")
+			})
+		}, func(ctx context.Context, c *sdk.Client) error {
+			_, err := c.DownloadMedia(ctx, sdk.MediaFile{FileToken: "token", Size: 8}, new(bytes.Buffer))
+			return err
+		}, false},
+		{"file of somebody else", nil, func(ctx context.Context, c *sdk.Client) error {
+			_, err := c.DownloadMedia(ctx, sdk.MediaFile{FileToken: "https://evil.example"}, new(bytes.Buffer))
+			return err
+		}, false},
 		{"unreachable file", vanish, func(ctx context.Context, c *sdk.Client) error {
 			_, err := c.DownloadMedia(ctx, sdk.MediaFile{FileToken: "token"}, new(bytes.Buffer))
 			return err

@@ -37,7 +37,7 @@ type Profile struct {
 	MobileNumber string `json:"mobileNumber"`
 	// Status is a line of text.
 	Status string `json:"status"`
-	// Image is a URL, or a token for DownloadMedia.
+	// Image is a URL, which its owner has chosen, or a token: DownloadMedia takes both.
 	Image string `json:"image"`
 	// ThumbImage is a smaller Image. It may be empty where Image is not.
 	ThumbImage string `json:"thumbImage"`

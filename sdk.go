@@ -61,17 +61,18 @@ func New(cfg Config) (*Client, error) {
 	c.observe()
 	c.listeners.init(&c.cfg, c.observer)
 	c.rest.Init(rest.Config{
-		LicenseKey:     cfg.LicenseKey,
-		BaseURL:        cfg.APIBaseURL,
-		LookupURL:      cfg.APIConfigURL,
-		Trial:          cfg.TrialLicense,
-		AllowInsecure:  cfg.AllowInsecure,
-		HTTPClient:     c.http,
-		UserAgent:      cfg.userAgent(),
-		RequestTimeout: cfg.RequestTimeout,
-		Logger:         cfg.Logger,
-		Observer:       c.observer,
-		Now:            cfg.Now,
+		LicenseKey:       cfg.LicenseKey,
+		BaseURL:          cfg.APIBaseURL,
+		LookupURL:        cfg.APIConfigURL,
+		Trial:            cfg.TrialLicense,
+		AllowInsecure:    cfg.AllowInsecure,
+		FetchForeignURLs: cfg.FetchForeignURLs,
+		HTTPClient:       c.http,
+		UserAgent:        cfg.userAgent(),
+		RequestTimeout:   cfg.RequestTimeout,
+		Logger:           cfg.Logger,
+		Observer:         c.observer,
+		Now:              cfg.Now,
 	})
 	return c, nil
 }

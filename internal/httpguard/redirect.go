@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
 )
 
 // ErrRedirect is in the error of a redirect that is not followed.
@@ -75,11 +74,28 @@ func LeavesOrigin(next *http.Request, via []*http.Request) bool {
 	return false
 }
 
+// SameOrigin reports whether two URLs have the same scheme, host and port (RFC 6454 5). The case of
+// ASCII letters and a default port make no difference. Everything else does, also where it might
+// lead to the same machine: a dot behind the name, a name in Unicode beside the same one in
+// Punycode, another notation of an IP address.
+func SameOrigin(a, b *url.URL) bool { return origin(a) == origin(b) }
+
 // origin is scheme, host and port.
 func origin(u *url.URL) string {
 	port := u.Port()
 	if port == "" {
 		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
 	}
-	return u.Scheme + "://" + strings.ToLower(u.Hostname()) + ":" + port
+	return u.Scheme + "://" + asciiLower(u.Hostname()) + ":" + port
+}
+
+// asciiLower leaves letters beyond ASCII as they are: strings.ToLower makes a k of the Kelvin sign.
+func asciiLower(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
+		}
+	}
+	return string(b)
 }

@@ -124,7 +124,7 @@ func (e *encrypter) pad(rest []byte) []byte {
 }
 
 var (
-	errCut     = errors.New("media: encrypted file is cut")
+	errCut     = errors.New("media: file is cut")
 	errPadding = errors.New("media: wrong key, or the file is damaged")
 )
 
@@ -185,12 +185,14 @@ func trimGuess(last []byte, _ int64) (int, error) {
 // decrypter reads the plain text of AES-CBC ciphertext. It holds a block back until it knows
 // whether it is the last one.
 type decrypter struct {
-	src   io.Reader
-	mode  cipher.BlockMode
-	trim  trim
+	src  io.Reader
+	mode cipher.BlockMode
+	trim trim
+	// total is the length of what is decrypted, with what lies before the place where it began.
 	total int64
-	// held is the plain text of the block that is held back, when total > 0.
-	held [block]byte
+	// held is the plain text of the block that is held back, when holds is set.
+	held  [block]byte
+	holds bool
 	// out is plain text for which the caller's buffer had no room.
 	out   []byte
 	err   error
@@ -204,6 +206,22 @@ func newDecrypter(src io.Reader, fileKey, iv string, t trim) (*decrypter, error)
 		return nil, err
 	}
 	return &decrypter{src: src, mode: cipher.NewCBCDecrypter(b, vector), trim: t}, nil
+}
+
+// startAt makes d begin at a place that is behind the first block, and a multiple of its length.
+// The source begins one block earlier: what comes of that block is noise, but it is the IV of the
+// next one.
+func (d *decrypter) startAt(at int64) error {
+	switch _, err := io.ReadFull(d.src, d.held[:]); err {
+	case nil:
+	case io.EOF, io.ErrUnexpectedEOF:
+		return errBehindEnd()
+	default:
+		return err
+	}
+	d.mode.CryptBlocks(d.held[:], d.held[:])
+	d.total = at
+	return nil
 }
 
 // Read decrypts in place, in the caller's buffer when that has room for two blocks.
@@ -227,10 +245,11 @@ func (d *decrypter) Read(p []byte) (int, error) {
 }
 
 // fill reads into p, behind the block that was held back, and returns how many bytes of p are
-// content. The end, or an error, is then in d.err.
+// content. The end, or an error, is then in d.err. Before an error comes all that is certain: the
+// last block may be padding.
 func (d *decrypter) fill(p []byte) int {
 	start := 0
-	if d.total > 0 {
+	if d.holds {
 		start = copy(p, d.held[:])
 	}
 	into := p[start : len(p)/block*block]
@@ -239,25 +258,27 @@ func (d *decrypter) fill(p []byte) int {
 	d.mode.CryptBlocks(into[:full], into[:full])
 	d.total += int64(full)
 	content := p[:start+full]
+	last := content[max(0, len(content)-block):]
+	before := len(content) - len(last)
 	switch {
 	case err == nil:
-		copy(d.held[:], content[len(content)-block:])
-		return len(content) - block
+		copy(d.held[:], last)
+		d.holds = true
+		return before
 	// They are compared, as above.
 	case err != io.EOF && err != io.ErrUnexpectedEOF:
 		d.err = err
-		return 0
+		return before
 	case n != full:
 		d.err = errCut
-		return 0
+		return before
 	}
-	last := content[max(0, len(content)-block):]
 	keep, err := d.trim(last, d.total)
 	if d.err = err; err != nil {
-		return 0
+		return before
 	}
 	d.err = io.EOF
-	return len(content) - len(last) + keep
+	return before + keep
 }
 
 // textReader reads the standard base64 of src.

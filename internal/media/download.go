@@ -10,44 +10,151 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/rest"
 )
 
-// Download writes the content of f to w. It decrypts it, with the chat IV iv, when f.Key is set. A
-// profile picture is a File with nothing but a token. A token may also be an absolute URL, see
-// [rest.Client.GetMedia].
+// Start says from where on a file is read.
+type Start struct {
+	// Offset is in bytes of the content.
+	Offset int64
+	// ETag is that of the file when the bytes before Offset were read, as [Content.ETag] told it;
+	// empty: not known.
+	ETag string
+}
+
+// Content is the content of a file. It is read while it comes, in the ranges of rangeReader or in
+// one piece. Close it. One goroutine at a time may use it.
+type Content struct {
+	// ContentType is what the server says, else what File.ContentType says, else what the beginning
+	// of the content tells; empty: none of them does.
+	ContentType string
+	// Size is the length of the whole content in bytes; -1: not known.
+	Size int64
+	// ETag is as the server wrote it; empty: not known.
+	ETag string
+
+	src io.ReadCloser
+	r   io.Reader
+}
+
+// Open opens f, and decrypts it with the chat IV iv when f.Key is set. A profile picture is a File
+// with nothing but a token, which may also be a URL, see [rest.Client.FindMedia].
 //
-// It writes while it reads, so after an error w holds the beginning of the file: a caller who must
-// not see half a file writes to a temporary one. When f.Size is set, content of another length is
-// an error. The service's refusal has status 500.
-func Download(ctx context.Context, c *rest.Client, f File, iv string, w io.Writer) error {
-	src, err := open(ctx, c, f)
+// Content that is longer than most bytes, or that has another length than f.Size when that is set,
+// ends in an error. The service's refusal has status 500.
+//
+// From an offset on only what is missing is fetched: of an encrypted file in parts also the two
+// blocks before, one as the IV and one because the offset may be behind the padding. An encrypted
+// file in one part is base64 text, in which a line break anywhere would shift all that follows. It
+// comes from its beginning, as every file does from a server that does not know ranges, and what is
+// before the offset is dropped.
+func Open(ctx context.Context, c *rest.Client, f File, iv string, start Start, most int64) (*Content, error) {
+	content, err := open(ctx, c, f, iv, start)
 	if err != nil {
-		return refusal(err)
+		return nil, refusal(err)
 	}
-	defer src.Close()
-	content, err := decoded(src, f, iv)
-	if err != nil {
-		return err
-	}
+	b := &boundedReader{r: content.r, left: most - start.Offset, long: errTooLong}
 	if f.Size > 0 {
-		content = &sizedReader{r: content, left: f.Size}
+		content.Size = f.Size
+		b.left, b.long, b.short = f.Size-start.Offset, errSize, errSize
 	}
-	// Without other methods of reader and writer, such as ReadFrom, which may read in small pieces.
-	_, err = io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{content}, make([]byte, 256<<10))
-	return refusal(err)
+	content.r = b
+	content.tellType(f.ContentType, start.Offset == 0)
+	return content, nil
 }
 
-// open returns the file as it is stored.
-func open(ctx context.Context, c *rest.Client, f File) (io.ReadCloser, error) {
-	if f.Large {
-		url, err := c.DownloadURL(ctx, f.Token)
-		if err != nil {
-			return nil, err
-		}
-		return &rangeReader{ctx: ctx, client: c, token: f.Token, url: url, total: -1}, nil
+func open(ctx context.Context, c *rest.Client, f File, iv string, start Start) (*Content, error) {
+	at, err := c.FindMedia(ctx, f.Token)
+	if err != nil {
+		return nil, err
 	}
-	return c.GetMedia(ctx, f.Token)
+	stored := f.storedOffset(start.Offset)
+	var content *Content
+	if f.Large && at.URL == "" {
+		content, err = openRanges(ctx, c, at.Token, Start{Offset: stored, ETag: start.ETag})
+	} else {
+		content, err = openWhole(ctx, c, at, Start{Offset: stored, ETag: start.ETag})
+	}
+	if err != nil {
+		return nil, err
+	}
+	if content.r, err = decoded(content.src, f, iv, start.Offset); err != nil {
+		content.src.Close()
+		return nil, err
+	}
+	if f.Key != "" {
+		content.Size = -1
+	}
+	return content, nil
 }
 
-func decoded(src io.Reader, f File, iv string) (io.Reader, error) {
+// openWhole opens a file, or all of it from an offset on, with one request.
+func openWhole(ctx context.Context, c *rest.Client, at rest.Place, start Start) (*Content, error) {
+	m, err := c.GetMedia(ctx, at, start.Offset)
+	if err != nil {
+		return nil, err
+	}
+	content := &Content{ContentType: m.ContentType, Size: m.Total, ETag: m.ETag, src: m}
+	if err := begin(m, start); err != nil {
+		m.Close()
+		return nil, err
+	}
+	if m.Partial {
+		content.src = &restOfFile{boundedReader{r: m, left: m.End - m.Offset, short: errCut, long: errSize}, m}
+	}
+	return content, nil
+}
+
+// begin brings m to where start says, or says why it cannot be there.
+func begin(m *rest.Media, start Start) error {
+	switch {
+	case start.ETag != "" && m.ETag != "" && m.ETag != start.ETag:
+		return unexpected("a file that changed meanwhile")
+	case !m.Partial:
+		return skip(m, start.Offset)
+	case m.Offset != start.Offset:
+		return unexpected("another range than was asked for")
+	case m.End == m.Offset && m.Total < m.End:
+		// Without a length the file may as well end far before.
+		return errBehindEnd()
+	case m.End != m.Total:
+		return unexpected("a part of the rest that was asked for")
+	}
+	return nil
+}
+
+// restOfFile is the end of a file. It ends where its range does.
+type restOfFile struct {
+	boundedReader
+	io.Closer
+}
+
+// skip drops the first n bytes of r, which must have them.
+func skip(r io.Reader, n int64) error {
+	_, err := io.CopyN(io.Discard, r, n)
+	if err == io.EOF {
+		return errBehindEnd()
+	}
+	return err
+}
+
+// errBehindEnd: what the caller has cannot be the beginning of this file.
+func errBehindEnd() error { return unexpected("a file that ends before the offset") }
+
+// firstBlock is where decryption begins for content from an offset on: a block earlier than the
+// offset is in when it is at the beginning of one, see [Open].
+func firstBlock(offset int64) int64 { return max(0, offset-1) / block * block }
+
+// storedOffset is where the stored file has to be read from for content from an offset on.
+func (f File) storedOffset(offset int64) int64 {
+	switch {
+	case f.Key == "":
+		return offset
+	case f.Large:
+		return max(0, firstBlock(offset)-block)
+	}
+	return 0
+}
+
+// decoded returns the content from an offset on. src is where storedOffset says.
+func decoded(src io.Reader, f File, iv string, offset int64) (io.Reader, error) {
 	if f.Key == "" {
 		return src, nil
 	}
@@ -61,7 +168,39 @@ func decoded(src io.Reader, f File, iv string) (io.Reader, error) {
 		t = trimGuess
 	}
 	d, err := newDecrypter(src, f.Key, iv, t)
-	return d, badIV(err)
+	if err != nil {
+		return nil, badIV(err)
+	}
+	if at := firstBlock(offset); f.Large && at > 0 {
+		if err := d.startAt(at); err != nil {
+			return nil, err
+		}
+		offset -= at
+	}
+	return d, skip(d, offset)
+}
+
+// Read reads on. It fails with a [rest.Error], or with io.EOF at the end of the whole file.
+func (c *Content) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	n, err := c.r.Read(p)
+	if err != io.EOF {
+		err = refusal(err)
+	}
+	return n, err
+}
+
+// Close ends the transfer.
+func (c *Content) Close() error { return c.src.Close() }
+
+// CopyTo writes all content to w. What w fails with is in the error. After an error w holds what
+// came before.
+func (c *Content) CopyTo(w io.Writer) error {
+	// Without other methods of reader and writer, such as ReadFrom, which may read in small pieces.
+	_, err := io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{c}, make([]byte, 256<<10))
+	return refusal(err)
 }
 
 // refusal gives an error the form of the JavaScript SDK: the service's refusal is a 500 with the
@@ -81,42 +220,35 @@ func refusal(err error) error {
 	return &rest.Error{Status: http.StatusInternalServerError, Message: e.Message, RetryAfter: e.RetryAfter, Err: e}
 }
 
-var errSize = errors.New("media: length is not the one that was given")
+var (
+	errSize = errors.New("media: length is not the one that was given")
+	// errTooLong: the sender chose the file, and does not know how much room there is for it.
+	errTooLong = errors.New("media: longer than what may be downloaded")
+)
 
-// sizedReader passes on the bytes of r, at most left. It fails when r has fewer or more.
-type sizedReader struct {
-	r    io.Reader
-	left int64
+// boundedReader passes on the bytes of r, at most left. It fails with long when r has more, and
+// with short when it has fewer, unless that is nil.
+type boundedReader struct {
+	r           io.Reader
+	left        int64
+	short, long error
 }
 
-func (s *sizedReader) Read(p []byte) (int, error) {
-	n, err := s.r.Read(p)
-	if s.left -= int64(n); s.left < 0 {
-		return n + int(s.left), errSize
+func (b *boundedReader) Read(p []byte) (int, error) {
+	n, err := b.r.Read(p)
+	if b.left -= int64(n); b.left < 0 {
+		fits := n + int(b.left)
+		b.left = 0
+		b.r = failed{b.long}
+		return fits, b.long
 	}
-	if err == io.EOF && s.left > 0 {
-		err = errSize
-	}
-	return n, err
-}
-
-var errTooLong = errors.New("media: longer than what may be downloaded")
-
-// AtMost returns a writer that passes on at most that many bytes to w and then fails. The sender
-// chose the file, and does not know how much room there is for it.
-func AtMost(w io.Writer, most int64) io.Writer { return &boundedWriter{w: w, left: most} }
-
-type boundedWriter struct {
-	w    io.Writer
-	left int64
-}
-
-func (b *boundedWriter) Write(p []byte) (int, error) {
-	fits := p[:min(int64(len(p)), b.left)]
-	n, err := b.w.Write(fits)
-	b.left -= int64(n)
-	if err == nil && len(fits) < len(p) {
-		err = errTooLong
+	if err == io.EOF && b.left > 0 && b.short != nil {
+		err = b.short
 	}
 	return n, err
 }
+
+// failed is a reader that has failed.
+type failed struct{ err error }
+
+func (f failed) Read([]byte) (int, error) { return 0, f.err }

@@ -2,6 +2,7 @@ package media
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -38,14 +39,14 @@ func TestSingleDownloadFaults(t *testing.T) {
 	for _, k := range cases {
 		t.Run(k.name, func(t *testing.T) {
 			s.set(func() { s.posted = k.posted })
-			err := Download(t.Context(), c, k.file, testIV, io.Discard)
+			err := download(t.Context(), c, k.file, testIV, io.Discard)
 			require.ErrorContains(t, err, k.text)
 			require.Equal(t, 500, status(t, err))
 		})
 	}
 	s.set(func() { s.posted = good })
 	full := errors.New("disk full")
-	err = Download(t.Context(), c, f, testIV, failingWriter{full})
+	err = download(t.Context(), c, f, testIV, failingWriter{full})
 	require.ErrorIs(t, err, full)
 
 	s.set(func() {
@@ -55,7 +56,7 @@ func TestSingleDownloadFaults(t *testing.T) {
 			panic(http.ErrAbortHandler)
 		}
 	})
-	err = Download(t.Context(), c, f, testIV, io.Discard)
+	err = download(t.Context(), c, f, testIV, io.Discard)
 	require.Equal(t, 599, status(t, err), "a broken connection is no end of file")
 	s.set(func() {
 		s.fault = func(w http.ResponseWriter, _ *http.Request) bool {
@@ -64,35 +65,41 @@ func TestSingleDownloadFaults(t *testing.T) {
 			return true
 		}
 	})
-	err = Download(t.Context(), c, File{Token: "x"}, testIV, io.Discard)
+	err = download(t.Context(), c, File{Token: "x"}, testIV, io.Discard)
 	require.ErrorContains(t, err, "gone (500)")
 }
 
-// SECURITY.md: no more is written than what there is room for, whatever is announced or comes.
-func TestAtMost(t *testing.T) {
+// SECURITY.md: no more comes than what there is room for, whatever is announced.
+func TestBounds(t *testing.T) {
 	for _, tc := range []struct {
-		most int64
-		want string
-		fits bool
-	}{{0, "", false}, {1, "h", false}, {4, "hell", false}, {5, "hello", true}, {1 << 40, "hello", true}} {
+		most  int64
+		short error
+		want  string
+		err   error
+	}{
+		{0, nil, "", errTooLong},
+		{1, nil, "h", errTooLong},
+		{4, nil, "hell", errTooLong},
+		{5, nil, "hello", nil},
+		{5, errCut, "hello", nil},
+		{6, errCut, "hello", errCut},
+		{1 << 40, nil, "hello", nil},
+	} {
 		for _, src := range []io.Reader{
 			bytes.NewReader([]byte("hello")), iotest.OneByteReader(bytes.NewReader([]byte("hello"))),
+			iotest.DataErrReader(bytes.NewReader([]byte("hello"))),
 		} {
-			var got bytes.Buffer
-			_, err := io.Copy(AtMost(&got, tc.most), struct{ io.Reader }{src})
-			require.Equal(t, tc.fits, err == nil, tc.most)
-			require.Equal(t, tc.want, got.String())
-			if !tc.fits {
-				require.ErrorIs(t, err, errTooLong)
+			b := &boundedReader{r: src, left: tc.most, short: tc.short, long: errTooLong}
+			got, err := io.ReadAll(b)
+			require.Equal(t, tc.err, err)
+			require.Equal(t, tc.want, string(got))
+			if err == errTooLong {
+				n, err := b.Read(make([]byte, 5))
+				require.Zero(t, n, "it stays at its end")
+				require.Equal(t, errTooLong, err)
 			}
 		}
 	}
-	n, err := AtMost(io.Discard, 5).Write(nil)
-	require.NoError(t, err)
-	require.Zero(t, n)
-	broken := errors.New("disk full")
-	_, err = AtMost(failingWriter{broken}, 2).Write([]byte("abc"))
-	require.ErrorIs(t, err, broken, "what went wrong first")
 }
 
 // SECURITY.md: a file that has no end costs what there is room for and a few buffers.
@@ -108,12 +115,25 @@ func TestEndlessDownload(t *testing.T) {
 		})},
 	})
 	defer c.Close()
+	content, err := Open(t.Context(), c, File{Token: "x"}, testIV, Start{}, room)
+	require.NoError(t, err)
+	defer content.Close()
 	var got bytes.Buffer
-	err := Download(t.Context(), c, File{Token: "x"}, testIV, AtMost(&got, room))
+	err = content.CopyTo(&got)
 	require.ErrorIs(t, err, errTooLong)
 	require.Equal(t, 500, status(t, err))
 	require.Equal(t, room, got.Len())
 	require.Less(t, sent.read, int64(4*room))
+}
+
+// download writes the whole of f to w.
+func download(ctx context.Context, c *rest.Client, f File, iv string, w io.Writer) error {
+	content, err := Open(ctx, c, f, iv, Start{}, 1<<40)
+	if err != nil {
+		return err
+	}
+	defer content.Close()
+	return content.CopyTo(w)
 }
 
 type failingWriter struct{ err error }

@@ -57,15 +57,18 @@ func FuzzDecrypt(f *testing.F) {
 		read := func(src io.Reader, size int) (plain []byte, err error) {
 			fuzz.Bounded(t, len(stored), most, func() {
 				var content io.Reader
-				if content, err = decoded(src, file, iv); err != nil {
+				if content, err = decoded(src, file, iv, 0); err != nil {
 					return
 				}
 				if announced > 0 {
-					content = &sizedReader{r: content, left: announced}
+					content = &boundedReader{r: content, left: announced, short: errSize, long: errSize}
 				}
 				plain, err = collect(content, size)
 			})
 			return plain, err
+		}
+		if len(stored) > 4<<10 {
+			stored = stored[:4<<10] // every offset in it is tried
 		}
 		whole, err := read(bytes.NewReader(stored), 4096)
 		require.LessOrEqual(t, len(whole), len(stored))
@@ -80,6 +83,20 @@ func FuzzDecrypt(f *testing.F) {
 		require.True(t, bytes.Equal(whole, pieces))
 		if announced > 0 {
 			require.EqualValues(t, announced, len(whole))
+		}
+		for offset := range int64(len(whole)) + 3 {
+			src := bytes.NewReader(stored[min(file.storedOffset(offset), int64(len(stored))):])
+			content, err := decoded(src, file, iv, offset)
+			var rest []byte
+			if err == nil {
+				rest, err = collect(content, size)
+			}
+			if offset <= int64(len(whole)) {
+				require.NoError(t, err, offset)
+				require.True(t, bytes.Equal(whole[offset:], rest), offset)
+			} else if key != "" {
+				require.Error(t, err, "offset %d of %d", offset, len(whole))
+			}
 		}
 		if key != "" && large {
 			b, vector, err := newCipher(key, iv)

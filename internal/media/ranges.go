@@ -23,8 +23,8 @@ type rangeReader struct {
 	token  string
 	url    string
 
-	// at is the next byte of the file.
-	at int64
+	// from is the byte of the file that was read first, at is the next one.
+	from, at int64
 	// total is the length of the file; -1: not known yet.
 	total int64
 	// etag is the ETag of the file; empty: not known.
@@ -34,6 +34,23 @@ type rangeReader struct {
 	open      *rest.Media
 	fruitless int
 	done      bool
+}
+
+// openRanges opens a file that was uploaded in parts.
+func openRanges(ctx context.Context, c *rest.Client, token string, start Start) (*Content, error) {
+	url, err := c.DownloadURL(ctx, token)
+	if err != nil {
+		return nil, err
+	}
+	r := &rangeReader{
+		ctx: ctx, client: c, token: token, url: url, from: start.Offset, at: start.Offset, total: -1, etag: start.ETag,
+	}
+	for r.open == nil {
+		if err := r.next(); err != nil {
+			return nil, err
+		}
+	}
+	return &Content{ContentType: r.open.ContentType, Size: r.total, ETag: r.etag, src: r}, nil
 }
 
 func (r *rangeReader) Read(p []byte) (int, error) {
@@ -111,20 +128,31 @@ func (r *rangeReader) next() error {
 	return err
 }
 
-func (r *rangeReader) use(m *rest.Media) error {
+func (r *rangeReader) use(m *rest.Media) (err error) {
+	empty := m.Partial && m.End == m.Offset
 	switch {
 	case r.total >= 0 && m.Total >= 0 && m.Total != r.total, r.etag != "" && m.ETag != "" && m.ETag != r.etag:
-		m.Close()
-		return unexpected("a file that changed meanwhile")
+		err = unexpected("a file that changed meanwhile")
+	case empty && m.Total < 0 && r.at == r.from && r.from > 0, m.Total >= 0 && m.Total < r.at:
+		// In the first case the file may as well end far before.
+		err = errBehindEnd()
+	case empty && m.Total < 0:
+		// All before it has come, so the file ends here.
+		r.total = r.at
+	case !m.Partial && r.at == r.from:
+		// A server that does not know ranges sends everything. Once: who does so again and again
+		// could keep us busy for ever.
+		r.end = math.MaxInt64
+		err = skip(m, r.at)
 	case m.Offset != r.at, m.Partial && m.End > r.end:
-		m.Close()
-		return unexpected("another range than was asked for")
-	case m.Partial:
+		err = unexpected("another range than was asked for")
+	default:
 		// It may be less than we asked for.
 		r.end = m.End
-	default:
-		// A server that does not know ranges sends everything.
-		r.end = math.MaxInt64
+	}
+	if err != nil {
+		m.Close()
+		return err
 	}
 	if m.Total >= 0 {
 		r.total = m.Total

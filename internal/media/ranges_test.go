@@ -154,7 +154,7 @@ func TestDownloadFaults(t *testing.T) {
 			f, plain := large(t, s, 2*partSize+100)
 			s.set(func() { s.fault = k.fault(s) })
 			var back bytes.Buffer
-			err := Download(t.Context(), s.client(t), f, testIV, &back)
+			err := download(t.Context(), s.client(t), f, testIV, &back)
 			if k.err == "" {
 				require.NoError(t, err)
 				require.True(t, bytes.Equal(plain, back.Bytes()))

@@ -56,12 +56,12 @@ func TestThereAndBack(t *testing.T) {
 				require.Equal(t, !encrypt, bytes.Equal(plain, stored))
 
 				var back bytes.Buffer
-				require.NoError(t, Download(t.Context(), c, f, testIV, &back))
+				require.NoError(t, download(t.Context(), c, f, testIV, &back))
 				require.True(t, bytes.Equal(plain, back.Bytes()))
 
 				f.Size = 0 // a receiver has only the message, which has no such size
 				back.Reset()
-				require.NoError(t, Download(t.Context(), c, f, testIV, &back))
+				require.NoError(t, download(t.Context(), c, f, testIV, &back))
 				require.True(t, bytes.Equal(plain, back.Bytes()))
 			})
 		}
@@ -169,10 +169,10 @@ func TestBadArguments(t *testing.T) {
 		_, err = Upload(t.Context(), c, Source{Reader: bytes.NewReader(content(int(size))), Size: size}, true, "é")
 		require.Equal(t, 500, status(t, err))
 	}
-	require.Equal(t, 500, status(t, Download(t.Context(), c, File{Token: "single", Key: "k"}, "é", io.Discard)))
+	require.Equal(t, 500, status(t, download(t.Context(), c, File{Token: "single", Key: "k"}, "é", io.Discard)))
 	require.Empty(t, s.count("POST /media/"))
 	for _, large := range []bool{false, true} {
-		err = Download(t.Context(), c, File{Large: large}, testIV, io.Discard)
+		err = download(t.Context(), c, File{Large: large}, testIV, io.Discard)
 		require.Equal(t, "File Token is not valid or required (400)", err.Error())
 	}
 }
@@ -202,7 +202,7 @@ func TestFailedPartIsSentAloneAgain(t *testing.T) {
 	require.Equal(t, 5, s.count("PUT /store/"))
 	require.Equal(t, 1, s.count("POST /media/upload"))
 	var back bytes.Buffer
-	require.NoError(t, Download(t.Context(), s.client(t), f, testIV, &back))
+	require.NoError(t, download(t.Context(), s.client(t), f, testIV, &back))
 	require.True(t, bytes.Equal(plain, back.Bytes()))
 
 	s.set(func() {
@@ -238,7 +238,7 @@ func TestCancel(t *testing.T) {
 	s := newService(t)
 	f, _ := large(t, s, 3*partSize)
 	ctx, cancel := context.WithCancel(t.Context())
-	err := Download(
+	err := download(
 		ctx, s.client(t), f, testIV, writerFunc(func(p []byte) (int, error) { cancel(); return len(p), nil }),
 	)
 	require.Equal(t, 499, status(t, err))
@@ -278,7 +278,7 @@ func TestMemory(t *testing.T) {
 	require.NoError(t, err)
 	got := sha256.New()
 	every := 0
-	require.NoError(t, Download(t.Context(), c, f, testIV, writerFunc(func(p []byte) (int, error) {
+	require.NoError(t, download(t.Context(), c, f, testIV, writerFunc(func(p []byte) (int, error) {
 		if every++; every%16 == 0 {
 			measure()
 		}

@@ -53,6 +53,8 @@ type request struct {
 	foreign bool
 	// transfer: it moves a file. It ends when nothing moves any more, however long it takes.
 	transfer bool
+	// atHome: it follows no redirect to another scheme, host or port than it was sent to.
+	atHome bool
 	// attempt counts how often it was sent.
 	attempt int
 	// connRequested: in this attempt the transport has asked for a connection.

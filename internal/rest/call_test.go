@@ -250,7 +250,7 @@ func TestConnectionsAreReused(t *testing.T) {
 	feedback := func(c testClient, ctx context.Context) error { return c.Feedback(ctx, "a", "b") }
 	profile := func(c testClient, ctx context.Context) error { _, err := c.Profile(ctx, "bob"); return err }
 	media := func(c testClient, ctx context.Context) error {
-		m, err := c.GetMedia(ctx, "token")
+		m, err := c.getMedia(ctx, "token")
 		if err != nil {
 			return err
 		}
@@ -426,7 +426,7 @@ func TestDecompressionBomb(t *testing.T) {
 
 	// A file is never unpacked.
 	s = serve(t, handlers{"GET /media/x": packed})
-	_, err = connect(t, s.URL).GetMedia(t.Context(), "x")
+	_, err = connect(t, s.URL).getMedia(t.Context(), "x")
 	require.ErrorContains(t, err, "packed")
 }
 

@@ -150,6 +150,8 @@ func networkError(ctx context.Context, err error) *Error {
 	switch {
 	case errors.Is(err, ErrInsecure):
 		return insecure("redirect from https to http")
+	case errors.Is(err, ErrForeign):
+		return foreign("redirect to a URL of somebody else")
 	case errors.Is(err, httpguard.ErrRedirect):
 		return &Error{Status: http.StatusInternalServerError, Message: "Redirect refused", Err: err, kind: KindAway}
 	}

@@ -61,7 +61,7 @@ func TestWhoAnswered(t *testing.T) {
 	_, err := c.UploadProfileImage(t.Context(), "u", File{Name: "a", ContentType: "a/b", Reader: strings.NewReader("")})
 	require.Equal(t, "Media Upload Failed", fail(t, err).Message)
 	require.True(t, fail(t, err).Away(), "also in other words")
-	_, err = c.GetMedia(t.Context(), "t")
+	_, err = c.getMedia(t.Context(), "t")
 	require.False(t, fail(t, err).Away(), "a storage has no envelope")
 }
 

@@ -104,7 +104,7 @@ func calls(t *testing.T, c testClient, op byte) called {
 	case 7:
 		return called{err: c.Feedback(ctx, "t", "d")}
 	case 8:
-		m, err := c.GetMedia(ctx, "x")
+		m, err := c.getMedia(ctx, "x")
 		if err == nil {
 			_, _ = io.Copy(io.Discard, m)
 			m.Close()
@@ -346,7 +346,7 @@ func FuzzRetryAfter(f *testing.F) {
 }
 
 // Whatever text a profile names as its picture: the request stays below /media/ of the service, or
-// goes elsewhere without the token.
+// goes without the token. It goes elsewhere only where that is permitted.
 func FuzzMediaToken(f *testing.F) {
 	for _, s := range []string{
 		"abc", "a/b.png", "../logout", "%2e%2e/logout", "a/..\\..", "x?mf=1#y", "//evil.example/x", "@evil.example",
@@ -355,13 +355,16 @@ func FuzzMediaToken(f *testing.F) {
 			"1", "http://service.example/api/media/../logou" +
 			"t", "HTTP://service.example/api/media/x", "https://evil.example/x",
 		"http://service.example@evil.example/", "http://", "https:/x", "ftp://x", "a\nb", "a\x00", "é",
-		"http://service.example/api/media//evil",
+		"http://service.example/api/media//evil", "http://service.example./x", "http://service.example:80/x",
+		"http://\u212aervice.example/x", "http://service.example\\@evil.example/x",
 	} {
-		f.Add(s)
+		f.Add(s, false)
+		f.Add(s, true)
 	}
-	f.Fuzz(func(t *testing.T, token string) {
+	f.Fuzz(func(t *testing.T, token string, foreign bool) {
 		var asked *http.Request
 		c := connect(t, "http://service.example/api", func(c *Config) {
+			c.FetchForeignURLs = foreign
 			c.HTTPClient = &http.Client{Transport: roundTrip(func(req *http.Request) (*http.Response, error) {
 				body := io.NopCloser(strings.NewReader(loginOK))
 				if req.Method == http.MethodGet {
@@ -371,17 +374,19 @@ func FuzzMediaToken(f *testing.F) {
 			})}
 		})
 		c.login(t)
-		m, err := c.GetMedia(t.Context(), token)
+		m, err := c.getMedia(t.Context(), token)
 		if err != nil {
 			requireFit(t, err)
 			return
 		}
 		m.Close()
+		at := asked.URL.Scheme + "://" + asked.URL.Host
+		require.True(t, foreign || at == "http://service.example", "%q is fetched from %s", token, at)
 		if asked.Header.Get("Authorization") == "" {
 			require.True(t, isURL(token), "%q goes without the token", token)
 			return
 		}
-		require.Equal(t, "http://service.example", asked.URL.Scheme+"://"+asked.URL.Host)
+		require.Equal(t, "http://service.example", at)
 		require.Empty(t, asked.URL.RawQuery)
 		raw, _, _ := strings.Cut(asked.URL.RequestURI(), "?")
 		for range 2 { // as written, and as a server may read it

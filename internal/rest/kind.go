@@ -9,6 +9,8 @@ const (
 	KindOther Kind = iota
 	// KindInsecure: something would not have been encrypted. Err wraps [ErrInsecure].
 	KindInsecure
+	// KindForeign: a file is at a URL that is not the service's own. Err wraps [ErrForeign].
+	KindForeign
 	// KindSource: the caller's reader failed. Err wraps [ErrSource].
 	KindSource
 	// KindLoginOver: the request belongs to a login that has ended, see [ForLogin].

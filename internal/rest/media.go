@@ -156,30 +156,25 @@ func (c *Client) DownloadURL(ctx context.Context, fileToken string) (string, err
 	return string(data), c.checkForeign(string(data))
 }
 
-// GetMedia fetches the bytes behind a token (protocol.md 9). A token that is a URL below this
-// service's /media/ counts as the token in it. Any other absolute URL is fetched without the
-// authorization header, because anybody can choose one as a profile picture.
-func (c *Client) GetMedia(ctx context.Context, token string) (*Media, error) {
-	r := &request{op: "media", method: http.MethodGet, idempotent: true, transfer: true}
-	s, err := c.locate(ctx)
-	if err != nil {
-		return nil, err
+// GetMedia fetches the bytes of a file (protocol.md 9), those from an offset on when that is not 0.
+// A server that does not know ranges sends everything, see [Media.Offset]. Only a token goes with
+// the authorization header.
+func (c *Client) GetMedia(ctx context.Context, at Place, from int64) (*Media, error) {
+	r := &request{
+		op: "media", method: http.MethodGet, url: at.URL, idempotent: true, transfer: true,
+		atHome: !c.cfg.FetchForeignURLs,
 	}
-	if own, ok := strings.CutPrefix(token, s.base+"/media/"); ok {
-		// What may follow is "?mf...", of unknown meaning.
-		token, _, _ = strings.Cut(own, "?")
+	if from > 0 {
+		r.span = &span{from: from, to: toTheEnd}
 	}
-	if isURL(token) {
-		if err := c.checkForeign(token); err != nil {
+	if at.URL == "" {
+		var err error
+		if r.path, err = mediaPath(at.Token); err != nil {
 			return nil, err
 		}
-		r.url, r.foreign = token, true
-		return c.fetch(ctx, r)
+		r.auth, r.route = true, "/media/{token}"
 	}
-	if r.path, err = mediaPath(token); err != nil {
-		return nil, err
-	}
-	r.auth, r.route = true, "/media/{token}"
+	r.foreign = !r.auth
 	return c.fetch(ctx, r)
 }
 
@@ -192,13 +187,8 @@ func (c *Client) GetRange(ctx context.Context, url string, from, to int64) (*Med
 	}
 	return c.fetch(ctx, &request{
 		op: "media range", method: http.MethodGet, url: url, idempotent: true, storage: true, transfer: true,
-		span: &span{from: from, to: to},
+		span: &span{from: from, to: to}, atHome: !c.cfg.FetchForeignURLs,
 	})
-}
-
-func isURL(token string) bool {
-	lower := strings.ToLower(token)
-	return strings.HasPrefix(lower, "http://") || strings.HasPrefix(lower, "https://")
 }
 
 // checkForeign checks a URL that we did not choose.
@@ -351,7 +341,7 @@ func (c *Client) accept(r *request, resp *http.Response, m *Media) error {
 	if coding := packed(resp.Header); coding != "" {
 		return unexpected("a file that is packed, with %s", coding)
 	}
-	if r.auth {
+	if r.auth && !m.Partial {
 		return c.acceptOwn(resp, m)
 	}
 	return nil
@@ -415,11 +405,18 @@ func packed(h http.Header) string {
 	return ""
 }
 
+// toTheEnd is where a span ends that takes all that is left.
+const toTheEnd = math.MaxInt64
+
 // span is a range of a file, both ends included.
 type span struct{ from, to int64 }
 
 func (s *span) header() string {
-	return "bytes=" + strconv.FormatInt(s.from, 10) + "-" + strconv.FormatInt(s.to, 10)
+	header := "bytes=" + strconv.FormatInt(s.from, 10) + "-"
+	if s.to != toTheEnd {
+		header += strconv.FormatInt(s.to, 10)
+	}
+	return header
 }
 
 // part sets m to the part of the file that resp has.
@@ -429,12 +426,13 @@ func (m *Media) part(resp *http.Response) (err error) {
 	return err
 }
 
-// nothingFrom makes m the empty range at from, behind the end of the file. The length of the file
-// is from, unless the server says otherwise.
+// nothingFrom makes m the empty range at from, behind the end of the file. What comes with it is
+// the page of an error.
 func (m *Media) nothingFrom(from int64, resp *http.Response) {
-	m.Partial, m.Offset, m.End, m.Total, m.body = true, from, from, from, http.NoBody
+	m.Partial, m.Offset, m.End, m.Total, m.body = true, from, from, -1, http.NoBody
+	m.ContentType, m.ETag = "", ""
 	_, length, _ := strings.Cut(resp.Header.Get("Content-Range"), "/")
-	if total, err := strconv.ParseInt(length, 10, 64); err == nil {
+	if total, err := strconv.ParseInt(length, 10, 64); err == nil && total >= 0 {
 		m.Total = total
 	}
 }

@@ -34,6 +34,10 @@ func guardedClient(hc *http.Client) http.Client {
 func keepSecrets(next *http.Request, via []*http.Request) error {
 	// The header would repeat the query.
 	next.Header.Del("Referer")
+	r, ok := requestOf(next)
+	if ok && r.atHome && httpguard.LeavesOrigin(next, via) {
+		return ErrForeign
+	}
 	if httpguard.LeavesTLS(next, via) {
 		return ErrInsecure
 	}
@@ -41,7 +45,6 @@ func keepSecrets(next *http.Request, via []*http.Request) error {
 		return nil
 	}
 	next.Header.Del("Authorization")
-	r, ok := requestOf(next)
 	switch {
 	case next.Body != nil && next.Body != http.NoBody:
 		return fmt.Errorf("%w: to another host with a body", httpguard.ErrRedirect)

@@ -271,11 +271,11 @@ func TestTokenGoesNowhereElse(t *testing.T) {
 	ok := answer(200, `{"status":200,"data":{}}`)
 	stranger := serve(t, handlers{"GET /x": ok, "PUT /x": ok, "POST /x": ok, "GET /media/x": ok})
 	home := serve(t, handlers{"POST /login": answer(200, loginOK)})
-	c := connect(t, home.URL)
+	c := connect(t, home.URL, fetchForeign)
 	c.login(t)
 	fetch := func(token string) func(context.Context) error {
 		return func(ctx context.Context) error {
-			m, err := c.GetMedia(ctx, token)
+			m, err := c.getMedia(ctx, token)
 			if err == nil {
 				m.Close()
 			}

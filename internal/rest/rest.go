@@ -33,6 +33,8 @@ type Config struct {
 	Trial bool
 	// AllowInsecure permits http://, also in URLs that the service returns.
 	AllowInsecure bool
+	// FetchForeignURLs permits files at URLs that other users have chosen, see [Client.FindMedia].
+	FetchForeignURLs bool
 	// HTTPClient is copied, see [New]; nil: a plain http.Client.
 	HTTPClient *http.Client
 	// UserAgent is empty for the default of net/http.

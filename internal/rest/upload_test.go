@@ -361,7 +361,7 @@ func TestStalledTransfer(t *testing.T) {
 	for limit := 50 * time.Millisecond; m == nil; limit *= 2 {
 		require.Less(t, limit, time.Minute)
 		c = connect(t, s.URL, func(cfg *Config) { cfg.RequestTimeout = limit })
-		begun, err := c.GetMedia(context.Background(), "tok")
+		begun, err := c.getMedia(context.Background(), "tok")
 		if err != nil {
 			require.Equal(t, "Request timed out", fail(t, err).Message)
 			continue
