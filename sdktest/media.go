@@ -235,6 +235,9 @@ func (s *Server) serveFile(w http.ResponseWriter, req *http.Request, token strin
 	}
 	defer r.Close()
 	w.Header().Set("Content-Type", f.ContentType)
+	// Each upload has a file of its own, which never changes. Who goes on from an offset sees by
+	// this that it is still the same (RFC 9110 8.8.3).
+	w.Header().Set("ETag", `"`+f.File+`"`)
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	// An uploaded page must not run code on this origin.
 	w.Header().Set("Content-Security-Policy", "sandbox")

@@ -70,6 +70,31 @@ func fetch(t *testing.T, s *Server, url, token, ranges string) (int, []byte, str
 }
 
 // An uploaded page must not run on the server's own origin, where Options.Handler may have a page.
+// A download that was cut can go on from where it stood.
+func TestMediaInRanges(t *testing.T) {
+	s := trial(t)
+	c := register(t, s, "alice")
+	e := form(t, s, c.Token, map[string]string{"type": "chat", "toUser": "bob"}, []byte("0123456789"))
+	var d uploadReply
+	require.NoError(t, json.Unmarshal(e.Data, &d))
+	for _, tc := range []struct {
+		ranges string
+		status int
+		want   string
+	}{
+		{"bytes=0-", http.StatusPartialContent, "0123456789"},
+		{"bytes=7-", http.StatusPartialContent, "789"},
+		{"bytes=2-3", http.StatusPartialContent, "23"},
+		{"", http.StatusOK, "0123456789"},
+	} {
+		status, body, _ := fetch(t, s, s.URL()+"/media/"+d.FileToken, c.Token, tc.ranges)
+		require.Equal(t, tc.status, status)
+		require.Equal(t, tc.want, string(body))
+	}
+	status, _, _ := fetch(t, s, s.URL()+"/media/"+d.FileToken, c.Token, "bytes=10-")
+	require.Equal(t, http.StatusRequestedRangeNotSatisfiable, status)
+}
+
 func TestMediaAreNoPages(t *testing.T) {
 	s := trial(t)
 	c := register(t, s, "alice")
