@@ -27,7 +27,10 @@ type QROptions struct {
 	Size int
 	// LogoSize is in pixels a side, at most a quarter of Size; default 50.
 	LogoSize int
-	// Browser is shown on the phone; by default it is this library's name and version.
+	// Browser is shown on the phone; by default it is this library's name and version. It is in the
+	// code, as Platform is. For a code that fits into a terminal of 80x24 they may have 32
+	// characters of ASCII together, and more where the ids of the signalling server have fewer than
+	// 24 characters, see QRCode.TerminalSize.
 	Browser string
 	// Platform is shown on the phone; by default it is the operating system.
 	Platform string
@@ -54,7 +57,8 @@ type QRLogin struct {
 	err    error
 }
 
-// QRCode is one code of a QR login: black on white, error correction level H (protocol.md 7.3).
+// QRCode is one code of a QR login: black on white. Pictures have error correction level H, which
+// the logo needs (protocol.md 7.3).
 type QRCode struct{ code *qr.Code }
 
 // Content is the text that the phone reads.
@@ -70,8 +74,13 @@ func (c *QRCode) PNG() ([]byte, error) { return c.code.PNG() }
 func (c *QRCode) SVG() string { return c.code.SVG() }
 
 // Terminal draws the code with half-block characters, two modules a character, in black on white
-// whatever the terminal's own colours are. The logo is left out.
+// whatever the terminal's own colours are. The logo is left out, and with it error correction that
+// nothing else needs: the code is as small as can be.
 func (c *QRCode) Terminal() string { return c.code.Terminal() }
+
+// TerminalSize is how many columns and rows a terminal must have for Terminal, without the line
+// after it: 45 and 22 unless QROptions say otherwise. A code that wraps or scrolls cannot be read.
+func (c *QRCode) TerminalSize() (columns, rows int) { return c.code.TerminalSize() }
 
 const (
 	defaultQRTimeout = 5 * time.Minute
@@ -141,7 +150,7 @@ func (c *Client) drawQRCode(o QROptions, token string) (*QRCode, error) {
 	if err != nil {
 		return nil, err
 	}
-	sealed, err := seal.SealStrict(content, seal.Triple(c.cfg.LicenseKey), seal.ConstIV)
+	sealed, err := seal.SealShort(content, seal.Triple(c.cfg.LicenseKey), seal.ConstIV)
 	if err != nil {
 		return nil, err
 	}

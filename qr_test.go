@@ -62,6 +62,32 @@ func requireNoMoreCodes(t *testing.T, login *sdk.QRLogin) {
 	}
 }
 
+// A terminal has 80 columns and 24 rows. Two rows are for a line of text, and for the cursor in the
+// next one.
+func TestQRCodeFitsATerminal(t *testing.T) {
+	srv := sdktest.New(t)
+	for _, tc := range []struct {
+		opts          sdk.QROptions
+		columns, rows int
+	}{
+		{sdk.QROptions{}, 45, 22},
+		{sdk.QROptions{Logo: image.NewGray(image.Rect(0, 0, 50, 50))}, 45, 22},
+		{sdk.QROptions{Browser: strings.Repeat("b", 20), Platform: "0123456789ab"}, 45, 22},
+		{sdk.QROptions{Browser: strings.Repeat("b", 20), Platform: "0123456789abc"}, 49, 24},
+	} {
+		_, code := offerQR(t, srv, newClient(t, srv.Config()), tc.opts)
+		columns, rows := code.TerminalSize()
+		require.Equal(t, []int{tc.columns, tc.rows}, []int{columns, rows})
+		lines := strings.SplitAfter(code.Terminal(), "\n")
+		require.Len(t, lines, rows+1)
+		require.Empty(t, lines[rows])
+		for _, line := range lines[:rows] {
+			require.Equal(t, columns, strings.Count(line, " ")+strings.Count(line, "▀")+strings.Count(line, "▄")+
+				strings.Count(line, "█"))
+		}
+	}
+}
+
 func TestQRLogin(t *testing.T) {
 	forEachMode(t, func(t *testing.T, srv *sdktest.Server, cfg sdk.Config) {
 		client := newClient(t, cfg)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"image"
+	"sync"
 
 	"github.com/skip2/go-qrcode"
 )
@@ -51,8 +52,7 @@ type Options struct {
 // Code is a QR code, ready to be drawn. It is immutable, so any number of goroutines may use it.
 type Code struct {
 	content string
-	// modules are the rows without the quiet zone; true is black.
-	modules [][]bool
+	modules modules
 	// size is the side of the picture in pixels.
 	size int
 	// side is the side of a module in pixels.
@@ -62,7 +62,12 @@ type Code struct {
 	// logoSize is the side of the logo's square in pixels.
 	logoSize int
 	noColor  bool
+	// small returns the modules for a terminal.
+	small func() modules
 }
+
+// modules are the rows of a code without the quiet zone; true is black.
+type modules [][]bool
 
 // New encodes content at level H. It fails when the content is empty or too long
 // for that level (1273 bytes), when Size leaves less than 2 pixels for a module,
@@ -73,6 +78,7 @@ func New(content string, opts Options) (*Code, error) {
 		return nil, fmt.Errorf("qr: encode: %w", err)
 	}
 	c := &Code{content: content, noColor: opts.NoColor}
+	c.small = sync.OnceValue(func() modules { return smallest(content) })
 	if err := c.setSize(opts.Size, q.VersionNumber); err != nil {
 		return nil, err
 	}
@@ -142,6 +148,6 @@ func (c *Code) Content() string { return c.content }
 func (c *Code) offset() int { return (c.size - c.side*len(c.modules)) / 2 }
 
 // black reports whether the module at column x and row y is black. Everything outside is white.
-func (c *Code) black(x, y int) bool {
-	return y >= 0 && y < len(c.modules) && x >= 0 && x < len(c.modules) && c.modules[y][x]
+func (m modules) black(x, y int) bool {
+	return y >= 0 && y < len(m) && x >= 0 && x < len(m) && m[y][x]
 }

@@ -74,13 +74,13 @@ func requireModulesInTerminal(t *testing.T, c *Code) {
 	t.Helper()
 	shown := screen(t, c.Terminal(), c.noColor)
 	const side = 4
-	span := len(c.modules) + 2*terminalQuiet
-	require.Equal(t, image.Rect(0, 0, side*span, side*(span+span%2)), shown.Bounds())
-	for y := range span {
-		for x := range span {
-			black := c.black(x-terminalQuiet, y-terminalQuiet)
+	columns, rows := c.TerminalSize()
+	require.Equal(t, image.Rect(0, 0, side*columns, 2*side*rows), shown.Bounds())
+	for y := range 2 * rows {
+		for x := range columns {
+			black := c.small().black(x-terminalSide, y-terminalTop)
 			if isBlack(shown, image.Pt(side*x+1, side*y+1)) != black {
-				t.Fatalf("cell of module %d,%d: black is not %v", x-terminalQuiet, y-terminalQuiet, black)
+				t.Fatalf("cell of module %d,%d: black is not %v", x-terminalSide, y-terminalTop, black)
 			}
 		}
 	}
@@ -256,11 +256,44 @@ func TestTransparentLogoLeavesTheCode(t *testing.T) {
 	}
 }
 
+// How large a code in a terminal is: as small as its content permits, whatever the picture needs.
+func TestTerminalSize(t *testing.T) {
+	r := rand.New(rand.NewPCG(15, 16))
+	for _, tc := range []struct{ bytes, columns, rows int }{
+		// How many bytes each version holds at level L (ISO/IEC 18004, table 7).
+		{1, 25, 12},
+		{17, 25, 12},
+		{18, 29, 14},
+		{32, 29, 14},
+		{106, 41, 20},
+		{107, 45, 22},
+		{134, 45, 22},
+		{135, 49, 24},
+		{154, 49, 24},
+		{155, 53, 26},
+		{192, 53, 26},
+		{450, 77, 38},
+		{1273, 121, 60},
+	} {
+		for _, opts := range []Options{{}, {Logo: qrfixture.Logo(9, 9)}, {NoColor: true}} {
+			c, err := New(qrfixture.Content(r, tc.bytes), opts)
+			require.NoError(t, err)
+			columns, rows := c.TerminalSize()
+			require.Equal(t, []int{tc.columns, tc.rows}, []int{columns, rows}, "%d bytes", tc.bytes)
+			require.Equal(t, rows, strings.Count(c.Terminal(), "\n"))
+		}
+		c, err := New(qrfixture.Content(r, tc.bytes), Options{})
+		require.NoError(t, err)
+		requireModulesInTerminal(t, c)
+	}
+}
+
 func TestTerminalColours(t *testing.T) {
 	c, err := New("content", Options{})
 	require.NoError(t, err)
 	lines := strings.Split(strings.TrimSuffix(c.Terminal(), "\n"), "\n")
-	require.Len(t, lines, (len(c.modules)+2*terminalQuiet+1)/2)
+	_, rows := c.TerminalSize()
+	require.Len(t, lines, rows)
 	for _, line := range lines {
 		require.True(t, strings.HasPrefix(line, blackOnWhite) && strings.HasSuffix(line, reset), "%q", line)
 		require.Equal(t, 2, strings.Count(line, "\x1b"), "one colour a line, and its end")

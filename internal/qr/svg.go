@@ -36,7 +36,7 @@ func (c *Code) writePath(b *strings.Builder) {
 	for y := range c.modules {
 		for x := 0; x < len(c.modules); x++ {
 			run := 0
-			for c.black(x+run, y) {
+			for c.modules.black(x+run, y) {
 				run++
 			}
 			if run > 0 {

@@ -11,15 +11,26 @@ var errPercent = errors.New("seal: malformed percent sequence")
 // byteSet is a set of bytes that percent-encoding leaves as they are.
 type byteSet [256]bool
 
-// The bytes that encodeURIComponent leaves as they are, and all bytes. Both sets are immutable.
+// Sets of bytes. They are immutable.
 var (
+	// uriLiteral are those that encodeURIComponent leaves as they are.
 	uriLiteral = literals("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.!~*'()")
-	allLiteral = everyByte()
+	// sureLiteral are those that every decoder leaves as they are: printable ASCII without "%", and
+	// without "+", of which the decoders of forms make a space.
+	sureLiteral = printableWithout("%+")
+	allLiteral  = everyByte()
 )
 
 func literals(chars string) (set byteSet) {
 	for i := range len(chars) {
 		set[chars[i]] = true
+	}
+	return set
+}
+
+func printableWithout(special string) (set byteSet) {
+	for b := byte(' '); b <= '~'; b++ {
+		set[b] = strings.IndexByte(special, b) < 0
 	}
 	return set
 }

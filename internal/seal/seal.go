@@ -14,13 +14,23 @@ func Seal(text, keyString, iv string) string {
 
 // SealStrict is [Seal] without the fall-back. Use it for text that must never be sent in the clear.
 func SealStrict(text, keyString, iv string) (string, error) {
+	return sealAs(text, &uriLiteral, keyString, iv)
+}
+
+// SealShort is [SealStrict] with no more percent sequences than a decoder needs, for text that has
+// to be short. It is opened like any other: decodeURIComponent leaves alone what is not escaped.
+func SealShort(text, keyString, iv string) (string, error) {
+	return sealAs(text, &sureLiteral, keyString, iv)
+}
+
+func sealAs(text string, literal *byteSet, keyString, iv string) (string, error) {
 	if text == "" {
 		return "", errEmpty
 	}
 	if !utf8.ValidString(text) {
 		return "", errUTF8
 	}
-	return encrypt(text, &uriLiteral, keyString, iv)
+	return encrypt(text, literal, keyString, iv)
 }
 
 // Open is OPEN of protocol.md 2.3, the inverse of [Seal]. When that fails it

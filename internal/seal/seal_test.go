@@ -1,7 +1,11 @@
 package seal
 
 import (
+	"crypto/aes"
+	"crypto/cipher"
+	"encoding/base64"
 	"encoding/json"
+	"net/url"
 	"os"
 	"strings"
 	"testing"
@@ -182,6 +186,31 @@ func TestSealRefusesInvalidUTF8(t *testing.T) {
 }
 
 // An escape can begin on each of the last bytes of a chunk.
+// Every decoder of percent sequences reads what SealShort has sealed: that of forms, too.
+func TestSealShort(t *testing.T) {
+	const text = `{"token":"a+b%41 é` + "\n\x7f" + `~"}`
+	sealed, err := SealShort(text, "key", ConstIV)
+	require.NoError(t, err)
+	data, err := base64.StdEncoding.DecodeString(sealed)
+	require.NoError(t, err)
+	key, err := Key("key")
+	require.NoError(t, err)
+	b, err := aes.NewCipher(key)
+	require.NoError(t, err)
+	cipher.NewCBCDecrypter(b, []byte(ConstIV)).CryptBlocks(data, data)
+	inside := string(data[:len(data)-int(data[len(data)-1])])
+	require.Equal(t, `{"token":"a%2Bb%2541 %C3%A9%0A%7F~"}`, inside)
+	for _, decode := range []func(string) (string, error){url.QueryUnescape, url.PathUnescape, DecodeURIComponent} {
+		got, err := decode(inside)
+		require.NoError(t, err)
+		require.Equal(t, text, got)
+	}
+	for _, bad := range []string{"", "\xff"} {
+		_, err := SealShort(bad, "key", ConstIV)
+		require.Error(t, err)
+	}
+}
+
 func TestSealAcrossChunks(t *testing.T) {
 	for n := chunk - 20; n <= chunk+20; n++ {
 		text := strings.Repeat("a", n) + "é" + strings.Repeat("%", n/7)

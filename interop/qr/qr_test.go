@@ -6,12 +6,15 @@ package qr_test
 
 import (
 	"bytes"
+	"fmt"
 	"image"
+	"image/color"
+	"image/draw"
 	"image/png"
 	"math/rand/v2"
+	"regexp"
 	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"github.com/makiuchi-d/gozxing"
 	"github.com/makiuchi-d/gozxing/qrcode"
@@ -37,17 +40,87 @@ func requireScans(t *testing.T, want string, opts qr.Options) {
 
 func decode(t *testing.T, img image.Image) string {
 	t.Helper()
-	bitmap, err := gozxing.NewBinaryBitmapFromImage(img)
-	require.NoError(t, err)
-	reader := qrcode.NewQRCodeReader()
-	res, err := reader.Decode(bitmap, nil)
+	res, err := scan(t, img, nil)
 	if err != nil {
 		// Its detector takes data of a hundredth of all codes for a finder pattern when modules
 		// are large; told that there is nothing but the code it reads on.
-		res, err = reader.Decode(bitmap, map[gozxing.DecodeHintType]any{gozxing.DecodeHintType_PURE_BARCODE: true})
+		res, err = scan(t, img, map[gozxing.DecodeHintType]any{gozxing.DecodeHintType_PURE_BARCODE: true})
 	}
 	require.NoError(t, err)
+	requireLevel(t, "H", res)
 	return res.GetText()
+}
+
+func scan(t *testing.T, img image.Image, hints map[gozxing.DecodeHintType]any) (*gozxing.Result, error) {
+	t.Helper()
+	bitmap, err := gozxing.NewBinaryBitmapFromImage(img)
+	require.NoError(t, err)
+	return qrcode.NewQRCodeReader().Decode(bitmap, hints)
+}
+
+// A code in a terminal has level L, and is read in dark and in light terminals, whatever pixels a
+// cell has.
+func TestEveryCodeScansInATerminal(t *testing.T) {
+	r := rand.New(rand.NewPCG(17, 18))
+	requireTerminalScans := func(n int) {
+		text := qrfixture.Content(r, n)
+		c, err := qr.New(text, qr.Options{})
+		require.NoError(t, err)
+		columns, rows := c.TerminalSize()
+		cells := []image.Point{{4, 8}, {7, 14}, {8, 17}, {9, 19}}
+		for i, around := range []color.Gray{{0}, {0x30}, {0xff}} {
+			cell := cells[(n+i)%len(cells)]
+			res, err := scan(t, screen(c.Terminal(), columns, rows, cell, around), nil)
+			if err != nil {
+				// As above. A phone looks again from another distance.
+				cell = cells[(n+i+1)%len(cells)]
+				res, err = scan(t, screen(c.Terminal(), columns, rows, cell, around), nil)
+			}
+			require.NoError(t, err, "%d characters, cells of %v, around %v", n, cell, around)
+			require.Equal(t, text, res.GetText())
+			requireLevel(t, "L", res)
+		}
+	}
+	for n := 8; n <= 460; n += 12 {
+		requireTerminalScans(n)
+	}
+	for range 25 {
+		requireTerminalScans(128) // as long as the codes of QR logins are
+	}
+}
+
+// requireLevel checks the level of error correction of a code that was read.
+func requireLevel(t *testing.T, want string, res *gozxing.Result) {
+	t.Helper()
+	require.Equal(t, want, fmt.Sprint(res.GetResultMetadata()[gozxing.ResultMetadataType_ERROR_CORRECTION_LEVEL]))
+}
+
+// screen shows what Terminal draws, in the middle of a terminal of a colour of its own. It knows
+// half blocks, and black on white.
+func screen(text string, columns, rows int, cell image.Point, around color.Gray) image.Image {
+	const margin = 3 // cells
+	size := image.Pt((columns+2*margin)*cell.X, (rows+2*margin)*cell.Y)
+	img := image.NewGray(image.Rectangle{Max: size})
+	draw.Draw(img, img.Bounds(), image.NewUniform(around), image.Point{}, draw.Src)
+	text = regexp.MustCompile("\x1b\\[[0-9;]*m").ReplaceAllString(text, "")
+	for y, line := range strings.Split(strings.TrimSuffix(text, "\n"), "\n") {
+		for x, char := range []rune(line) {
+			at := image.Rectangle{Max: cell}.Add(image.Pt((x+margin)*cell.X, (y+margin)*cell.Y))
+			upper, lower := at, at
+			upper.Max.Y -= cell.Y / 2
+			lower.Min.Y = upper.Max.Y
+			for half, black := range map[image.Rectangle]bool{
+				upper: char == '█' || char == '▀', lower: char == '█' || char == '▄',
+			} {
+				ink := image.White
+				if black {
+					ink = image.Black
+				}
+				draw.Draw(img, half, ink, image.Point{}, draw.Src)
+			}
+		}
+	}
+	return img
 }
 
 // Contents as long as sealed ones are: six versions of the code, and with a logo one that is larger
@@ -83,14 +156,17 @@ func TestLargestLogoScans(t *testing.T) {
 	}
 }
 
-// acrossModules is how many modules the picture of a code is wide at least, its white border of
-// one included. A terminal's has two.
+// acrossModules is how many modules the picture of a code is wide at least, its white border
+// included.
 func acrossModules(t *testing.T, text string) int {
 	t.Helper()
-	c, err := qr.New(text, qr.Options{NoColor: true})
-	require.NoError(t, err)
-	line, _, _ := strings.Cut(c.Terminal(), "\n")
-	return utf8.RuneCountInString(line) - 2
+	const least = 2 // pixels of a module
+	_, err := qr.New(text, qr.Options{Size: 1})
+	require.Error(t, err)
+	var size, needed int
+	_, scanErr := fmt.Sscanf(err.Error(), "qr: size %d px is too small, this content needs %d", &size, &needed)
+	require.NoError(t, scanErr, "%v", err)
+	return needed / least
 }
 
 func TestExtremesScan(t *testing.T) {
