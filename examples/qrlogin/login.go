@@ -15,6 +15,7 @@ import (
 const (
 	pauseAfterFailure = 3 * time.Second // before the service is asked again
 	logoutTimeout     = 3 * time.Second // when the program ends
+	pauseForSize      = time.Second     // before a terminal that is too small is looked at again
 )
 
 // login shows codes, stays logged in for as long as a session lasts, and shows codes again.

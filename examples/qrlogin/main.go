@@ -3,6 +3,8 @@
 //	go run ./examples/qrlogin             shows the page at http://127.0.0.1:8080
 //	go run ./examples/qrlogin -terminal   shows the code in the terminal instead
 //
+// A terminal of 80 columns and 24 rows is large enough. The program says so where it is not.
+//
 // Without settings it runs on a test server (sdktest), which has a built-in phone for every user;
 // it prints the command that scans with one. When MIRRORFLY_API_BASE_URL, MIRRORFLY_LICENSE_KEY,
 // MIRRORFLY_TRIAL (true or false) and MIRRORFLY_SIGNAL_URL are set, it uses that service and real
@@ -52,6 +54,9 @@ type settings struct {
 	scan, end string
 	// at is the URL of that program.
 	at string
+
+	// size tells the size of the terminal; nil: nobody knows it.
+	size func() (columns, rows int, ok bool)
 }
 
 func parse(args []string, stderr io.Writer) (s settings, err error) {
@@ -94,6 +99,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	defer place.close()
 	fmt.Fprintln(stdout, place.name)
+	s.size = sizeOf(stdout)
 	return offer(ctx, s, place, stdout, slog.New(slog.NewTextHandler(stderr, nil)))
 }
 
@@ -119,7 +125,8 @@ func offer(ctx context.Context, s settings, place *service, stdout io.Writer, lo
 	var printing sync.WaitGroup
 	if s.terminal {
 		l.logo = nil
-		printing.Go(func() { printViews(ctx, b, stdout) }) // ends with ctx
+		t := &terminal{out: stdout, size: s.size, look: pauseForSize}
+		printing.Go(func() { t.printViews(ctx, b) }) // ends with ctx
 	}
 	err := l.run(ctx)
 	cancel()
