@@ -87,7 +87,9 @@ func (s *Server) parent(m logged, id, iv string) map[string]any {
 }
 
 // recentChats are the caller's conversations with their newest messages, newest first. messageTime
-// is that of the last one that the caller has.
+// is that of the last one that the caller has. The names and pictures are under the names of the
+// Platform API (GET /chat/recent: fromUserName, toUserName, ...), and those of the other side under
+// nickName and image, too; what the real answer has is not known (protocol.md 12).
 func (s *Server) recentChats(c *call) reply {
 	if s.external != nil {
 		return refuse(http.StatusNotFound, "Not Found")
@@ -103,13 +105,15 @@ func (s *Server) recentChats(c *call) reply {
 	list := []map[string]any{}
 	for _, m := range p.list {
 		other := m.peer(c.user)
-		a, _ := s.store.view(other)
-		item := s.historyItem(m, s.sealedName(c.req.Context(), m.From))
-		profile := map[string]string{}
-		if !s.store.hasBlocked(other, c.user) {
-			profile = s.profileFields(c.req.Context(), other, a)
+		profile := s.shownFields(c, other)
+		from, to := profile, s.shownFields(c, c.user)
+		if m.From == c.user {
+			from, to = to, from
 		}
+		item := s.historyItem(m, from["nickName"])
 		for name, v := range map[string]any{
+			"fromUserImage": from["image"], "fromUserThumbImage": from["thumbImage"],
+			"toUserName": to["nickName"], "toUserImage": to["image"], "toUserThumbImage": to["thumbImage"],
 			"chatType": "singlechat", "participant": other, "jid": s.jid(other), "unread": unread[other],
 			"unreadMessageId": "", "messageTime": m.Time.UnixMicro(), "updatedAt": sentTime(m.Time),
 			"metadata": m.metaData(), "archiveStatus": 0, "muteStatus": 0,
@@ -120,6 +124,16 @@ func (s *Server) recentChats(c *call) reply {
 		list = append(list, item)
 	}
 	return ok(p.envelope(list))
+}
+
+// shownFields are the vCard fields of a user as the caller may see them: nothing of one who has
+// blocked the caller.
+func (s *Server) shownFields(c *call, id string) map[string]string {
+	if s.store.hasBlocked(id, c.user) {
+		return map[string]string{}
+	}
+	a, _ := s.store.view(id)
+	return s.profileFields(c.req.Context(), id, a)
 }
 
 // chatMessage is one message of the caller's, with the names that the official SDK reads: they are
@@ -183,10 +197,7 @@ func (s *Server) matches(c *call, id string, q url.Values, values map[string]boo
 // userItem is a user in userList: who has blocked the caller shows only the ids.
 func (s *Server) userItem(c *call, id string) map[string]any {
 	a, _ := s.store.view(id)
-	f := map[string]string{}
-	if !s.store.hasBlocked(id, c.user) {
-		f = s.profileFields(c.req.Context(), id, a)
-	}
+	f := s.shownFields(c, id)
 	item := map[string]any{
 		"userId": id, "userJid": s.jid(id), "isAdminBlocked": digit(a.AdminBlocked), "isMuted": 0,
 	}
