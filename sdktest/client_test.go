@@ -244,7 +244,7 @@ func connect(t *testing.T, s *Server, c credentials, resource string) *xmppClien
 	require.Contains(t, x.next(), "<jid>"+x.jid+"</jid>")
 	x.send(`<iq id="_session_auth_2" type="set" xmlns="jabber:client">` +
 		`<session xmlns="urn:ietf:params:xml:ns:xmpp-session"/></iq>`)
-	require.Contains(t, x.next(), `id="_session_auth_2"`)
+	x.until(`id="_session_auth_2"`)
 	x.send(`<presence xmlns="jabber:client"><priority>1</priority></presence>`)
 	require.Contains(t, x.until("<presence", `from="`+x.jid), "<priority>1</priority>")
 	return x

@@ -13,10 +13,13 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/seal"
 )
 
-// control is what tests have set. No other lock is taken while mu is held.
+// control is what tests have set. Only the lock of changes is taken while mu is held.
 type control struct {
-	mu          sync.Mutex
-	faults      map[Step]FaultKind
+	changes *changes
+
+	mu sync.Mutex
+	// faults are by step, the latest last. No step has an empty list.
+	faults      map[Step][]*fault
 	failures    []failure
 	refusals    []string
 	delay       time.Duration
@@ -51,6 +54,7 @@ func (s *Server) SetFeature(name string, on bool) {
 	s.ctl.mu.Lock()
 	defer s.ctl.mu.Unlock()
 	s.ctl.features[name] = on
+	s.changes.tell()
 }
 
 // SetMaxSessions limits how many sessions (registrations that were not logged
@@ -121,7 +125,7 @@ func (s *Server) BlockByAdmin(user string, blocked bool) {
 		status = "1"
 	}
 	told := el("", "admin_block", "block_status", status, "chat_type", "chat", "jid", s.jid(id))
-	s.hub.announce(s.hub.audience(id), told)
+	yield(context.Background(), s.hub.announce(s.hub.audience(id), told))
 }
 
 // SetProfile gives a user (id or JID) another profile, as the user's own app
@@ -166,7 +170,7 @@ func (s *Server) setProfile(ctx context.Context, id string, p Profile) error {
 	if err := s.store.commit(); err != nil {
 		return err
 	}
-	s.hub.pushVCard(id, card)
+	yield(ctx, s.hub.pushVCard(id, card))
 	return nil
 }
 
@@ -177,6 +181,12 @@ func (s *Server) DropConnections() {
 	}
 }
 
-// Push sends raw XML as it is to every XMPP session of a user (id or JID), and
-// returns how many there were.
-func (s *Server) Push(user, rawXML string) int { return s.hub.push(localpart(user), rawXML) }
+// Push sends raw XML as it is to every XMPP session of a user (id or JID), and returns how many
+// there were. When a lot waits for these sessions, it waits until they have read most of it, so
+// that a burst of any length reaches a client that reads. What its listeners are too slow for, it
+// tells by its OnMissed.
+func (s *Server) Push(user, rawXML string) int {
+	reached := s.hub.push(localpart(user), rawXML)
+	yield(context.Background(), reached)
+	return len(reached)
+}

@@ -162,10 +162,7 @@ func (st *store) noteMessageLocked(d *delivery, id string, body *element) {
 		c.ids[authored{d.from, id}] = m
 		st.state.messages++
 	}
-	m.Type, m.Body, m.Edited, m.EditID = content.attr("message_type"), body.text(), edit != "", edit
-	if m.Type == "" {
-		m.Type = body.attr("message_type")
-	}
+	m.Type, m.Body, m.Edited, m.EditID = typeOf(d.m), body.text(), edit != "", edit
 	// The official SDK edits without the topic, and with the meta_data "null" when there was none.
 	if topic := content.attr("topic_id"); topic != "" {
 		m.TopicID = topic

@@ -56,7 +56,7 @@ func (h *signalHub) serve(r *run, w http.ResponseWriter, req *http.Request) {
 }
 
 func (h *signalHub) misbehave(w http.ResponseWriter, req *http.Request) bool {
-	switch h.srv.fault(StepSignal) {
+	switch h.srv.fault(StepSignal, subject{}) {
 	case FaultSilent:
 		<-req.Context().Done()
 		panic(http.ErrAbortHandler) // a return would answer 200

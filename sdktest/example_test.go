@@ -117,6 +117,50 @@ func ExampleServer_SetFault() {
 	// <nil> 1
 }
 
+// The same error twice, and the same unknown outcome: what the server holds tells what became of
+// the two requests.
+func ExampleServer_SetFault_outcome() {
+	srv, err := sdktest.Start(sdktest.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer srv.Close()
+	alice := online(srv, "alice")
+	defer alice.Close()
+
+	for _, step := range []sdktest.Step{sdktest.StepREST, sdktest.StepRESTAfter} {
+		srv.SetFault(step, sdktest.FaultClose, sdktest.Match{User: "alice", Op: "moderation/feedback", Nth: 1})
+		_, err := alice.SendFeedback(context.Background(), "Speed", "Good")
+		var e *sdk.Error
+		fmt.Println(errors.As(err, &e), e.Outcome, len(srv.Feedback()))
+	}
+	// Output:
+	// true unknown 0
+	// true unknown 1
+}
+
+// A test waits for what the server has, and not for time to pass.
+func ExampleServer_Wait() {
+	srv, err := sdktest.Start(sdktest.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer srv.Close()
+	bot := online(srv, "bot")
+	defer bot.Close()
+	bot.OnMessage(func(sdk.Message) {}) // handled messages are acknowledged to their sender
+
+	ctx := context.Background() // in a test t.Context()
+	if _, err := srv.SendMessage(ctx, "alice", "bot", "hello"); err != nil {
+		log.Fatal(err)
+	}
+	err = srv.Wait(ctx, "the bot has handled the message", func() bool {
+		return srv.Messages("bot")[0].Status == sdktest.StatusDelivered
+	})
+	fmt.Println(err)
+	// Output: <nil>
+}
+
 // The phone of a user approves a QR login, or refuses it.
 func ExamplePhone() {
 	srv, err := sdktest.Start(sdktest.Options{})

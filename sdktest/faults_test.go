@@ -262,7 +262,7 @@ func TestFaultsAreTold(t *testing.T) {
 	s.SetFault(StepBind, FaultClose)
 	s.SetFault(StepBind, FaultNone)
 	s.FailNext("/login/", 500, "boom")
-	s.FailNext("logout", 401, "")
+	s.FailNext("logout", 401, "", http.Header{"A": {"b"}})
 	s.Delay(time.Second)
 	f := s.Faults()
 	require.Equal(t, Faults{
@@ -331,4 +331,35 @@ func TestFailNext(t *testing.T) {
 	s.FailNext("login", 503, "x")
 	s.ClearFaults()
 	require.Equal(t, 400, rest(t, s, "POST", "/login", "", map[string]any{"type": "web"}).Status)
+}
+
+func TestHeaderOfFailNext(t *testing.T) {
+	s := trial(t)
+	const date = "Fri, 31 Dec 1999 23:59:59 GMT"
+	for _, c := range []struct {
+		status int
+		given  []http.Header
+		want   []string
+	}{
+		{429, nil, []string{"1"}},
+		{503, []http.Header{{}}, []string{"1"}},
+		{500, nil, nil},
+		{429, []http.Header{{"Retry-After": nil}}, nil},
+		{429, []http.Header{{"Retry-After": {}}}, nil},
+		{429, []http.Header{{"retry-after": {"120"}}}, []string{"120"}},
+		{400, []http.Header{{"Retry-After": {"5"}}}, []string{"5"}},
+		{503, []http.Header{{"Retry-After": {date}}}, []string{date}},
+		{429, []http.Header{{"Retry-After": {"99999999999999999999"}}}, []string{"99999999999999999999"}},
+		{429, []http.Header{{"Retry-After": {"-1"}}}, []string{"-1"}},
+		{429, []http.Header{{"Retry-After": {"soon"}}}, []string{"soon"}},
+		{429, []http.Header{{"Retry-After": {""}}}, []string{""}},
+		{429, []http.Header{{"Retry-After": {"1", "2"}}}, []string{"1", "2"}},
+		{429, []http.Header{{"A": {"b"}}, {"Retry-After": {"7"}}}, []string{"7"}},
+	} {
+		s.FailNext("login", c.status, "no", c.given...)
+		resp, err := httpClient(t, s).Post(s.URL()+"/login", "application/json", strings.NewReader("{}"))
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		require.Equal(t, c.want, resp.Header.Values("Retry-After"), "%d %v", c.status, c.given)
+	}
 }

@@ -20,7 +20,7 @@ type hub struct {
 	// streams are by user and resource.
 	streams map[string]map[string]*stream
 	// held are the deliveries that FaultHeld and FaultReordered hold up.
-	held []*delivery
+	held []heldDelivery
 	// late are the acknowledgements that FaultHeld holds up.
 	late []lateReply
 	// stamped is the time of the last message, in microseconds.
@@ -50,6 +50,7 @@ func (h *hub) bind(st *stream) bool {
 	}
 	st.since = time.Now()
 	mine[st.resource] = st
+	h.srv.changes.tell()
 	return true
 }
 
@@ -71,6 +72,7 @@ func (h *hub) removeLocked(st *stream) {
 	if len(h.streams[st.user]) == 0 {
 		delete(h.streams, st.user)
 	}
+	h.srv.changes.tell()
 	h.giveBackLocked(st)
 }
 
@@ -175,32 +177,37 @@ func (h *hub) audience(about string) []string {
 	return users
 }
 
-// announce sends users a message of the service with that child (protocol.md 6.4).
-func (h *hub) announce(users []string, child *element) {
+// announce sends users a message of the service with that child (protocol.md 6.4), and returns the
+// streams that got it.
+func (h *hub) announce(users []string, child *element) (reached []*stream) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, user := range users {
-		h.notifyLocked(user, child)
+		reached = append(reached, h.notifyLocked(user, child)...)
 	}
+	return reached
 }
 
-// notifyLocked sends a message of the service to all streams of a user. h.mu must be held.
-func (h *hub) notifyLocked(user string, child *element) {
-	for _, st := range h.ofLocked(user) {
+// notifyLocked sends a message of the service to all streams of a user, and returns them. h.mu must
+// be held.
+func (h *hub) notifyLocked(user string, child *element) []*stream {
+	list := h.ofLocked(user)
+	for _, st := range list {
 		m := el(nsClient, "message", "from", h.srv.domain, "to", st.jid, "id", randomHex(8), "type", "headline")
 		st.send(m.add(child).String())
 	}
+	return list
 }
 
-// push sends raw XML to all streams of a user.
-func (h *hub) push(user, raw string) int {
+// push sends raw XML to all streams of a user, and returns them.
+func (h *hub) push(user, raw string) []*stream {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	list := h.ofLocked(user)
 	for _, st := range list {
 		st.send(raw)
 	}
-	return len(list)
+	return list
 }
 
 func (h *hub) resources(user string) []string {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
 	"slices"
 	"time"
@@ -107,14 +106,27 @@ func (s *Server) Features() map[string]bool { return s.ctl.featureFlags() }
 
 // Faults are what SetFault, FailNext and Delay have set, as far as it was not ended or used up.
 type Faults struct {
-	// Steps are the faults of SetFault. Steps without a fault are not in it.
+	// Steps are the faults of SetFault without a Match. Steps without a fault are not in it.
 	Steps map[Step]FaultKind
+	// Matched are the faults of SetFault with a Match, step by step, in the order of the calls.
+	Matched []MatchedFault
 	// Next are those of FailNext, in the order of the calls.
 	Next []Failure
 	// Refusals are the conditions of RefuseNextMessage, in the order of the calls.
 	Refusals []string
 	// Delay is that of Delay. 0: there is none.
 	Delay time.Duration
+}
+
+// MatchedFault is a SetFault with a Match.
+type MatchedFault struct {
+	// Step is as given to SetFault.
+	Step Step
+	// Kind is as given to SetFault.
+	Kind FaultKind
+	// Match is as given to SetFault, but User is the id of the user, and Op is without slashes at
+	// its ends.
+	Match Match
 }
 
 // Failure is a FailNext that waits for its request.
@@ -131,7 +143,16 @@ type Failure struct {
 func (s *Server) Faults() Faults {
 	s.ctl.mu.Lock()
 	defer s.ctl.mu.Unlock()
-	f := Faults{Steps: maps.Clone(s.ctl.faults), Refusals: slices.Clone(s.ctl.refusals), Delay: s.ctl.delay}
+	f := Faults{Steps: map[Step]FaultKind{}, Refusals: slices.Clone(s.ctl.refusals), Delay: s.ctl.delay}
+	for _, step := range Steps() {
+		for _, set := range s.ctl.faults[step] {
+			if set.match == (Match{}) {
+				f.Steps[step] = set.kind
+			} else {
+				f.Matched = append(f.Matched, MatchedFault{Step: step, Kind: set.kind, Match: set.match})
+			}
+		}
+	}
 	for _, next := range s.ctl.failures {
 		f.Next = append(f.Next, Failure{Op: next.op, Status: next.reply.Status, Message: next.reply.Message})
 	}

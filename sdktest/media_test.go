@@ -353,7 +353,7 @@ func TestFormsAreKept(t *testing.T) {
 }
 
 func TestFormOfADroppedEntry(t *testing.T) {
-	var j journal
+	j := journal{changes: new(changes)}
 	first := j.add(Request{})
 	for range maxRequests {
 		j.add(Request{})

@@ -8,11 +8,16 @@ import (
 // message takes a message of the client. The acknowledgement comes when the message is saved, and
 // before its receiver can answer.
 func (st *stream) message(m *element) error {
-	kind := FaultNone
+	kind, refused := FaultNone, false
 	if m.child("body") != nil {
-		kind = st.srv.fault(StepMessage)
+		about := messageSubject(st.user, m)
+		var err error
+		if refused, err = st.before(st.srv.fault(StepMessageBefore, about)); err != nil {
+			return err
+		}
+		kind = st.srv.fault(StepMessage, about)
 	}
-	out := st.srv.hub.message(st, m, kind == FaultError)
+	out := st.srv.hub.message(st, m, refused || kind == FaultError)
 	if st.srv.commit() != nil && out.taken != nil {
 		out = outcome{reply: (&objection{"wait", "internal-server-error", nil}).reply(st, m)}
 	}

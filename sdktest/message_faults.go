@@ -48,7 +48,7 @@ func (h *hub) sendLateLocked(late lateReply) {
 	}
 }
 
-// release sends what the fault of a step has held up.
+// release sends what the faults of a step have held up.
 func (h *hub) release(step Step) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -62,7 +62,7 @@ func (h *hub) release(step Step) {
 		held := h.held
 		h.held = nil
 		for _, d := range held {
-			h.arriveLocked(d)
+			h.arriveLocked(d.delivery)
 		}
 	}
 }
@@ -72,38 +72,47 @@ func (h *hub) deliveryFault(d *delivery) FaultKind {
 	if d.m.child("body") == nil {
 		return FaultNone
 	}
-	return h.srv.fault(StepDelivery)
+	return h.srv.fault(StepDelivery, messageSubject(d.user, d.m))
+}
+
+// heldDelivery is a message that a fault holds up.
+type heldDelivery struct {
+	*delivery
+	// reordered: it comes after the next message to its user.
+	reordered bool
 }
 
 // deliverLocked brings a message to its receiver, with a fault. It returns the streams that got it.
 // h.mu must be held.
 func (h *hub) deliverLocked(d *delivery, kind FaultKind) []*stream {
-	switch kind {
-	case FaultSilent, FaultError:
+	hasBody := d.m.child("body") != nil
+	behind := func(other heldDelivery) bool { return hasBody && other.reordered && other.user == d.user }
+	late := slices.IndexFunc(h.held, behind)
+	var reached []*stream
+	switch {
+	case kind == FaultSilent || kind == FaultError:
 		return nil
-	case FaultWrongSender:
-		c := *d
-		c.m = d.m.readdressed(strangerJID, "")
-		return h.arriveLocked(&c)
-	case FaultTwice:
-		return append(h.arriveLocked(d), h.arriveLocked(d)...)
-	case FaultHeld:
-		h.held = append(h.held, d)
-		if len(h.held) > maxHeld {
-			first := h.held[0]
-			h.held = slices.Delete(h.held, 0, 1)
-			return h.arriveLocked(first)
-		}
-		return nil
-	case FaultReordered:
-		i := slices.IndexFunc(h.held, func(other *delivery) bool { return other.user == d.user })
-		if i < 0 {
-			h.held = append(h.held, d)
+	case kind == FaultHeld, kind == FaultReordered && late < 0:
+		h.held = append(h.held, heldDelivery{d, kind == FaultReordered})
+		if len(h.held) <= maxHeld {
 			return nil
 		}
-		other := h.held[i]
-		h.held = slices.Delete(h.held, i, i+1)
-		return append(h.arriveLocked(d), h.arriveLocked(other)...)
+		oldest := h.held[0].delivery
+		h.held = slices.Delete(h.held, 0, 1)
+		return h.arriveLocked(oldest)
+	case kind == FaultWrongSender:
+		c := *d
+		c.m = d.m.readdressed(strangerJID, "")
+		reached = h.arriveLocked(&c)
+	case kind == FaultTwice:
+		reached = append(h.arriveLocked(d), h.arriveLocked(d)...)
+	default:
+		reached = h.arriveLocked(d)
 	}
-	return h.arriveLocked(d)
+	if late >= 0 {
+		other := h.held[late].delivery
+		h.held = slices.Delete(h.held, late, late+1)
+		reached = append(reached, h.arriveLocked(other)...)
+	}
+	return reached
 }

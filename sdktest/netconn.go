@@ -14,6 +14,8 @@ type conn struct {
 	net.Conn
 	// mode is a FaultKind.
 	mode atomic.Value
+	// stranger is true when TLS has the certificate of another authority.
+	stranger atomic.Bool
 	// spared is true while the connection serves Options.Handler.
 	spared atomic.Bool
 	once   sync.Once
@@ -85,7 +87,7 @@ func (l *listener) Accept() (net.Conn, error) {
 		if c == nil {
 			continue
 		}
-		switch l.run.srv.fault(l.accept) {
+		switch l.run.srv.fault(l.accept, subject{}) {
 		case FaultSilent:
 			continue // it stays open until the connections are dropped
 		case FaultClose, FaultError:
@@ -99,15 +101,20 @@ func (l *listener) Accept() (net.Conn, error) {
 			c.mode.Store(FaultSlow)
 		}
 		if l.tls != "" {
-			c.misbehave(l.run.srv.fault(l.tls))
+			c.misbehave(l.run.srv.fault(l.tls, subject{}))
 		}
 		return c, nil
 	}
 }
 
-// misbehave sets how c writes from now on. It ignores kinds that do not concern writing.
+// misbehave is the fault of the TLS handshake that comes now. It sets how c writes from now on, or
+// with which certificate.
 func (c *conn) misbehave(kind FaultKind) {
-	if kind != FaultNone && kind != FaultWrongSender {
+	switch kind {
+	case FaultNone:
+	case FaultWrongSender:
+		c.stranger.Store(true)
+	default:
 		c.mode.Store(kind)
 	}
 }

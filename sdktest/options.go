@@ -83,7 +83,8 @@ type Options struct {
 	// OnTraffic is called with everything that clients and the server send each other, the login
 	// among it. Calls come from many goroutines at once, but for one connection they come in order,
 	// before the next thing is read or written there. So it must return quickly. It may call
-	// methods of Server, but not Restart and Close.
+	// methods of Server, but not Restart and Close; and not those that wait for clients to read
+	// (Push, SendMessage, SetProfile, BlockByAdmin) when it does so for every stanza.
 	OnTraffic func(Traffic)
 	// StateStore keeps accounts and everything else that the server remembers, its certificate
 	// authority among it: clients that trust it trust the next server, too. What an answer has

@@ -54,6 +54,8 @@ func (r *Request) size() int {
 
 // journal keeps the latest requests, as many as maxRequests and maxJournal allow.
 type journal struct {
+	changes *changes
+
 	mu    sync.Mutex
 	list  []Request
 	bytes int
@@ -78,6 +80,7 @@ func (j *journal) add(r Request) int {
 		j.list[drop] = Request{} // let go of what it holds
 	}
 	j.list = j.list[drop:]
+	j.changes.tell()
 	return j.added
 }
 
@@ -93,6 +96,7 @@ func (j *journal) setForm(req *http.Request, form string) {
 	}
 	j.list[i].Form = form
 	j.bytes += len(form)
+	j.changes.tell()
 }
 
 // Requests returns what clients sent, oldest first: REST requests with the sealed parts of their

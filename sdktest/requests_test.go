@@ -11,7 +11,7 @@ import (
 )
 
 func TestJournalIsBounded(t *testing.T) {
-	var j journal
+	j := journal{changes: new(changes)}
 	for range maxRequests + 10 {
 		j.add(Request{Body: "x"})
 	}

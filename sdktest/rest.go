@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"time"
@@ -165,21 +166,35 @@ func (s *Server) serveREST(mux http.Handler, op string, w http.ResponseWriter, r
 	entry := s.journal.add(seen)
 	w, answered := s.tapREST(w, seen)
 	defer answered()
-	if s.misbehaveREST(w, req) {
+	about := s.restSubject(op, seen)
+	if s.misbehaveREST(w, req, s.fault(StepREST, about)) {
 		return
 	}
 	if s.pause(req.Context()) != nil {
 		panic(http.ErrAbortHandler)
 	}
 	if f, found := s.takeFailure(op); found {
-		if f.Status == http.StatusTooManyRequests || f.Status == http.StatusServiceUnavailable {
-			w.Header().Set("Retry-After", "1")
-		}
-		writeReply(w, failureStatus(req.Method, op, f.Status), f)
+		maps.Copy(w.Header(), f.header)
+		writeReply(w, failureStatus(req.Method, op, f.reply.Status), f.reply)
 		return
 	}
-	mux.ServeHTTP(w, req.WithContext(context.WithValue(req.Context(), entryKey{}, entry)))
+	req = req.WithContext(context.WithValue(req.Context(), entryKey{}, entry))
+	switch kind := s.fault(StepRESTAfter, about); kind {
+	case FaultSilent, FaultClose, FaultError, FaultMalformed, FaultHuge:
+		mux.ServeHTTP(&unsent{header: http.Header{}}, req)
+		s.misbehaveREST(w, req, kind)
+	default:
+		s.misbehaveREST(w, req, kind)
+		mux.ServeHTTP(w, req)
+	}
 }
+
+// unsent takes an answer that nobody gets.
+type unsent struct{ header http.Header }
+
+func (u *unsent) Header() http.Header         { return u.header }
+func (u *unsent) WriteHeader(int)             {}
+func (u *unsent) Write(p []byte) (int, error) { return len(p), nil }
 
 // failureStatus is the HTTP status for FailNext. Where success is not JSON, only the
 // status can tell the failure.
@@ -195,9 +210,9 @@ func failureStatus(method, op string, status int) int {
 	return http.StatusOK
 }
 
-// misbehaveREST applies the fault of StepREST. It returns true when it has answered.
-func (s *Server) misbehaveREST(w http.ResponseWriter, req *http.Request) bool {
-	switch s.fault(StepREST) {
+// misbehaveREST applies a fault of StepREST or StepRESTAfter. It returns true when it has answered.
+func (s *Server) misbehaveREST(w http.ResponseWriter, req *http.Request, kind FaultKind) bool {
+	switch kind {
 	case FaultSilent:
 		<-req.Context().Done()
 		panic(http.ErrAbortHandler) // a return would answer 200

@@ -210,7 +210,7 @@ func (st *stream) await(run context.Context) {
 
 // resume resumes a lost stream instead of binding a resource.
 func (st *stream) resume(e *element) error {
-	kind := st.srv.fault(StepResume)
+	kind := st.srv.fault(StepResume, subject{user: st.user})
 	if handled, err := st.misbehave(kind); handled {
 		return err
 	}

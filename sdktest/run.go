@@ -92,7 +92,7 @@ func (r *run) serveHTTP(ln *listener) {
 		ErrorLog: slog.NewLogLogger(r.srv.opts.Logger.Handler(), slog.LevelDebug),
 	}
 	// HTTP/1.1 alone: faults cut connections, and WebSocket upgrades need it.
-	tlsLn := tls.NewListener(ln, r.srv.tlsConfig(StepHTTPTLS, "http/1.1"))
+	tlsLn := tls.NewListener(ln, r.srv.tlsConfig("http/1.1"))
 	r.goTracked(func() { _ = r.http.Serve(tlsLn) }) // ends when stop closes the server
 }
 

@@ -9,7 +9,8 @@
 // A test can read back what the clients sent and what the service now holds
 // ([Server.Requests], [Server.Profile], [Server.Feedback], ...), and can make the
 // service refuse, delay, cut connections and answer wrongly ([Server.FailNext],
-// [Server.SetFault], ...). [Server.Phone] is the phone of a QR login.
+// [Server.SetFault], ...). [Server.Wait] waits for a state. [Server.Phone] is the phone of a QR
+// login.
 //
 // Users send each other messages: the server delivers, acknowledges and keeps them, and hands out
 // what was said before ([Server.Messages], [Server.SendMessage], [Server.Waiting]).
@@ -48,6 +49,7 @@ type Server struct {
 	signal   *signalHub
 	media    *mediaStore
 	journal  journal
+	changes  changes
 
 	mu sync.Mutex
 	// run is nil after Close.
@@ -92,8 +94,10 @@ func start(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{opts: o, domain: o.Domain, addrs: addresses{http: o.Listen, xmpp: o.ListenXMPP, xmpps: o.ListenXMPPS}}
+	s.journal.changes = &s.changes
 	s.ctl = &control{
-		faults: map[Step]FaultKind{}, features: allFeatures(), storage: "oracle", mechanisms: mechanismsFor(o.Trial),
+		changes: &s.changes,
+		faults:  map[Step][]*fault{}, features: allFeatures(), storage: "oracle", mechanisms: mechanismsFor(o.Trial),
 	}
 	if s.dir, err = os.MkdirTemp("", "sdktest-"); err != nil {
 		return nil, err
@@ -108,7 +112,7 @@ func start(o Options) (*Server, error) {
 // open does all that can fail. Close cleans up, however far open has come.
 func (s *Server) open() error {
 	var err error
-	if s.store, err = newStore(s.domain, s.opts.StateStore); err != nil {
+	if s.store, err = newStore(s.domain, s.opts.StateStore, &s.changes); err != nil {
 		return err
 	}
 	if err = s.makeTLS(); err != nil {
@@ -130,13 +134,13 @@ func (s *Server) open() error {
 	return s.listen()
 }
 
-// tlsConfig is the server side of TLS at one step.
-func (s *Server) tlsConfig(step Step, protocols ...string) *tls.Config {
+// tlsConfig is the server side of TLS.
+func (s *Server) tlsConfig(protocols ...string) *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12,
 		NextProtos: protocols,
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-			if s.fault(step) == FaultWrongSender {
+		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+			if c, ok := hello.Conn.(*conn); ok && c.stranger.Load() {
 				return s.certs.stranger, nil
 			}
 			return s.certs.leaf, nil
@@ -199,6 +203,7 @@ func (s *Server) Close() {
 	first := !s.closed
 	s.run, s.closed = nil, true
 	s.mu.Unlock()
+	s.changes.tell()
 	if r != nil {
 		r.stop()
 	}

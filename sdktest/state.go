@@ -55,6 +55,7 @@ type entry struct{ kind, key string }
 
 // keepLocked notes that v is now the value of an entry. commit saves it. st.mu must be held.
 func (st *store) keepLocked(kind, key string, v any) {
+	st.changes.tell()
 	if st.saved == nil {
 		return
 	}
@@ -67,6 +68,7 @@ func (st *store) keepLocked(kind, key string, v any) {
 
 // forgetLocked notes that an entry is gone. commit saves that. st.mu must be held.
 func (st *store) forgetLocked(kind, key string) {
+	st.changes.tell()
 	if st.saved != nil {
 		st.pending[entry{kind, key}] = nil
 	}

@@ -21,8 +21,8 @@ const (
 	tokenLife   = time.Hour
 )
 
-// store is everything that the service remembers. mu is never held during I/O, and no other lock
-// is taken while it is held.
+// store is everything that the service remembers. mu is never held during I/O, and only the lock of
+// changes is taken while it is held.
 type store struct {
 	domain string
 	// saved is Options.StateStore. nil: nothing is saved.
@@ -31,6 +31,8 @@ type store struct {
 	kept map[string]*tls.Certificate
 	// saving is held by the commit that saves now.
 	saving sync.Mutex
+	// changes are told of every change of state.
+	changes *changes
 
 	mu sync.Mutex
 	// pending are the changes of state that are not saved yet, as JSON. nil: the entry is gone.
@@ -131,8 +133,10 @@ var (
 	errFull        = errors.New("too many entries")
 )
 
-func newStore(domain string, saved StateStore) (*store, error) {
-	st := &store{domain: domain, saved: saved, tokens: map[string]token{}, salted: map[string]salted{}}
+func newStore(domain string, saved StateStore, told *changes) (*store, error) {
+	st := &store{
+		domain: domain, saved: saved, changes: told, tokens: map[string]token{}, salted: map[string]salted{},
+	}
 	st.state = state{
 		IV: randomHex(8), IVProfile: randomHex(8),
 		Accounts: map[string]*account{}, Media: map[string]medium{},

@@ -22,56 +22,73 @@ func (st *stream) iq(iq *element) error {
 	id, kind := iq.attr("id"), iq.attr("type")
 	user, resource, local := st.srv.hub.split(cmp.Or(iq.attr("to"), st.srv.jid(st.user)))
 	stream := local && user != "" && resource != "" // it is for a stream, not for the service
-	switch {
-	case kind == "result" || kind == "error":
+	if kind == "result" || kind == "error" {
 		if stream {
 			st.srv.hub.relay(st, iq, user, resource)
 		}
 		return nil
-	case id == "" || (kind != "get" && kind != "set") || len(iq.children()) != 1:
-		return st.answer(iqError(iq, "modify", "bad-request", ""))
-	case stream:
-		if !st.srv.hub.relay(st, iq, user, resource) {
-			return st.answer(iqError(iq, "cancel", "service-unavailable", ""))
-		}
+	}
+	valid := id != "" && (kind == "get" || kind == "set") && len(iq.children()) == 1
+	if stream && valid && st.srv.hub.relay(st, iq, user, resource) {
 		return nil
+	}
+	about := st.iqSubject(iq)
+	refused, err := st.before(st.srv.fault(StepIQBefore, about))
+	if err != nil {
+		return err
+	}
+	fault := st.srv.fault(StepIQ, about)
+	switch {
+	case refused || fault == FaultError:
+		return st.answer(iqError(iq, "wait", "internal-server-error", ""), FaultNone)
+	case !valid:
+		return st.answer(iqError(iq, "modify", "bad-request", ""), fault)
+	case stream:
+		return st.answer(iqError(iq, "cancel", "service-unavailable", ""), fault)
 	case local && user != "" && user != st.user:
-		return st.answer(st.askAbout(user, iq))
+		return st.answer(st.askAbout(user, iq), fault)
 	case !local:
-		return st.answer(iqError(iq, "cancel", "remote-server-not-found", ""))
+		return st.answer(iqError(iq, "cancel", "remote-server-not-found", ""), fault)
 	}
 	reply, after := st.askMine(user, iq)
 	if kind == "set" && st.srv.commit() != nil {
 		reply, after = iqError(iq, "wait", "internal-server-error", ""), nil
 	}
-	if err := st.answer(reply); err != nil {
-		return err
-	}
-	if after != nil && reply.attr("type") == "result" {
+	done := reply.attr("type") == "result"
+	err = st.answer(reply, fault)
+	if after != nil && done { // whatever has become of the answer: the change has taken effect
 		after()
 	}
-	return nil
+	return err
 }
 
 // answer sends the answer to an IQ, with the fault of StepIQ.
-func (st *stream) answer(reply *element) error {
+func (st *stream) answer(reply *element, kind FaultKind) error {
 	reply.set("to", st.jid)
 	if reply.attr("from") == "" { // an IQ without an address is for the account
 		reply.set("from", st.srv.jid(st.user))
 	}
-	kind := st.srv.fault(StepIQ)
 	if handled, err := st.misbehave(kind); handled {
 		return err
 	}
-	switch kind {
-	case FaultWrongSender:
+	if kind == FaultWrongSender {
 		reply.set("from", strangerJID)
-	case FaultError:
-		reply = el(nsClient, "iq", "type", "error", "id", reply.attr("id"), "from", reply.attr("from"), "to", st.jid).
-			add(el("", "error", "type", "wait").add(el(nsStanzas, "internal-server-error")))
 	}
 	st.send(reply.String())
 	return nil
+}
+
+// before applies the fault of StepIQBefore or StepMessageBefore. refused: the request is refused.
+func (st *stream) before(kind FaultKind) (refused bool, err error) {
+	switch kind {
+	case FaultClose:
+		return false, errCut
+	case FaultSilent:
+		for err == nil {
+			_, err = st.t.read() // until the client gives up
+		}
+	}
+	return kind == FaultError, err
 }
 
 // askAbout answers an IQ to another user's bare JID.
@@ -159,7 +176,7 @@ func (st *stream) askAccount(iq, q *element, get bool) (reply *element, after fu
 		if !s.store.setVCard(st.user, q.String()) {
 			return iqError(iq, "cancel", "item-not-found", ""), nil
 		}
-		return iqResult(iq, nil), func() { s.hub.pushVCard(st.user, q) }
+		return iqResult(iq, nil), func() { yield(st.ctx, s.hub.pushVCard(st.user, q)) }
 	case q.is(nsBlocking, "blocklist") && get:
 		return iqResult(iq, blocklist(a)), nil
 	case (q.is(nsBlocking, "block") || q.is(nsBlocking, "unblock")) && !get:
@@ -253,8 +270,8 @@ func (h *hub) relay(st *stream, iq *element, user, resource string) bool {
 
 // pushVCard sends a new profile to the user's own streams and to those of all
 // contacts: an IQ result without a request (protocol.md 6.2). Streams that have not
-// sent presence yet get it too, because their clients are connected.
-func (h *hub) pushVCard(user string, card *element) {
+// sent presence yet get it too, because their clients are connected. It returns the streams.
+func (h *hub) pushVCard(user string, card *element) []*stream {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	targets := h.ofLocked(user)
@@ -265,6 +282,7 @@ func (h *hub) pushVCard(user string, card *element) {
 		push := el(nsClient, "iq", "type", "result", "id", randomHex(8), "from", h.srv.jid(user), "to", st.jid)
 		st.send(push.add(card).String())
 	}
+	return targets
 }
 
 // notifyFrom sends a message of one user to all streams of another.

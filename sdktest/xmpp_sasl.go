@@ -50,6 +50,7 @@ func (st *stream) authenticate(e *element) error {
 		if !found {
 			return st.authFailure("invalid-mechanism", "")
 		}
+		st.claimed = ""
 		st.sasl = sasl.NewServer(m, st.plainPermission, sasl.SaltedCredentials(st.saltedCredentials))
 		if e.text() == "" { // RFC 6120 6.4.2: the server asks for the initial response
 			return st.t.write(el(nsSASL, "challenge").String())
@@ -74,14 +75,14 @@ func (st *stream) authStep(text string) error {
 			return st.authFailure("incorrect-encoding", "")
 		}
 	}
-	kind := st.srv.fault(StepAuth)
+	more, out, err := st.sasl.Step(in)
+	kind := st.srv.fault(StepAuth, subject{user: st.claimed}) // only now it is known who it is
 	if kind == FaultError {
 		return st.authFailure("not-authorized", "")
 	}
 	if handled, err := st.misbehave(kind); handled {
 		return err
 	}
-	more, out, err := st.sasl.Step(in)
 	if err != nil {
 		text := "Invalid username or password"
 		if errors.Is(st.refused, errStale) {
@@ -128,14 +129,12 @@ func (st *stream) plainPermission(n *sasl.Negotiator) bool {
 	if !st.mayActAs(id, identity) {
 		return false
 	}
+	st.claimed = id
 	if a, _ := st.srv.store.view(id); a.AdminBlocked {
 		return false
 	}
-	if st.refused = st.srv.checkWirePassword(id, string(password)); st.refused != nil {
-		return false
-	}
-	st.claimed = id
-	return true
+	st.refused = st.srv.checkWirePassword(id, string(password))
+	return st.refused == nil
 }
 
 // mayActAs reports whether the authorization identity is empty, or the user's own (RFC 6120 6.3.8).
@@ -148,10 +147,13 @@ func (st *stream) mayActAs(id string, identity []byte) bool {
 func (st *stream) saltedCredentials(user, identity []byte, mechanism string) ([]byte, []byte, int64, error) {
 	id := strings.ToLower(string(user))
 	a, exists := st.srv.store.view(id)
-	if !exists || a.AdminBlocked || !st.mayActAs(id, identity) {
+	if !st.mayActAs(id, identity) {
 		return nil, nil, 0, sasl.ErrAuthn
 	}
 	st.claimed = id
+	if !exists || a.AdminBlocked {
+		return nil, nil, 0, sasl.ErrAuthn
+	}
 	s := st.srv.store.saltedPassword(id, a.Password, mechanism)
 	return s.salt, s.key, scramIterations, nil
 }

@@ -176,7 +176,7 @@ func (st *stream) open(e *element) error {
 		return &streamError{"bad-format", "stream header inside a stream"}
 	}
 	from := st.srv.domain
-	kind := st.srv.fault(StepStream)
+	kind := st.srv.fault(StepStream, subject{user: st.user})
 	if kind == FaultWrongSender {
 		from = "stranger.example"
 	} else if handled, err := st.misbehave(kind); handled {
@@ -221,7 +221,7 @@ func (st *stream) features() *element {
 }
 
 func (st *stream) startTLS() error {
-	kind := st.srv.fault(StepStartTLS)
+	kind := st.srv.fault(StepStartTLS, subject{})
 	if kind == FaultError {
 		if err := st.t.write(el(nsTLS, "failure").String()); err != nil {
 			return err
@@ -235,7 +235,7 @@ func (st *stream) startTLS() error {
 		return err
 	}
 	if st.conn != nil {
-		st.conn.misbehave(st.srv.fault(StepTLS))
+		st.conn.misbehave(st.srv.fault(StepTLS, subject{}))
 	}
 	st.opened = false
 	return st.t.startTLS()
@@ -256,7 +256,7 @@ func (st *stream) bind(iq *element) error {
 		return st.t.write(iqError(iq, "modify", "bad-request", "").String())
 	}
 	full := st.srv.jid(st.user) + "/" + resource
-	kind := st.srv.fault(StepBind)
+	kind := st.srv.fault(StepBind, subject{user: st.user})
 	if kind == FaultError {
 		return st.t.write(iqError(iq, "cancel", "conflict", "").String())
 	}
@@ -296,8 +296,8 @@ func (st *stream) converse(run context.Context) {
 		st.cancel()
 		st.await(run)
 	default:
+		st.cancel() // first: a client that is cut off does not get its own unavailable presence
 		st.srv.hub.unbind(st)
-		st.cancel()
 	}
 	<-written
 	st.cancel()
@@ -408,8 +408,8 @@ func (st *stream) queue(f frame) {
 	}
 }
 
-// yield waits until streams have written most of what waits for their clients, so that a burst of
-// messages comes no faster than its receivers read it. Who takes longer than writeTimeout is cut
+// yield waits until streams have written most of what waits for their clients, so that a burst
+// comes no faster than its receivers read it. Who takes longer than writeTimeout is cut
 // off.
 func yield(ctx context.Context, streams []*stream) {
 	for _, st := range streams {

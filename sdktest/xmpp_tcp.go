@@ -42,7 +42,7 @@ func (r *run) serveTCP(c *conn, direct bool) {
 }
 
 func (t *tcpTransport) upgrade() {
-	t.conn = tls.Server(t.conn, t.srv.tlsConfig(StepTLS, "xmpp-client"))
+	t.conn = tls.Server(t.conn, t.srv.tlsConfig("xmpp-client"))
 	t.isTLS = true
 }
 

@@ -19,7 +19,7 @@ type wsTransport struct {
 
 // serveWebSocket is GET /websocket.
 func (r *run) serveWebSocket(w http.ResponseWriter, req *http.Request) {
-	switch r.srv.fault(StepUpgrade) {
+	switch r.srv.fault(StepUpgrade, subject{}) {
 	case FaultSilent:
 		<-req.Context().Done()
 		panic(http.ErrAbortHandler) // a return would answer 200
