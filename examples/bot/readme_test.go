@@ -25,12 +25,17 @@ func TestMyBot(t *testing.T) {
 	alice, bot := login("alice"), login("bot")
 	alice.OnUserProfile(func(p sdk.Profile) { told <- p.UserID + " says " + p.Status })
 	bot.OnConnection(func(e sdk.ConnectionEvent) { told <- string(e.Status) })
-	// Here is what your bot does when somebody blocks it.
+	alice.OnMessage(func(m sdk.Message) { told <- "bot writes " + m.Text })
+	// Here is what your bot does with a message, and when somebody blocks it.
+	bot.OnMessage(func(m sdk.Message) { _, _ = bot.SendTextMessage(ctx, m.FromUserJID, "Hello, "+m.Text) })
 	bot.OnBlock(func(e sdk.BlockEvent) { told <- "blocked by " + e.UserID })
 
 	_, err := bot.SetUserProfile(ctx, sdk.ProfileUpdate{Name: "Bot", Email: "bot@example.com", Status: "at work"})
 	require.NoError(t, err)
 	require.Equal(t, "bot says at work", <-told)
+	_, err = alice.SendTextMessage(ctx, "bot@"+srv.Domain(), "Bot")
+	require.NoError(t, err)
+	require.Equal(t, "bot writes Hello, Bot", <-told)
 	srv.DropConnections()
 	require.Equal(t, "DISCONNECTED", <-told)
 	for <-told != "CONNECTED" { // it comes back by itself
