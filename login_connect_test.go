@@ -331,7 +331,8 @@ func TestUnansweredRequest(t *testing.T) {
 		defer close(done)
 		res, err = client.SetUserProfile(t.Context(), sdk.ProfileUpdate{Email: "a@example.com"})
 	}()
-	require.Eventually(t, func() bool { return len(srv.Requests()) > before }, patience, time.Millisecond)
+	asked := func() bool { return len(srv.Requests()) > before }
+	require.NoError(t, srv.Wait(t.Context(), "the request has come", asked))
 	srv.DropConnections()
 	<-done
 	answered(t, 500, "Connection Error", sdk.ErrNotConnected, res, err)

@@ -1,17 +1,14 @@
 package sdk_test
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -305,27 +302,18 @@ func TestCauseOfAnotherCall(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv := sdktest.New(t)
-			cfg := quick(srv.Config())
-			var late atomic.Bool
-			cfg.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-				conn, err := new(net.Dialer).DialContext(ctx, network,
-					cmp.Or(strings.Replace(address, srv.Domain(), "127.0.0.1", 1), address))
-				return &lateConn{Conn: conn, late: &late}, err
-			}
-			client := login(t, cfg, "alice")
+			client := login(t, quick(srv.Config()), "alice")
 			cause := other(srv, client)
 			require.Error(t, cause)
 			// errgroup.WithContext does the same
 			group, fail := context.WithCancelCause(t.Context())
 			told := make(chan error, 1)
-			late.Store(true) // answers stay on the way
+			srv.SetFault(sdktest.StepRESTAfter, sdktest.FaultSilent)
 			go func() { told <- feedback(group, client) }()
-			require.Eventually(t, func() bool {
-				return len(srv.Feedback()) == 1
-			}, patience, 10*time.Millisecond, "it took effect")
+			took := func() bool { return len(srv.Feedback()) == 1 }
+			require.NoError(t, srv.Wait(t.Context(), "the feedback has taken effect", took))
 			fail(cause)
 			err := <-told
-			late.Store(false)
 			require.Equal(t, sdk.OutcomeUnknown.String(), outcomeTold(t, err).String())
 		})
 	}
@@ -401,20 +389,7 @@ func seen(srv *sdktest.Server, part string) bool {
 
 func awaitSeen(t *testing.T, srv *sdktest.Server, part string) {
 	t.Helper()
-	require.Eventually(t, func() bool { return seen(srv, part) }, patience, 5*time.Millisecond)
-}
-
-type lateConn struct {
-	net.Conn
-	late *atomic.Bool
-}
-
-func (c *lateConn) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	for c.late.Load() {
-		time.Sleep(5 * time.Millisecond)
-	}
-	return n, err
+	require.NoError(t, srv.Wait(t.Context(), part+" has come", func() bool { return seen(srv, part) }))
 }
 
 type untracing struct{ real http.RoundTripper } // as a transport for HTTP/3 may be

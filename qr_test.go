@@ -125,11 +125,11 @@ func TestQRLogoutTellsThePhoneFirst(t *testing.T) {
 	cfg := srv.Config()
 	answer := holding(t, &cfg, "/logout")
 	answer.before = func() {
-		require.Eventually(t, func() bool {
+		require.NoError(t, srv.Wait(t.Context(), "the logout has come over XMPP", func() bool {
 			return slices.ContainsFunc(srv.Requests(), func(r sdktest.Request) bool {
 				return r.User == "alice" && strings.Contains(r.Stanza, `status="user_logout"`)
 			})
-		}, patience, time.Millisecond)
+		}))
 	}
 	close(answer.release)
 	client := newClient(t, cfg)

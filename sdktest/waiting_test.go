@@ -139,12 +139,14 @@ func TestStreamsThatEndGiveBackMessages(t *testing.T) {
 		require.NoError(t, err)
 		b.until(`id="` + id)
 		end(b)
-		require.Eventually(t, func() bool { return s.Waiting("bob") == 1 }, patience, time.Millisecond)
+		require.NoError(t, s.Wait(t.Context(), "it waits for bob", func() bool { return s.Waiting("bob") == 1 }))
 		require.Contains(t, connect(t, s, bob, "Web-2").until(`id="`+id), "<delay ")
 		require.Zero(t, s.Waiting("bob"))
-		require.Eventually(t, func() bool { return len(s.Resources("bob")) == 1 }, patience, time.Millisecond)
+		require.NoError(t, s.Wait(t.Context(), "the old session has ended", func() bool {
+			return len(s.Resources("bob")) == 1
+		}))
 		s.DropConnections()
-		require.Eventually(t, func() bool { return len(s.Resources("bob")) == 0 }, patience, time.Millisecond)
+		gone(t, s, "bob")
 	}
 }
 

@@ -75,9 +75,9 @@ func TestSlowReaderIsCutOff(t *testing.T) {
 	connect(t, s, register(t, s, "alice"), "Web-1")
 	body := "<message xmlns='jabber:client'>" + strings.Repeat("a", 64<<10) + "</message>"
 	for range 4 * queueLength {
-		s.Push("alice", body)
+		s.hub.push("alice", body) // Push waits for the reader, as long as writeTimeout
 	}
-	require.Eventually(t, func() bool { return len(s.Resources("alice")) == 0 }, patience, time.Millisecond)
+	gone(t, s, "alice")
 }
 
 func TestUnfinishedHandshakesEnd(t *testing.T) {

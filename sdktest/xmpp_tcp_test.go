@@ -272,7 +272,7 @@ func TestStockClient(t *testing.T) {
 	register(t, s, "carol")
 	_, err = b.Send(xmpp.Chat{Remote: "carol@xmpp.mirrorfly.test", Type: "chat", Text: "later"})
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return s.Waiting("carol") == 1 }, patience, time.Millisecond)
+	require.NoError(t, s.Wait(t.Context(), "it waits for carol", func() bool { return s.Waiting("carol") == 1 }))
 	late := dialStock(t, s, register(t, s, "carol"), false).until(isChat("later")).(xmpp.Chat)
 	require.WithinDuration(t, s.Messages("carol")[0].Time, late.Stamp, time.Millisecond)
 }

@@ -44,10 +44,7 @@ func TestFlapping(t *testing.T) {
 			flap(s)
 			s.line.open()
 			s.awaitCall()
-			require.Eventually(t,
-				func() bool { return len(s.srv.Resources("alice")) == 1 }, patience, 5*time.Millisecond,
-				"one session",
-			)
+			s.requireSessions(1)
 			s.requireWorks()
 			missing := numbers.check(t)
 			losses := strings.Count(s.heard(), "D")

@@ -3,7 +3,6 @@ package faults
 import (
 	"context"
 	"strings"
-	"time"
 
 	sdk "github.com/mirrorfly-go/sdk"
 	"github.com/mirrorfly-go/sdk/sdktest"
@@ -52,8 +51,8 @@ func (s *site) invitePeer() {
 // requireReached waits until bob has got at least so much, and requires that it is not more.
 func (s *site) requireReached(peer [2]int) {
 	s.t.Helper()
-	require.Eventually(s.t, func() bool { return s.srv.Waiting("bob") >= peer[0] }, patience, 5*time.Millisecond,
-		"messages and receipts for the peer")
+	enough := func() bool { return s.srv.Waiting("bob") >= peer[0] }
+	require.NoError(s.t, s.srv.Wait(s.t.Context(), "messages and receipts wait for the peer", enough))
 	require.LessOrEqual(s.t, s.srv.Waiting("bob"), peer[1])
 }
 

@@ -365,9 +365,7 @@ func (s *site) requireWorks() {
 		_, err := s.client.GetUserProfile(ctx, s.account.Username)
 		return err
 	})
-	require.Eventually(
-		s.t, func() bool { return len(s.srv.Resources("alice")) == 1 }, patience, 5*time.Millisecond, "one session",
-	)
+	s.requireSessions(1)
 	for range 2 { // the second shows that no other copy of the first is on its way
 		require.Equal(s.t, 1, s.srv.Push("alice", s.profilePush("p")))
 	}
@@ -397,10 +395,15 @@ func (s *site) end() {
 	s.t.Helper()
 	labelled(s.label, func() { require.NoError(s.t, s.client.Close()) })
 	requireNothingLeft(s.t, s.label)
-	require.Eventually(
-		s.t, func() bool { return len(s.srv.Resources("alice")) == 0 }, patience, 5*time.Millisecond,
-		"no session is left",
-	)
+	s.requireSessions(0)
+}
+
+// requireSessions waits until the service has so many sessions of alice.
+func (s *site) requireSessions(n int) {
+	s.t.Helper()
+	require.NoError(s.t, s.srv.Wait(s.t.Context(), fmt.Sprintf("alice has %d sessions", n), func() bool {
+		return len(s.srv.Resources("alice")) == n
+	}))
 }
 
 // stranger is another service, which the client does not know.

@@ -69,10 +69,10 @@ func TestCloseNeverReturns(t *testing.T) {
 			}
 		}
 	}()
-	require.Eventually(t, func() bool {
-		return p.rest.Push("anna", `<message from="xmpp.mirrorfly.test"><body></message>`) == 1
-	},
-		users.Patience, 10*time.Millisecond)
+	require.NoError(t, p.rest.Wait(t.Context(), "anna is connected", func() bool {
+		return len(p.rest.Resources("anna")) == 1
+	}))
+	p.rest.Push("anna", `<message from="xmpp.mirrorfly.test"><body></message>`)
 	require.ErrorContains(t, users.Await(t, received, func(error) bool { return true }), "syntax error")
 	closed := make(chan error, 1)
 	go func() { closed <- client.Close() }() // never ends; TestMain knows

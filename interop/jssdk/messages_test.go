@@ -2,7 +2,6 @@ package jssdk_test
 
 import (
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -73,9 +72,9 @@ func waitingMessages(s *stage) {
 	s.parties["carol"] = s.browser.open(s.T, "carol", "UTC")
 	join(s, "carol")
 	s.await("carol", "messageListener", `{"msgType":"receiveMessage","msgId":"`+id+`","fromUserJid":"`+bob+`"}`)
-	require.Eventually(s, func() bool {
+	require.NoError(s, s.svc.srv.Wait(s.Context(), "carol has acknowledged it", func() bool {
 		return s.svc.srv.Messages("carol")[0].Status == sdktest.StatusDelivered
-	}, patience, 10*time.Millisecond)
+	}))
 }
 
 func chatHistory(s *stage) {

@@ -68,11 +68,11 @@ func TestMixedCompany(t *testing.T) {
 			tour(s)
 			s.browser.RequireClean(t, quirks...)
 			// alice is there to the end.
-			require.Eventually(t, func() bool {
+			require.NoError(t, svc.srv.Wait(t.Context(), "alice has answered a ping", func() bool {
 				return slices.ContainsFunc(svc.srv.Requests(), func(q sdktest.Request) bool {
 					return q.User == "alice" && pong.MatchString(canonicalForm(t, q.Stanza))
 				})
-			}, patience, 50*time.Millisecond)
+			}))
 		})
 	}
 }

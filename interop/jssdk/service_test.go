@@ -19,7 +19,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -133,9 +132,9 @@ func inProcess(t *testing.T, o sdktest.Options) *service {
 		settle: func(t *testing.T, users ...string) {
 			t.Helper()
 			for _, user := range users {
-				require.Eventually(t,
-					func() bool { return len(srv.Resources(user)) == 1 }, patience, 5*time.Millisecond,
-				)
+				require.NoError(t, srv.Wait(t.Context(), user+" has one session", func() bool {
+					return len(srv.Resources(user)) == 1
+				}))
 			}
 		},
 	}
