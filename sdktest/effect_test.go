@@ -1,6 +1,7 @@
 package sdktest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -44,26 +45,43 @@ func TestEffectOfRESTFaults(t *testing.T) {
 	for _, step := range []Step{StepREST, StepRESTAfter} {
 		for _, kind := range withoutSlow() {
 			t.Log(step, kind)
-			before := len(s.Feedback())
+			before, asked := len(s.Feedback()), len(s.Requests())
+			done := func() bool { return len(s.Feedback()) == before+1 }
+			lost := step == StepREST && atREST[kind]
 			s.SetFault(step, kind)
-			ctx, cancel := context.WithTimeout(t.Context(), inTime(kind))
-			req, err := http.NewRequestWithContext(ctx, "POST", s.URL()+"/moderation/feedback",
-				strings.NewReader(`{"title":"x","description":"y"}`))
-			require.NoError(t, err)
-			req.Header.Set("Authorization", c.Token)
-			resp, err := httpClient(t, s).Do(req)
-			cancel()
-			require.Equal(t, kind == FaultSilent || kind == FaultClose, err != nil)
-			if err == nil {
-				require.Equal(t, kind == FaultError, resp.StatusCode == http.StatusServiceUnavailable)
-				require.NoError(t, resp.Body.Close())
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			client, status := httpClient(t, s), make(chan int, 1)
+			go func() { status <- giveFeedback(ctx, s, client, c.Token) }() // ends with cancel
+			if !lost {
+				require.NoError(t, s.Wait(ctx, "the request has taken effect", done))
 			}
-			requireEffect(t, s, step == StepRESTAfter || !atREST[kind], func() {}, func() bool {
-				return len(s.Feedback()) == before+1
-			})
+			if kind == FaultSilent {
+				require.NoError(t, s.Wait(ctx, "it has come", func() bool { return len(s.Requests()) > asked }))
+				time.AfterFunc(glimpse, cancel)
+			}
+			want := map[FaultKind]int{FaultSilent: -1, FaultClose: -1, FaultError: http.StatusServiceUnavailable}[kind]
+			require.Equal(t, cmp.Or(want, http.StatusOK), <-status)
+			cancel()
+			require.Equal(t, !lost, done())
 			s.ClearFaults()
 		}
 	}
+}
+
+// giveFeedback returns the HTTP status of the answer. -1: there is none.
+func giveFeedback(ctx context.Context, s *Server, client *http.Client, token string) int {
+	req, err := http.NewRequestWithContext(ctx, "POST", s.URL()+"/moderation/feedback",
+		strings.NewReader(`{"title":"x","description":"y"}`))
+	if err != nil {
+		return -1
+	}
+	req.Header.Set("Authorization", token)
+	resp, err := client.Do(req)
+	if err != nil {
+		return -1
+	}
+	_ = resp.Body.Close()
+	return resp.StatusCode
 }
 
 // What FailNext fails has no effect, also at StepRESTAfter.

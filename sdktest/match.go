@@ -27,10 +27,10 @@ type Match struct {
 	// Of a message it is its type, as in Message.Type: "text", "image".
 	Op string
 	// Nth: it is the n-th that fits User and Op since SetFault, counted from 1. 0: it does not
-	// matter which one. What the client asks once more counts once more.
+	// matter which one. Retries of the client count, too.
 	Nth int
 	// Times is how many meet the fault, one after the other, from Nth on. Then the fault has ended.
-	// Default: one with Nth, without Nth all. Negative: all.
+	// 0: with Nth one, without it all. Negative: all.
 	Times int
 }
 
