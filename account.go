@@ -23,7 +23,7 @@ func (c *Client) GetCurrentUserJID() (Result[string], error) {
 	})
 }
 
-// GetJID returns the bare JID of a user id, as BlockUser and GetLastSeen want it: "bob" is
+// GetJID returns the bare JID of a user id, as SendTextMessage wants it: "bob" is
 // bob@xmpp.example.com. A JID is returned as servers keep it, in lower case (RFC 7622 3). It asks
 // nobody, also not whether there is such a user.
 //
@@ -35,13 +35,9 @@ func (c *Client) GetJID(userID string) (Result[string], error) {
 		if err != nil {
 			return "", err
 		}
-		jid := userID
-		if !strings.Contains(userID, "@") {
-			me := l.account()
-			_, host, _ := strings.Cut(me.bareJID(), "@")
-			jid += "@" + host
-		}
-		if err := validate(jidFormat("userId", jid), required("userId", userID)); err != nil {
+		me, a := l.account(), argument{"userID", "userId"}
+		jid := me.named(userID)
+		if err := validate(jidFormat(a, jid), required(a, userID)); err != nil {
 			return "", err
 		}
 		return strings.ToLower(jid), nil
@@ -60,7 +56,7 @@ func (c *Client) SendFeedback(ctx context.Context, title, description string) (R
 		}
 		if err := validate(
 			isUTF8("title", title), isUTF8("description", description),
-			required("title", title), required("description", description),
+			required(same("title"), title), required(same("description"), description),
 		); err != nil {
 			return None{}, err
 		}
@@ -81,7 +77,9 @@ func (c *Client) DeleteMyAccount(ctx context.Context, reason, feedback string) (
 		if _, err := c.registered(); err != nil {
 			return None{}, err
 		}
-		err := validate(isUTF8("feedback", feedback), isUTF8("reason", reason), required("reason", reason))
+		err := validate(
+			isUTF8("feedback", feedback), isUTF8("reason", reason), required(same("reason"), reason),
+		)
 		if err != nil {
 			return None{}, err
 		}
@@ -135,16 +133,19 @@ func checkReport(jid string, chatType ChatType, messages []ReportedMessage) erro
 	if chatType == ChatTypeChat {
 		format = jidFormat
 	}
-	err := validate(format("toUserJid", jid), required("toUserJid", jid), required("chatType", string(chatType)))
+	to := argument{"jid", "toUserJid"}
+	err := validate(
+		format(to, jid), required(to, jid), required(same("chatType"), string(chatType)),
+	)
 	if err != nil {
 		return err
 	}
 	if len(messages) == 0 {
-		return invalid("Invalid data value.")
+		return invalid("messages", "Invalid data value.")
 	}
 	for _, m := range messages {
 		if m.MsgID == "" || m.MsgType == "" || m.PublisherID == "" || m.Timestamp == 0 {
-			return invalid("Invalid data value.")
+			return invalid("messages", "Invalid data value.")
 		}
 		err := validate(
 			isUTF8("MsgID", m.MsgID), isUTF8("MsgType", m.MsgType), isUTF8("PublisherID", m.PublisherID),

@@ -23,7 +23,7 @@ func (cfg *Config) checkAddresses() error {
 			continue
 		}
 		if _, port, err := net.SplitHostPort(strings.TrimRight(address, "/")); err != nil || port == "" {
-			return invalid("XMPPAddress: an entry has no port; %s", addressForms)
+			return invalid("XMPPAddress", "XMPPAddress: an entry has no port; %s", addressForms)
 		}
 	}
 	return nil
@@ -36,7 +36,7 @@ func (cfg *Config) addresses() ([]xmpp.Address, error) {
 	}
 	addresses, err := xmpp.ParseAddresses(cfg.XMPPAddress, cfg.Transport == TransportTCP)
 	if err != nil {
-		return nil, invalid("XMPPAddress: %v; %s", err, addressForms)
+		return nil, invalid("XMPPAddress", "XMPPAddress: %v; %s", err, addressForms)
 	}
 	for _, a := range addresses {
 		if a.Scheme == "ws" && !cfg.AllowInsecure {

@@ -16,7 +16,7 @@ type BlockedUser struct {
 
 // BlockUser stops all messages, presence and profiles between this user and userJID (protocol.md
 // 5.4, XEP-0191). OnBlock tells it on every device. Only conversations between two are blocked, not
-// groups.
+// groups. userJID is a bare JID or the bare user id.
 //
 // The blocked user is told: OnPresence with "unavailable", then OnBlock. From then on a blocked
 // user cannot write to this one, and does not see this user's information: so much the service
@@ -27,9 +27,9 @@ type BlockedUser struct {
 // and where the service refuses with a text that says so, as it does for the same call over REST,
 // that counts as success (protocol.md 13). A refusal in other words is an error.
 //
-// Errors: 403 ErrFeatureUnavailable, checked before the argument; 400 ErrInvalidArgument unless
-// userJID is a user's bare JID; 400 ErrNotRegistered; 500 ErrNotConnected; 500 "Request Failed"
-// with a Condition, for oneself, too.
+// Errors: 403 ErrFeatureUnavailable, checked before the argument; 400 ErrInvalidArgument for
+// another userJID; 400 ErrNotRegistered; 500 ErrNotConnected; 500 "Request Failed" with a Condition, for
+// oneself, too.
 func (c *Client) BlockUser(ctx context.Context, userJID string) (Result[None], error) {
 	return c.setBlocked(ctx, "BlockUser", userJID, (*xmpp.Session).Block)
 }
@@ -47,11 +47,11 @@ func (c *Client) setBlocked(
 		if err := c.gate(func(f Features) bool { return f.Block }); err != nil {
 			return None{}, err
 		}
-		s, err := c.ready(jidFormat("toUserJid", userJID), required("toUserJid", userJID))
+		s, jid, err := c.aboutUser(userJID)
 		if err != nil {
 			return None{}, err
 		}
-		return None{}, set(s, ctx, userJID)
+		return None{}, set(s, ctx, jid)
 	})
 }
 

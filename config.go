@@ -139,7 +139,7 @@ type Config struct {
 
 func (cfg *Config) setDefaults() error {
 	if cfg.LicenseKey == "" {
-		return invalid("License key cannot be null or empty")
+		return invalid("LicenseKey", "License key cannot be null or empty")
 	}
 	for _, set := range []func() error{
 		cfg.checkTexts, cfg.checkTransport, cfg.checkURLs, cfg.setDurations, cfg.checkTLS, cfg.checkAddresses,
@@ -149,10 +149,10 @@ func (cfg *Config) setDefaults() error {
 		}
 	}
 	if cfg.Reconnect.MaxAttempts < 0 {
-		return invalid("Reconnect.MaxAttempts is negative: 0 is no limit")
+		return invalid("Reconnect.MaxAttempts", "Reconnect.MaxAttempts is negative: 0 is no limit")
 	}
 	if cfg.MaxDownload < 0 {
-		return invalid("MaxDownload is negative: 0 is the default, 2 GiB")
+		return invalid("MaxDownload", "MaxDownload is negative: 0 is the default, 2 GiB")
 	}
 	if cfg.MaxDownload == 0 {
 		cfg.MaxDownload = 2 << 30
@@ -175,14 +175,16 @@ const maxDeviceID = 64
 func (cfg *Config) checkTexts() error {
 	switch {
 	case strings.ContainsFunc(cfg.LicenseKey, unicode.IsControl) || !utf8.ValidString(cfg.LicenseKey):
-		return invalid("LicenseKey has a line end, another control character, or is not UTF-8")
+		return invalid("LicenseKey", "LicenseKey has a line end, another control character, or is not UTF-8")
 	case strings.ContainsFunc(cfg.AppName, unicode.IsControl):
-		return invalid("AppName has control characters: it is a part of the User-Agent header")
+		return invalid("AppName", "AppName has control characters: it is a part of the User-Agent header")
 	case cfg.XMPPHost != "" && !isHost(cfg.XMPPHost):
-		return invalid("XMPPHost %q is not a domain such as chat.example.com; where to dial is XMPPAddress",
+		return invalid("XMPPHost",
+			"XMPPHost %q is not a domain such as chat.example.com; where to dial is XMPPAddress",
 			cfg.XMPPHost)
 	case len(cfg.DeviceID) > maxDeviceID || strings.Trim(cfg.DeviceID, letters+digits+"-_.") != "":
-		return invalid("DeviceID is not made of at most %d letters, digits, \"-\", \"_\" and \".\"", maxDeviceID)
+		return invalid("DeviceID",
+			"DeviceID is not made of at most %d letters, digits, \"-\", \"_\" and \".\"", maxDeviceID)
 	}
 	cfg.XMPPHost = strings.ToLower(cfg.XMPPHost) // servers fold the case of a domain
 	return nil
@@ -198,7 +200,8 @@ func (cfg *Config) checkTransport() error {
 		cfg.Transport = TransportWebSocket
 	}
 	if cfg.Transport != TransportWebSocket && cfg.Transport != TransportTCP {
-		return invalid("Transport %q is neither %q nor %q", cfg.Transport, TransportWebSocket, TransportTCP)
+		return invalid("Transport",
+			"Transport %q is neither %q nor %q", cfg.Transport, TransportWebSocket, TransportTCP)
 	}
 	return nil
 }
@@ -215,7 +218,7 @@ func (cfg *Config) checkURLs() error {
 			return insecure(fmt.Errorf("%s begins with http://", u.name))
 		}
 		if err != nil {
-			e := invalid("Invalid api base url")
+			e := invalid(u.name, "Invalid api base url")
 			const want = "must be a URL such as https://api.example.com/api/v1, without user, query and fragment"
 			e.Err = fmt.Errorf("%s %s", u.name, want)
 			return e
@@ -226,7 +229,8 @@ func (cfg *Config) checkURLs() error {
 
 func (cfg *Config) setDurations() error {
 	if p := cfg.Reconnect; p.MaxDelay > 0 && p.MinDelay > p.MaxDelay {
-		return invalid("Reconnect.MinDelay, %v, is above Reconnect.MaxDelay, %v", p.MinDelay, p.MaxDelay)
+		return invalid("Reconnect.MinDelay",
+			"Reconnect.MinDelay, %v, is above Reconnect.MaxDelay, %v", p.MinDelay, p.MaxDelay)
 	}
 	defaultMin := cfg.Reconnect.MinDelay == 0
 	for _, d := range []struct {
@@ -240,7 +244,7 @@ func (cfg *Config) setDurations() error {
 		{"Reconnect.MaxDelay", &cfg.Reconnect.MaxDelay, 30 * time.Second},
 	} {
 		if *d.value < 0 {
-			return invalid("%s is negative: 0 is the default, %v", d.name, d.defaultValue)
+			return invalid(d.name, "%s is negative: 0 is the default, %v", d.name, d.defaultValue)
 		}
 		if *d.value == 0 {
 			*d.value = d.defaultValue
@@ -264,7 +268,7 @@ func (cfg *Config) checkTLS() error {
 	}
 	cfg.TLSConfig = cfg.TLSConfig.Clone() // another owner may change it, as an http.Transport does
 	if c := cfg.TLSConfig; c != nil && c.MaxVersion != 0 && c.MaxVersion < tls.VersionTLS12 {
-		return invalid("TLSConfig.MaxVersion is below TLS 1.2, the least that is used")
+		return invalid("TLSConfig", "TLSConfig.MaxVersion is below TLS 1.2, the least that is used")
 	}
 	if cfg.HTTPClient == nil || cfg.AllowInsecure {
 		return nil

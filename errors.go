@@ -2,7 +2,6 @@ package sdk
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
@@ -65,6 +64,10 @@ type Error struct {
 	Message string
 	// Condition is the XMPP error condition, such as "item-not-found"; empty for REST.
 	Condition string
+	// Argument is what ErrInvalidArgument is about, under its name in Go: an argument such as
+	// "userJID", a field of one such as "Email", or an option such as "WithTopic". Message has the
+	// JavaScript SDK's name for it where the text is that SDK's. Empty: it is not known.
+	Argument string
 	// Outcome says what became of the call; see also Retryable.
 	Outcome Outcome
 	// RetryAfter is how long to wait until the next try, when the service said so.
@@ -77,14 +80,18 @@ type Error struct {
 	spent bool
 }
 
-// Error reads "sdk: Op: Message (StatusCode): condition: cause; what to do about it", as one
-// printable line whatever a server has written.
+// Error reads "sdk: Op: Message (StatusCode): argument: condition: cause; what to do about it", as
+// one printable line whatever a server has written. What Message or the cause name already is left
+// out.
 func (e *Error) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "sdk: %s: %s (%d)", e.Op, e.Message, e.StatusCode)
 	cause := ""
 	if e.Err != nil {
 		cause = e.Err.Error()
+	}
+	if !strings.Contains(e.Message+" "+cause, e.Argument) {
+		b.WriteString(": argument " + e.Argument)
 	}
 	if !strings.Contains(cause, e.Condition) {
 		b.WriteString(": " + e.Condition)
@@ -102,7 +109,7 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return e.Err }
 
 // Is reports whether target is a sentinel of this package that e stands for, or an *Error
-// whose non-zero Op, StatusCode, Message and Condition all equal e's.
+// whose non-zero Op, StatusCode, Message, Condition and Argument all equal e's.
 func (e *Error) Is(target error) bool {
 	t, ok := target.(*Error)
 	if !ok {
@@ -111,7 +118,8 @@ func (e *Error) Is(target error) bool {
 	return (t.Op == "" || t.Op == e.Op) &&
 		(t.StatusCode == 0 || t.StatusCode == e.StatusCode) &&
 		(t.Message == "" || t.Message == e.Message) &&
-		(t.Condition == "" || t.Condition == e.Condition)
+		(t.Condition == "" || t.Condition == e.Condition) &&
+		(t.Argument == "" || t.Argument == e.Argument)
 }
 
 func (e *Error) is(kind error) bool { return e.kind != nil && errors.Is(e.kind, kind) }
@@ -160,9 +168,11 @@ func refused(code int, kind error, text string) *Error {
 	return &Error{StatusCode: code, Message: text, Outcome: OutcomeRefused, kind: kind}
 }
 
-// invalid refuses an argument.
-func invalid(format string, args ...any) *Error {
-	return notSent(http.StatusBadRequest, ErrInvalidArgument, fmt.Sprintf(format, args...))
+// invalid refuses the argument of that name.
+func invalid(argument, format string, args ...any) *Error {
+	e := notSent(http.StatusBadRequest, ErrInvalidArgument, fmt.Sprintf(format, args...))
+	e.Argument = argument
+	return e
 }
 
 // insecure refuses what would not be encrypted; err says where that is.
@@ -319,7 +329,7 @@ var table = []row{
 	{stepAny, isKind(rest.KindClosed), 500, errClosed.Message, ErrClosed, withoutCause},
 	{stepAny, isKind(rest.KindInsecure), 400, textInsecure, ErrInsecure, nil},
 	{stepAny, isKind(rest.KindForeign), 400, textForeign, ErrForeignURL, nil},
-	{stepAny, matches(rest.ErrSource), 400, rest.ErrSource.Error(), ErrInvalidArgument, causeIsAll},
+	{stepAny, matches(rest.ErrSource), 400, rest.ErrSource.Error(), ErrInvalidArgument, sourceFailed},
 	{stepAny, matches(xmpp.ErrRequestSize), 400, "Request is larger than 1 MiB", ErrInvalidArgument, nil},
 	{stepAny, isKind(rest.KindLoginOver), 400, errNotRegistered.Message, ErrNotRegistered, nil},
 
@@ -427,7 +437,7 @@ func isLostTo(fits func(*failure) bool) func(*failure) bool {
 
 // What the columns of the table do not say.
 
-func signalURL(f *failure, e *Error)    { *e = *invalid("SignalServerURL: %v", f.err) }
+func signalURL(f *failure, e *Error)    { *e = *invalid("SignalServerURL", "SignalServerURL: %v", f.err) }
 func wasNotSent(_ *failure, e *Error)   { e.Outcome = OutcomeNotSent }
 func wasRefused(_ *failure, e *Error)   { e.Outcome, e.Err = OutcomeRefused, nil }
 func withoutCause(_ *failure, e *Error) { e.Err = nil }
@@ -440,6 +450,9 @@ func textIsAll(f *failure, e *Error) { e.Message, e.Err = plain.Text(f.err.Error
 
 // causeIsAll: the cause is the whole of what was met, where the answer has one of its own.
 func causeIsAll(f *failure, e *Error) { e.Err = f.err }
+
+// sourceFailed: the content of the file does not come as announced.
+func sourceFailed(f *failure, e *Error) { e.Err, e.Argument = f.err, "Reader" }
 
 func withCondition(f *failure, e *Error) { e.Err, e.Condition = f.err, f.condition() }
 
@@ -519,45 +532,4 @@ func replaced(err error) bool {
 func isTransient(err error) bool {
 	var stream *xmpp.StreamError
 	return !errors.As(err, &stream) || !stream.Final()
-}
-
-// advice says what to do about e, or "". Messages are the JavaScript SDK's and stay as they are
-// (protocol.md 1.6, 1.7): what a Go program can do about them is told after them.
-func (e *Error) advice() string {
-	var authority x509.UnknownAuthorityError
-	switch {
-	case errors.As(e.Err, &authority):
-		return "if you trust that server, give its authority in Config.TLSConfig.RootCAs"
-	case e.is(ErrNotRegistered):
-		return "call Connect first, Register alone does not log in"
-	case e.is(ErrInvalidCredentials) && e.Op == "GenerateQRCode":
-		return "the phone has refused the login, or what it sent is not valid: call GenerateQRCode again"
-	case e.is(ErrInvalidCredentials):
-		return "Connect wants Username and Password as Register has answered them"
-	case e.is(ErrAlreadyLoggedIn):
-		return "call Logout first; another account needs a Client of its own"
-	case e.is(ErrMaxSessions):
-		return "log another device out, or leave ForceRegister at true"
-	case e.is(ErrFeatureUnavailable):
-		return "Features tells what the plan has"
-	case e.is(ErrUserNotFound):
-		return "give the user id or JID that Register has answered"
-	case e.is(ErrRateLimited) && e.RetryAfter > 0:
-		return fmt.Sprintf("wait %v", e.RetryAfter)
-	case e.is(ErrQRExpired):
-		return "call GenerateQRCode again"
-	case e.is(ErrClosed) && e.Message == errClosed.Message:
-		return "make another one with New"
-	case e.is(ErrReplaced):
-		return "the client does not reconnect: Connect would end the other session in turn"
-	case errors.Is(e.Err, errEnded):
-		return "the client does not reconnect: call Connect"
-	case e.is(ErrNotConnected) && e.Err == nil:
-		return "the client reconnects by itself, and WaitConnected waits for it"
-	case e.StatusCode == http.StatusNotFound && (e.Op == "Register" || e.Op == "Connect"):
-		return "Config.APIBaseURL must be the whole base URL, with a path such as /api/v1"
-	case e.is(ErrInvalidArgument) && strings.HasSuffix(e.Message, "Jid format is invalid"):
-		return "a bare JID is wanted, such as alice@xmpp.example.com"
-	}
-	return ""
 }

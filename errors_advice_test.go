@@ -33,9 +33,15 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 	require.ErrorContains(t, err, "Already Logged In (409); call Logout first")
 	_, err = c.GetUserProfile(ctx, "nobody")
 	require.ErrorContains(t, err, "User not available (400); give the user id or JID")
-	_, err = c.BlockUser(ctx, "bob")
-	require.ErrorContains(t, err,
-		"toUserJid format is invalid (400); a bare JID is wanted, such as alice@xmpp.example.com")
+	_, err = c.BlockUser(ctx, "b ob")
+	require.ErrorContains(t, err, "toUserJid format is invalid (400): argument userJID; "+
+		"a user id such as alice, or a bare JID is wanted, such as alice@xmpp.example.com")
+	_, err = c.SendTypingStatus(ctx, "bob")
+	require.ErrorContains(t, err, "toJid format is invalid (400): argument toJID; a bare JID is wanted")
+	_, err = c.ReportUserOrGroup(ctx, "bob", sdk.ChatTypeChat, nil)
+	require.ErrorContains(t, err, "or of a group for ChatTypeGroup")
+	_, err = c.SetUserProfile(ctx, sdk.ProfileUpdate{Email: "ann@mail.example.com"})
+	require.ErrorContains(t, err, "email is not valid or required (400): argument Email; before the @ it has letters")
 	require.NoError(t, c.Close())
 	_, err = c.GetUserProfile(ctx, "alice")
 	require.ErrorContains(t, err, "Client is closed (500); make another one with New")

@@ -133,16 +133,16 @@ func (c *Client) conversation(q ChatQuery) (*conversation, error) {
 	if err != nil {
 		return nil, err
 	}
-	me := l.account()
+	me, to := l.account(), argument{"UserJID", "toJid"}
 	err = validate(
 		messageIDFormat("After", q.After), messageIDFormat("Before", q.Before),
-		jidFormat("toJid", q.UserJID), required("toJid", q.UserJID), ofService("toJid", q.UserJID, me),
+		jidFormat(to, q.UserJID), required(to, q.UserJID), ofService(to, q.UserJID, me),
 	)
 	if err != nil {
 		return nil, err
 	}
 	if q.Before != "" && q.After != "" {
-		return nil, invalid("Before and After exclude each other")
+		return nil, invalid("Before", "Before and After exclude each other")
 	}
 	size, err := pageSize(q.Size, defaultChatSize)
 	if err != nil {
@@ -288,12 +288,16 @@ func isOwn(me account, peer string, row *rest.ChatMessage) bool {
 }
 
 // ofService refuses JIDs of another domain than the own: history and uploads go by user ids alone.
-func ofService(key, jid string, me account) string {
+func ofService(a argument, jid string, me account) finding {
 	_, theirs, _ := strings.Cut(me.jidOf(jid), "@")
 	if _, ours, _ := strings.Cut(me.bareJID(), "@"); isUserJID(jid) && theirs != ours {
-		return "Invalid " + key + ", Please get " + key + " from SDK.getJid() by passing user identifier"
+		return foreign(a)
 	}
-	return ""
+	return finding{}
+}
+
+func foreign(a argument) finding {
+	return finding{a.name, "Invalid " + a.js + ", Please get " + a.js + " from SDK.getJid() by passing user identifier"}
 }
 
 // GetMessageByID reads one message of the conversation with a user from the history of the service
@@ -309,10 +313,10 @@ func (c *Client) GetMessageByID(ctx context.Context, userJID, messageID string) 
 		if err != nil {
 			return Message{}, err
 		}
-		me := l.account()
+		me, id, chat := l.account(), argument{"messageID", "msgId"}, argument{"userJID", "chatJid"}
 		err = validate(
-			messageIDFormat("msgId", messageID), required("msgId", messageID),
-			jidFormat("chatJid", userJID), required("chatJid", userJID), ofService("chatJid", userJID, me),
+			messageIDFormat(id.name, messageID), required(id, messageID),
+			jidFormat(chat, userJID), required(chat, userJID), ofService(chat, userJID, me),
 		)
 		if err != nil {
 			return Message{}, err

@@ -461,8 +461,8 @@ func TestHistoryArguments(t *testing.T) {
 		"Invalid chatJid, Please get chatJid from SDK.getJid() by passing user identifier": {
 			"bob@elsewhere.test", "m1",
 		},
-		"msgId" + badID:                  {bobHere, "a,b"},
-		"msgId is longer than 255 bytes": {bobHere, long},
+		"messageID" + badID:                  {bobHere, "a,b"},
+		"messageID is longer than 255 bytes": {bobHere, long},
 	} {
 		res, err := client.GetMessageByID(t.Context(), args[0], args[1])
 		answered(t, 400, message, sdk.ErrInvalidArgument, res, err)

@@ -125,8 +125,8 @@ func (c *Client) rememberRegistered(found *rest.Account) rest.Service {
 func (c *Client) Connect(ctx context.Context, username, password string) (Result[None], error) {
 	return unbounded(ctx, c, "Connect", "Login Success", func(ctx context.Context) (None, error) {
 		err := validate(
-			loginText("username", username), required("username", username),
-			loginText("password", password), required("password", password),
+			loginText("username", username), required(same("username"), username),
+			loginText("password", password), required(same("password"), password),
 		)
 		if err != nil {
 			c.currentLogin().refuse()
@@ -271,6 +271,16 @@ func (a account) jidOf(user string) string {
 		return bareJID(user, host)
 	}
 	return bareJID(user, a.service().XMPPHost)
+}
+
+// named is the JID of a user whom the program names by JID or by id. Unlike jidOf it keeps what is
+// no JID as it is, for the check that follows.
+func (a account) named(user string) string {
+	if user == "" || strings.Contains(user, "@") {
+		return user
+	}
+	_, host, _ := strings.Cut(a.bareJID(), "@")
+	return strings.ToLower(user) + "@" + host
 }
 
 // bareJID is the bare JID of a user who is named by JID or by id, as servers keep it: they fold

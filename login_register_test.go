@@ -82,7 +82,7 @@ func TestRegisterChecksArguments(t *testing.T) {
 	}
 	res, err := client.Register(t.Context(), "alice",
 		sdk.RegisterMetadata(map[string]any{"a": 1, "b": 2, "c": 3, "d": 4}))
-	answered(t, 400, "metaData can have at most 3 entries, not 4", sdk.ErrInvalidArgument, res, err)
+	answered(t, 400, "RegisterMetadata can have at most 3 entries, not 4", sdk.ErrInvalidArgument, res, err)
 	res, err = client.Register(t.Context(), "alice", sdk.RegisterMetadata(map[string]any{"a": []int{1}}))
 	answered(t, 400, "metaDataType should be Valid data type", sdk.ErrInvalidArgument, res, err)
 	require.Empty(t, srv.Requests(), "bad input fails before the network")

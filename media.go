@@ -82,17 +82,17 @@ func checkUpload(m *MediaUpload) error {
 		m.ChatType = ChatTypeChat
 	}
 	if m.ChatType != ChatTypeChat && m.ChatType != ChatTypeGroup {
-		return invalid("ChatType is neither %q nor %q", ChatTypeChat, ChatTypeGroup)
+		return invalid("ChatType", "ChatType is neither %q nor %q", ChatTypeChat, ChatTypeGroup)
 	}
 	if m.Reader == nil {
-		return invalid("Reader is nil: it must deliver the content of the file")
+		return invalid("Reader", "Reader is nil: it must deliver the content of the file")
 	}
 	if m.Size < 0 {
-		return invalid("Size is negative: it must be the number of bytes that Reader delivers")
+		return invalid("Size", "Size is negative: it must be the number of bytes that Reader delivers")
 	}
 	return validate(
 		isUTF8("MessageID", m.MessageID), isUTF8("To", m.To), isUTF8("Name", m.Name),
-		required("To", m.To), required("Name", m.Name),
+		required(same("To"), m.To), required(same("Name"), m.Name),
 	)
 }
 

@@ -132,13 +132,13 @@ func (c *Client) checkDownload(f MediaFile, to *MediaDownload) error {
 	}
 	switch {
 	case to == nil || to.Writer == nil:
-		return invalid("w is nil: it must take the content of the file")
+		return invalid("w", "w is nil: it must take the content of the file")
 	case to.Offset < 0:
-		return invalid("Offset is negative: it must be the number of bytes that there are already")
+		return invalid("Offset", "Offset is negative: it must be the number of bytes that there are already")
 	case f.Size > 0 && to.Offset > f.Size:
-		return invalid("Offset is more than the Size of the file")
+		return invalid("Offset", "Offset is more than the Size of the file")
 	case to.Offset > c.cfg.MaxDownload:
-		return invalid("Offset is more than Config.MaxDownload, %d bytes", c.cfg.MaxDownload)
+		return invalid("Offset", "Offset is more than Config.MaxDownload, %d bytes", c.cfg.MaxDownload)
 	}
 	return nil
 }
@@ -146,11 +146,12 @@ func (c *Client) checkDownload(f MediaFile, to *MediaDownload) error {
 func (c *Client) checkFile(f MediaFile) error {
 	switch {
 	case f.FileToken == "":
-		return invalid("File Token is not valid or required")
+		return invalid("FileToken", "File Token is not valid or required")
 	case f.FileKey != "" && len(f.FileKey) != media.KeyLength:
-		return invalid("FileKey has %d characters: the key of a file has %d", len(f.FileKey), media.KeyLength)
+		return invalid("FileKey", "FileKey has %d characters: the key of a file has %d", len(f.FileKey), media.KeyLength)
 	case f.Size > c.cfg.MaxDownload:
-		return invalid("Size is more than Config.MaxDownload, %d bytes: raise that for larger files", c.cfg.MaxDownload)
+		return invalid("Size",
+			"Size is more than Config.MaxDownload, %d bytes: raise that for larger files", c.cfg.MaxDownload)
 	}
 	return nil
 }

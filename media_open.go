@@ -110,7 +110,7 @@ func (r *mediaReader) end(err error) error {
 
 // misread is for a Read that cannot be.
 func misread(why string) error {
-	e := invalid("%s", why)
+	e := invalid("", "%s", why)
 	e.Op = opOpenMedia
 	return e
 }

@@ -96,9 +96,10 @@ func (c *Client) SendMediaFileMessage(
 // and the rest.
 func (m *MediaMessage) check(me account, toJID string, o messageOptions) error {
 	has, known := mediaFeatures[m.Type]
-	checks := []string{jidFormat("toJid", toJID), required("toJid", toJID), ofService("toJid", toJID, me)}
+	to := receiverJID
+	checks := []finding{jidFormat(to, toJID), required(to, toJID), ofService(to, toJID, me)}
 	if !known {
-		checks = append(checks, "messageType is not valid")
+		checks = append(checks, argument{"Type", "messageType"}.isInJS(" is not valid"))
 	}
 	if err := validate(checks...); err != nil {
 		return err
@@ -111,9 +112,9 @@ func (m *MediaMessage) check(me account, toJID string, o messageOptions) error {
 	}
 	switch {
 	case m.Width < 0 || m.Height < 0:
-		return invalid("Width and Height are not negative: 0 is not known")
+		return invalid("Width", "Width and Height are not negative: 0 is not known")
 	case m.Duration < 0:
-		return invalid("Duration is negative")
+		return invalid("Duration", "Duration is negative")
 	}
 	return checkUpload(&MediaUpload{To: toJID, Name: m.Name, Reader: m.Reader, Size: m.Size})
 }

@@ -59,17 +59,26 @@ func optionsOf(all []MessageOption) (o messageOptions) {
 	return o
 }
 
+// The options, as arguments.
+var (
+	optionID       = argument{"WithMessageID", "msgId"}
+	optionReplyTo  = argument{"WithReplyTo", "replyMessageId"}
+	optionMentions = same("WithMentions")
+	optionTopic    = same("WithTopic")
+	optionMetadata = same("WithMetadata")
+)
+
 // checks are of what is the same for all that takes options.
-func (o *messageOptions) checks() []string {
-	checks := []string{
-		isXMLText("topicId", o.topic), checkMessageMetadata(o.metadata), isUTF8("replyMessageId", o.replyTo),
-		isUTF8("mentionedUsersIds", strings.Join(o.mentioned, ",")),
+func (o *messageOptions) checks() []finding {
+	checks := []finding{
+		isXMLText(optionTopic.name, o.topic), checkMessageMetadata(o.metadata), isUTF8(optionReplyTo.name, o.replyTo),
+		isUTF8(optionMentions.name, strings.Join(o.mentioned, ",")),
 	}
 	if o.hasReply {
-		checks = append(checks, messageIDFormat("replyMessageId", o.replyTo), required("replyMessageId", o.replyTo))
+		checks = append(checks, messageIDFormat(optionReplyTo.name, o.replyTo), required(optionReplyTo, o.replyTo))
 	}
 	if o.hasID {
-		checks = append(checks, messageIDFormat("msgId", o.id), required("msgId", o.id))
+		checks = append(checks, messageIDFormat(optionID.name, o.id), required(optionID, o.id))
 	}
 	return checks
 }
@@ -83,17 +92,17 @@ func (o *messageOptions) meta() string {
 	return text
 }
 
-func checkMessageMetadata(m map[string]string) string {
+func checkMessageMetadata(m map[string]string) finding {
 	if len(m) > maxMetadata {
-		return "metaData can have at most 3 entries"
+		return optionMetadata.isInJS(" can have at most 3 entries")
 	}
 	for key, value := range m {
 		if !utf8.ValidString(key) || !utf8.ValidString(value) {
-			return "metaData is not valid UTF-8"
+			return optionMetadata.isInJS(" is not valid UTF-8")
 		}
 		if strings.ContainsAny(key+value, "\uFFFE\uFFFF") {
-			return "metaData has a character that no stanza can carry"
+			return optionMetadata.isInJS(" has a character that no stanza can carry")
 		}
 	}
-	return ""
+	return finding{}
 }

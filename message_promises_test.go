@@ -90,7 +90,7 @@ func TestSoManyAreDeletedAtOnce(t *testing.T) {
 		all[n] = fmt.Sprint("m", n)
 	}
 	res, err := alice.DeleteMessagesForEveryone(soon(t), "bob@"+srv.Domain(), all...)
-	answered(t, 400, "msgIds has more than 1000 entries", sdk.ErrInvalidArgument, res, err)
+	answered(t, 400, "messageIDs has more than 1000 entries", sdk.ErrInvalidArgument, res, err)
 	requireAnswer(t, srv, alice)
 	require.Zero(t, w.count("<recall"))
 	_, err = alice.DeleteMessagesForEveryone(soon(t), "bob@"+srv.Domain(), all[:1000]...)
@@ -105,7 +105,8 @@ func TestEditHasAnIDOfItsOwn(t *testing.T) {
 	edits := newHeard(bob.OnMessageEdited)
 	to := "bob@" + srv.Domain()
 	res, err := alice.EditTextMessage(soon(t), to, "m1", "hi", sdk.WithMessageID("m1"))
-	answered(t, 400, "msgId is that of the message: an edit has one of its own", sdk.ErrInvalidArgument, res, err)
+	answered(t, 400, "WithMessageID is that of the message: an edit has one of its own",
+		sdk.ErrInvalidArgument, res, err)
 	requireAnswer(t, srv, alice)
 	require.Zero(t, w.count("<message"))
 	_, err = alice.SendTextMessage(soon(t), to, "hi", sdk.WithMessageID("m1"))

@@ -73,8 +73,8 @@ func (c *Client) SendTextMessage(
 		}
 		o := optionsOf(opts)
 		me := l.account()
-		checks := append(o.checks(), isUTF8("messageText", text))
-		checks = append(append(checks, me.receiver(toJID)...), notEmpty(text, "Provided text message is empty"))
+		checks := append(o.checks(), isUTF8("text", text))
+		checks = append(append(checks, me.receiver(toJID)...), notEmpty("text", text, "Provided text message is empty"))
 		if err := validate(checks...); err != nil {
 			return SentMessage{}, err
 		}
@@ -102,10 +102,11 @@ func (c *Client) EditTextMessage(
 		}
 		o := optionsOf(opts)
 		me := l.account()
-		checks := append(o.checks(), onlyOfEdits(o, messageID), isUTF8("editedTextContent", text))
+		checks := append(o.checks(), onlyOfEdits(o, messageID), isUTF8("text", text))
 		checks = append(checks, me.receiver(toJID)...)
-		checks = append(checks, messageIDFormat("msgId", messageID), notEmpty(messageID, "Message id can't be empty"),
-			notEmpty(text, "EditMessage content cannot be empty"))
+		checks = append(checks, messageIDFormat("messageID", messageID),
+			notEmpty("messageID", messageID, "Message id can't be empty"),
+			notEmpty("text", text, "EditMessage content cannot be empty"))
 		if err := validate(checks...); err != nil {
 			return SentMessage{}, err
 		}
@@ -114,14 +115,19 @@ func (c *Client) EditTextMessage(
 	})
 }
 
-func onlyOfEdits(o messageOptions, messageID string) string {
-	if o.hasID && o.id == messageID {
-		return "msgId is that of the message: an edit has one of its own"
+func onlyOfEdits(o messageOptions, messageID string) finding {
+	const text = "an edit takes no option but WithMentions and WithMessageID"
+	switch {
+	case o.hasID && o.id == messageID:
+		return finding{optionID.name, optionID.name + " is that of the message: an edit has one of its own"}
+	case o.hasReply:
+		return finding{optionReplyTo.name, text}
+	case o.hasTopic:
+		return finding{optionTopic.name, text}
+	case o.metadata != nil:
+		return finding{optionMetadata.name, text}
 	}
-	if o.hasReply || o.hasTopic || o.metadata != nil {
-		return "an edit takes no option but WithMentions and WithMessageID"
-	}
-	return ""
+	return finding{}
 }
 
 // sendContent seals a body, sends it and waits for the server.
@@ -148,17 +154,35 @@ func (l *login) content(o messageOptions, said body.Body, id, edit, toJID string
 		TopicID: o.topic,
 	}.Outgoing()
 	if !message.Fits() {
-		return xmpp.Outgoing{}, tooLarge(said)
+		return xmpp.Outgoing{}, tooLarge(o, said)
 	}
 	return message, nil
 }
 
-func tooLarge(said body.Body) error {
-	name := "messageText"
-	if said.Media != nil {
-		name = "Thumbnail, or Caption,"
+// tooLarge names the largest part of what is larger than a message may be.
+func tooLarge(o messageOptions, said body.Body) error {
+	type part struct {
+		name string
+		size int
 	}
-	return invalid("%s is too large: a message has at most %d bytes on the wire", name, xmpp.MaxMessage)
+	most := part{"text", len(said.Text)}
+	parts := []part{
+		{optionTopic.name, len(o.topic)},
+		{optionMetadata.name, len(o.meta())},
+		{optionMentions.name, len(strings.Join(o.mentioned, ","))},
+		{"NickName", len(said.NickName)}, // of the own profile, which goes with every message
+	}
+	if m := said.Media; m != nil {
+		most = part{"Name", len(m.Name)}
+		parts = append(parts, part{"Caption", len(m.Caption)}, part{"Thumbnail", len(m.Thumbnail)})
+	}
+	for _, p := range parts {
+		if p.size > most.size {
+			most = p
+		}
+	}
+	return invalid(most.name, "%s is too large, it has %d bytes: a message has at most %d on the wire",
+		most.name, most.size, xmpp.MaxMessage)
 }
 
 // send sends a message and waits until the server has taken it over. at is when, or when it was
@@ -193,23 +217,25 @@ func (c *Client) DeleteMessagesForEveryone(
 		if err != nil {
 			return None{}, err
 		}
-		var checks []string
+		var checks []finding
+		ids := argument{"messageIDs", "msgIds"}
 		for _, id := range messageIDs {
-			checks = append(checks, messageIDFormat("msgIds", id))
+			checks = append(checks, messageIDFormat(ids.name, id))
 		}
-		checks = append(checks, jidFormat("toJid", toJID), required("toJid", toJID))
+		checks = append(checks, jidFormat(receiverJID, toJID), required(receiverJID, toJID))
 		if len(messageIDs) > maxRecalled {
-			checks = append(checks, "msgIds has more than 1000 entries")
+			checks = append(checks, finding{ids.name, ids.name + " has more than 1000 entries"})
 		}
 		if len(messageIDs) == 0 || slices.Contains(messageIDs, "") {
-			checks = append(checks, "msgIds should be Valid data type")
+			checks = append(checks, ids.isInJS(" should be Valid data type"))
 		}
 		if err := validate(checks...); err != nil {
 			return None{}, err
 		}
 		message := xmpp.Recall(strings.ToLower(toJID), strings.Join(messageIDs, ","))
 		if !message.Fits() {
-			return None{}, invalid("msgIds are too many: a message has at most %d bytes on the wire", xmpp.MaxMessage)
+			return None{}, invalid(ids.name, "%s are too many: a message has at most %d bytes on the wire",
+				ids.name, xmpp.MaxMessage)
 		}
 		_, err = l.send(ctx, message)
 		return None{}, err
@@ -225,9 +251,10 @@ func (c *Client) SendSeenStatus(ctx context.Context, toJID, messageID string) (R
 		if err != nil {
 			return None{}, err
 		}
+		id := argument{"messageID", "msgId"}
 		err = validate(
-			jidFormat("toJid", toJID), required("toJid", toJID), messageIDFormat("msgId", messageID),
-			required("msgId", messageID),
+			jidFormat(receiverJID, toJID), required(receiverJID, toJID), messageIDFormat(id.name, messageID),
+			required(id, messageID),
 		)
 		if err != nil {
 			return None{}, err
@@ -257,7 +284,7 @@ func (c *Client) tellTyping(ctx context.Context, op, toJID string, typing bool) 
 		if err != nil {
 			return None{}, err
 		}
-		if err := validate(jidFormat("toJid", toJID), required("toJid", toJID)); err != nil {
+		if err := validate(jidFormat(receiverJID, toJID), required(receiverJID, toJID)); err != nil {
 			return None{}, err
 		}
 		s, err := l.open()
@@ -270,24 +297,27 @@ func (c *Client) tellTyping(ctx context.Context, op, toJID string, typing bool) 
 
 // receiver checks to whom a text goes, in the order of the JavaScript SDK (protocol.md 14.3). That
 // looks at nothing but the format for files, receipts, typing and deletions.
-func (a *account) receiver(toJID string) []string {
+func (a *account) receiver(toJID string) []finding {
 	mine := a.bareJID()
 	_, host, _ := strings.Cut(mine, "@")
 	_, domain, _ := strings.Cut(toJID, "@")
-	other := ""
+	var other finding
 	switch {
 	case toJID == "":
 	case strings.EqualFold(toJID, mine):
-		other = "toJid should not be current user jid"
+		other = receiverJID.isInJS(" should not be current user jid")
 	case !strings.EqualFold(domain, host):
-		other = "Invalid toJid, Please get toJid from SDK.getJid() by passing user identifier"
+		other = foreign(receiverJID)
 	}
-	return []string{jidFormat("toJid", toJID), required("toJid", toJID), other}
+	return []finding{jidFormat(receiverJID, toJID), required(receiverJID, toJID), other}
 }
 
-func notEmpty(value, text string) string {
+// receiverJID is to whom a message goes.
+var receiverJID = argument{"toJID", "toJid"}
+
+func notEmpty(name, value, text string) finding {
 	if value == "" {
-		return text
+		return finding{name, text}
 	}
-	return ""
+	return finding{}
 }

@@ -150,6 +150,9 @@ func TestMessagesAreChecked(t *testing.T) {
 		}
 	}
 	const badID = " has a comma, white space, a control character, or is not UTF-8"
+	tooLarge := func(bytes int) string {
+		return fmt.Sprintf(" is too large, it has %d bytes: a message has at most 262144 on the wire", bytes)
+	}
 	long := strings.Repeat("x", 256)
 	huge := strings.Repeat("x", 300<<10)
 	four := map[string]string{"a": "", "b": "", "c": "", "d": ""}
@@ -159,38 +162,42 @@ func TestMessagesAreChecked(t *testing.T) {
 	}{
 		{"Provided text message is empty", text("")},
 		{"Provided text message is empty", text("", sdk.WithMessageID(""))}, // the last rule wins
-		{"messageText is not valid UTF-8", text("\xff")},
-		{"messageText is too large: a message has at most 262144 bytes on the wire", text(huge)},
+		{"text is not valid UTF-8", text("\xff")},
+		{"text" + tooLarge(307200), text(huge)},
+		{"WithTopic" + tooLarge(307200), text("hi", sdk.WithTopic(huge))},
+		{"WithMentions" + tooLarge(307200), text("hi", sdk.WithMentions("bob", huge[4:]))},
+		{"WithMetadata" + tooLarge(307208), text("hi", sdk.WithMetadata(map[string]string{"a": huge}))},
+		{"text" + tooLarge(307200), edit("m1", huge)},
 		{"msgId is not valid or required", text("hi", sdk.WithMessageID(""))},
-		{"msgId" + badID, text("hi", sdk.WithMessageID("a,b"))},
-		{"msgId" + badID, text("hi", sdk.WithMessageID("a b"))},
-		{"msgId" + badID, text("hi", sdk.WithMessageID("a\u00a0b"))},
-		{"msgId" + badID, text("hi", sdk.WithMessageID("a\x7f"))},
-		{"msgId" + badID, text("hi", sdk.WithMessageID("a\xff"))},
-		{"msgId" + badID, text("hi", sdk.WithMessageID("a\uffff"))},
-		{"msgId is longer than 255 bytes", text("hi", sdk.WithMessageID(long))},
+		{"WithMessageID" + badID, text("hi", sdk.WithMessageID("a,b"))},
+		{"WithMessageID" + badID, text("hi", sdk.WithMessageID("a b"))},
+		{"WithMessageID" + badID, text("hi", sdk.WithMessageID("a\u00a0b"))},
+		{"WithMessageID" + badID, text("hi", sdk.WithMessageID("a\x7f"))},
+		{"WithMessageID" + badID, text("hi", sdk.WithMessageID("a\xff"))},
+		{"WithMessageID" + badID, text("hi", sdk.WithMessageID("a\uffff"))},
+		{"WithMessageID is longer than 255 bytes", text("hi", sdk.WithMessageID(long))},
 		{"replyMessageId is not valid or required", text("hi", sdk.WithReplyTo(""))},
-		{"replyMessageId" + badID, text("hi", sdk.WithReplyTo("a\n"))},
-		{"replyMessageId is longer than 255 bytes", text("hi", sdk.WithReplyTo(long))},
-		{"mentionedUsersIds is not valid UTF-8", text("hi", sdk.WithMentions("\xff"))},
-		{"mentionedUsersIds is not valid UTF-8", text("hi", sdk.WithMentions("\xc3", "\xa4"))},
-		{"topicId is not valid UTF-8", text("hi", sdk.WithTopic("\xff"))},
+		{"WithReplyTo" + badID, text("hi", sdk.WithReplyTo("a\n"))},
+		{"WithReplyTo is longer than 255 bytes", text("hi", sdk.WithReplyTo(long))},
+		{"WithMentions is not valid UTF-8", text("hi", sdk.WithMentions("\xff"))},
+		{"WithMentions is not valid UTF-8", text("hi", sdk.WithMentions("\xc3", "\xa4"))},
+		{"WithTopic is not valid UTF-8", text("hi", sdk.WithTopic("\xff"))},
 		{
-			"topicId has control characters: of those, only tab and line ends can be sent",
+			"WithTopic has control characters: of those, only tab and line ends can be sent",
 			text("hi", sdk.WithTopic("\x01")),
 		},
-		{"metaData can have at most 3 entries", text("hi", sdk.WithMetadata(four))},
-		{"metaData is not valid UTF-8", text("hi", sdk.WithMetadata(map[string]string{"a": "\xff"}))},
-		{"metaData is not valid UTF-8", text("hi", sdk.WithMetadata(map[string]string{"\xff": ""}))},
+		{"WithMetadata can have at most 3 entries", text("hi", sdk.WithMetadata(four))},
+		{"WithMetadata is not valid UTF-8", text("hi", sdk.WithMetadata(map[string]string{"a": "\xff"}))},
+		{"WithMetadata is not valid UTF-8", text("hi", sdk.WithMetadata(map[string]string{"\xff": ""}))},
 		{
-			"metaData has a character that no stanza can carry",
+			"WithMetadata has a character that no stanza can carry",
 			text("hi", sdk.WithMetadata(map[string]string{"a": "\ufffe"})),
 		},
 
 		{"EditMessage content cannot be empty", edit("", "")},
 		{"Message id can't be empty", edit("", "hi")},
-		{"msgId" + badID, edit("a,b", "hi")},
-		{"editedTextContent is not valid UTF-8", edit("m1", "\xff")},
+		{"messageID" + badID, edit("a,b", "hi")},
+		{"text is not valid UTF-8", edit("m1", "\xff")},
 		{"an edit takes no option but WithMentions and WithMessageID", edit("m1", "hi", sdk.WithReplyTo("m0"))},
 		{"an edit takes no option but WithMentions and WithMessageID", edit("m1", "hi", sdk.WithTopic("t"))},
 		{
@@ -200,24 +207,24 @@ func TestMessagesAreChecked(t *testing.T) {
 
 		{"msgIds should be Valid data type", remove()},
 		{"msgIds should be Valid data type", remove("m1", "")},
-		{"msgIds" + badID, remove("m1", "a,b")},
+		{"messageIDs" + badID, remove("m1", "a,b")},
 		{
-			"msgIds has more than 1000 entries",
+			"messageIDs has more than 1000 entries",
 			remove(strings.Split(strings.Repeat("m ", 150_000)+"m", " ")...),
 		},
 		{"msgId is not valid or required", seen("")},
-		{"msgId" + badID, seen("a,b")},
-		{"msgId is longer than 255 bytes", seen(long)},
+		{"messageID" + badID, seen("a,b")},
+		{"messageID is longer than 255 bytes", seen(long)},
 
 		{"messageType is not valid", file(func(m *sdk.MediaMessage) { m.Type = sdk.MessageTypeText })},
 		{"Width and Height are not negative: 0 is not known", file(func(m *sdk.MediaMessage) { m.Width = -1 })},
 		{"Duration is negative", file(func(m *sdk.MediaMessage) { m.Duration = -time.Second })},
 		{"Caption is not valid UTF-8", file(func(m *sdk.MediaMessage) { m.Caption = "\xff" })},
 		{
-			"Thumbnail, or Caption, is too large: a message has at most 262144 bytes on the wire",
+			"Thumbnail" + tooLarge(204800),
 			file(func(m *sdk.MediaMessage) { m.Thumbnail = bytes.Repeat([]byte{1}, 200<<10) }),
 		},
-		{"metaData can have at most 3 entries", file(func(*sdk.MediaMessage) {}, sdk.WithMetadata(four))},
+		{"WithMetadata can have at most 3 entries", file(func(*sdk.MediaMessage) {}, sdk.WithMetadata(four))},
 	} {
 		requests := len(srv.Requests())
 		code, got, err := tc.call()
@@ -226,6 +233,7 @@ func TestMessagesAreChecked(t *testing.T) {
 		require.Equal(t, tc.want, got)
 		require.Equal(t, sdk.OutcomeNotSent, outcomeTold(t, err))
 		require.False(t, err.(*sdk.Error).Retryable())
+		require.NotEmpty(t, err.(*sdk.Error).Argument, tc.want)
 		require.Len(t, srv.Requests(), requests, "no file was uploaded")
 	}
 	require.Zero(t, w.count("<message"))

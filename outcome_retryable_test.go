@@ -39,7 +39,7 @@ func TestRetryable(t *testing.T) {
 		want   bool
 	}{
 		{"bad argument", nil, func(ctx context.Context, c *sdk.Client) error {
-			_, err := c.BlockUser(ctx, "?")
+			_, err := c.BlockUser(ctx, "b ob")
 			return err
 		}, false},
 		{"closed", nil, func(ctx context.Context, c *sdk.Client) error {

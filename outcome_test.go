@@ -36,7 +36,7 @@ func TestOutcomes(t *testing.T) {
 		want  sdk.Outcome
 	}{
 		{"bad argument", nil, func(ctx context.Context, c *sdk.Client) error {
-			_, err := c.BlockUser(ctx, "?")
+			_, err := c.BlockUser(ctx, "b ob")
 			return err
 		}, sdk.OutcomeNotSent},
 		{"context over", nil, func(_ context.Context, c *sdk.Client) error {

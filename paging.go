@@ -17,7 +17,7 @@ const (
 func pageSize(size, standard int) (int, error) {
 	switch {
 	case size < 0 || size > maxPageSize:
-		return 0, invalid("Size is not between 0 and %d", maxPageSize)
+		return 0, invalid("Size", "Size is not between 0 and %d", maxPageSize)
 	case size == 0:
 		return standard, nil
 	}

@@ -57,7 +57,10 @@ type ProfileUpdate struct {
 	Status string
 	// MobileNumber has at most 15 characters; which ones is not checked.
 	MobileNumber string
-	// Email is required.
+	// Email is required. It is what the JavaScript SDK permits (protocol.md 1.7): before the @
+	// letters, digits and _-!#$%&+ with single dots between them, after it one name of letters,
+	// digits and -, then one or more endings of 2 to 6 letters, as in ann@example.co.uk. So
+	// ann@mail.example.com, ann@example.technology and o'neil@example.com are ErrInvalidArgument.
 	Email string
 }
 
@@ -145,7 +148,7 @@ func (c *Client) GetUserProfile(ctx context.Context, userJID string) (Result[Pro
 			return Profile{}, err
 		}
 		id := localPart(userJID)
-		if err := validate(required("userId", id)); err != nil {
+		if err := validate(required(argument{"userJID", "userId"}, id)); err != nil {
 			return Profile{}, err
 		}
 		found, err := c.rest.Profile(ctx, id)
@@ -241,10 +244,11 @@ func (c *Client) SetUserProfile(ctx context.Context, p ProfileUpdate) (Result[Pr
 }
 
 func checkProfile(p ProfileUpdate) error {
+	email := argument{"Email", "email"}
 	return validate(
-		isXMLText("thumbImage", p.Image.stored.FileTokenThumb), isXMLText("image", p.Image.stored.FileToken),
-		isXMLText("status", p.Status), isUTF8("mobileNumber", p.MobileNumber), isUTF8("name", p.Name),
-		emailFormat("email", p.Email), required("email", p.Email),
+		isXMLText("Image", p.Image.stored.FileTokenThumb), isXMLText("Image", p.Image.stored.FileToken),
+		isXMLText("Status", p.Status), isUTF8("MobileNumber", p.MobileNumber), isUTF8("Name", p.Name),
+		emailFormat(email, p.Email), required(email, p.Email),
 	)
 }
 
@@ -262,7 +266,7 @@ func (p ProfileUpdate) tooLarge() error {
 			name, most = field.name, len(field.value)
 		}
 	}
-	return invalid("%s is too large, it has %d bytes: a whole profile has 1 MiB on the wire", name, most)
+	return invalid(name, "%s is too large, it has %d bytes: a whole profile has 1 MiB on the wire", name, most)
 }
 
 // sealedVCard is p on the wire, with a picture that is at the service already. Where sealing fails
@@ -334,7 +338,7 @@ func unreadable(err error) error {
 	case slices.ContainsFunc(shortages, func(e error) bool { return errors.Is(err, e) }):
 		return because(notSent(http.StatusInternalServerError, nil, "image cannot be read for now"), err)
 	}
-	return invalid("image cannot be read: %v", err)
+	return invalid("Image", "image cannot be read: %v", err)
 }
 
 // shortages are what the machine is short of, or a device that fails: nothing that the caller has
@@ -359,28 +363,33 @@ func (l LastSeen) Time(now time.Time) time.Time {
 // service's own apps do not ask about users who are deleted, blocked by the administrator, or
 // blocked either way.
 //
-// Errors: 400 ErrInvalidArgument unless userJID is a user's bare JID; 400 ErrNotRegistered; 500
-// ErrNotConnected; 500 "Request Failed" with a Condition, e.g. "forbidden" when that user has
-// blocked this one.
+// userJID is a bare JID or the bare user id.
+//
+// Errors: 400 ErrInvalidArgument for another userJID; 400 ErrNotRegistered; 500 ErrNotConnected;
+// 500 "Request Failed" with a Condition, e.g. "forbidden" when that user has blocked this one.
 func (c *Client) GetLastSeen(ctx context.Context, userJID string) (Result[LastSeen], error) {
 	return ask(ctx, c, "GetLastSeen", func(ctx context.Context) (LastSeen, error) {
-		s, err := c.ready(jidFormat("toUserJid", userJID), required("toUserJid", userJID))
+		s, jid, err := c.aboutUser(userJID)
 		if err != nil {
 			return LastSeen{}, err
 		}
-		from, seconds, err := s.LastActivity(ctx, userJID)
+		from, seconds, err := s.LastActivity(ctx, jid)
 		return LastSeen{FromUserJID: from, Seconds: seconds}, err
 	})
 }
 
-// ready checks, in the order of protocol.md 1.6, what every XMPP method needs.
-func (c *Client) ready(checks ...string) (*xmpp.Session, error) {
+// aboutUser checks, in the order of protocol.md 1.6, what an XMPP method about one user needs. That
+// user is named by JID or by id.
+func (c *Client) aboutUser(user string) (s *xmpp.Session, jid string, err error) {
 	l, err := c.registered()
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	if err := validate(checks...); err != nil {
-		return nil, err
+	me, a := l.account(), argument{"userJID", "toUserJid"}
+	jid = me.named(user)
+	if err := validate(jidFormat(a, jid), required(a, user)); err != nil {
+		return nil, "", err
 	}
-	return l.open()
+	s, err = l.open()
+	return s, jid, err
 }

@@ -130,26 +130,26 @@ func TestTextsThatCannotBeSent(t *testing.T) {
 		return err
 	}
 	for message, err := range map[string]error{
-		"name is not valid UTF-8":         profile(sdk.ProfileUpdate{Name: latin1}),
-		"mobileNumber is not valid UTF-8": profile(sdk.ProfileUpdate{MobileNumber: latin1}),
-		"status is not valid UTF-8":       profile(sdk.ProfileUpdate{Status: latin1}),
-		"image is not valid UTF-8":        profile(sdk.ProfileUpdate{Image: sdk.ImageURL(latin1)}),
-		"thumbImage is not valid UTF-8": profile(sdk.ProfileUpdate{
+		"SetUserProfile: Name is not valid UTF-8": profile(sdk.ProfileUpdate{Name: latin1}),
+		"MobileNumber is not valid UTF-8":         profile(sdk.ProfileUpdate{MobileNumber: latin1}),
+		"Status is not valid UTF-8":               profile(sdk.ProfileUpdate{Status: latin1}),
+		"Image is not valid UTF-8":                profile(sdk.ProfileUpdate{Image: sdk.ImageURL(latin1)}),
+		"SetUserProfile: Image is not valid UTF-8": profile(sdk.ProfileUpdate{
 			Image: sdk.ImageOf(sdk.Profile{ThumbImage: latin1}),
 		}),
-		"status has control characters":   profile(sdk.ProfileUpdate{Status: "a\x00"}),
-		"image has control characters":    profile(sdk.ProfileUpdate{Image: sdk.ImageURL("a\uFFFE")}),
-		"title is not valid UTF-8":        feedback(latin1, "x"),
-		"description is not valid UTF-8":  feedback("x", latin1),
-		"reason is not valid UTF-8":       leave(latin1, ""),
-		"feedback is not valid UTF-8":     leave("x", latin1),
-		"Message is not valid UTF-8":      report(sdk.ReportedMessage{Message: latin1}),
-		"Filename is not valid UTF-8":     report(sdk.ReportedMessage{Filename: latin1}),
-		"To is not valid UTF-8":           upload(sdk.MediaUpload{To: latin1, Name: "x"}),
-		"Name is not valid UTF-8":         upload(sdk.MediaUpload{To: bobJID, Name: latin1}),
-		"MessageID is not valid UTF-8":    upload(sdk.MediaUpload{To: bobJID, Name: "x", MessageID: latin1}),
-		"metaData key is not valid UTF-8": registered("key", latin1),
-		"a name that is not valid UTF-8":  registered(latin1, 1),
+		"Status has control characters":            profile(sdk.ProfileUpdate{Status: "a\x00"}),
+		"Image has control characters":             profile(sdk.ProfileUpdate{Image: sdk.ImageURL("a\uFFFE")}),
+		"title is not valid UTF-8":                 feedback(latin1, "x"),
+		"description is not valid UTF-8":           feedback("x", latin1),
+		"reason is not valid UTF-8":                leave(latin1, ""),
+		"feedback is not valid UTF-8":              leave("x", latin1),
+		"Message is not valid UTF-8":               report(sdk.ReportedMessage{Message: latin1}),
+		"Filename is not valid UTF-8":              report(sdk.ReportedMessage{Filename: latin1}),
+		"To is not valid UTF-8":                    upload(sdk.MediaUpload{To: latin1, Name: "x"}),
+		"Name is not valid UTF-8":                  upload(sdk.MediaUpload{To: bobJID, Name: latin1}),
+		"MessageID is not valid UTF-8":             upload(sdk.MediaUpload{To: bobJID, Name: "x", MessageID: latin1}),
+		"RegisterMetadata: key is not valid UTF-8": registered("key", latin1),
+		"a name that is not valid UTF-8":           registered(latin1, 1),
 	} {
 		require.ErrorIs(t, err, sdk.ErrInvalidArgument, message)
 		require.ErrorContains(t, err, message)

@@ -15,7 +15,7 @@ func (l *login) handleMessage(me account, e *xmpp.Message) {
 	h := &handling{login: l, key: keyOf(e), id: e.ID, own: e.Own, stanza: e}
 	h.open.Store(1)
 	// An id that no receipt can carry gets none: it would be larger than a stanza may be.
-	if e.ID != "" && messageIDFormat("id", e.ID) == "" && e.FromUser && !e.Own && !e.Copy {
+	if e.ID != "" && messageIDFormat("id", e.ID) == (finding{}) && e.FromUser && !e.Own && !e.Copy {
 		h.sender = e.From
 	}
 	if e.ID != "" && !c.inbox.admit(h) {

@@ -116,11 +116,11 @@ func (c *Client) checkQROptions(o *QROptions) error {
 	if l := c.currentLogin(); l != nil {
 		o.SignalServerURL = cmp.Or(o.SignalServerURL, l.account().service().SignalServer)
 	}
-	if err := validate(required("SignalServerURL", o.SignalServerURL)); err != nil {
+	if err := validate(required(same("SignalServerURL"), o.SignalServerURL)); err != nil {
 		return err
 	}
 	if o.Timeout < 0 {
-		return invalid("Timeout is negative: 0 is the default, %v", defaultQRTimeout)
+		return invalid("Timeout", "Timeout is negative: 0 is the default, %v", defaultQRTimeout)
 	}
 	if o.Timeout == 0 {
 		o.Timeout = defaultQRTimeout
@@ -129,7 +129,7 @@ func (c *Client) checkQROptions(o *QROptions) error {
 	o.Platform = cmp.Or(o.Platform, runtime.GOOS+" "+runtime.GOARCH)
 	const usualToken = "0123456789abcdefghij" // as long as a Socket.IO id
 	if _, err := c.drawQRCode(*o, usualToken); err != nil {
-		return invalid("%v", err)
+		return invalid("", "%v", err)
 	}
 	// the caller may change it while we draw the next code; its size has been checked
 	if o.Logo != nil {

@@ -268,7 +268,6 @@ func TestBadArguments(t *testing.T) {
 	sent := len(srv.Requests())
 	jidRules := []struct{ jid, message string }{
 		{"", "toUserJid is not valid or required"},
-		{"bob", "toUserJid format is invalid"},
 		{"@" + host, "toUserJid format is invalid"},
 		{"bob@", "toUserJid format is invalid"},
 		{"bob@x", "toUserJid format is invalid"},
@@ -293,6 +292,14 @@ func TestBadArguments(t *testing.T) {
 		answered(t, 400, c.message, sdk.ErrInvalidArgument, res, err)
 		res, err = client.ReportUserOrGroup(ctx, c.jid, sdk.ChatTypeChat, reported())
 		answered(t, 400, c.message, sdk.ErrInvalidArgument, res, err)
+	}
+	report, err := client.ReportUserOrGroup(ctx, "bob", sdk.ChatTypeChat, reported())
+	answered(t, 400, "toUserJid format is invalid", sdk.ErrInvalidArgument, report, err)
+	for _, id := range []string{"b ob", "bob/phone", "<bob/>", "bob\n", "bob\xff", strings.Repeat("b", 1024)} {
+		seen, err := client.GetLastSeen(ctx, id)
+		answered(t, 400, "toUserJid format is invalid", sdk.ErrInvalidArgument, seen, err)
+		res, err := client.BlockUser(ctx, id)
+		answered(t, 400, "toUserJid format is invalid", sdk.ErrInvalidArgument, res, err)
 	}
 	for _, jid := range []string{"", "@" + host} {
 		profile, err := client.GetUserProfile(ctx, jid)

@@ -101,21 +101,22 @@ func (c *Client) users(q UsersQuery) (readPart[Profile], error) {
 }
 
 func (q UsersQuery) check() error {
-	checks := []string{isUTF8("name", q.Name), isUTF8("metaDataKey", q.MetadataKey)}
+	key, values := argument{"MetadataKey", "metaDataKey"}, argument{"MetadataValues", "metaDataValues"}
+	checks := []finding{isUTF8("Name", q.Name), isUTF8(key.name, q.MetadataKey)}
 	for _, value := range q.MetadataValues {
-		checks = append(checks, isUTF8("metaDataValues", value))
+		checks = append(checks, isUTF8(values.name, value))
 	}
 	if len(q.MetadataValues) > 0 {
-		checks = append(checks, required("metaDataKey", q.MetadataKey))
+		checks = append(checks, required(key, q.MetadataKey))
 	}
 	if q.MetadataKey != "" && !slices.ContainsFunc(q.MetadataValues, func(value string) bool { return value != "" }) {
-		checks = append(checks, required("metaDataValues", ""))
+		checks = append(checks, required(values, ""))
 	}
 	if err := validate(checks...); err != nil {
 		return err
 	}
 	if q.Page < 0 {
-		return invalid("Page is negative")
+		return invalid("Page", "Page is negative")
 	}
 	return nil
 }

@@ -113,9 +113,9 @@ func TestUsersArguments(t *testing.T) {
 	for message, q := range map[string]sdk.UsersQuery{
 		"metaDataKey is not valid or required":    {MetadataValues: []string{"x"}},
 		"metaDataValues is not valid or required": {MetadataKey: "x", MetadataValues: []string{""}},
-		"name is not valid UTF-8":                 {Name: "\xff"},
-		"metaDataKey is not valid UTF-8":          {MetadataKey: "\xff", MetadataValues: []string{"x"}},
-		"metaDataValues is not valid UTF-8":       {MetadataKey: "x", MetadataValues: []string{"y", "\xff"}},
+		"Name is not valid UTF-8":                 {Name: "\xff"},
+		"MetadataKey is not valid UTF-8":          {MetadataKey: "\xff", MetadataValues: []string{"x"}},
+		"MetadataValues is not valid UTF-8":       {MetadataKey: "x", MetadataValues: []string{"y", "\xff"}},
 		"Page is negative":                        {Page: -1},
 		"Size is not between 0 and 100":           {Size: 101},
 	} {

@@ -10,50 +10,63 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/xmpp"
 )
 
-// validate gets what the checks of all arguments have found: each the text of protocol.md 1.7, or
-// "". The last that fails wins.
-func validate(checks ...string) error {
-	for _, failure := range slices.Backward(checks) {
-		if failure != "" {
-			return invalid("%s", failure)
+// argument is an argument of a call, or a field of one. Texts of the JavaScript SDK (protocol.md
+// 1.7) have the name that it has there, our own texts and Error.Argument the one that it has in Go.
+type argument struct{ name, js string }
+
+// same is an argument that has one name in both languages.
+func same(name string) argument { return argument{name, name} }
+
+// finding is what a check has found wrong with an argument. The zero value: nothing.
+type finding struct{ argument, text string }
+
+// isInJS is a finding in the words of the JavaScript SDK.
+func (a argument) isInJS(text string) finding { return finding{a.name, a.js + text} }
+
+// validate gets what the checks of all arguments have found. The last that fails wins (protocol.md
+// 1.7).
+func validate(checks ...finding) error {
+	for _, found := range slices.Backward(checks) {
+		if found.text != "" {
+			return invalid(found.argument, "%s", found.text)
 		}
 	}
 	return nil
 }
 
-func required(key, value string) string {
+func required(a argument, value string) finding {
 	if value == "" {
-		return key + " is not valid or required"
+		return a.isInJS(" is not valid or required")
 	}
-	return ""
+	return finding{}
 }
 
 // isUTF8: other text cannot be sealed (protocol.md 2.3), and JSON would carry it changed.
-func isUTF8(key, value string) string {
+func isUTF8(name, value string) finding {
 	if !utf8.ValidString(value) {
-		return key + " is not valid UTF-8"
+		return finding{name, name + " is not valid UTF-8"}
 	}
-	return ""
+	return finding{}
 }
 
 // loginText refuses what SASL cannot carry (RFC 4616 2, RFC 8265): most often a line end, of a file
 // that was read.
-func loginText(key, value string) string {
+func loginText(name, value string) finding {
 	if !utf8.ValidString(value) || strings.ContainsFunc(value, unicode.IsControl) {
-		return key + " has a line end, another control character, or is not UTF-8"
+		return finding{name, name + " has a line end, another control character, or is not UTF-8"}
 	}
-	return ""
+	return finding{}
 }
 
 // isXMLText: a stanza would carry other text changed (XML 1.0, 2.2).
-func isXMLText(key, value string) string {
+func isXMLText(name, value string) finding {
 	switch {
 	case !utf8.ValidString(value):
-		return key + " is not valid UTF-8"
+		return finding{name, name + " is not valid UTF-8"}
 	case strings.ContainsFunc(value, notInXML):
-		return key + " has control characters: of those, only tab and line ends can be sent"
+		return finding{name, name + " has control characters: of those, only tab and line ends can be sent"}
 	}
-	return ""
+	return finding{}
 }
 
 func notInXML(r rune) bool {
@@ -65,32 +78,34 @@ const maxMessageID = 255
 
 // messageIDFormat refuses what cannot be an id of a message: receipts and deletions have commas
 // between ids (protocol.md 14.4).
-func messageIDFormat(key, id string) string {
+func messageIDFormat(name, id string) finding {
 	switch {
 	case len(id) > maxMessageID:
-		return key + " is longer than 255 bytes"
+		return finding{name, name + " is longer than 255 bytes"}
 	case !utf8.ValidString(id) || strings.ContainsFunc(id, notInMessageID):
-		return key + " has a comma, white space, a control character, or is not UTF-8"
+		return finding{name, name + " has a comma, white space, a control character, or is not UTF-8"}
 	}
-	return ""
+	return finding{}
 }
 
 func notInMessageID(r rune) bool {
 	return r == ',' || unicode.IsSpace(r) || unicode.IsControl(r) || notInXML(r)
 }
 
-func jidFormat(key, value string) string {
+const textFormat = " format is invalid"
+
+func jidFormat(a argument, value string) finding {
 	if value != "" && !isUserJID(value) {
-		return key + " format is invalid"
+		return a.isInJS(textFormat)
 	}
-	return ""
+	return finding{}
 }
 
-func groupJIDFormat(key, value string) string {
+func groupJIDFormat(a argument, value string) finding {
 	if value != "" && !isGroupJID(value) {
-		return key + " format is invalid"
+		return a.isInJS(textFormat)
 	}
-	return ""
+	return finding{}
 }
 
 const (
@@ -123,11 +138,11 @@ func isEmail(s string) bool {
 	return true
 }
 
-func emailFormat(key, value string) string {
+func emailFormat(a argument, value string) finding {
 	if value != "" && !isEmail(value) {
-		return key + " is not valid or required"
+		return a.isInJS(" is not valid or required")
 	}
-	return ""
+	return finding{}
 }
 
 const (
@@ -164,13 +179,14 @@ func isJIDPart(part string) bool {
 
 // checkIdentifier has the texts of protocol.md 3.
 func checkIdentifier(id string) error {
+	const name = "userIdentifier"
 	switch {
 	case id == "":
-		return invalid("User identifier is empty, Please pass valid user identifier")
+		return invalid(name, "User identifier is empty, Please pass valid user identifier")
 	case strings.ContainsFunc(id, unicode.IsSpace):
-		return invalid("User identifier should not contain the whitespaces")
+		return invalid(name, "User identifier should not contain the whitespaces")
 	case !consistsOf(id, lowerLetters+digits+"_-"):
-		return invalid("User identifiers can only contain lowercase alphanumeric characters, " +
+		return invalid(name, "User identifiers can only contain lowercase alphanumeric characters, "+
 			"hyphens (-), and underscores (_).")
 	}
 	return nil
@@ -179,18 +195,19 @@ func checkIdentifier(id string) error {
 const maxMetadata = 3
 
 func checkMetadata(m map[string]any) error {
+	const name = "RegisterMetadata"
 	if len(m) > maxMetadata {
-		return invalid("metaData can have at most %d entries, not %d", maxMetadata, len(m))
+		return invalid(name, "%s can have at most %d entries, not %d", name, maxMetadata, len(m))
 	}
 	for key, value := range m {
 		if !utf8.ValidString(key) {
-			return invalid("metaData has a name that is not valid UTF-8")
+			return invalid(name, "%s has a name that is not valid UTF-8", name)
 		}
 		valid := true
 		switch v := value.(type) {
 		case string:
-			if err := validate(isUTF8("metaData "+key, v)); err != nil {
-				return err
+			if !utf8.ValidString(v) {
+				return invalid(name, "%s: %s is not valid UTF-8", name, key)
 			}
 		case bool, int, int8, int16, int32, int64, uint, uint8, uint16, uint32, uint64:
 		case float32:
@@ -201,7 +218,7 @@ func checkMetadata(m map[string]any) error {
 			valid = false
 		}
 		if !valid {
-			return invalid("metaDataType should be Valid data type")
+			return invalid(name, "metaDataType should be Valid data type")
 		}
 	}
 	return nil

@@ -114,10 +114,10 @@ func onlyGoRefuses(s *stage) {
 			[]any{text("topicId", "")},
 		},
 		{
-			"receipts and deletions have commas between ids", "deleteMessagesForEveryone", "msgIds" + chars,
+			"receipts and deletions have commas between ids", "deleteMessagesForEveryone", "messageIDs" + chars,
 			[]any{alice, []string{"a b"}},
 		},
-		{"likewise", "sendSeenStatus", "msgId" + chars, []any{alice, "a,b"}},
+		{"likewise", "sendSeenStatus", "messageID" + chars, []any{alice, "a,b"}},
 		{
 			"an id of nothing", "deleteMessagesForEveryone", "msgIds should be Valid data type",
 			[]any{alice, []string{""}},
