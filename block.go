@@ -28,8 +28,8 @@ type BlockedUser struct {
 // that counts as success (protocol.md 13). A refusal in other words is an error.
 //
 // Errors: 403 ErrFeatureUnavailable, checked before the argument; 400 ErrInvalidArgument for
-// another userJID; 400 ErrNotRegistered; 500 ErrNotConnected; 500 "Request Failed" with a Condition, for
-// oneself, too.
+// another userJID; 400 ErrNotRegistered; 500 ErrNotConnected; 500 "Request Failed" with a
+// Condition, for oneself, too.
 func (c *Client) BlockUser(ctx context.Context, userJID string) (Result[None], error) {
 	return c.setBlocked(ctx, "BlockUser", userJID, (*xmpp.Session).Block)
 }

@@ -58,6 +58,28 @@ func ExampleClient_UnblockUser() {
 	// 0 <nil>
 }
 
+func ExampleClient_GetUsersIBlocked() {
+	alice, _, end := talk()
+	defer end()
+
+	must(alice.BlockUser(context.Background(), "bob")) // or bob's JID
+	for _, user := range must(alice.GetUsersIBlocked(context.Background())) {
+		fmt.Println(user.JID)
+	}
+	// Output: bob@xmpp.mirrorfly.test
+}
+
+func ExampleClient_GetUsersWhoBlockedMe() {
+	alice, bob, end := talk()
+	defer end()
+
+	must(alice.BlockUser(context.Background(), "bob"))
+	for _, user := range must(bob.GetUsersWhoBlockedMe(context.Background())) {
+		fmt.Println(user.JID)
+	}
+	// Output: alice@xmpp.mirrorfly.test
+}
+
 // What the plan lacks is refused without asking the service.
 func ExampleClient_Features() {
 	srv := start(sdktest.Options{})

@@ -98,6 +98,17 @@ func ExampleClient_OnBlock() {
 	// Output: {UserID:bob UserJID:bob@xmpp.mirrorfly.test Blocked:true ByMe:true}
 }
 
+func ExampleClient_OnUserDeleted() {
+	alice, bob, end := talk()
+	defer end()
+	gone := make(chan sdk.UserDeletedEvent, 1)
+	alice.OnUserDeleted(func(e sdk.UserDeletedEvent) { gone <- e })
+
+	must(bob.DeleteMyAccount(context.Background(), "moving on", ""))
+	fmt.Println((<-gone).UserJID)
+	// Output: bob@xmpp.mirrorfly.test
+}
+
 func ExampleClient_OnAdminBlock() {
 	srv := start(sdktest.Options{})
 	defer srv.Close()

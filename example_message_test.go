@@ -10,6 +10,8 @@ import (
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
+const aliceJID = "alice@xmpp.mirrorfly.test"
+
 // talk logs in alice and bob on a server of their own.
 func talk() (alice, bob *sdk.Client, end func()) {
 	srv := start(sdktest.Options{})

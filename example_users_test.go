@@ -30,32 +30,36 @@ func ExampleClient_GetFriendsList() {
 	// Output: bob@xmpp.mirrorfly.test Bob
 }
 
-// The second page of those who are called Smith.
+// The first page of those who are called Smith.
 func ExampleClient_GetUsersList() {
-	srv := start(sdktest.Options{})
-	defer srv.Close()
-	alice := online(srv.Config(), "alice")
-	defer alice.Close()
+	alice, bob, end := talk()
+	defer end()
+	ctx := context.Background()
+	must(alice.SetUserProfile(ctx, sdk.ProfileUpdate{Name: "Alice Smith", Email: "alice@example.com"}))
+	must(bob.SetUserProfile(ctx, sdk.ProfileUpdate{Name: "Bob Smith", Email: "bob@example.com"}))
 
-	page, err := alice.GetUsersList(context.Background(), sdk.UsersQuery{Name: "Smith", Page: 2})
-	if err != nil {
-		log.Fatal(err)
+	page := must(alice.GetUsersList(ctx, sdk.UsersQuery{Name: "Smith", Page: 1, Size: 10}))
+	for _, user := range page.Users {
+		fmt.Println(user.NickName)
 	}
-	fmt.Println(len(page.Data.Users), "of", page.Data.Total)
+	fmt.Println(page.Total, "in all")
+	// Output:
+	// Bob Smith
+	// 1 in all
 }
 
 // All users of a plan, as Register was told it.
 func ExampleClient_UsersList() {
-	srv := start(sdktest.Options{})
-	defer srv.Close()
-	alice := online(srv.Config(), "alice")
-	defer alice.Close()
+	alice, _, end := talk()
+	defer end()
+	must(alice.Register(context.Background(), "carol", sdk.RegisterMetadata(map[string]any{"plan": "gold"})))
 
 	query := sdk.UsersQuery{MetadataKey: "plan", MetadataValues: []string{"gold", "silver"}}
 	for user, err := range alice.UsersList(context.Background(), query) {
 		if err != nil {
 			log.Fatal(err)
 		}
-		fmt.Println(user.UserID, user.NickName)
+		fmt.Println(user.UserID)
 	}
+	// Output: carol
 }
