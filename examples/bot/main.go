@@ -3,8 +3,8 @@
 //
 //	go run ./examples/bot
 //		on a test server (sdktest), with two accounts and a user who blocks one of them
-//	go run ./examples/bot -register weather,news
-//		on a service: registers accounts and prints them in the form that -accounts reads
+//	go run ./examples/bot -register weather,news -accounts accounts.json
+//		on a service: registers accounts and writes them into a new file that only you can read
 //	go run ./examples/bot -accounts accounts.json
 //		on a service, with these accounts
 //
@@ -50,7 +50,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	log := s.logger(stderr)
 	if s.register != "" {
-		return register(ctx, s.register, stdout)
+		return register(ctx, s.register, s.accounts, stdout)
 	}
 	place, err := findService(ctx, &s, log)
 	if err != nil {

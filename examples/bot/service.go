@@ -87,7 +87,7 @@ func readAccounts(file string) ([]account, error) {
 		one := account{os.Getenv("MIRRORFLY_USERNAME"), os.Getenv("MIRRORFLY_PASSWORD")}
 		if one.Username == "" || one.Password == "" {
 			return nil, errors.New("no account: set MIRRORFLY_USERNAME and MIRRORFLY_PASSWORD, or -accounts FILE; " +
-				"-register USER makes one")
+				"-register USER -accounts FILE makes both")
 		}
 		return []account{one}, nil
 	}
@@ -115,9 +115,24 @@ func readAccounts(file string) ([]account, error) {
 	return accounts, nil
 }
 
-// register registers users and prints their accounts for -accounts. There are passwords in the
-// output: keep it secret.
-func register(ctx context.Context, users string, out io.Writer) error {
+// register registers users and writes their accounts for -accounts: into a new file that only this
+// user can read, or without a file to out. There are passwords in it: keep it secret.
+func register(ctx context.Context, users, file string, out io.Writer) (err error) {
+	if file == "" {
+		return registerTo(ctx, users, out)
+	}
+	// Not over a file that is there: its passwords are nowhere else.
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	if err = errors.Join(registerTo(ctx, users, f), f.Close()); err != nil {
+		return errors.Join(err, os.Remove(file)) // registering again finds the same accounts
+	}
+	return nil
+}
+
+func registerTo(ctx context.Context, users string, out io.Writer) error {
 	cfg, err := serviceConfig()
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -71,7 +72,7 @@ func TestAccountsFile(t *testing.T) {
 	}
 }
 
-// What -register prints is what -accounts reads.
+// What -register writes is what -accounts reads. Nobody else can read it.
 func TestRegister(t *testing.T) {
 	srv := sdktest.New(t, sdktest.Options{Domain: "localhost", Trial: true}) // a name that resolves
 	t.Setenv("MIRRORFLY_API_BASE_URL", srv.URL())
@@ -79,13 +80,29 @@ func TestRegister(t *testing.T) {
 	t.Setenv("MIRRORFLY_TRIAL", "true")
 	t.Setenv("MIRRORFLY_CA_FILE", srv.CAFile())
 	var out bytes.Buffer
-	require.NoError(t, run(t.Context(), []string{"-register", "weather, news"}, &out, io.Discard))
-	require.Equal(t, []string{"news", "weather"}, srv.Users())
-	err := run(t.Context(), []string{"-register", "Not A Name"}, io.Discard, io.Discard)
-	require.ErrorContains(t, err, "Not A Name")
-
 	file := filepath.Join(t.TempDir(), "accounts.json")
-	require.NoError(t, os.WriteFile(file, out.Bytes(), 0o600))
+	err := run(t.Context(), []string{"-register", "Not A Name", "-accounts", file}, &out, io.Discard)
+	require.ErrorContains(t, err, "Not A Name")
+	require.NoFileExists(t, file)
+	require.NoError(t, run(t.Context(), []string{"-register", "weather, news", "-accounts", file}, &out, io.Discard))
+	require.Equal(t, []string{"news", "weather"}, srv.Users())
+	require.Empty(t, out.String(), "it has the passwords")
+	if runtime.GOOS != "windows" { // where a file has no such bits
+		info, err := os.Stat(file)
+		require.NoError(t, err)
+		require.Equal(t, os.FileMode(0o600), info.Mode())
+	}
+	before, err := os.ReadFile(file)
+	require.NoError(t, err)
+	err = run(t.Context(), []string{"-register", "storm", "-accounts", file}, &out, io.Discard)
+	require.ErrorIs(t, err, os.ErrExist)
+	require.NotContains(t, srv.Users(), "storm")
+	require.NoError(t, run(t.Context(), []string{"-register", "storm"}, &out, io.Discard))
+	require.Contains(t, out.String(), `"username": "storm"`)
+	after, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Equal(t, before, after)
+
 	log := newJournal()
 	stop := startRun(t, log, "-accounts", file, "-email", "b@example.com", "-log", "json", "-listen", "127.0.0.1:0")
 	log.await(t, `"msg":"profile updated"`, `"user":"`)

@@ -5,16 +5,18 @@
 //	go run ./examples/quickstart -transport tcp  the same over TCP instead of WebSocket
 //
 // When MIRRORFLY_API_BASE_URL, MIRRORFLY_LICENSE_KEY and MIRRORFLY_TRIAL (true or false) are set,
-// it does the same on that service, with two users whose names start with "quickstart-".
+// it does the same on that service, with two users whose names start with "quickstart-". It deletes
+// both at the end, also when something fails or Ctrl+C ends the tour.
 // MIRRORFLY_CA_FILE (PEM) is the authority of the service's certificate, if the system does not
 // trust it.
 //
 // The calls are in tour.go and conversation.go. service.go finds the service, printer.go prints the
-// lines.
+// lines, cleanup.go deletes the accounts.
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -53,7 +55,7 @@ func run(ctx context.Context, transport sdk.Transport) error {
 
 	t := &tour{printer: newPrinter(os.Stdout), service: place, events: make(chan string, 100)}
 	defer t.close()
-	if err := t.walk(ctx); err != nil {
+	if err := errors.Join(t.walk(ctx), t.cleanUp(ctx)); err != nil {
 		return err
 	}
 	fmt.Println("\nEverything worked. Each line above is one call of package sdk; " +

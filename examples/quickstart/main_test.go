@@ -89,18 +89,42 @@ func TestOnTheTestServer(t *testing.T) {
 func TestOnAService(t *testing.T) {
 	t.Parallel()
 	srv := sdktest.New(t, sdktest.Options{Domain: "localhost", NoContacts: true})
-	env := []string{
-		"MIRRORFLY_API_BASE_URL=" + srv.URL(), "MIRRORFLY_LICENSE_KEY=" + srv.LicenseKey(), "MIRRORFLY_TRIAL=false",
-		"MIRRORFLY_CA_FILE=" + srv.CAFile(),
-	}
-	stdout, stderr, code := start(t, env)
+	stdout, stderr, code := start(t, environment(srv))
 	require.Zero(t, code, stderr+stdout)
 	require.Contains(t, stdout, "was not told")
 	requireSteps(t, stdout, []string{
 		"alice.Register", "alice.Connect", "bob.SetUserProfile", "alice.GetUserProfile", "alice.OnMessage",
 		"bob.DeleteMyAccount", "alice.Logout",
 	})
-	require.Empty(t, srv.Resources("alice"))
+	require.Contains(t, stdout, "No account stays behind")
+	require.Empty(t, srv.Users())
+	require.Len(t, srv.Deleted(), 2)
+}
+
+func environment(srv *sdktest.Server) []string {
+	return []string{
+		"MIRRORFLY_API_BASE_URL=" + srv.URL(), "MIRRORFLY_LICENSE_KEY=" + srv.LicenseKey(), "MIRRORFLY_TRIAL=false",
+		"MIRRORFLY_CA_FILE=" + srv.CAFile(),
+	}
+}
+
+func TestNoAccountStaysBehindAFailure(t *testing.T) {
+	t.Parallel()
+	srv := sdktest.New(t, sdktest.Options{Domain: "localhost"})
+	srv.FailNext("moderation/report", 400, "Report refused")
+	stdout, stderr, code := start(t, environment(srv))
+	require.Equal(t, 1, code, stdout)
+	require.Contains(t, stderr, "Report refused")
+	require.Empty(t, srv.Users())
+	require.Len(t, srv.Deleted(), 2)
+
+	// What cannot be deleted is named.
+	srv.FailNext("users/deleteMyAccount", 400, "Not now")
+	srv.FailNext("users/deleteMyAccount", 400, "Not now")
+	_, stderr, code = start(t, environment(srv))
+	require.Equal(t, 1, code)
+	require.Regexp(t, `quickstart-alice-[a-z0-9]+ is still there: sdk: DeleteMyAccount: Not now \(400\)`, stderr)
+	require.Len(t, srv.Users(), 1)
 }
 
 func TestRefusals(t *testing.T) {

@@ -22,6 +22,8 @@ type tour struct {
 	aliceJID, bobJID string
 	// what the listeners were told
 	events chan string
+	// made are the accounts that exist because of the tour.
+	made []registered
 }
 
 func (t *tour) close() {
@@ -127,10 +129,9 @@ func (t *tour) user(ctx context.Context, name string) (*sdk.Client, string, erro
 	if err != nil {
 		return client, "", err
 	}
-	_, err = do(t, name+".Connect(username, password)", func() (sdk.Result[sdk.None], error) {
-		return client.Connect(ctx, credentials.Username, credentials.Password)
-	}, func(sdk.None) string { return string(client.State()) })
-	return client, credentials.UserJID, err
+	account := registered{name, client, credentials}
+	t.made = append(t.made, account)
+	return client, credentials.UserJID, t.connect(ctx, account)
 }
 
 func (t *tour) profiles(ctx context.Context) error {
@@ -270,6 +271,7 @@ func (t *tour) leave(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	t.forget("bob")
 	if err := t.await(ctx, "alice.OnUserDeleted", "is gone"); err != nil {
 		return err
 	}
