@@ -80,6 +80,16 @@ func TestSessionOfALoginThatHasEnded(t *testing.T) {
 // bindAndHangOn is an XMPP server that calls before as the last thing before it binds a resource,
 // and returns when the client has ended the connection.
 func bindAndHangOn(conn net.Conn, before func()) error {
+	in, err := bind(conn, before)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, in)
+	return err
+}
+
+// bind is an XMPP server until it has bound a resource, and returns what reads on.
+func bind(conn net.Conn, before func()) (*bufio.Reader, error) {
 	const header = `<?xml version="1.0"?><stream:stream xmlns="jabber:client" ` +
 		`xmlns:stream="http://etherx.jabber.org/streams" from="xmpp.example.com" id="s" version="1.0"><stream:features>`
 	in := bufio.NewReader(conn)
@@ -95,7 +105,7 @@ func bindAndHangOn(conn net.Conn, before func()) error {
 		for !strings.Contains(said, step.heard) || !strings.HasSuffix(said, ">") {
 			more, err := in.ReadString('>')
 			if err != nil {
-				return fmt.Errorf("waiting for %s: %w", step.heard, err)
+				return nil, fmt.Errorf("waiting for %s: %w", step.heard, err)
 			}
 			said += more
 		}
@@ -107,9 +117,8 @@ func bindAndHangOn(conn net.Conn, before func()) error {
 		}
 		// The client may end the connection as soon as before is called.
 		if _, err := io.WriteString(conn, step.answer); err != nil && !errors.Is(err, io.ErrClosedPipe) {
-			return err
+			return nil, err
 		}
 	}
-	_, err := io.Copy(io.Discard, in)
-	return err
+	return in, nil
 }

@@ -80,9 +80,13 @@ func New(cfg Config) (*Client, error) {
 // Close ends the session, every call under way and all goroutines of the library, without
 // telling the service: the login stays valid there. It is idempotent, may be called by a
 // listener, and waits for everything but listeners that are running, and dials that go on after
-// their context has ended. A call over XMPP that is under way ends with the session, which takes a
-// second at most. What is called afterwards fails with ErrClosed. DISCONNECTED is told last, unless
-// nothing has been told.
+// their context has ended. What is called afterwards fails with ErrClosed. DISCONNECTED is told
+// last, unless nothing has been told.
+//
+// It returns within 3 s, however the servers behave: it waits a second at most for the goodbye of
+// the XMPP server (RFC 6120 4.4), with which a call over XMPP that is under way ends, a second for
+// one that ends the session at the same moment, and a second to tell the signalling server of a QR
+// login. Where they answer it is a matter of milliseconds.
 func (c *Client) Close() error {
 	c.end()
 	if l := c.currentLogin(); l != nil {

@@ -1,14 +1,19 @@
 package sdk
 
 import (
+	"bufio"
 	"context"
 	"errors"
+	"io"
+	"net"
 	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mirrorfly-go/sdk/internal/rest"
 )
 
 // Calls under way end with the client: their contexts, and those below them, say why.
@@ -88,5 +93,64 @@ func TestCauseOfACaller(t *testing.T) {
 		require.ErrorAs(t, err, &told)
 		require.Equal(t, 499, told.StatusCode)
 		require.True(t, told.spent)
+	}
+}
+
+// Close is bounded, whatever the servers do: one that reads and says nothing, one that does not
+// even read, with calls under way.
+func TestCloseIsBounded(t *testing.T) {
+	for name, hangOn := range map[string]func(net.Conn, *bufio.Reader){
+		"silent":        func(_ net.Conn, in *bufio.Reader) { _, _ = io.Copy(io.Discard, in) },
+		"does not read": func(net.Conn, *bufio.Reader) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { closeWithin(t, 3*time.Second, hangOn) })
+		})
+	}
+}
+
+func closeWithin(t *testing.T, bound time.Duration, hangOn func(net.Conn, *bufio.Reader)) {
+	c, err := New(Config{
+		LicenseKey: "k", APIBaseURL: "https://api.example.com", TrialLicense: true, AllowInsecure: true,
+		Transport: TransportTCP, XMPPAddress: "xmpp://xmpp.example.com:5222",
+		DialContext: func(_ context.Context, _, address string) (net.Conn, error) {
+			client, server := net.Pipe()
+			t.Cleanup(func() { _ = server.Close() })
+			if address == "xmpp.example.com:5222" {
+				go func() { // ends with the connection
+					if in, err := bind(server, func() {}); err == nil {
+						hangOn(server, in)
+					}
+				}()
+			} // else nobody answers: a REST call hangs in the TLS handshake
+			return client, nil
+		},
+	})
+	require.NoError(t, err)
+	l := c.newLogin("alice", "p", nil)
+	l.setService(rest.Service{XMPPHost: "xmpp.example.com"})
+	l.begin(0)
+	c.setLogin(l)
+	s, _, err := l.dial(t.Context(), "p", func() error { return nil })
+	require.NoError(t, err)
+	require.True(t, l.install(s))
+	go l.keep(s) // ends with Close
+	failed := make(chan error, 2)
+	go func() { // ends with Close
+		_, err := c.GetUsersIBlocked(context.Background())
+		failed <- err
+	}()
+	go func() { // ends with Close
+		_, err := c.Register(context.Background(), "bob")
+		failed <- err
+	}()
+	synctest.Wait()
+
+	start := time.Now()
+	require.NoError(t, c.Close())
+	require.LessOrEqual(t, time.Since(start), bound)
+	require.Positive(t, time.Since(start), "it has waited for a goodbye")
+	for range 2 {
+		require.ErrorIs(t, <-failed, ErrClosed)
 	}
 }
