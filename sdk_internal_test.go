@@ -131,7 +131,7 @@ func closeWithin(t *testing.T, bound time.Duration, hangOn func(net.Conn, *bufio
 	l.setService(rest.Service{XMPPHost: "xmpp.example.com"})
 	l.begin(0)
 	c.setLogin(l)
-	s, _, err := l.dial(t.Context(), "p", func() error { return nil })
+	s, _, err := l.dial(t.Context(), ConnectInfo{}, "p", func() error { return nil })
 	require.NoError(t, err)
 	require.True(t, l.install(s))
 	go l.keep(s) // ends with Close

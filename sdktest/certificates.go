@@ -21,6 +21,8 @@ const renewal = 30 * 24 * time.Hour
 // certificates are what the server shows in TLS, and what clients trust for it.
 type certificates struct {
 	leaf *tls.Certificate
+	// authority has signed leaf. nil: leaf is that of Options.Certificate.
+	authority *authority
 	// stranger is a certificate of another authority, for FaultWrongSender.
 	stranger *tls.Certificate
 	// pool has the certificates of CAFile.
@@ -55,6 +57,7 @@ func (s *Server) makeTLS() (err error) {
 		if ca, s.certs.leaf, err = s.store.certificates(s.domain, ip); err != nil {
 			return err
 		}
+		s.certs.authority = ca
 		trusted, s.certs.forDomain = append(trusted, ca.cert), true
 	}
 	s.certs.pool = x509.NewCertPool()

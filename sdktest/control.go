@@ -2,6 +2,7 @@ package sdktest
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"maps"
@@ -28,6 +29,8 @@ type control struct {
 	storage     string
 	mechanisms  []string
 	resumeAt    string
+	certificate *tls.Certificate // nil: the server's own
+	ahead       time.Duration
 }
 
 // The feature flags of protocol.md 3, which the service hands out one by one.

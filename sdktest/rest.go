@@ -63,6 +63,7 @@ func (r *run) handler() http.Handler {
 			panic(http.ErrAbortHandler) // the server is closing
 		}
 		defer r.leave()
+		s.tellTime(w)
 		if !ours(req.URL.Path) {
 			s.serveOther(w, req)
 			return

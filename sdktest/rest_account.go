@@ -228,7 +228,7 @@ func (s *Server) checkWirePassword(id, wire string) error {
 		if err := json.Unmarshal([]byte(plain), &p); err != nil {
 			return errNoUser
 		}
-		if off := time.Since(time.UnixMilli(p.CurrentTimestamp)).Abs(); off > passwordWindow {
+		if off := s.now().Sub(time.UnixMilli(p.CurrentTimestamp)).Abs(); off > passwordWindow {
 			return fmt.Errorf("%w: by %s", errStale, off.Round(time.Minute))
 		}
 		password = p.Password

@@ -143,7 +143,7 @@ func (s *Server) tlsConfig(protocols ...string) *tls.Config {
 			if c, ok := hello.Conn.(*conn); ok && c.stranger.Load() {
 				return s.certs.stranger, nil
 			}
-			return s.certs.leaf, nil
+			return s.certificate(), nil
 		},
 	}
 }
