@@ -1,26 +1,22 @@
 package sdk
 
 import (
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 )
 
 // advice says what to do about e, or "". Messages are the JavaScript SDK's and stay as they are
 // (protocol.md 1.6, 1.7): what a Go program can do about them is told after them.
 func (e *Error) advice() string {
-	var authority x509.UnknownAuthorityError
 	switch {
-	case errors.As(e.Err, &authority):
-		return "if you trust that server, give its authority in Config.TLSConfig.RootCAs"
 	case e.is(ErrNotRegistered):
 		return "call Connect first, Register alone does not log in"
 	case e.is(ErrInvalidCredentials) && e.Op == "GenerateQRCode":
 		return "the phone has refused the login, or what it sent is not valid: call GenerateQRCode again"
 	case e.is(ErrInvalidCredentials):
-		return "Connect wants Username and Password as Register has answered them"
+		return "Connect wants Username and Password as Register has answered them, with the same LicenseKey " +
+			"and TrialLicense"
 	case e.is(ErrAlreadyLoggedIn):
 		return "call Logout first; another account needs a Client of its own"
 	case e.is(ErrMaxSessions):
@@ -41,10 +37,17 @@ func (e *Error) advice() string {
 		return "the client does not reconnect: call Connect"
 	case e.is(ErrNotConnected) && e.Err == nil:
 		return "the client reconnects by itself, and WaitConnected waits for it"
-	case e.StatusCode == http.StatusNotFound && (e.Op == "Register" || e.Op == "Connect"):
-		return "Config.APIBaseURL must be the whole base URL, with a path such as /api/v1"
+	case e.is(ErrInvalidLicense):
+		return "check Config.LicenseKey in the console of the service, character by character, and that " +
+			"Config.APIBaseURL belongs to the same account"
+	case e.is(ErrLicenseMode):
+		return "Config.TrialLicense must be true for a trial licence key, and false for any other"
 	case e.is(ErrInvalidArgument):
 		return e.adviceOnArgument()
+	case e.is(ErrNetwork):
+		return e.adviceOnNetwork()
+	case e.isWrongPath():
+		return adviceOnPath
 	}
 	return ""
 }

@@ -2,12 +2,16 @@ package sdk
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 	"time"
 
+	"github.com/mirrorfly-go/sdk/internal/frames"
+	"github.com/mirrorfly-go/sdk/internal/httpguard"
 	"github.com/mirrorfly-go/sdk/internal/plain"
 	"github.com/mirrorfly-go/sdk/internal/rest"
 	"github.com/mirrorfly-go/sdk/internal/signal"
@@ -52,6 +56,25 @@ var (
 	ErrQRExpired = errors.New("QR code expired")
 	// ErrClosed is 500, after Close.
 	ErrClosed = errors.New("client is closed")
+
+	// What goes wrong at the first connect, mostly.
+
+	// ErrInvalidLicense is 400: the service does not accept Config.LicenseKey; 500: its answer is
+	// not sealed with that key.
+	ErrInvalidLicense = errors.New("invalid licence key")
+	// ErrLicenseMode is 400 from Register: Config.TrialLicense does not fit the licence key.
+	ErrLicenseMode = errors.New("trial mode and licence key do not fit")
+	// ErrNotService comes with ErrNetwork: something else answers in place of the service or the
+	// XMPP server, such as another site or the login page of a network.
+	ErrNotService = errors.New("not the service that answers")
+	// ErrCertificate comes with ErrNetwork: the server's certificate is not trusted, not valid now,
+	// or that of another name.
+	ErrCertificate = errors.New("certificate is not valid")
+	// ErrProxy comes with ErrNetwork: a proxy was not reached, or refused to connect.
+	ErrProxy = errors.New("proxy refused")
+	// ErrClock comes with ErrNetwork: a licensed login was refused while the clock here is off
+	// (protocol.md 4.2), so the password may be right.
+	ErrClock = errors.New("clock is off")
 )
 
 // Error is what went wrong, with the code and the text that the JavaScript SDK would have returned.
@@ -76,6 +99,10 @@ type Error struct {
 	Err error
 
 	kind error // the sentinel or sentinels that this error matches
+	// httpStatus is that of the answer; 0: there was none. overREST: it was a REST call. Both are
+	// for advice.
+	httpStatus int
+	overREST   bool
 	// spent: the call cannot be made as it was. Its context has ended, or its writer has a part.
 	spent bool
 }
@@ -288,6 +315,18 @@ func takeApart(ctx context.Context, err error) *failure {
 
 func (f *failure) is(target error) bool { return errors.Is(f.err, target) }
 
+// httpStatus is that of an answer which is not what was asked for; 0: there is none.
+func (f *failure) httpStatus() int {
+	var upgrade *frames.UpgradeError
+	switch {
+	case f.answer != nil:
+		return f.answer.AnsweredWith()
+	case errors.As(f.err, &upgrade):
+		return upgrade.Status
+	}
+	return 0
+}
+
 // condition is that of the XMPP error.
 func (f *failure) condition() string {
 	switch {
@@ -338,6 +377,8 @@ var table = []row{
 	{stepAny, isMaxSessionsAs403, 403, "", ErrMaxSessions, nil},
 	{stepAny, isKind(rest.KindMaxSessions), 405, "", ErrMaxSessions, nil},
 	{stepAny, isKind(rest.KindBlocked), 0, "", ErrBlockedByAdmin, nil},
+	{stepAny, isKind(rest.KindLicense), 0, "", ErrInvalidLicense, nil},
+	{stepAny, isKind(rest.KindLicenseMode), 0, "", ErrLicenseMode, nil},
 	{stepAny, isKind(rest.KindClock), 0, "", ErrNetwork, clockIsOff},
 	{stepAny, isKind(rest.KindInvalidCredentials), 0, "", ErrInvalidCredentials, nil},
 	{stepAny, isKind(rest.KindNoUser), 400, "User not available", ErrUserNotFound, wasRefused},
@@ -374,7 +415,18 @@ var table = []row{
 	{stepAny, always, 500, "", nil, textIsAll},
 }
 
-// Conditions of the table.
+// causes are what a network failure may come from, beside what the table says of it.
+var causes = []struct {
+	fits func(*failure) bool
+	kind error
+}{
+	{isProxy, ErrProxy},
+	{isCertificate, ErrCertificate},
+	{isClock, ErrClock},
+	{isForeign, ErrNotService},
+}
+
+// Conditions of the tables.
 
 func always(*failure) bool { return true }
 
@@ -429,6 +481,34 @@ func isEnded(f *failure) bool  { return f.ended != nil }
 
 func isTimeout(f *failure) bool {
 	return f.is(xmpp.ErrNoReply) || f.ended != nil && !errors.Is(f.ended, context.Canceled)
+}
+
+func isProxy(f *failure) bool {
+	_, is := httpguard.ByProxy(f.err)
+	return is || f.httpStatus() == http.StatusProxyAuthRequired
+}
+
+func isCertificate(f *failure) bool {
+	var (
+		wrong     *tls.CertificateVerificationError
+		authority x509.UnknownAuthorityError
+		invalid   x509.CertificateInvalidError
+		name      x509.HostnameError
+	)
+	return errors.As(f.err, &wrong) || errors.As(f.err, &authority) || errors.As(f.err, &invalid) ||
+		errors.As(f.err, &name)
+}
+
+func isClock(f *failure) bool {
+	var clock *clockError
+	return isKind(rest.KindClock)(f) || errors.As(f.err, &clock)
+}
+
+func isForeign(f *failure) bool {
+	if f.answer != nil {
+		return f.answer.Foreign()
+	}
+	return rest.IsForeign(f.httpStatus())
 }
 
 func isLostTo(fits func(*failure) bool) func(*failure) bool {
@@ -491,6 +571,14 @@ func explain(ctx context.Context, op string, err error) *Error {
 			break
 		}
 	}
+	if e.is(ErrNetwork) && f.ended == nil {
+		for _, c := range causes {
+			if c.fits(f) {
+				e.kind = errors.Join(e.kind, c.kind)
+			}
+		}
+	}
+	e.httpStatus, e.overREST = f.httpStatus(), f.answer != nil
 	e.Op = op
 	return e
 }

@@ -48,7 +48,8 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 
 	_, err = open(func(cfg *sdk.Config) { cfg.TLSConfig = nil }).Register(ctx, "alice")
 	require.ErrorContains(t, err,
-		"unknown authority; if you trust that server, give its authority in Config.TLSConfig.RootCAs")
+		`unknown authority; it is signed by "CN=sdktest CA,O=sdktest"; `+
+			"if you trust that server, give its authority in Config.TLSConfig.RootCAs")
 	_, err = open(func(cfg *sdk.Config) { cfg.APIBaseURL += "/v2" }).Register(ctx, "alice")
 	require.ErrorContains(t, err, "(404); Config.APIBaseURL must be the whole base URL")
 	srv.SetMaxSessions(1)

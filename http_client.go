@@ -11,6 +11,7 @@ import (
 
 	"github.com/mirrorfly-go/sdk/internal/dial"
 	"github.com/mirrorfly-go/sdk/internal/frames"
+	"github.com/mirrorfly-go/sdk/internal/httpguard"
 )
 
 const (
@@ -112,6 +113,7 @@ func newHTTPClient(
 	}
 	return &http.Client{Transport: &http.Transport{
 		Proxy:                  proxy,
+		OnProxyConnectResponse: httpguard.CheckProxy,
 		DialContext:            endWith(life, dial),
 		TLSClientConfig:        tlsConfig,
 		ForceAttemptHTTP2:      true,

@@ -88,7 +88,7 @@ var harmlessTwice = map[string]bool{
 // passes reports whether all that kind stands for may be over later. What stands for nothing may.
 func passes(kind error) bool {
 	switch kind {
-	case nil, ErrNotConnected, ErrNetwork, ErrRateLimited:
+	case nil, ErrNotConnected, ErrNetwork, ErrRateLimited, ErrNotService, ErrCertificate, ErrProxy, ErrClock:
 		return true
 	}
 	joined, ok := kind.(interface{ Unwrap() []error })

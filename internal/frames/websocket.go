@@ -22,6 +22,20 @@ type wsConn struct {
 	socket *socket
 }
 
+// UpgradeError is an answer that is no upgrade to WebSocket.
+type UpgradeError struct {
+	// Status is that of the answer.
+	Status int
+	// Err has the text.
+	Err error
+}
+
+// Error is that of Err.
+func (e *UpgradeError) Error() string { return e.Err.Error() }
+
+// Unwrap returns Err.
+func (e *UpgradeError) Unwrap() error { return e.Err }
+
 // dialWebSocket does the upgrade; ctx bounds only that.
 func dialWebSocket(ctx context.Context, addr Address, opts *Options) (*wsConn, error) {
 	if err := fips.SHA1(); err != nil {
@@ -44,11 +58,15 @@ func dialWebSocket(ctx context.Context, addr Address, opts *Options) (*wsConn, e
 	if opts.UserAgent != "" {
 		header.Set("User-Agent", opts.UserAgent)
 	}
-	conn, _, err := websocket.Dial(ctx, addr.url(), &websocket.DialOptions{
+	conn, answer, err := websocket.Dial(ctx, addr.url(), &websocket.DialOptions{
 		HTTPClient: &client, HTTPHeader: header, Subprotocols: []string{"xmpp"},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("websocket upgrade: %w", httpguard.WithoutURL(err))
+		err = fmt.Errorf("websocket upgrade: %w", httpguard.WithoutURL(err))
+		if answer != nil && answer.StatusCode != http.StatusSwitchingProtocols {
+			err = &UpgradeError{Status: answer.StatusCode, Err: err}
+		}
+		return nil, err
 	}
 	w := &wsConn{conn: conn, socket: up.socket}
 	if conn.Subprotocol() != "xmpp" {

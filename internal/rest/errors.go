@@ -79,6 +79,28 @@ func (e *Error) Told() bool { return e.told }
 // Away reports whether e is of [KindAway].
 func (e *Error) Away() bool { return e.Kind() == KindAway }
 
+// AnsweredWith is the HTTP status of the answer; 0: there was none.
+func (e *Error) AnsweredWith() int { return e.answered }
+
+// Foreign reports whether something else than the service has answered: another server, a login
+// page of the network, a proxy. A gateway that says "later", and a bare 401, leave that open.
+func (e *Error) Foreign() bool {
+	if e.Kind() != KindAway {
+		return false
+	}
+	return errors.Is(e.Err, httpguard.ErrRedirect) || IsForeign(e.answered) && !e.enveloped
+}
+
+// IsForeign reports whether an answer with this HTTP status, which is not what was asked for, comes
+// from something else than the service.
+func IsForeign(status int) bool {
+	switch status {
+	case http.StatusUnauthorized, http.StatusRequestTimeout, http.StatusTooManyRequests:
+		return false
+	}
+	return status/100 >= 2 && status/100 <= 4
+}
+
 // Refused reports whether the answer says that the request had no effect. A 408 and a 5xx leave
 // that open.
 func (e *Error) Refused() bool {

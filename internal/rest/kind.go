@@ -33,6 +33,10 @@ const (
 	// KindBlocked: [Client.Register] or [Client.Token] is refused because the administrator has
 	// blocked the account.
 	KindBlocked
+	// KindLicense: the licence key is refused, or is not the one that the answer is sealed with.
+	KindLicense
+	// KindLicenseMode: [Client.Register] is refused because the key is, or is not, for trial mode.
+	KindLicenseMode
 	// KindInvalidCredentials: [Client.Token] is refused because of user name or password.
 	KindInvalidCredentials
 	// KindClock: [Client.Token] is refused while our clock is off, which says nothing about the

@@ -54,6 +54,18 @@ func TestKindOfAnAnswer(t *testing.T) {
 			"blocked, and the clock is off", minute(answer(403, `{"status":403,"message":"no"}`)), KindBlocked,
 			KindBlocked, KindOther,
 		},
+		{
+			"licence", answer(400, `{"status":400,"message":"Invalid License key"}`), KindLicense, KindOther,
+			KindOther,
+		},
+		{
+			"trial", answer(403, `{"status":403,"message":"No licence for the sandbox"}`), KindLicenseMode,
+			KindBlocked, KindOther,
+		},
+		{
+			"sessions of a licence", answer(405, `{"status":405,"message":"License: too many"}`), KindMaxSessions,
+			KindOther, KindOther,
+		},
 		{"invalid", answer(400, `{"status":400,"message":"no"}`), KindOther, KindOther, KindOther},
 		{"a firewall", answer(403, "<html>"), KindAway, KindAway, KindAway},
 		{"away", answer(503, `{"status":503,"message":"busy"}`), KindAway, KindAway, KindAway},
@@ -133,4 +145,47 @@ func TestRefused(t *testing.T) {
 		require.Equal(t, want, fail(t, c.Feedback(t.Context(), "a", "b")).Refused(), status)
 	}
 	require.False(t, (&Error{Status: http.StatusBadRequest}).Refused(), "that was not answered")
+}
+
+// An account that does not open is sealed with the key of another licence.
+func TestAccountSealedWithAnotherKey(t *testing.T) {
+	for data, want := range map[string]Kind{
+		`"c2VhbGVk"`: KindLicense, `""`: KindOther, `{"username":""}`: KindOther, `7`: KindOther,
+		`"` + strings.Repeat("x", maxData) + `"`: KindOther,
+	} {
+		s := serve(t, handlers{"POST /register": answer(200, `{"status":200,"data":`+data+`}`)})
+		client := New(Config{LicenseKey: license, BaseURL: s.URL, AllowInsecure: true})
+		_, err := client.Register(t.Context(), Registration{UserIdentifier: "u"})
+		require.Equal(t, want, fail(t, err).Kind(), "%.20s", data)
+		client.Close()
+	}
+}
+
+// What answers in place of the service, and what may be the service itself.
+func TestForeign(t *testing.T) {
+	to := "https://login.example/"
+	for name, c := range map[string]struct {
+		answer http.HandlerFunc
+		want   bool
+	}{
+		"page":                {answer(200, "<html>"), true},
+		"page that forbids":   {answer(403, "<html>"), true},
+		"nothing there":       {answer(404, ""), true},
+		"another JSON":        {answer(404, `{"error":"not found"}`), true},
+		"redirect":            {redirect(303, &to), true},
+		"bare 401":            {answer(401, ""), false},
+		"gateway":             {answer(502, "<html>"), false},
+		"breakdown":           {answer(500, "<html>"), false},
+		"too often":           {answer(429, ""), false},
+		"the service, no":     {answer(404, `{"status":404,"message":"Not Found"}`), false},
+		"the service, later":  {answer(503, `{"status":503,"message":"busy"}`), false},
+		"the service, odd no": {answer(404, `{"status":404}`), false},
+	} {
+		s := serve(t, handlers{"POST /moderation/feedback": c.answer})
+		client := New(Config{LicenseKey: license, BaseURL: s.URL, AllowInsecure: true})
+		client.wait = func(context.Context, time.Duration) error { return nil }
+		err := client.Feedback(t.Context(), "t", "d")
+		require.Equal(t, c.want, fail(t, err).Foreign(), name)
+		client.Close()
+	}
 }

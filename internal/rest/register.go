@@ -91,9 +91,26 @@ func explainRegistration(e *Error) {
 	case e.Status == http.StatusMethodNotAllowed,
 		e.Status == http.StatusForbidden && strings.Contains(strings.ToLower(e.Message), "session"):
 		e.kind = KindMaxSessions
+	case e.Status/100 == 4 && isAboutLicense(e.Message):
+		e.kind = KindLicense
+		if isAboutTrial(e.Message) {
+			e.kind = KindLicenseMode
+		}
 	case e.Status == http.StatusForbidden:
 		e.kind = KindBlocked
 	}
+}
+
+// isAboutLicense tells by the service's text, since its codes have other meanings, too: what it
+// says of a wrong key is not documented.
+func isAboutLicense(text string) bool {
+	text = strings.ToLower(text)
+	return strings.Contains(text, "license") || strings.Contains(text, "licence")
+}
+
+func isAboutTrial(text string) bool {
+	text = strings.ToLower(text)
+	return strings.Contains(text, "trial") || strings.Contains(text, "sandbox")
 }
 
 func (c *Client) registration(trial bool, reg Registration) (*request, any, error) {
@@ -128,6 +145,9 @@ func (c *Client) openAccount(data json.RawMessage) (*Account, error) {
 	}
 	account.Config.value.Features = AllFeatures()
 	if err := c.openData(data, seal.Triple(c.cfg.LicenseKey), &account); err != nil {
+		if e := asError(err); e != nil && isSealed(data) {
+			e.kind = KindLicense // sealed it is, and not with our key
+		}
 		return nil, err
 	}
 	if account.Username == "" || account.Password == "" {
@@ -142,6 +162,10 @@ func (c *Client) openAccount(data json.RawMessage) (*Account, error) {
 // maxData is how many bytes of JSON data that may be sealed can have. It is many times what the
 // service sends.
 const maxData = 256 << 10
+
+func isSealed(data json.RawMessage) bool {
+	return len(data) > len(`""`) && len(data) <= maxData && data[0] == '"'
+}
 
 // openData decodes data that may be sealed.
 func (c *Client) openData(data json.RawMessage, keyString string, out any) error {

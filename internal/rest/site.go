@@ -107,11 +107,16 @@ func (c *Client) askLicense(ctx context.Context) (found site, err error) {
 	err = c.json(
 		ctx, &request{op: "license", method: http.MethodGet, url: c.cfg.LookupURL + query, idempotent: true}, &data,
 	)
+	if e := asError(err); e != nil && e.Told() && e.Status/100 == 4 && e.Kind() == KindOther {
+		e.kind = KindLicense // nothing else was asked
+	}
 	if err != nil {
 		return site{}, err
 	}
 	if data.APIBaseURL == "" {
-		return site{}, &Error{Status: http.StatusInternalServerError, Message: "API Base URL not found"}
+		return site{}, &Error{
+			Status: http.StatusInternalServerError, Message: "API Base URL not found", kind: KindLicense,
+		}
 	}
 	base, err := parseBase(string(data.APIBaseURL), c.cfg.AllowInsecure)
 	if err != nil {
