@@ -40,8 +40,8 @@ func requireKinds(t *testing.T, err error, kinds ...error) {
 	}
 }
 
-// elsewhere is another server than the service, which answers everything in this way.
-func elsewhere(t *testing.T, answer http.HandlerFunc) *httptest.Server {
+// anotherServer is another server than the service, which answers everything in this way.
+func anotherServer(t *testing.T, answer http.HandlerFunc) *httptest.Server {
 	srv := httptest.NewUnstartedServer(answer)
 	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
 	srv.StartTLS()
@@ -103,16 +103,16 @@ func TestFirstCallSaysWhatIsWrong(t *testing.T) {
 			cfg.APIBaseURL = strings.TrimSuffix(srv.URL(), "/api/v1")
 		}, nil, "(404); Config.APIBaseURL must be the whole base URL"},
 		"page of another site": {sdktest.Options{}, func(t *testing.T, _ *sdktest.Server, cfg *sdk.Config) {
-			trusting(cfg, elsewhere(t, html(200)))
+			trusting(cfg, anotherServer(t, html(200)))
 		}, []error{sdk.ErrNetwork, sdk.ErrNotService}, "than the service answers: check Config.APIBaseURL"},
 		"404 of another site": {sdktest.Options{}, func(t *testing.T, _ *sdktest.Server, cfg *sdk.Config) {
-			trusting(cfg, elsewhere(t, html(404)))
+			trusting(cfg, anotherServer(t, html(404)))
 		}, []error{sdk.ErrNetwork, sdk.ErrNotService}, "Config.APIBaseURL must be the whole base URL"},
 		"page of a network": {sdktest.Options{}, func(_ *testing.T, srv *sdktest.Server, _ *sdk.Config) {
 			srv.SetFault(sdktest.StepREST, sdktest.FaultMalformed)
 		}, []error{sdk.ErrNetwork, sdk.ErrNotService}, "or the login page of a network, stands in between"},
 		"redirect to a page": {sdktest.Options{}, func(t *testing.T, _ *sdktest.Server, cfg *sdk.Config) {
-			trusting(cfg, elsewhere(t, func(w http.ResponseWriter, r *http.Request) {
+			trusting(cfg, anotherServer(t, func(w http.ResponseWriter, r *http.Request) {
 				http.Redirect(w, r, "https://login.example/", http.StatusFound)
 			}))
 		}, []error{sdk.ErrNetwork, sdk.ErrNotService}, "or the login page of a network, stands in between"},

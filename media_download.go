@@ -148,7 +148,8 @@ func (c *Client) checkFile(f MediaFile) error {
 	case f.FileToken == "":
 		return invalid("FileToken", "File Token is not valid or required")
 	case f.FileKey != "" && len(f.FileKey) != media.KeyLength:
-		return invalid("FileKey", "FileKey has %d characters: the key of a file has %d", len(f.FileKey), media.KeyLength)
+		return invalid("FileKey",
+			"FileKey has %d characters: the key of a file has %d", len(f.FileKey), media.KeyLength)
 	case f.Size > c.cfg.MaxDownload:
 		return invalid("Size",
 			"Size is more than Config.MaxDownload, %d bytes: raise that for larger files", c.cfg.MaxDownload)
