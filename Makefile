@@ -16,18 +16,29 @@ GOTEST = GOFLAGS='$(RACEFLAGS)' GORACE='$(GORACE)' go test -vet=all -shuffle=on 
 SUBMODULES = $(patsubst %/go.mod,%,$(wildcard */go.mod))
 MODULES    = . $(SUBMODULES)
 
+MAKEFLAGS += --no-print-directory
+
 # So that every program of Debian is found: it keeps servers in /usr/sbin, which is not in everybody's PATH.
 export PATH := $(PATH):/usr/sbin:/sbin
 
 # Every other operating system that the library runs on, and words of 32 bits. interop and bench start servers of a
-# Debian-like system and stay there.
+# Debian-like system and stay there. One of them is built, because types do not show what a compiler or a linker refuses:
+# the one that is farthest from Linux on 64 bits.
 SYSTEMS = windows/386 darwin/arm64 linux/arm
+BUILT   = windows/386
 
 .PHONY: test quick check deps go-version fmt vet staticcheck build cross test-unit fuzz interop soak bench clean
 
-# One part after the other: each keeps two cores busy by itself. go vet runs with the tests, and what they
-# compile needs no build.
-test: deps go-version fmt staticcheck cross test-unit interop
+# One part after the other: each keeps two cores busy by itself, but to install, which waits for the network and the
+# disk. Beside it goes what needs nothing that it installs, not even a C compiler; what that prints comes after.
+# go vet runs with the tests, and what they compile needs no build.
+test: go-version
+	@echo "== gofumpt and the other systems, beside what is installed"
+	@beside=$$(mktemp) || exit 1; trap 'rm -f "$$beside"' EXIT; \
+	CGO_ENABLED=0 $(MAKE) -j1 fmt cross >"$$beside" 2>&1 & job=$$!; trap 'kill $$job; exit 130' INT TERM HUP; \
+	$(MAKE) deps || { kill $$job; wait $$job; exit 1; }; \
+	wait $$job; status=$$?; cat "$$beside"; exit $$status
+	@$(MAKE) -j1 staticcheck test-unit interop
 	@echo "== all passed"
 
 # The inner loop, for the main module: only the tests of what has changed, without the race detector.
@@ -66,12 +77,15 @@ staticcheck:
 build:
 	@for m in $(MODULES); do echo "== go build: $$m"; (cd $$m && go build -race -o /dev/null ./...) || exit 1; done
 
-# Everything is compiled, and one program linked. The files are those of Linux but on Windows, so
-# only there go vet sees others than with the tests.
+# The standard library is most of a build, and differs on each system: types need a small part of that time, and show
+# what does not compile. go vet sees with the tests what Linux compiles, so it is for packages with other files.
 cross:
-	@for s in $(SYSTEMS); do echo "== compile for $$s"; export GOOS=$${s%/*} GOARCH=$${s#*/}; \
-	go list -export ./... >/dev/null && go build -o /dev/null ./examples/devserver && \
-	{ [ $$GOOS != windows ] || go vet ./...; } || exit 1; done
+	@echo "== types for $(SYSTEMS)"
+	@go run ./internal/testing/systems $(SYSTEMS)
+	@echo "== build for $(BUILT)"
+	@other=$$(GOOS=linux go list -f '{{if .IgnoredGoFiles}}{{.ImportPath}}{{end}}' ./...) && \
+	export GOOS=$(patsubst %/,%,$(dir $(BUILT))) GOARCH=$(notdir $(BUILT)) && \
+	go list -export ./... >/dev/null && go build -o /dev/null ./examples/devserver && go vet $$other
 
 test-unit:
 	@echo "== go test: ."
