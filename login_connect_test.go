@@ -357,7 +357,7 @@ func TestRequestTimeoutOfXMPP(t *testing.T) {
 	srv.SetFault(sdktest.StepIQ, sdktest.FaultSilent)
 	srv.SetFault(sdktest.StepMessage, sdktest.FaultSilent)
 	bob := "bob@" + srv.Domain()
-	_, err := newClient(t, cfg).Register(t.Context(), "bob")
+	_, err := newClient(t, cfg).Register(soon(t), "bob")
 	require.NoError(t, err)
 	for name, call := range map[string]func() (int, string, error){
 		"GetLastSeen": func() (int, string, error) {

@@ -173,8 +173,8 @@ func TestFaultsOfResumption(t *testing.T) {
 			cleared := make(chan struct{})
 			srv, client, connection := resuming(t, sdk.TransportWebSocket, func(cfg *sdk.Config) {
 				if kind == sdktest.FaultSilent { // which ends an attempt only when its time is over
-					// and one of them takes it all
-					failures, allowed, cfg.RequestTimeout = 1, 1, time.Second
+					// and one of them takes it all. The next one has the same time to succeed.
+					failures, allowed, cfg.RequestTimeout = 1, 1, 5*time.Second
 				}
 				dial := cfg.DialContext
 				cfg.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {

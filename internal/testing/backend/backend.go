@@ -107,8 +107,8 @@ func (b *Server) Config(transport sdk.Transport) sdk.Config {
 	cfg := sdk.Config{
 		LicenseKey: "license-key", APIBaseURL: b.http.URL + "/api/v1", TrialLicense: true, AllowInsecure: true,
 		Transport:   transport,
-		XMPPAddress: "ws" + strings.TrimPrefix(b.http.URL, "http") + "/websocket", RequestTimeout: 5 * time.Second,
-		Reconnect: sdk.ReconnectPolicy{MinDelay: 10 * time.Millisecond, MaxDelay: 100 * time.Millisecond},
+		XMPPAddress: "ws" + strings.TrimPrefix(b.http.URL, "http") + "/websocket",
+		Reconnect:   sdk.ReconnectPolicy{MinDelay: 10 * time.Millisecond, MaxDelay: 100 * time.Millisecond},
 	}
 	if transport == sdk.TransportTCP {
 		cfg.XMPPAddress = "xmpp://" + b.tcp.Addr().String()
