@@ -33,8 +33,10 @@ type MediaDownload struct {
 	// Info is set before the first byte is written. After success its Size is known.
 	Info MediaInfo
 
-	etag  string // of the file to which the bytes before Offset belong; empty: not known
-	wrote bool   // Writer was called, whatever it says of that
+	// etag is that of the file to which the bytes before Offset belong; empty: not known.
+	etag string
+	// wrote: Writer was called, whatever it says of that.
+	wrote bool
 }
 
 // Write writes to Writer and moves Offset on.

@@ -49,15 +49,18 @@ const opOpenMedia = "OpenMedia"
 
 // mediaReader is what OpenMedia returns.
 type mediaReader struct {
-	client  *Client
-	ctx     context.Context // of the transfer
-	release func()          // ends ctx
-	content *media.Content  // of the Read that is under way, else of Close
+	client *Client
+	// ctx is that of the transfer. release ends it.
+	ctx     context.Context
+	release func()
+	// content belongs to the Read that is under way, or else to Close.
+	content *media.Content
 
 	mu      sync.Mutex
 	reading bool
 	closed  bool
-	err     error // what the last Read has ended with; nil: there may be more
+	// err is what the last Read has ended with; nil: there may be more.
+	err error
 }
 
 // Read returns the next bytes of the content.
@@ -101,7 +104,8 @@ func (r *mediaReader) end(err error) error {
 	if !closed {
 		return err
 	}
-	_ = r.content.Close() // nobody wants to know any more
+	// It only ends a transfer that nobody wants any more.
+	_ = r.content.Close()
 	if err != nil && err != io.EOF {
 		return misread("the reader is closed")
 	}
@@ -121,9 +125,10 @@ func (r *mediaReader) Close() error {
 	idle := !r.closed && !r.reading
 	r.closed = true
 	r.mu.Unlock()
-	r.release() // a Read that is under way fails
+	// A Read that is under way fails, and closes the content itself.
+	r.release()
 	if idle {
-		_ = r.content.Close() // nothing was written
+		_ = r.content.Close()
 	}
 	return nil
 }

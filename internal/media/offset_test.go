@@ -25,6 +25,7 @@ type keeper struct {
 	serve func(w http.ResponseWriter, r *http.Request)
 	sent  int
 	asked []string
+	rest  *rest.Client
 }
 
 func (k *keeper) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -52,9 +53,11 @@ func (k *keeper) RoundTrip(req *http.Request) (*http.Response, error) {
 
 func (k *keeper) client(t *testing.T) *rest.Client {
 	t.Helper()
-	c := rest.New(rest.Config{BaseURL: "https://service.example", HTTPClient: &http.Client{Transport: k}})
-	t.Cleanup(c.Close)
-	return c
+	if k.rest == nil {
+		k.rest = rest.New(rest.Config{BaseURL: "https://service.example", HTTPClient: &http.Client{Transport: k}})
+		t.Cleanup(k.rest.Close)
+	}
+	return k.rest
 }
 
 // read reads f from an offset on.
@@ -95,7 +98,7 @@ func wholeAnswer(k *keeper) func(http.ResponseWriter, *http.Request) {
 // also from a server that does not know ranges.
 func TestEveryOffset(t *testing.T) {
 	for _, form := range []File{{}, {Large: true}, {Key: testKey}, {Key: testKey, Large: true}} {
-		for _, size := range []int{0, 1, 15, 16, 17, 32, 47, 48} {
+		for _, size := range []int{0, 1, 16, 17, 32, 47} {
 			if size == 0 && form.Large {
 				continue
 			}
@@ -121,7 +124,7 @@ func TestEveryOffset(t *testing.T) {
 							require.EqualValues(t, -1, c.Size)
 						}
 					}
-					for _, more := range []int{1, 15, 16, 17, 40, 1000} {
+					for _, more := range []int{1, 15, 17, 40} {
 						f.Size = 0
 						_, _, err := k.read(t, f, Start{Offset: int64(size + more)})
 						require.ErrorContains(t, err, "ends before the offset", "%+v, %d of %d", f, size+more, size)

@@ -10,15 +10,6 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/rest"
 )
 
-// Start says from where on a file is read.
-type Start struct {
-	// Offset is in bytes of the content.
-	Offset int64
-	// ETag is that of the file when the bytes before Offset were read, as [Content.ETag] told it;
-	// empty: not known.
-	ETag string
-}
-
 // Content is the content of a file. It is read while it comes, in the ranges of rangeReader or in
 // one piece. Close it. One goroutine at a time may use it.
 type Content struct {
@@ -102,57 +93,6 @@ func openWhole(ctx context.Context, c *rest.Client, at rest.Place, start Start) 
 	return content, nil
 }
 
-// begin brings m to where start says, or says why it cannot be there.
-func begin(m *rest.Media, start Start) error {
-	switch {
-	case start.ETag != "" && m.ETag != "" && m.ETag != start.ETag:
-		return unexpected("a file that changed meanwhile")
-	case !m.Partial:
-		return skip(m, start.Offset)
-	case m.Offset != start.Offset:
-		return unexpected("another range than was asked for")
-	case m.End == m.Offset && m.Total < m.End:
-		// Without a length the file may as well end far before.
-		return errBehindEnd()
-	case m.End != m.Total:
-		return unexpected("a part of the rest that was asked for")
-	}
-	return nil
-}
-
-// restOfFile is the end of a file. It ends where its range does.
-type restOfFile struct {
-	boundedReader
-	io.Closer
-}
-
-// skip drops the first n bytes of r, which must have them.
-func skip(r io.Reader, n int64) error {
-	_, err := io.CopyN(io.Discard, r, n)
-	if err == io.EOF {
-		return errBehindEnd()
-	}
-	return err
-}
-
-// errBehindEnd: what the caller has cannot be the beginning of this file.
-func errBehindEnd() error { return unexpected("a file that ends before the offset") }
-
-// firstBlock is where decryption begins for content from an offset on: a block earlier than the
-// offset is in when it is at the beginning of one, see [Open].
-func firstBlock(offset int64) int64 { return max(0, offset-1) / block * block }
-
-// storedOffset is where the stored file has to be read from for content from an offset on.
-func (f File) storedOffset(offset int64) int64 {
-	switch {
-	case f.Key == "":
-		return offset
-	case f.Large:
-		return max(0, firstBlock(offset)-block)
-	}
-	return 0
-}
-
 // decoded returns the content from an offset on. src is where storedOffset says.
 func decoded(src io.Reader, f File, iv string, offset int64) (io.Reader, error) {
 	if f.Key == "" {
@@ -219,36 +159,3 @@ func refusal(err error) error {
 	}
 	return &rest.Error{Status: http.StatusInternalServerError, Message: e.Message, RetryAfter: e.RetryAfter, Err: e}
 }
-
-var (
-	errSize = errors.New("media: length is not the one that was given")
-	// errTooLong: the sender chose the file, and does not know how much room there is for it.
-	errTooLong = errors.New("media: longer than what may be downloaded")
-)
-
-// boundedReader passes on the bytes of r, at most left. It fails with long when r has more, and
-// with short when it has fewer, unless that is nil.
-type boundedReader struct {
-	r           io.Reader
-	left        int64
-	short, long error
-}
-
-func (b *boundedReader) Read(p []byte) (int, error) {
-	n, err := b.r.Read(p)
-	if b.left -= int64(n); b.left < 0 {
-		fits := n + int(b.left)
-		b.left = 0
-		b.r = failed{b.long}
-		return fits, b.long
-	}
-	if err == io.EOF && b.left > 0 && b.short != nil {
-		err = b.short
-	}
-	return n, err
-}
-
-// failed is a reader that has failed.
-type failed struct{ err error }
-
-func (f failed) Read([]byte) (int, error) { return 0, f.err }
