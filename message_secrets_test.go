@@ -14,8 +14,9 @@ import (
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
-// Neither what a message says, be it sealed or open, nor the key of its file is in a log line at
-// debug level, in an error, or in what %+v shows of one, whatever goes wrong.
+// Neither what a message says, be it sealed or open, nor the key of its file is in a log line of any
+// level, in an error, in what %+v shows of one, in what hooks are told, or in Stats, whatever goes
+// wrong.
 func TestNoMessageIsShown(t *testing.T) {
 	for _, transport := range bothTransports {
 		t.Run(transportName(transport), func(t *testing.T) {
@@ -24,7 +25,9 @@ func TestNoMessageIsShown(t *testing.T) {
 			var out lockedBuffer
 			cfg := quick(srv.Config())
 			cfg.Transport = transport
-			cfg.Logger = slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
+			cfg.Logger = slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: lowestLevel}))
+			hooks := new(hookLog)
+			cfg.Hooks = hooksThat(hooks.note)
 			base := &http.Transport{DialContext: cfg.DialContext, TLSClientConfig: cfg.TLSConfig}
 			defer base.CloseIdleConnections()
 			cfg.HTTPClient = &http.Client{Transport: base}
@@ -98,10 +101,13 @@ func TestNoMessageIsShown(t *testing.T) {
 			}
 			require.GreaterOrEqual(t, bodies, 4)
 			require.Contains(t, out.text(), "level=DEBUG")
-			require.NotEmpty(t, shown.String())
+			require.Contains(t, out.text(), "xmpp frame")
+			fmt.Fprintf(shown, "%+v %+v\n", alice.Stats(), bob.Stats())
+			hooks.requireNoNames(t, "alice", "bob", "carol", "m1", sent.Data.ID, sent.Data.Media.FileToken)
 			for _, secret := range secrets {
 				require.NotContains(t, out.text(), secret)
 				require.NotContains(t, shown.String(), secret)
+				require.NotContains(t, hooks.String(), secret)
 			}
 		})
 	}

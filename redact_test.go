@@ -75,7 +75,8 @@ func (b *lockedBuffer) text() string {
 	return b.String()
 }
 
-// Nothing secret is in a log line at debug level, in an error, or in what %+v shows of one.
+// Nothing secret is in a log line of any level, in an error, in what %+v shows of one, in what hooks
+// are told, or in Stats.
 func TestNoSecretIsShown(t *testing.T) {
 	const licence = "MARKED-licence-0123456789"
 	forEachMode(t, func(t *testing.T, plain *sdktest.Server, cfg sdk.Config) {
@@ -88,7 +89,9 @@ func TestNoSecretIsShown(t *testing.T) {
 		watch := &spy{next: base, secrets: map[string]string{licence: "licence key"}}
 		cfg.HTTPClient = &http.Client{Transport: watch}
 		var out lockedBuffer
-		cfg.Logger = slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		cfg.Logger = slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: lowestLevel}))
+		hooks := new(hookLog)
+		cfg.Hooks = hooksThat(hooks.note)
 		shown := &strings.Builder{}
 		note := func(_ any, err error) {
 			if err != nil {
@@ -141,12 +144,16 @@ func TestNoSecretIsShown(t *testing.T) {
 		}
 		require.NoError(t, client.Close())
 
-		require.NotEmpty(t, shown.String())
+		fmt.Fprintf(shown, "%+v\n", client.Stats())
+		hooks.requireNoNames(t, "alice", credentials.Username)
+		require.Contains(t, hooks.String(), "Name:license")
 		require.Contains(t, out.text(), "level=DEBUG")
+		require.Contains(t, out.text(), "xmpp frame")
 		require.Greater(t, len(watch.secrets), 5)
 		for secret, where := range watch.secrets {
 			require.NotContains(t, out.text(), secret, "log shows the %s", where)
 			require.NotContains(t, shown.String(), secret, "an error shows the %s", where)
+			require.NotContains(t, hooks.String(), secret, "a hook shows the %s", where)
 		}
 	})
 }

@@ -1,0 +1,87 @@
+package sdk
+
+import (
+	"context"
+	"log/slog"
+	"reflect"
+	"sync/atomic"
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mirrorfly-go/sdk/internal/dispatch"
+	"github.com/mirrorfly-go/sdk/internal/observe"
+)
+
+// Each counter has a place of its own in Stats.
+func TestStatsReadTheirCounters(t *testing.T) {
+	c := newClient(t, Config{LicenseKey: "k", APIBaseURL: "https://api.example.com"})
+	counters := reflect.ValueOf(&c.observer.Counters).Elem()
+	names := map[string]string{"Ignored": "StanzasIgnored"}
+	got := func() reflect.Value { return reflect.ValueOf(c.Stats()) }
+	for i := range counters.NumField() {
+		counters.Field(i).Addr().Interface().(*atomic.Int64).Store(int64(1000 + i))
+	}
+	for i := range counters.NumField() {
+		name := counters.Type().Field(i).Name
+		if other, has := names[name]; has {
+			name = other
+		}
+		require.EqualValues(t, 1000+i, got().FieldByName(name).Int(), name)
+	}
+	require.Equal(t, counters.NumField()+1, got().NumField(), "EventsWaiting is not counted")
+}
+
+// Where nobody wants to know, nothing is allocated for it.
+func TestNilHooksCostNothing(t *testing.T) {
+	for name, hooks := range map[string]*Hooks{"none": nil, "empty": {}} {
+		t.Run(name, func(t *testing.T) {
+			c := newClient(t, Config{LicenseKey: "k", APIBaseURL: "https://api.example.com", Hooks: hooks})
+			ctx, request := t.Context(), observe.Request{Kind: observe.HTTP, Name: "login", Attempt: 1}
+			require.Zero(t, testing.AllocsPerRun(100, func() {
+				within, watched := c.beginCall(ctx, "GetLastSeen")
+				below, done := c.observer.StartRequest(within, request)
+				if below != ctx || done != nil {
+					panic("there is no hook")
+				}
+				c.observer.Frame(true, 100)
+				c.observer.Ignore("no reason")
+				c.observer.Overrun()
+				c.noteMessage(MessageReceived)
+				watched.end(nil)
+			}))
+			l := &login{client: c}
+			require.Zero(t, testing.AllocsPerRun(100, func() {
+				within, watched := l.beginConnect(ctx, ConnectInfo{})
+				watched.end(within, nil, context.Canceled)
+				c.noteDisconnect(ConnectionEvent{}, 0)
+			}))
+		})
+	}
+}
+
+// The call of listeners allocates for the hook alone.
+func TestEventsWithoutHooksCostNothing(t *testing.T) {
+	allocated := func(o *observe.Observer) float64 {
+		q := &dispatch.Queue{Log: slog.New(slog.DiscardHandler), Observer: o}
+		var l dispatch.Listeners[PresenceEvent]
+		l.Add(func(PresenceEvent) {})
+		return testing.AllocsPerRun(100, func() { l.Deliver(q, PresenceEvent{}) })
+	}
+	plain := allocated(nil)
+	require.Equal(t, plain, allocated(new(observe.Observer)))
+	require.Greater(t, allocated(&observe.Observer{
+		Hooks: &observe.Hooks{Event: func(observe.Event) {}},
+	}), plain, "what is measured is seen")
+}
+
+// Of two objects of a session that is idle the sizes are those of a class of the allocator.
+func TestSizeOfAClient(t *testing.T) {
+	if unsafe.Sizeof(uintptr(0)) != 8 {
+		t.Skip("the bounds are for 64 bits")
+	}
+	require.LessOrEqual(t, unsafe.Sizeof(Client{}), uintptr(1024))
+	require.LessOrEqual(t, unsafe.Sizeof(login{}), uintptr(288))
+	require.LessOrEqual(t, unsafe.Sizeof(observe.Observer{}), uintptr(176))
+}

@@ -1,0 +1,92 @@
+package sdk_test
+
+import (
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/sdktest"
+)
+
+// Each counter counts: none is there that stays at zero in a life that has everything.
+func TestStats(t *testing.T) {
+	srv := sdktest.New(t, sdktest.Options{ResumeTimeout: time.Minute})
+	cfg := quick(srv.Config())
+	cfg.Transport = sdk.TransportTCP
+	register(t, cfg, "bob")
+	client, credentials := register(t, cfg, "alice")
+	w := &hooked{srv: srv, client: client, connection: collect(client.OnConnection)}
+	require.Equal(t, sdk.Stats{
+		Calls: 1, Requests: 1, BytesSent: client.Stats().BytesSent, BytesReceived: client.Stats().BytesReceived,
+	}, client.Stats(), "Register")
+	connect(t, client, credentials)
+	managed(t, client)
+
+	_, err := client.GetLastSeen(soon(t), "?")
+	require.Error(t, err)
+	srv.FailNext("contacts/vcard", 503, "later")
+	_, err = client.GetUserProfile(soon(t), "alice")
+	require.NoError(t, err)
+	_, err = client.SendTextMessage(soon(t), "bob@"+srv.Domain(), "hello")
+	require.NoError(t, err)
+	_, err = client.SendSeenStatus(soon(t), "bob@"+srv.Domain(), "m1")
+	require.NoError(t, err)
+	w.push(t, `<iq xmlns="jabber:client" type="result" id="never asked"/>`)
+	w.push(t, saying(srv, "m0", "nobody listens"))
+
+	done := make(chan func(), 300)
+	came := newHeard(client.OnMessage)
+	client.OnMessage(func(m sdk.Message) { done <- m.Defer() })
+	w.push(t, w.message())
+	came.next(t)
+	(<-done)()
+	w.push(t, saying(srv, "m1", "once more"))
+	const open = 257 // one more than may wait
+	for range open { // one by one: the server counts
+		require.Equal(t, 1, srv.Push("alice", w.message()))
+	}
+	for range open {
+		came.next(t)
+		<-done
+	}
+	w.lose(t) // resumed
+	srv.SetFault(sdktest.StepStream, sdktest.FaultClose)
+	srv.DropConnections()
+	w.connection.until(t, hasStatus(sdk.StatusConnectionFailed))
+	srv.ClearFaults()
+	require.NoError(t, client.WaitConnected(soon(t)))
+
+	release := make(chan struct{})
+	client.OnPresence(func(sdk.PresenceEvent) { <-release })
+	for range 3 {
+		w.push(t, `<presence xmlns="jabber:client" from="bob@`+srv.Domain()+`/x"/>`)
+	}
+	require.Eventually(t, func() bool { return client.Stats().EventsWaiting == 2 }, patience, time.Millisecond)
+	waiting := client.Stats().EventsWaiting
+	close(release)
+	w.dropEvents(t)
+	require.NoError(t, client.Close())
+
+	got := client.Stats()
+	require.Zero(t, got.EventsWaiting)
+	got.EventsWaiting = waiting
+	for _, field := range reflect.VisibleFields(reflect.TypeOf(got)) {
+		require.Positive(t, reflect.ValueOf(got).FieldByIndex(field.Index).Int(), field.Name)
+	}
+	require.EqualValues(t, 1, got.CallsFailed)
+	require.EqualValues(t, 1, got.Retries)
+	require.EqualValues(t, 1, got.StanzasIgnored)
+	require.EqualValues(t, 1, got.MessagesSent, "a receipt is none")
+	require.EqualValues(t, 2+open, got.MessagesReceived, "what comes twice is counted once")
+	require.EqualValues(t, 1, got.MessagesUnhandled)
+	require.EqualValues(t, 1, got.MessagesHandled)
+	require.GreaterOrEqual(t, got.MessagesOverrun, int64(1))
+	require.Equal(t, got.Connects, got.Disconnects)
+	require.Equal(t, got.Connects, got.Reconnects+1)
+	require.LessOrEqual(t, got.Resumptions, got.Reconnects)
+	require.EqualValues(t, client.Ignored(), got.StanzasIgnored)
+	require.EqualValues(t, client.Unhandled(), got.MessagesUnhandled)
+}
