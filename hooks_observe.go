@@ -133,6 +133,7 @@ func (w *call) tell(e *Error, took time.Duration) {
 	if e != nil {
 		d.StatusCode, d.Outcome, d.Sentinel, d.Err = e.StatusCode, e.Outcome, e.sentinel(), e
 	}
+	w.c.logCall(w.op, d)
 	if w.count != nil {
 		d.Requests, d.Retries = int(w.count.requests.Load()), int(w.count.retries.Load())
 	}

@@ -467,7 +467,8 @@ func TestWhatComesIsTold(t *testing.T) {
 	lastTold(t, r, func(e sdk.EventInfo) bool { return e.Waiting > 100 })
 }
 
-// Requests and connection attempts are below the call that has caused them, also for the HTTP client.
+// Requests and connection attempts are below the call that has caused them, and so is what
+// the HTTP client does.
 func TestContextsOfHooksNest(t *testing.T) {
 	type key struct{}
 	var mu sync.Mutex
@@ -625,8 +626,8 @@ func (r *hookLog) String() string {
 	return all.String()
 }
 
-// A whole request without hooks allocates what it does with hooks that are all nil; the server is in
-// it, too.
+// A whole request without hooks allocates what it does with hooks that are all nil. The server is
+// in it, too.
 func TestRequestWithoutHooks(t *testing.T) {
 	allocated := func(h *sdk.Hooks) float64 {
 		w := withHooks(t, h, nil)

@@ -156,11 +156,15 @@ func (c *Client) connect(ctx context.Context, username, password string, q *QRLo
 	defer c.unlockLogin()
 	c.setConnecting(true)
 	defer c.setConnecting(false)
+	l := c.newLogin(username, password, q)
+	if _, kept, final := c.currentLogin().state(); !kept || final != nil {
+		c.logAs(l.account()) // else the lines are of that login until it ends
+	}
 	wirePassword, err := c.rest.WirePassword(ctx, password)
 	if err != nil {
+		l.cancel()
 		return nil, err
 	}
-	l := c.newLogin(username, password, q)
 	ahead := l.mayDialAhead()
 	dialling, giveUp := context.WithCancel(ctx)
 	defer giveUp()
@@ -518,6 +522,7 @@ func (l *login) learnService(ctx context.Context) error {
 		return in(stepConfig, errNoXMPPHost)
 	}
 	l.setService(told)
+	l.client.logAs(l.account())
 	return nil
 }
 
@@ -582,6 +587,7 @@ func (l *login) install(s *xmpp.Session) bool {
 		l.me.jid = s.JID().Bare().String()
 	}
 	l.mu.Unlock()
+	l.client.logAs(l.account())
 	l.tellKept(l.untoldReceipts()...)
 	return true
 }
@@ -647,7 +653,7 @@ func (l *login) stop() {
 		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 		defer cancel()
 		if err := s.Close(ctx); err != nil {
-			l.client.cfg.Logger.DebugContext(ctx, "closing the XMPP session", "err", err)
+			l.client.cfg.Logger.DebugContext(ctx, "the XMPP session is not closed politely", "err", err)
 		}
 	}
 	l.keeping.Wait()
@@ -678,7 +684,7 @@ func (l *login) endQRSession(ctx context.Context) {
 		return
 	}
 	if err := s.LogOutQR(ctx, l.qr.socketID); err != nil {
-		l.client.cfg.Logger.DebugContext(ctx, "ending the QR session", "err", err)
+		l.client.cfg.Logger.DebugContext(ctx, "the phone was not told that the QR session ends", "err", err)
 	}
 }
 

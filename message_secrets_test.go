@@ -14,9 +14,9 @@ import (
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
-// Neither what a message says, be it sealed or open, nor the key of its file is in a log line of any
-// level, in an error, in what %+v shows of one, in what hooks are told, or in Stats, whatever goes
-// wrong.
+// Neither what a message says, be it sealed or open, nor the key of its file is in a log line of
+// any level, in an error, in what %+v shows of one, in what hooks are told, or in Stats, whatever
+// goes wrong.
 func TestNoMessageIsShown(t *testing.T) {
 	for _, transport := range bothTransports {
 		t.Run(transportName(transport), func(t *testing.T) {

@@ -75,8 +75,8 @@ func (b *lockedBuffer) text() string {
 	return b.String()
 }
 
-// Nothing secret is in a log line of any level, in an error, in what %+v shows of one, in what hooks
-// are told, or in Stats.
+// Nothing secret is in a log line of any level, in an error, in what %+v shows of one, in what
+// hooks are told, or in Stats.
 func TestNoSecretIsShown(t *testing.T) {
 	const licence = "MARKED-licence-0123456789"
 	forEachMode(t, func(t *testing.T, plain *sdktest.Server, cfg sdk.Config) {

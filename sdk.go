@@ -58,6 +58,7 @@ func New(cfg Config) (*Client, error) {
 	c := &Client{cfg: cfg, status: StatusDisconnected, changing: make(chan struct{}, 1)}
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	c.http = c.joinHTTP()
+	c.cfg.Logger = withAccount(c.cfg.Logger)
 	c.observe()
 	c.listeners.init(&c.cfg, c.observer)
 	c.rest.Init(rest.Config{
@@ -70,7 +71,7 @@ func New(cfg Config) (*Client, error) {
 		HTTPClient:       c.http,
 		UserAgent:        cfg.userAgent(),
 		RequestTimeout:   cfg.RequestTimeout,
-		Logger:           cfg.Logger,
+		Logger:           c.cfg.Logger,
 		Observer:         c.observer,
 		Now:              cfg.Now,
 	})
@@ -252,6 +253,9 @@ func (c *Client) currentLogin() *login {
 
 // setLogin makes l the login that calls are made with; nil: nobody. Its caller has lockLogin.
 func (c *Client) setLogin(l *login) {
+	if l != nil {
+		c.logAs(l.account())
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.login = l

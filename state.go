@@ -21,8 +21,7 @@ func (c *Client) tell(event ConnectionEvent) {
 	emit(&c.listeners, &c.listeners.connection, event)
 	c.wakeLocked()
 	c.mu.Unlock()
-	c.cfg.Logger.InfoContext(context.Background(), "connection",
-		"status", event.Status, "attempt", event.Attempt, "err", event.Err)
+	c.logConnection(event)
 }
 
 // tellEnded tells DISCONNECTED for a login that ends without a session to lose, unless that was

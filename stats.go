@@ -22,7 +22,8 @@ type Stats struct {
 	// EventsDelivered is how many events listeners were given, EventsDropped how many were dropped
 	// because listeners were too slow.
 	EventsDelivered, EventsDropped int64
-	// EventsWaiting is how many events wait now for their listeners.
+	// EventsWaiting is how many events wait now in the queue, of 1,024 at most. Up to 32 more have
+	// left it together and are about to be told.
 	EventsWaiting int64
 	// MessagesSent is how many messages and edits the server has confirmed.
 	MessagesSent int64

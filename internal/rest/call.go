@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"mime"
 	"net/http"
 	"net/http/httptrace"
@@ -217,14 +216,10 @@ func (c *Client) send(ctx context.Context, r *request, token string, watch *watc
 	if b, ok := r.body.(jsonBody); ok && !r.unreached(err) {
 		watch.moved(len(b), 0)
 	}
-	code := 0
 	if resp != nil {
-		code = resp.StatusCode
-		watch.told.answered(code)
+		watch.told.answered(resp.StatusCode)
 	}
-	c.cfg.Logger.LogAttrs(ctx, slog.LevelDebug, "rest: request",
-		slog.String("op", r.op), slog.Int("attempt", r.attempt), slog.Int("code", code),
-		slog.Duration("dur", time.Since(start)))
+	c.log(ctx, r, resp, err, time.Since(start))
 	if r.body != nil && ctx.Err() == nil {
 		if source := r.body.sourceError(); source != nil {
 			if err == nil {

@@ -1,9 +1,12 @@
 package rest
 
 import (
+	"context"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/mirrorfly-go/sdk/internal/observe"
 )
@@ -54,6 +57,25 @@ func (t *told) end(err error) {
 	t.done(observe.RequestDone{
 		Status: int(t.status.Load()), Sent: t.sent.Load(), Received: t.received.Load(), Err: err,
 	})
+}
+
+// log writes the line for an attempt.
+func (c *Client) log(ctx context.Context, r *request, resp *http.Response, err error, took time.Duration) {
+	if !c.cfg.Logger.Enabled(ctx, slog.LevelDebug) {
+		return
+	}
+	line := append(make([]slog.Attr, 0, 7), slog.String("op", r.op), slog.String("method", r.method))
+	if path := r.template(); path != "" {
+		line = append(line, slog.String("path", path))
+	}
+	line = append(line, slog.Int("attempt", r.attempt))
+	if resp != nil {
+		line = append(line, slog.Int("status", resp.StatusCode))
+	}
+	if err != nil {
+		line = append(line, slog.Any("err", networkError(ctx, err)))
+	}
+	c.cfg.Logger.LogAttrs(ctx, slog.LevelDebug, "rest: request", append(line, slog.Duration("dur", took))...)
 }
 
 // template is the path without what differs from request to request; empty where the service, or a

@@ -185,7 +185,6 @@ func TestSealRefusesInvalidUTF8(t *testing.T) {
 	require.Equal(t, "a\xff", Seal("a\xff", "key", ConstIV))
 }
 
-// An escape can begin on each of the last bytes of a chunk.
 // Every decoder of percent sequences reads what SealShort has sealed: that of forms, too.
 func TestSealShort(t *testing.T) {
 	const text = `{"token":"a+b%41 é` + "\n\x7f" + `~"}`
@@ -211,6 +210,7 @@ func TestSealShort(t *testing.T) {
 	}
 }
 
+// An escape can begin on each of the last bytes of a chunk.
 func TestSealAcrossChunks(t *testing.T) {
 	for n := chunk - 20; n <= chunk+20; n++ {
 		text := strings.Repeat("a", n) + "é" + strings.Repeat("%", n/7)

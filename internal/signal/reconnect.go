@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/mirrorfly-go/sdk/internal/backoff"
@@ -25,7 +26,11 @@ func (c *Conn) run(s *session) {
 	close(c.done)
 	c.queue.end()
 	c.dialer.close()
-	c.cfg.Logger.InfoContext(c.ctx, "signalling ended", "op", "signal", "cause", err)
+	level := slog.LevelInfo
+	if err == ErrClosed {
+		level = slog.LevelDebug // it was asked for
+	}
+	c.cfg.Logger.Log(c.ctx, level, "signalling ended", "err", err)
 }
 
 // serve runs one session after the other. It returns why no other follows.
@@ -38,7 +43,7 @@ func (c *Conn) serve(s *session) error {
 		if c.ctx.Err() != nil || final(err) {
 			return err
 		}
-		c.cfg.Logger.WarnContext(c.ctx, "signalling connection lost", "op", "signal", "cause", err)
+		c.cfg.Logger.WarnContext(c.ctx, "signalling connection lost", "err", err)
 		if time.Since(began) >= stableAfter {
 			attempt = 0
 		}
@@ -61,15 +66,14 @@ func (c *Conn) reconnect(attempt *int) (*session, error) {
 		}
 		s, err := c.dial(c.ctx)
 		if err == nil {
-			c.cfg.Logger.InfoContext(c.ctx, "signalling connected again", "op", "signal", "attempt", *attempt)
+			c.cfg.Logger.InfoContext(c.ctx, "signalling connected again", "attempt", *attempt)
 			return s, nil
 		}
 		if c.ctx.Err() != nil || final(err) {
 			return nil, err
 		}
-		c.cfg.Logger.WarnContext(
-			c.ctx, "signalling reconnect failed", "op", "signal", "attempt", *attempt, "cause", err,
-		)
+		// That it was lost is the warning.
+		c.cfg.Logger.DebugContext(c.ctx, "signalling reconnect failed", "attempt", *attempt, "err", err)
 	}
 }
 

@@ -149,7 +149,7 @@ func (s *session) handle(ctx context.Context, packet string) error {
 func (s *session) handleMessage(ctx context.Context, data string) error {
 	m, ok := parseMessage(data)
 	if !ok {
-		s.log.DebugContext(ctx, "signalling packet ignored", "op", "signal", "size", len(data))
+		s.log.DebugContext(ctx, "signalling packet ignored", "size", len(data))
 		return nil
 	}
 	switch m.kind {
@@ -172,18 +172,18 @@ func (s *session) handleError(ctx context.Context, reason string) error {
 	if !s.joined {
 		return fmt.Errorf("%w: %s", ErrRefused, reason)
 	}
-	s.log.WarnContext(ctx, "signalling server reports an error", "op", "signal", "reason", reason)
+	s.log.WarnContext(ctx, "signalling server reports an error", "reason", reason)
 	return nil
 }
 
 func (s *session) handleEvent(ctx context.Context, data string) {
 	ev, err := parseEvent(data)
 	if err != nil {
-		s.log.DebugContext(ctx, "signalling event ignored", "op", "signal", "cause", err)
+		s.log.DebugContext(ctx, "signalling event ignored", "err", err)
 		return
 	}
 	if lost := s.queue.push(ev); lost > 0 && !s.lossy {
 		s.lossy = true
-		s.log.WarnContext(ctx, "signalling events dropped, the reader is slow", "op", "signal")
+		s.log.WarnContext(ctx, "signalling events dropped, the reader is slow")
 	}
 }

@@ -54,7 +54,7 @@ func Dial(ctx context.Context, cfg Config) (*Session, error) {
 		if auth := (*AuthError)(nil); errors.As(err, &auth) && auth.Final() {
 			break
 		}
-		cfg.Logger.DebugContext(ctx, "address failed", "op", "dial", "address", addr.String(), "err", err)
+		cfg.Logger.DebugContext(ctx, "address failed", "address", addr.String(), "err", err)
 	}
 	return nil, failed
 }
