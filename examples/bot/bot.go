@@ -62,11 +62,11 @@ func (b *bot) run(ctx context.Context) error {
 	}
 }
 
-// stayConnected logs in, unless the client is connected or is reconnecting by itself. The client
-// stops reconnecting when the server has refused the password or has replaced this session by
-// another one; a new login tells the reason.
+// stayConnected waits while the client reconnects by itself, and logs in when it does not. The
+// client stops reconnecting when the server has refused the password or has replaced this session
+// by another one; a new login tells the reason.
 func (b *bot) stayConnected(ctx context.Context) error {
-	if state := b.client.State(); state == sdk.StatusConnected || state == sdk.StatusReconnecting {
+	if b.client.WaitConnected(ctx) == nil {
 		return nil
 	}
 	for attempt := 1; ctx.Err() == nil; attempt++ {

@@ -2,15 +2,18 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/mirrorfly-go/sdk"
 )
 
-// serveHealth serves /healthz and /readyz until stop is called.
+// serveHealth serves /healthz, /readyz and /stats until stop is called.
 func (f *fleet) serveHealth(ctx context.Context, address string, log *slog.Logger) (stop func(), err error) {
 	if address == "" {
 		return func() {}, nil
@@ -34,11 +37,19 @@ func (f *fleet) serveHealth(ctx context.Context, address string, log *slog.Logge
 	}, nil
 }
 
-// health answers /healthz with 200 while the program runs, and /readyz with 200 while every account
-// is connected and the program was not told to end.
+// health answers /healthz with 200 while the program runs, /readyz with 200 while every account is
+// connected and the program was not told to end, and /stats with the counters of every account.
 func (f *fleet) health(ctx context.Context) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /stats", func(w http.ResponseWriter, _ *http.Request) {
+		stats := make(map[string]sdk.Stats)
+		for _, b := range f.bots {
+			stats[b.Username] = b.client.Stats()
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(stats) // whoever asks may be gone
+	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		var missing []string
 		for _, b := range f.bots {

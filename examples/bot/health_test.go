@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mirrorfly-go/sdk"
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
@@ -24,7 +25,7 @@ func TestHealthEndpoint(t *testing.T) {
 	var said struct{ Ready string }
 	require.NoError(t, json.Unmarshal([]byte(line), &said))
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	for path, want := range map[string]int{"/readyz": 200, "/healthz": 200, "/": 404} {
+	for path, want := range map[string]int{"/readyz": 200, "/healthz": 200, "/stats": 200, "/": 404} {
 		resp, err := client.Get(strings.TrimSuffix(said.Ready, "/readyz") + path)
 		require.NoError(t, err)
 		require.NoError(t, resp.Body.Close())
@@ -37,4 +38,18 @@ func TestHealthEndpoint(t *testing.T) {
 	taken := strings.TrimSuffix(strings.TrimPrefix(said.Ready, "http://"), "/readyz")
 	_, err = p.serveHealth(p.ctx, taken, slog.New(slog.DiscardHandler))
 	require.ErrorContains(t, err, "-listen", "the address is taken")
+}
+
+func TestStatsEndpoint(t *testing.T) {
+	srv := sdktest.New(t)
+	p := start(t, srv, testSettings(), "weather", "news")
+	p.await(t, "profile updated")
+	p.await(t, "profile updated")
+	code, body := p.get("/stats")
+	require.Equal(t, 200, code)
+	var stats map[string]sdk.Stats
+	require.NoError(t, json.Unmarshal([]byte(body), &stats))
+	require.Len(t, stats, 2)
+	require.EqualValues(t, 1, stats["weather"].Connects)
+	require.Positive(t, stats["news"].BytesReceived)
 }

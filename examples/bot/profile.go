@@ -27,9 +27,6 @@ const offDuty = "Off duty"
 // refresh brings the profile up to date. After a failure it is called again at the next interval or
 // event.
 func (b *bot) refresh(ctx context.Context) {
-	if b.client.State() != sdk.StatusConnected {
-		return
-	}
 	blockedBy, err := b.countBlockers(ctx)
 	if err == nil {
 		err = b.setStatus(ctx, statusText(b.since, blockedBy))

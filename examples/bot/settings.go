@@ -44,7 +44,7 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	fs.StringVar(&s.accounts, "accounts", "", "JSON `file` with the accounts: [{\"username\": ..., \"password\": ...}]")
 	fs.StringVar(&s.register, "register", "",
 		"register these `users` (comma separated), write them into the new file -accounts (without it: print them)")
-	fs.StringVar(&s.listen, "listen", "127.0.0.1:8080", "`address` of /readyz and /healthz; empty: none")
+	fs.StringVar(&s.listen, "listen", "127.0.0.1:8080", "`address` of /readyz, /healthz and /stats; empty: none")
 	fs.StringVar(&s.email, "email", "", "email `address` for profiles that have none: the service requires one")
 	fs.IntVar(&s.starts, "starts", 10, "how many accounts log in at once, at most")
 	fs.DurationVar(&s.interval, "interval", time.Minute, "how often a profile is checked when nothing happens")
