@@ -64,7 +64,7 @@ func TestLogLines(t *testing.T) {
 	w.srv.FailNext("contacts/vcard", 503, "later")
 	_, err := w.client.GetUserProfile(soon(t), "alice")
 	require.NoError(t, err)
-	_, err = w.client.BlockUser(soon(t), "?")
+	_, err = w.client.BlockUser(soon(t), "")
 	require.Error(t, err)
 	w.lose(t)
 	w.push(t, `<iq xmlns="jabber:client" type="result" id="never asked" from="mallory@stranger.example"/>`)
