@@ -336,7 +336,7 @@ func TestCallsAndRequestsAreTold(t *testing.T) {
 	require.Equal(t, sdk.RequestInfo{Kind: sdk.RequestMessage, Name: "message", Attempt: 1},
 		lastTold[sdk.RequestInfo](t, r, nil))
 
-	_, err = w.client.BlockUser(soon(t), "?")
+	_, err = w.client.BlockUser(soon(t), "")
 	require.Error(t, err)
 	call = lastTold[sdk.CallDone](t, r, nil)
 	require.Equal(t, sdk.ErrInvalidArgument, call.Sentinel)
@@ -355,7 +355,7 @@ func TestCallsAndRequestsAreTold(t *testing.T) {
 // Files: neither a token nor where a picture is shows, and each byte counts.
 func TestTransfersAreTold(t *testing.T) {
 	r := new(hookLog)
-	w := withHooks(t, hooksThat(r.note), nil)
+	w := withHooks(t, hooksThat(r.note), func(cfg *sdk.Config) { cfg.FetchForeignURLs = true })
 	const content = "all work and no play"
 	up, err := w.client.UploadMedia(soon(t), sdk.MediaUpload{
 		To: "bob", Name: "x", Reader: strings.NewReader(content), Size: int64(len(content)),

@@ -87,7 +87,8 @@ func TestCertificatesAreRenewed(t *testing.T) {
 		require.Equal(t, ip.IsUnspecified() || ip == nil, a.fits(leaf.Leaf, "x.test", ip), ip)
 	}
 
-	st := &store{saved: newMemory(), pending: map[entry][]byte{}, kept: map[string]*tls.Certificate{}}
+	st, err := newStore("x.test", newMemory(), new(changes))
+	require.NoError(t, err)
 	old := *a.cert
 	old.NotAfter = time.Now().AddDate(0, 11, 0)
 	st.kept[metaAuthority] = &tls.Certificate{Leaf: &old, PrivateKey: a.key}
