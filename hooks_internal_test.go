@@ -2,6 +2,8 @@ package sdk
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"reflect"
 	"sync/atomic"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/mirrorfly-go/sdk/internal/dispatch"
 	"github.com/mirrorfly-go/sdk/internal/observe"
+	"github.com/mirrorfly-go/sdk/internal/xmpp"
 )
 
 // Each counter has a place of its own in Stats.
@@ -84,4 +87,38 @@ func TestSizeOfAClient(t *testing.T) {
 	require.LessOrEqual(t, unsafe.Sizeof(Client{}), uintptr(1024))
 	require.LessOrEqual(t, unsafe.Sizeof(login{}), uintptr(288))
 	require.LessOrEqual(t, unsafe.Sizeof(observe.Observer{}), uintptr(176))
+}
+
+// What a server calls its refusal is told as far as the RFC knows it: there are no more labels than
+// that.
+func TestConditionsAreFew(t *testing.T) {
+	refusal := func(condition string) error {
+		return fmt.Errorf("xmpp: %w", &xmpp.StanzaError{Condition: condition})
+	}
+	require.Equal(t, "item-not-found", conditionOf(refusal("item-not-found")))
+	require.Equal(t, "undefined-condition", conditionOf(refusal("alice-was-here")))
+	require.Empty(t, conditionOf(context.Canceled))
+	require.Empty(t, conditionOf(nil))
+}
+
+// Of several sentinels the one that says most is told.
+func TestSentinelThatSaysMost(t *testing.T) {
+	require.Equal(t, ErrReplaced, (&Error{kind: errors.Join(ErrNotConnected, ErrReplaced)}).sentinel())
+	require.Equal(t, ErrNetwork, (&Error{kind: errUnreachable}).sentinel())
+	require.Equal(t, ErrClosed, errClosed.sentinel())
+	require.NoError(t, (&Error{}).sentinel())
+}
+
+// What counting, and looking for hooks that are not there, costs a request.
+func BenchmarkNilHooks(b *testing.B) {
+	c, err := New(Config{LicenseKey: "k", APIBaseURL: "https://api.example.com"})
+	require.NoError(b, err)
+	ctx, request := b.Context(), observe.Request{Kind: observe.IQ, Name: "last activity", Attempt: 1}
+	for b.Loop() {
+		within, watched := c.beginCall(ctx, "GetLastSeen")
+		_, _ = c.observer.StartRequest(within, request)
+		c.observer.Frame(true, 100)
+		c.observer.Frame(false, 100)
+		watched.end(nil)
+	}
 }

@@ -91,9 +91,10 @@ func conditionOf(err error) string {
 	return "undefined-condition"
 }
 
-// call is a call that is under way. It is zero where nobody wants to know.
+// call is a call that is under way. It is a value, so that it costs no allocation.
 type call struct {
 	c     *Client
+	ctx   context.Context // of what it asks for
 	op    string
 	start time.Time // zero: nobody wants to know
 	count *requestCount
@@ -115,6 +116,7 @@ func (c *Client) beginCall(ctx context.Context, op string) (context.Context, cal
 			ctx = context.WithValue(ctx, requestCountKey{}, w.count)
 		}
 	}
+	w.ctx = ctx
 	return ctx, w
 }
 
@@ -133,7 +135,7 @@ func (w *call) tell(e *Error, took time.Duration) {
 	if e != nil {
 		d.StatusCode, d.Outcome, d.Sentinel, d.Err = e.StatusCode, e.Outcome, e.sentinel(), e
 	}
-	w.c.logCall(w.op, d)
+	w.c.logCall(w.ctx, w.op, d)
 	if w.count != nil {
 		d.Requests, d.Retries = int(w.count.requests.Load()), int(w.count.retries.Load())
 	}

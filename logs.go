@@ -48,9 +48,8 @@ func (h accountLog) WithGroup(name string) slog.Handler {
 	return accountLog{h.Handler.WithGroup(name), h.jid}
 }
 
-// logCall writes the line for a call that has ended.
-func (c *Client) logCall(op string, d CallDone) {
-	ctx := context.Background()
+// logCall writes the line for a call that has ended. ctx is what its requests were made with.
+func (c *Client) logCall(ctx context.Context, op string, d CallDone) {
 	if !c.cfg.Logger.Enabled(ctx, slog.LevelDebug) {
 		return
 	}
@@ -58,7 +57,7 @@ func (c *Client) logCall(op string, d CallDone) {
 	if d.Err != nil {
 		outcome = d.Outcome.String()
 	}
-	line := append(make([]slog.Attr, 0, 5), slog.String("op", op), slog.Int("status", d.StatusCode),
+	line := append(make([]slog.Attr, 0, 5), slog.String("op", op), slog.Int("code", d.StatusCode),
 		slog.String("outcome", outcome), slog.Duration("dur", d.Duration))
 	if d.Err != nil {
 		line = append(line, slog.Any("err", d.Err))

@@ -80,10 +80,10 @@ func TestLogLines(t *testing.T) {
 		}
 		require.NotRegexp(t, `=( |$|""|<nil>|0s)`, line, "an empty field")
 	}
-	require.Len(t, log.with("DEBUG call op=GetUserProfile status=200 outcome=success dur="), 1)
-	require.Len(t, log.with("DEBUG call op=BlockUser status=400 outcome=not sent dur=", "err=sdk: BlockUser"), 1)
-	require.Len(t, log.with("DEBUG rest: request op=login method=POST path=/login attempt=1 status=200 dur="), 1)
-	require.Len(t, log.with("op=profile method=GET path=/contacts/vcard attempt=2 status=200"), 1)
+	require.Len(t, log.with("DEBUG call op=GetUserProfile code=200 outcome=success dur="), 1)
+	require.Len(t, log.with("DEBUG call op=BlockUser code=400 outcome=not sent dur=", "err=sdk: BlockUser"), 1)
+	require.Len(t, log.with("DEBUG rest: request op=login method=POST path=/login attempt=1 code=200 dur="), 1)
+	require.Len(t, log.with("op=profile method=GET path=/contacts/vcard attempt=2 code=200"), 1)
 	require.Len(t, log.with("WARN connection status=DISCONNECTED err=sdk: Connect"), 1)
 	require.Len(t, log.with("DEBUG connection status=RECONNECTING attempt=1 retry_in="), 1)
 	require.Len(t, log.with("INFO connection status=CONNECTED attempt=1"), 1)

@@ -251,7 +251,7 @@ func (c *Client) renew(ctx context.Context, used session) (string, bool) {
 		c.mu.Unlock()
 		err := f.join(ctx)
 		if err != nil && ctx.Err() == nil {
-			c.cfg.Logger.WarnContext(ctx, "rest: login again failed", "status", asError(err).Status)
+			c.cfg.Logger.WarnContext(ctx, "rest: login again failed", "code", asError(err).Status)
 		}
 		if err != nil && (ctx.Err() != nil || c.hasPassword(s.password)) {
 			return "", false

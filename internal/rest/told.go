@@ -70,7 +70,7 @@ func (c *Client) log(ctx context.Context, r *request, resp *http.Response, err e
 	}
 	line = append(line, slog.Int("attempt", r.attempt))
 	if resp != nil {
-		line = append(line, slog.Int("status", resp.StatusCode))
+		line = append(line, slog.Int("code", resp.StatusCode))
 	}
 	if err != nil {
 		line = append(line, slog.Any("err", networkError(ctx, err)))
