@@ -47,6 +47,8 @@ type Hooks struct {
 	Event func(EventInfo)
 	// Dropped: events were dropped, because listeners were too slow. OnMissed tells them, too.
 	Dropped func(DroppedInfo)
+	// Client: a client was made, or closed. In between its State and Stats can be asked for.
+	Client func(ClientInfo)
 
 	// joined are those that JoinHooks has made it of.
 	joined []*Hooks
@@ -216,6 +218,14 @@ type DroppedInfo struct {
 	Events, Messages int
 }
 
+// ClientInfo is a client that was made, or closed.
+type ClientInfo struct {
+	// Client is the client.
+	Client *Client
+	// Closed: its first Close is about to return. Otherwise New is about to return it.
+	Closed bool
+}
+
 // JoinHooks returns hooks that call those of all, in their order; the functions for the end are
 // called in the opposite order. nil is left out, and of nothing it makes nil. If one panics, the
 // others are called all the same. Do not change fields of what it returns.
@@ -242,6 +252,7 @@ func JoinHooks(all ...*Hooks) *Hooks {
 		Message:      join(some, func(h *Hooks) func(MessageInfo) { return h.Message }),
 		Event:        join(some, func(h *Hooks) func(EventInfo) { return h.Event }),
 		Dropped:      join(some, func(h *Hooks) func(DroppedInfo) { return h.Dropped }),
+		Client:       join(some, func(h *Hooks) func(ClientInfo) { return h.Client }),
 		joined:       some,
 	}
 }

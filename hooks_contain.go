@@ -31,6 +31,7 @@ func (h *Hooks) contain(log *slog.Logger) *Hooks {
 		Message:      contain(log, "Message", h.Message),
 		Event:        contain(log, "Event", h.Event),
 		Dropped:      contain(log, "Dropped", h.Dropped),
+		Client:       contain(log, "Client", h.Client),
 	}
 }
 

@@ -42,6 +42,13 @@ func (c *Client) observe() {
 	c.observer.Hooks = below
 }
 
+// noteClient notes that c was made, or closed.
+func (c *Client) noteClient(closed bool) {
+	if h := c.cfg.Hooks; h != nil && h.Client != nil {
+		h.Client(ClientInfo{Client: c, Closed: closed})
+	}
+}
+
 // requestCount counts the requests of one call. It is in the context of the call, under
 // requestCountKey.
 type (

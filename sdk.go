@@ -75,6 +75,7 @@ func New(cfg Config) (*Client, error) {
 		Observer:         c.observer,
 		Now:              cfg.Now,
 	})
+	c.noteClient(false)
 	return c, nil
 }
 
@@ -99,7 +100,10 @@ func (c *Client) Close() error {
 	c.background.Wait()
 	c.rest.Close()
 	c.listeners.queue.Close()
-	c.closed.Do(c.leaveHTTP)
+	c.closed.Do(func() {
+		c.leaveHTTP()
+		c.noteClient(true)
+	})
 	return nil
 }
 
