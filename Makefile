@@ -12,8 +12,10 @@ GORACE = no_huge_pages_for_shadow=0 atexit_sleep_ms=50
 # go vet runs with the tests. Most tests wait most of the time, so more of them run than there are cores.
 GOTEST = GOFLAGS='$(RACEFLAGS)' GORACE='$(GORACE)' go test -vet=all -shuffle=on -timeout 20m -p 4 -parallel 4
 
-# interop and bench: modules of their own, so that what they need never reaches importers.
+# Modules of their own, so that what they need never reaches importers. Programs import some of them, whose tests need
+# no server of others; interop and bench are nothing but tests.
 SUBMODULES = $(patsubst %/go.mod,%,$(wildcard */go.mod))
+IMPORTED   = $(filter sdkotel,$(SUBMODULES))
 MODULES    = . $(SUBMODULES)
 
 MAKEFLAGS += --no-print-directory
@@ -27,7 +29,7 @@ export PATH := $(PATH):/usr/sbin:/sbin
 SYSTEMS = windows/386 darwin/arm64 linux/arm
 BUILT   = windows/386
 
-.PHONY: test quick check deps go-version fmt vet staticcheck build cross test-unit fuzz interop soak bench clean
+.PHONY: test quick check deps go-version fmt vet staticcheck build cross test-unit test-modules fuzz interop soak bench clean
 
 # One part after the other: each keeps two cores busy by itself, but to install, which waits for the network and the
 # disk. Beside it goes what needs nothing that it installs, not even a C compiler; what that prints comes after.
@@ -38,7 +40,7 @@ test: go-version
 	CGO_ENABLED=0 $(MAKE) -j1 fmt cross >"$$beside" 2>&1 & job=$$!; trap 'kill $$job; exit 130' INT TERM HUP; \
 	$(MAKE) deps || { kill $$job; wait $$job; exit 1; }; \
 	wait $$job; status=$$?; cat "$$beside"; exit $$status
-	@$(MAKE) -j1 staticcheck test-unit interop
+	@$(MAKE) -j1 staticcheck test-unit test-modules interop
 	@echo "== all passed"
 
 # The inner loop, for the main module: only the tests of what has changed, without the race detector.
@@ -52,12 +54,12 @@ deps:
 	@echo "== what the tests need"
 	@interop/install.sh
 
-# The pinned tools, interop and bench need a newer Go than the library. Go fetches that by itself, unless told not to.
+# The pinned tools and the other modules need a newer Go than the library. Go fetches that by itself, unless told not to.
 TOOLS_GO = 1.26
 go-version:
 	@have=$$(go env GOVERSION | sed 's/^go//; s/[^0-9.].*//'); \
 	[ "$$(go env GOTOOLCHAIN)" != local ] || printf '%s\n' $(TOOLS_GO) "$$have" | sort -V -C || { \
-		echo "gofumpt, staticcheck, interop and bench need Go $(TOOLS_GO), this is $$have and GOTOOLCHAIN=local keeps it." >&2; \
+		echo "gofumpt, staticcheck and the other modules need Go $(TOOLS_GO), this is $$have and GOTOOLCHAIN=local keeps it." >&2; \
 		echo "Run with GOTOOLCHAIN=auto, or only the tests of the library: make test-unit" >&2; exit 1; }
 
 fmt:
@@ -92,6 +94,9 @@ test-unit:
 	@$(GOTEST) ./...
 	@echo "== the tests against real servers, browsers and faulty networks are in interop: make interop"
 
+test-modules:
+	@for m in $(IMPORTED); do echo "== go test: $$m"; (cd $$m && $(GOTEST) ./...) || exit 1; done
+
 # Every fuzz target, as many at a time as there are cores. `make fuzz T=10m` for longer, `make fuzz FUZZ=FuzzOpen` for one, several in quotes.
 T ?= 10s
 fuzz:
@@ -117,7 +122,7 @@ LONGEST = faults jssdk
 
 # Here a server that is not installed is a failure, not a reason to skip.
 interop:
-	@running=; for m in $(SUBMODULES); do echo "== go test: $$m"; \
+	@running=; for m in $(filter-out $(IMPORTED),$(SUBMODULES)); do echo "== go test: $$m"; \
 	(cd $$m && MIRRORFLY_INTEROP=required $(GOTEST) $$(for p in $(LONGEST); do [ ! -d $$p ] || echo ./$$p; done) ./...) & \
 	running="$$running $$!"; done; \
 	failed=0; for p in $$running; do wait $$p || failed=1; done; exit $$failed

@@ -80,7 +80,8 @@ var (
 	link    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	heading = regexp.MustCompile(`(?m)^#+ +(.*)$`)
 	ourPath = regexp.MustCompile(
-		`^(?:\.github|\.ci|bench|docs|examples|internal|interop|sdktest|testdata)/[\w./-]*$|^[\w-]+\.(?:go|md|sh)$`,
+		`^(?:\.github|\.ci|bench|docs|examples|internal|interop|sdkotel|sdktest|testdata)/[\w./-]*$` +
+			`|^[\w-]+\.(?:go|md|sh)$`,
 	)
 )
 
@@ -174,7 +175,11 @@ func checkGoCall(t *testing.T, doc string, args []string) {
 	t.Helper()
 	source := ""
 	for _, arg := range args {
-		switch dir := strings.TrimSuffix(arg, "/..."); {
+		dir := strings.TrimSuffix(arg, "/...")
+		if in := path.Dir(doc); strings.HasPrefix(arg, "./") && exists(in+"/go.mod") {
+			dir = path.Join(in, dir) // of the document's own module
+		}
+		switch {
 		case strings.HasPrefix(arg, "./") && !exists(dir):
 			t.Errorf("%s: go ... %s: there is no such folder", doc, arg)
 			return

@@ -38,7 +38,7 @@ func TestGoOfDocuments(t *testing.T) {
 	needed := strings.Fields(freeImports)
 	for _, d := range documents(t) {
 		for _, b := range d.blocks {
-			if b.lang == "go" {
+			if b.lang == "go" && !elsewhere(b) {
 				blocks = append(blocks, b)
 				needed = append(needed, importsOf(b)...)
 			}
@@ -51,6 +51,14 @@ func TestGoOfDocuments(t *testing.T) {
 			t.Errorf("%s: this block of Go does not compile: %v", b.where(), err)
 		}
 	}
+}
+
+// elsewhere reports whether b is, word for word, a part of a file of another module, which is
+// compiled there.
+func elsewhere(b block) bool {
+	name, is := strings.CutPrefix(b.mark, "file: ")
+	dir, _, _ := strings.Cut(name, "/")
+	return is && exists(dir+"/go.mod")
 }
 
 func importsOf(b block) (paths []string) {
