@@ -532,7 +532,12 @@ func textIsAll(f *failure, e *Error) { e.Message, e.Err = plain.Text(f.err.Error
 func causeIsAll(f *failure, e *Error) { e.Err = f.err }
 
 // sourceFailed: the content of the file does not come as announced.
-func sourceFailed(f *failure, e *Error) { e.Err, e.Argument = f.err, "Reader" }
+func sourceFailed(f *failure, e *Error) {
+	e.Err, e.Argument = f.err, "Reader"
+	if e.Op == "SetUserProfile" {
+		e.Argument = "Image"
+	}
+}
 
 func withCondition(f *failure, e *Error) { e.Err, e.Condition = f.err, f.condition() }
 
@@ -560,7 +565,7 @@ func explain(ctx context.Context, op string, err error) *Error {
 		return &e
 	}
 	f := takeApart(ctx, err)
-	e := &Error{Err: f.err, Outcome: outcomeOf(f.err)}
+	e := &Error{Op: op, Err: f.err, Outcome: outcomeOf(f.err)}
 	if f.answer != nil {
 		e.StatusCode, e.Message, e.Err = f.answer.Status, f.answer.Message, f.answer.Err
 		e.RetryAfter = f.answer.RetryAfter

@@ -54,9 +54,9 @@ func RegisterMetadata(m map[string]any) RegisterOption {
 // It does not connect. An account that was deleted is not found again: there is a new one.
 //
 // Errors: 400 ErrInvalidArgument for a bad identifier or bad metadata; 403 ErrBlockedByAdmin; 405
-// ErrMaxSessions, also 403 where the text speaks of sessions; the status and text of the service,
-// e.g. for an unknown licence; 429 ErrRateLimited; 599 ErrNetwork. It is never repeated by itself
-// once it may have reached the service.
+// ErrMaxSessions, also 403 where the text speaks of sessions; ErrInvalidLicense; ErrLicenseMode;
+// the status and text of the service for what else it refuses; 429 ErrRateLimited; 599 ErrNetwork.
+// It is never repeated by itself once it may have reached the service.
 func (c *Client) Register(
 	ctx context.Context, userIdentifier string, opts ...RegisterOption,
 ) (Result[Credentials], error) {
@@ -121,7 +121,8 @@ func (c *Client) rememberRegistered(found *rest.Account) rest.Service {
 // Errors: 400 ErrInvalidArgument for an empty argument; 400 or 401 ErrInvalidCredentials; 403
 // ErrBlockedByAdmin; 409 ErrAlreadyLoggedIn when connected; 500 ErrNotConnected and ErrNetwork when
 // the XMPP server cannot be reached, with the cause; 599 ErrNetwork when the service cannot, or
-// when the time of ctx or of Config.RequestTimeout is over.
+// when the time of ctx or of Config.RequestTimeout is over. With ErrNetwork may come what it is due
+// to: ErrCertificate, ErrClock, ErrNotService, ErrProxy.
 func (c *Client) Connect(ctx context.Context, username, password string) (Result[None], error) {
 	return unbounded(ctx, c, "Connect", "Login Success", func(ctx context.Context) (None, error) {
 		err := validate(

@@ -50,6 +50,11 @@ func TestArgumentsAreNamedAsInGo(t *testing.T) {
 			return second(c.DownloadMedia(ctx, sdk.MediaFile{}, &strings.Builder{}))
 		}},
 		{"Reader", "file could not be read as announced", func() error { return second(c.UploadMedia(ctx, broken)) }},
+		{"Image", "file could not be read as announced", func() error {
+			return second(c.SetUserProfile(ctx, sdk.ProfileUpdate{
+				Email: "ann@example.com", Image: sdk.ImageReader("a.png", "", strings.NewReader("x"), 2),
+			}))
+		}},
 		{"userIdentifier", "User identifier should not contain the whitespaces", func() error {
 			return second(c.Register(ctx, "a b"))
 		}},

@@ -198,6 +198,10 @@ func TestFaults(t *testing.T) {
 			env: map[string]string{"MIRRORFLY_API_BASE_URL": "http://127.0.0.1/api/v1"}, step: "settings",
 			fix: "must begin with https://",
 		},
+		"URL with a password": {
+			env: map[string]string{"MIRRORFLY_API_BASE_URL": "https://user:secret@127.0.0.1/api/v1"}, step: "settings",
+			why: "Invalid api base url", fix: "correct the setting",
+		},
 		"another transport": {transport: "pigeon", step: "settings", why: "pigeon"},
 		"nothing listens": {
 			env:  map[string]string{"MIRRORFLY_API_BASE_URL": "https://" + closed.Addr().String() + "/api/v1"},

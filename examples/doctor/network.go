@@ -73,7 +73,7 @@ func (c *checkup) settings(context.Context) (string, error) {
 	c.service = found
 	c.cfg.Transport, c.cfg.AppName = c.transport, "doctor"
 	if c.client, err = sdk.New(c.cfg); err != nil {
-		return c.name, err
+		return "", err // without the name: there may be a password in that URL
 	}
 	if c.base, err = url.Parse(c.cfg.APIBaseURL); err != nil {
 		return "", errors.New("MIRRORFLY_API_BASE_URL is not a URL")

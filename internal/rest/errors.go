@@ -95,7 +95,8 @@ func (e *Error) Foreign() bool {
 // from something else than the service.
 func IsForeign(status int) bool {
 	switch status {
-	case http.StatusUnauthorized, http.StatusRequestTimeout, http.StatusTooManyRequests:
+	case http.StatusUnauthorized, http.StatusProxyAuthRequired, http.StatusRequestTimeout,
+		http.StatusTooManyRequests:
 		return false
 	}
 	return status/100 >= 2 && status/100 <= 4

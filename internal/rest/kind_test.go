@@ -174,6 +174,7 @@ func TestForeign(t *testing.T) {
 		"another JSON":        {answer(404, `{"error":"not found"}`), true},
 		"redirect":            {redirect(303, &to), true},
 		"bare 401":            {answer(401, ""), false},
+		"proxy":               {answer(407, "<html>"), false},
 		"gateway":             {answer(502, "<html>"), false},
 		"breakdown":           {answer(500, "<html>"), false},
 		"too often":           {answer(429, ""), false},
