@@ -282,6 +282,10 @@ func TestHookThatBlocks(t *testing.T) {
 				require.NoError(t, err)
 				require.Positive(t, w.client.Stats().Calls)
 				require.NotEmpty(t, w.client.State())
+				// It takes the locks of the login and of the session, and waits for nothing.
+				if _, err = w.client.SendTypingStatus(soon(t), "bob@"+w.srv.Domain()); err != nil {
+					require.ErrorIs(t, err, sdk.ErrNotConnected)
+				}
 				close(release)
 				await(t, done)
 				requireAnswer(t, w.srv, w.client)
