@@ -124,7 +124,7 @@ func (s *Session) mark(cause error) {
 	s.err = cause
 	if s.sm != nil {
 		for _, o := range s.queue {
-			s.sm.keep(s.sm.sent+1, o) // more than the server can have
+			s.sm.keep(s.sm.sent+1, o, s.out) // more than the server can have
 		}
 	}
 	s.queue = nil

@@ -194,17 +194,18 @@ func (s *Session) askLocked() []byte {
 		s.addWaiterLocked(&waiter{id: ping.id, to: s.server(), written: true, behind: s.out.last()})
 		return ping.frame()
 	case s.sm.enabled && !s.sm.asked:
-		s.sm.asked, s.sm.unasked = true, 0
+		s.sm.asked, s.sm.askedAt, s.sm.unasked = true, s.sm.sent, 0
 		return []byte(smRequest)
 	}
 	return nil
 }
 
-// answeredLocked gets the server's count, and asks for what was written behind the question.
+// answeredLocked gets the server's count, and asks for what was written behind the question. What
+// was written before it and is not counted, a server that counts wrong will not count later either.
 func (s *Session) answeredLocked() error {
 	s.out.confirmCounted(s.sm.acked)
 	s.sm.asked = false
-	if s.out.unconfirmed() || s.sm.keepsMuch() {
+	if s.sm.sent != s.sm.askedAt && (s.out.unconfirmed() || s.sm.keepsMuch()) {
 		return s.answerLocked(s.askLocked())
 	}
 	return nil

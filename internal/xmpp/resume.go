@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -33,8 +34,10 @@ type management struct {
 	// kept is how many bytes unacked has. lost: it was too much, and the stream cannot be resumed.
 	kept int
 	lost bool
-	// asked: the server was asked what it has, and has not answered.
-	asked bool
+	// asked: the server was asked what it has, and has not answered. askedAt: when so many were
+	// sent.
+	asked   bool
+	askedAt uint32
 	// unasked is how many of them were written since the server was last asked what it has.
 	unasked int
 }
@@ -62,16 +65,27 @@ type Resumption struct {
 // never say what it has. The rest of what may be queued is for what comes after the resumption.
 const maxKept = maxQueued / 4 * 3
 
-// keep keeps what is written again after a resumption.
-func (m *management) keep(number uint32, o outgoing) {
+// keep keeps what is written again after a resumption. Of messages these are the ones that somebody
+// still waits for.
+func (m *management) keep(number uint32, o outgoing, out *outbox) {
 	if !o.again || m.lost {
 		return
 	}
-	if m.kept += len(o.frame); m.kept > maxKept {
-		m.id, m.unacked, m.kept, m.lost = "", nil, 0, true
+	m.kept += len(o.frame)
+	m.unacked = append(m.unacked, unacked{number, o})
+	if m.kept <= maxKept {
 		return
 	}
-	m.unacked = append(m.unacked, unacked{number, o})
+	m.unacked = slices.DeleteFunc(m.unacked, func(u unacked) bool {
+		ended := u.sending != nil && out.hasEnded(u.sending)
+		if ended {
+			m.kept -= len(u.frame)
+		}
+		return ended
+	})
+	if m.kept > maxKept {
+		m.id, m.unacked, m.kept, m.lost = "", nil, 0, true
+	}
 }
 
 // maxResumeFailures is how often a stream is asked for and neither granted nor refused. Then a
@@ -131,13 +145,22 @@ func (r *Resumption) Abandon() {
 // Resumption returns what resumes the stream, or nil: when the server does not offer that, or when
 // either side has ended the stream instead of losing it. Call it when Serve has returned.
 func (s *Session) Resumption() *Resumption {
+	r, lost := s.resumption()
+	if lost {
+		s.log.Warn("the server has not said what it has: the stream is not resumed", "size", maxKept)
+	}
+	return r
+}
+
+// resumption says, too, whether there is none because too much would have to be kept.
+func (s *Session) resumption() (r *Resumption, lost bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.resumableLocked() {
 		s.out.fail(fmt.Errorf("%w: %w", ErrNotConnected, s.err))
-		return nil
+		return nil, s.sm != nil && s.sm.lost
 	}
-	return &Resumption{m: *s.sm, out: s.out, jid: s.jid}
+	return &Resumption{m: *s.sm, out: s.out, jid: s.jid}, false
 }
 
 // resumableLocked is about a session that has ended.
@@ -245,7 +268,7 @@ func (m *management) written(o outgoing, out *outbox) {
 			out.number(o.sending, m.sent)
 		}
 		if o.again {
-			m.keep(m.sent, o)
+			m.keep(m.sent, o, out)
 			m.unasked++
 		}
 	}
@@ -276,7 +299,6 @@ func (s *Session) manage(st *stanza) (known bool, err error) {
 		if err := s.sm.acknowledge(st); err != nil {
 			return true, err
 		}
-		s.makeRoomLocked()
 		return true, s.answeredLocked()
 	case "enabled":
 		s.sm.start(st, s.addr)

@@ -1,8 +1,11 @@
 package xmpp
 
 import (
+	"bytes"
+	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"math"
 	"strings"
 	"sync/atomic"
@@ -553,10 +556,13 @@ func TestReceiptsAreForgotten(t *testing.T) {
 // the stream is not resumed.
 func TestServerThatNeverCounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := dial(t, pipeServer(t, func(p *peer) {
+		var log bytes.Buffer
+		cfg := pipeServer(t, func(p *peer) {
 			p.Managed()
 			p.Drain()
-		}))
+		})
+		cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		c := dial(t, cfg)
 		require.NoError(t, c.Start(t.Context()))
 		synctest.Wait()
 		receipt := Receipt("delivered", bobJID, strings.Repeat("m", 1<<10))
@@ -578,55 +584,66 @@ func TestServerThatNeverCounts(t *testing.T) {
 		c.mu.Unlock()
 		c.end(io.ErrUnexpectedEOF)
 		require.Nil(t, c.Resumption())
+		require.Contains(t, log.String(), "the stream is not resumed")
 	})
 }
 
-// Messages that the server has not counted take room until it has.
-func TestMessagesWaitForTheCount(t *testing.T) {
+// A server that counts, and never says what it has, does not keep messages from being sent: the
+// service confirms each, and what is confirmed is not kept.
+func TestMessagesToAServerThatNeverCounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		count := make(chan struct{})
 		c := dial(t, pipeServer(t, func(p *peer) {
 			p.Managed()
-			p.Send(`<a h="2" xmlns="urn:xmpp:sm:3"/>`)
-			var have int
-			for have < maxMessages/MaxMessage {
-				if n, err := p.Read(); err != nil {
+			for {
+				n, err := p.Read()
+				if err != nil {
 					return
-				} else if n.Name.Local == "message" {
-					have++
+				}
+				if n.Name.Local == "message" {
+					p.Send(messageFrom(scripted.Domain, `id="s"`, acknowledgeOf(n.Attr("id"))))
 				}
 			}
-			<-count
-			p.Send(fmt.Sprintf(`<a h="%d" xmlns="urn:xmpp:sm:3"/>`, 2+have))
-			p.Drain()
 		}))
 		require.NoError(t, c.Start(t.Context()))
 		synctest.Wait()
-		large := func(id string) Outgoing {
-			return Content{ID: id, To: bobJID, Body: strings.Repeat("x", MaxMessage-1<<10)}.Outgoing()
+		for i := range 3 * maxKept / (200 << 10) {
+			m := Content{ID: fmt.Sprint("m", i), To: bobJID, Body: strings.Repeat("x", 200<<10)}
+			_, err := c.Send(t.Context(), m.Outgoing())
+			require.NoError(t, err, i)
 		}
-		var all []<-chan sent
-		for i := range maxMessages / MaxMessage {
-			all = append(all, c.sendingOf(t.Context(), large(fmt.Sprint("m", i))))
-			synctest.Wait()
-		}
-		one := c.sendingOf(t.Context(), large("one more"))
-		synctest.Wait()
 		c.mu.Lock()
-		require.LessOrEqual(t, c.heldLocked(), maxMessages)
-		require.NotNil(t, c.room, "it does not wait")
+		require.LessOrEqual(t, c.sm.kept, maxKept)
+		require.NotEmpty(t, c.sm.id, "it can be resumed")
 		c.mu.Unlock()
-		close(count)
-		for _, each := range all {
-			require.NoError(t, (<-each).err)
-		}
+		c.end(io.ErrUnexpectedEOF)
+		require.NotNil(t, c.Resumption())
+	})
+}
+
+// A server that counts too little is asked once for what was written, and not for ever.
+func TestServerThatCountsTooLittle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var asked atomic.Int32
+		c := dial(t, pipeServer(t, func(p *peer) {
+			p.Managed()
+			for {
+				n, err := p.Read()
+				if err != nil {
+					return
+				}
+				if n.Name.Local == "r" {
+					asked.Add(1)
+					p.Send(`<a h="2" xmlns="urn:xmpp:sm:3"/>`)
+				}
+			}
+		}))
+		require.NoError(t, c.Start(t.Context()))
 		synctest.Wait()
-		c.mu.Lock()
-		require.Nil(t, c.room, "it waits on")
-		require.Len(t, c.sm.unacked, 1)
-		c.mu.Unlock()
-		_ = c.Close(done())
-		require.Error(t, (<-one).err)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		_, err := c.Send(ctx, Content{ID: "m", To: bobJID, Body: "x"}.Outgoing())
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.LessOrEqual(t, asked.Load(), int32(2))
 	})
 }
 

@@ -24,7 +24,8 @@ func (s *Session) tick() {
 	here := s.err == nil && len(s.queue) > 0 && s.claimWritingLocked()
 	s.mu.Unlock()
 	if here {
-		s.flushHere()
+		// At the end: a Logger or a hook may take its time.
+		defer s.flushHere()
 	}
 	for _, w := range late {
 		// It never blocks: nobody else has the waiter any more.

@@ -3,16 +3,20 @@ package xmpp
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"math"
 	"net"
+	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mirrorfly-go/sdk/internal/observe"
 	"github.com/mirrorfly-go/sdk/internal/testing/scripted"
 	"github.com/mirrorfly-go/sdk/internal/testing/xmltree"
 	"github.com/mirrorfly-go/sdk/internal/unsent"
@@ -239,5 +243,52 @@ func TestRequestTimeoutOfWhatWasNotWritten(t *testing.T) {
 		require.ErrorIs(t, err, ErrNoReply)
 		require.True(t, unsent.Is(err))
 		close(stop)
+	})
+}
+
+// exits is a handler of log lines that ends the goroutine of who writes a frame, once on is set.
+type exits struct {
+	slog.Handler
+	on *atomic.Bool
+}
+
+func (e exits) Enabled(_ context.Context, l slog.Level) bool {
+	return l == observe.LevelFrame && e.on.Load()
+}
+
+func (exits) Handle(context.Context, slog.Record) error {
+	runtime.Goexit()
+	return nil
+}
+
+// The timer tells requests that they are late before it writes what has waited: a Logger, or a
+// hook, may take its time there, or not come back.
+func TestLateRequestsGoBeforeWriting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		on := new(atomic.Bool)
+		cfg := pipeServer(t, func(p *peer) {
+			p.Managed()
+			p.Drain()
+		})
+		cfg.Logger, cfg.RequestTimeout = slog.New(exits{slog.DiscardHandler, on}), 10*time.Second
+		c := dial(t, cfg)
+		require.NoError(t, c.Start(t.Context()))
+		synctest.Wait()
+		ended := make(chan error, 1)
+		go func() { // ends with its request
+			_, _, err := c.LastActivity(context.Background(), bobJID)
+			ended <- err
+		}()
+		synctest.Wait()
+		time.Sleep(cfg.RequestTimeout - time.Millisecond)
+		on.Store(true)
+		require.NoError(t, c.Tell(Receipt("delivered", bobJID, "m"), true))
+		time.Sleep(time.Second)
+		select {
+		case err := <-ended:
+			require.ErrorIs(t, err, ErrNoReply)
+		default:
+			require.Fail(t, "it hangs")
+		}
 	})
 }

@@ -13,8 +13,8 @@ import (
 const (
 	// maxQueued is how many bytes may wait to be written. More ends the session.
 	maxQueued = 4 * frames.MaxFrame
-	// maxMessages is how many bytes may be held before a message waits for room, in Send. The rest
-	// is for what cannot wait.
+	// maxMessages is how many bytes may wait before a message waits for room, in Send. The rest is
+	// for what cannot wait.
 	maxMessages = maxQueued / 2
 	// maxBatch is how many bytes are enough for one batch.
 	maxBatch = 32 << 10
@@ -58,7 +58,7 @@ func (s *Session) post(o outgoing, w *waiter) error {
 	case s.ending:
 		s.mu.Unlock()
 		return fmt.Errorf("%w: %w", ErrNotConnected, ErrClosed)
-	case o.sending != nil && s.heldLocked()+len(o.frame) > maxMessages:
+	case o.sending != nil && s.queued+len(o.frame) > maxMessages:
 		s.mu.Unlock()
 		return errNoRoom
 	case s.queued+len(o.frame) > maxQueued:
@@ -129,17 +129,9 @@ func (s *Session) nextRoom() <-chan struct{} {
 	return room
 }
 
-// heldLocked is how many bytes wait to be written, or may have to be written again.
-func (s *Session) heldLocked() int {
-	if s.sm == nil {
-		return s.queued
-	}
-	return s.queued + s.sm.kept
-}
-
 // makeRoomLocked wakes those who wait for room, if there is some.
 func (s *Session) makeRoomLocked() {
-	if s.room != nil && (s.heldLocked() <= maxMessages/2 || s.err != nil || s.ending) {
+	if s.room != nil && (s.queued <= maxMessages/2 || s.err != nil || s.ending) {
 		close(s.room)
 		s.room = nil
 	}
