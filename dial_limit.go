@@ -7,6 +7,31 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/unsent"
 )
 
+// A DialLimiter says when a login may begin: Connect, a QR login and each attempt to reconnect ask
+// it, see [Config].Dials. [DialLimit] is the one for a process; what spans several machines brings
+// its own.
+type DialLimiter interface {
+	// Wait returns when a login may begin, or with an error, at the latest when ctx ends. Connect
+	// fails with that error; an attempt to reconnect has failed then. done is called once, when the
+	// login is over; nil: it need not be.
+	Wait(ctx context.Context) (done func(), err error)
+}
+
+// awaitTurn is Wait of a limiter that may be missing. Nothing has been sent when it fails.
+func awaitTurn(ctx context.Context, limiter DialLimiter) (done func(), err error) {
+	if limiter == nil {
+		return func() {}, nil
+	}
+	done, err = limiter.Wait(ctx)
+	if err != nil {
+		return nil, unsent.Mark(err)
+	}
+	if done == nil {
+		done = func() {}
+	}
+	return done, nil
+}
+
 // DialLimit spreads the logins of many Clients, so that a server that comes back is not run over by
 // all of them at once. Clients share it by having it in their Config.Dials: there is no limit
 // behind the back of the program. Connect and each attempt to reconnect wait for their turn; what
@@ -32,9 +57,11 @@ func NewDialLimit(perSecond, atOnce int) *DialLimit {
 	return l
 }
 
-// wait returns when a login may start. done says that it is over. The slot comes first: those that
-// have waited for one are spaced, too.
-func (l *DialLimit) wait(ctx context.Context) (done func(), err error) {
+// Wait returns when a login may start, or the error of ctx. done says that it is over. A nil
+// DialLimit is no limit.
+//
+// The slot comes first: those that have waited for one are spaced, too.
+func (l *DialLimit) Wait(ctx context.Context) (done func(), err error) {
 	done = func() {}
 	if l == nil {
 		return done, nil
@@ -44,12 +71,12 @@ func (l *DialLimit) wait(ctx context.Context) (done func(), err error) {
 		case l.slots <- struct{}{}:
 			done = func() { <-l.slots }
 		case <-ctx.Done():
-			return nil, unsent.Mark(ctx.Err())
+			return nil, ctx.Err()
 		}
 	}
 	if err := l.awaitStart(ctx); err != nil {
 		done()
-		return nil, unsent.Mark(err)
+		return nil, err
 	}
 	return done, nil
 }

@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -22,7 +23,7 @@ func queueUp(t *testing.T, l *DialLimit, n int) (starts func() []time.Time) {
 	var all sync.WaitGroup
 	for range n {
 		all.Go(func() {
-			done, err := l.wait(t.Context())
+			done, err := l.Wait(t.Context())
 			if err != nil {
 				t.Error(err)
 				return
@@ -50,7 +51,7 @@ func TestDialLimitSpaces(t *testing.T) {
 		time.Sleep(time.Minute) // of the bubble: what was not used is not saved up
 		begin = time.Now()
 		for i := range 3 {
-			_, err := l.wait(t.Context())
+			_, err := l.Wait(t.Context())
 			require.NoError(t, err)
 			require.Equal(t, time.Duration(i)*100*time.Millisecond, time.Since(begin))
 		}
@@ -60,17 +61,17 @@ func TestDialLimitSpaces(t *testing.T) {
 func TestDialLimitAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := NewDialLimit(0, 2)
-		first, err := l.wait(t.Context())
+		first, err := l.Wait(t.Context())
 		require.NoError(t, err)
-		_, err = l.wait(t.Context())
+		_, err = l.Wait(t.Context())
 		require.NoError(t, err)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		_, err = l.wait(ctx)
+		_, err = awaitTurn(ctx, l)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.True(t, unsent.Is(err))
 		first()
-		_, err = l.wait(t.Context())
+		_, err = l.Wait(t.Context())
 		require.NoError(t, err)
 	})
 }
@@ -78,11 +79,53 @@ func TestDialLimitAtOnce(t *testing.T) {
 func TestNoDialLimit(t *testing.T) {
 	for _, l := range []*DialLimit{nil, {}, NewDialLimit(0, 0), NewDialLimit(-1, -1)} {
 		for range 100 {
-			done, err := l.wait(t.Context())
+			done, err := l.Wait(t.Context())
 			require.NoError(t, err)
 			done()
 		}
 	}
+}
+
+// limiter is a DialLimiter of somebody else.
+type limiter func(ctx context.Context) (done func(), err error)
+
+func (l limiter) Wait(ctx context.Context) (func(), error) { return l(ctx) }
+
+func TestAwaitTurn(t *testing.T) {
+	refusal := errors.New("not today")
+	for name, c := range map[string]struct {
+		limiter DialLimiter
+		err     error
+	}{
+		"none":               {nil, nil},
+		"a nil DialLimit":    {(*DialLimit)(nil), nil},
+		"nothing to be done": {limiter(func(context.Context) (func(), error) { return nil, nil }), nil},
+		"refused":            {limiter(func(context.Context) (func(), error) { return nil, refusal }), refusal},
+	} {
+		t.Run(name, func(t *testing.T) {
+			done, err := awaitTurn(t.Context(), c.limiter)
+			require.ErrorIs(t, err, c.err)
+			if c.err != nil {
+				require.True(t, unsent.Is(err))
+				return
+			}
+			done()
+		})
+	}
+}
+
+// A limiter that refuses fails Connect before anything is sent.
+func TestConnectRefusedByItsLimiter(t *testing.T) {
+	refusal := errors.New("not today")
+	client := newClient(t, Config{
+		LicenseKey: "key", APIBaseURL: "https://api.example.com", HTTPClient: &http.Client{Transport: blocking{}},
+		Dials: limiter(func(context.Context) (func(), error) { return nil, refusal }),
+	})
+	_, err := client.Connect(t.Context(), "emil", "password")
+	failure := (*Error)(nil)
+	require.ErrorAs(t, err, &failure)
+	require.ErrorContains(t, err, "not today")
+	require.Equal(t, OutcomeNotSent, failure.Outcome)
 }
 
 // blocking is a service that answers every request with 403.
@@ -104,7 +147,7 @@ func TestConnectWaitsForItsTurn(t *testing.T) {
 			LicenseKey: "key", APIBaseURL: "https://api.example.com", TrialLicense: true,
 			HTTPClient: &http.Client{Transport: blocking{}}, RequestTimeout: time.Second, Dials: limit,
 		})
-		other, err := limit.wait(t.Context())
+		other, err := limit.Wait(t.Context())
 		require.NoError(t, err)
 
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -137,7 +180,7 @@ func TestDialLimitSpacesWhatHasWaited(t *testing.T) {
 		l := NewDialLimit(10, 5)
 		var hung []func()
 		for range 5 {
-			done, err := l.wait(t.Context())
+			done, err := l.Wait(t.Context())
 			require.NoError(t, err)
 			hung = append(hung, done)
 		}
@@ -161,11 +204,11 @@ func TestDialLimitForgetsWhoGaveUp(t *testing.T) {
 		defer cancel()
 		var all sync.WaitGroup
 		for range 100 {
-			all.Go(func() { _, _ = l.wait(ctx) })
+			all.Go(func() { _, _ = l.Wait(ctx) })
 		}
 		all.Wait()
 		begin := time.Now()
-		_, err := l.wait(t.Context())
+		_, err := l.Wait(t.Context())
 		require.NoError(t, err)
 		require.LessOrEqual(t, time.Since(begin), time.Second)
 	})

@@ -134,7 +134,7 @@ func (c *Client) Connect(ctx context.Context, username, password string) (Result
 			return None{}, err
 		}
 		// as long as it takes: RequestTimeout is for what follows
-		done, err := c.cfg.Dials.wait(ctx)
+		done, err := awaitTurn(ctx, c.cfg.Dials)
 		if err != nil {
 			return None{}, err
 		}

@@ -276,7 +276,7 @@ func (q *QRLogin) open(event signal.Event) (phoneAnswer, bool) {
 // logIn connects with what the phone sent, and tells the phone how it went.
 func (q *QRLogin) logIn(answer phoneAnswer, socketID string) (Credentials, error) {
 	c := q.client
-	done, err := c.cfg.Dials.wait(q.waiting)
+	done, err := awaitTurn(q.waiting, c.cfg.Dials)
 	if err != nil {
 		q.report(answer.SocketID, false)
 		return Credentials{}, context.Cause(q.waiting)

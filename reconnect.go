@@ -216,7 +216,7 @@ func (l *login) redial(info ConnectInfo) (*xmpp.Session, error) {
 	case <-l.ctx.Done():
 		return nil, l.ctx.Err()
 	}
-	done, err := l.client.cfg.Dials.wait(l.ctx)
+	done, err := awaitTurn(l.ctx, l.client.cfg.Dials)
 	if err != nil {
 		return nil, err
 	}
