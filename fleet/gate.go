@@ -13,6 +13,9 @@ import (
 // errGate fails what a client wants to write for an account that this member does not hold.
 var errGate = errors.New("fleet: this member does not hold the account")
 
+// errMute is how pass says that what is written goes nowhere.
+var errMute = errors.New("fleet: another member holds the account")
+
 // maxWait is how long a write waits while a shard is being handed over. It is then refused.
 const maxWait = 20 * time.Second
 
@@ -33,9 +36,12 @@ type gateState int
 const (
 	// gateOpen: writes pass while the lease is valid.
 	gateOpen gateState = iota
-	// gateWaiting: nothing is written any more, unless the handover comes to nothing. Sessions stay
-	// up meanwhile, so that the account is never without one.
+	// gateWaiting: writes wait. The record that gives the shard away is being written, which may
+	// come to nothing.
 	gateWaiting
+	// gateMute: what is written goes nowhere. Another member has the shard, and its sessions here
+	// stay up until the other member's replace them, so that no account is ever without one.
+	gateMute
 	// gateShut: what is written fails, connections are closed.
 	gateShut
 )
@@ -79,6 +85,8 @@ func (g *gate) pass(closed <-chan struct{}) error {
 		switch state {
 		case gateOpen:
 			return nil
+		case gateMute:
+			return errMute
 		case gateShut:
 			return errGate
 		}
@@ -144,6 +152,18 @@ type guard struct {
 
 func newGuard(g *gate) *guard { return &guard{gate: g, closed: make(chan struct{})} }
 
+// write writes to a connection when the gate lets it.
+func (g *guard) write(to io.Writer, p []byte) (int, error) {
+	switch err := g.gate.pass(g.closed); err {
+	case nil:
+		return to.Write(p)
+	case errMute:
+		return len(p), nil // the session would end, were it told that it cannot write
+	default:
+		return 0, err
+	}
+}
+
 // close ends what waits to be written.
 func (g *guard) close(c io.Closer) {
 	g.once.Do(func() {
@@ -159,12 +179,7 @@ type guardedConn struct {
 }
 
 // Write writes when the gate lets it.
-func (c *guardedConn) Write(p []byte) (int, error) {
-	if err := c.guard.gate.pass(c.guard.closed); err != nil {
-		return 0, err
-	}
-	return c.Conn.Write(p)
-}
+func (c *guardedConn) Write(p []byte) (int, error) { return c.guard.write(c.Conn, p) }
 
 // Close closes the connection.
 func (c *guardedConn) Close() error {
@@ -211,12 +226,7 @@ type guardedStream struct {
 }
 
 // Write writes when the gate lets it.
-func (s *guardedStream) Write(p []byte) (int, error) {
-	if err := s.guard.gate.pass(s.guard.closed); err != nil {
-		return 0, err
-	}
-	return s.ReadWriteCloser.Write(p)
-}
+func (s *guardedStream) Write(p []byte) (int, error) { return s.guard.write(s.ReadWriteCloser, p) }
 
 // Close closes the connection.
 func (s *guardedStream) Close() error {

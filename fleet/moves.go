@@ -158,6 +158,7 @@ func (l *loop) given(h *hold) {
 	}
 	delete(l.holds, h.shard)
 	l.parting[h] = false
+	h.gate.set(gateMute)
 	for _, r := range h.runners {
 		r.giveUp(errMoved)
 		if l.fleet.book.state(r) != StateUp {
