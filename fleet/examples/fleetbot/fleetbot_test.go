@@ -34,7 +34,8 @@ func scale() (accounts int, ttl time.Duration, busy time.Duration) {
 type crew struct {
 	t     *testing.T
 	judge *judge
-	n     int
+	n     int // accounts
+	users int // who are not accounts, and have a session
 	ttl   time.Duration
 	busy  time.Duration
 	args  []string
@@ -46,7 +47,7 @@ func newCrew(t *testing.T, nats string) *crew {
 	c.n, c.ttl, c.busy = scale()
 	c.judge = newJudge(t, c.n)
 	c.args = []string{
-		"-accounts", c.judge.accounts, "-nats", nats, "-ttl", c.ttl.String(), "-logins", fmt.Sprint(logins), "-debug",
+		"-accounts", c.judge.accounts, "-nats", nats, "-ttl", c.ttl.String(), "-logins", fmt.Sprint(logins),
 	}
 	return c
 }
@@ -59,11 +60,6 @@ func (c *crew) start(name string) *process {
 // shared waits until members have all accounts, each about as many.
 func (c *crew) shared(members ...*process) {
 	c.t.Helper()
-	defer func() {
-		for _, m := range members {
-			c.t.Log(m.name, len(m.accounts()), c.judge.attached())
-		}
-	}()
 	require.Eventually(c.t, func() bool {
 		total := 0
 		for _, m := range members {
@@ -73,7 +69,7 @@ func (c *crew) shared(members ...*process) {
 			}
 			total += n
 		}
-		return total == c.n && c.judge.attached() == c.n
+		return total == c.n && c.judge.attached() == c.n+c.users
 	}, limit, pause)
 }
 
@@ -120,7 +116,7 @@ func TestFleet(t *testing.T) {
 	testFrozen(c, a, b)
 	a.end()
 	b.end()
-	require.Zero(t, c.judge.attached())
+	c.judge.until(0)
 }
 
 // testFrozen: a member that is frozen for longer than the TTL, and goes on, sends nothing for the
@@ -133,7 +129,7 @@ func testFrozen(c *crew, frozen, other *process) {
 	reader.write() // the frozen one gets it, and has not handled it
 	other.untilUp(c.n)
 	require.Equal(c.t, "read by "+other.name, reader.next())
-	c.judge.judgement()
+	c.require(c.takeover())
 
 	frozen.signal(syscall.SIGCONT)
 	c.t.Cleanup(func() { _ = frozen.cmd.Process.Signal(syscall.SIGCONT) })
@@ -161,8 +157,7 @@ func newReader(c *crew, account string) *reader {
 	require.NoError(c.t, err)
 	_, err = client.Connect(c.t.Context(), me.Data.Username, me.Data.Password)
 	require.NoError(c.t, err)
-	c.n++ // the judge sees its session, too
-	c.t.Cleanup(func() { c.n-- })
+	c.users++
 	return r
 }
 
@@ -188,6 +183,7 @@ func (r *reader) requireSilence() {
 	r.c.t.Helper()
 	require.Empty(r.c.t, r.answers, "a second answer has come")
 	require.NoError(r.c.t, r.client.Close())
+	r.c.users--
 }
 
 // All of NATS is away for longer than the TTL: everybody stops, and goes on afterwards.
