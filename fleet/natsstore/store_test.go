@@ -1,0 +1,124 @@
+package natsstore_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mirrorfly-go/sdk/fleet"
+	"github.com/mirrorfly-go/sdk/fleet/fleettest"
+	"github.com/mirrorfly-go/sdk/fleet/natsstore"
+)
+
+// connect connects to a server for the time of the test.
+func connect(t *testing.T, urls string) jetstream.JetStream {
+	t.Helper()
+	conn, js, err := natsstore.Connect(urls)
+	require.NoError(t, err)
+	t.Cleanup(conn.Close)
+	return js
+}
+
+func embedded(t *testing.T, dir string) *natsstore.Server {
+	t.Helper()
+	server, err := natsstore.Embedded(dir)
+	require.NoError(t, err)
+	t.Cleanup(server.Close)
+	return server
+}
+
+// Both stores do what fleet.Store says.
+func TestStore(t *testing.T) {
+	for name, open := range map[string]func(t *testing.T) fleet.Store{
+		"in memory": func(*testing.T) fleet.Store { return fleettest.NewStore() },
+		"NATS": func(t *testing.T) fleet.Store {
+			store, err := natsstore.New(connect(t, embedded(t, t.TempDir()).URL()), natsstore.Options{})
+			require.NoError(t, err)
+			return store
+		},
+	} {
+		t.Run(name, func(t *testing.T) { testStore(t, open(t)) })
+	}
+}
+
+func testStore(t *testing.T, store fleet.Store) {
+	t.Helper()
+	ctx := t.Context()
+	_, err := store.Get(ctx, "shard.1")
+	require.ErrorIs(t, err, fleet.ErrNotFound)
+	first, err := store.Create(ctx, "shard.1", []byte("one"))
+	require.NoError(t, err)
+	_, err = store.Create(ctx, "shard.1", []byte("again"))
+	require.ErrorIs(t, err, fleet.ErrConflict)
+	_, err = store.Update(ctx, "shard.2", []byte("never made"), first)
+	require.ErrorIs(t, err, fleet.ErrConflict)
+	second, err := store.Update(ctx, "shard.1", []byte("two"), first)
+	require.NoError(t, err)
+	require.Greater(t, second, first)
+	_, err = store.Update(ctx, "shard.1", []byte("late"), first)
+	require.ErrorIs(t, err, fleet.ErrConflict)
+	e, err := store.Get(ctx, "shard.1")
+	require.NoError(t, err)
+	require.Equal(t, fleet.Entry{Key: "shard.1", Value: []byte("two"), Revision: second}, e)
+
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	entries, err := store.Watch(watching)
+	require.NoError(t, err)
+	require.Equal(t, e, <-entries)
+	require.Empty(t, (<-entries).Key, "all is told")
+
+	require.ErrorIs(t, store.Delete(ctx, "shard.1", first), fleet.ErrConflict)
+	require.NoError(t, store.Delete(ctx, "shard.1", second))
+	gone := <-entries
+	require.Empty(t, gone.Value)
+	require.Greater(t, gone.Revision, second)
+	_, err = store.Get(ctx, "shard.1")
+	require.ErrorIs(t, err, fleet.ErrNotFound)
+	third, err := store.Create(ctx, "shard.1", []byte("three"))
+	require.NoError(t, err)
+	require.Greater(t, third, second)
+	require.Equal(t, fleet.Entry{Key: "shard.1", Value: []byte("three"), Revision: third}, <-entries)
+
+	stop()
+	for range entries { // closed soon
+	}
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	_, err = store.Create(ended, "shard.3", []byte("x"))
+	require.Error(t, err)
+	require.NotErrorIs(t, err, fleet.ErrConflict)
+}
+
+// A server that is started again is where it was, with what it has kept.
+func TestEmbeddedAgain(t *testing.T) {
+	dir := t.TempDir()
+	server, err := natsstore.Embedded(dir)
+	require.NoError(t, err)
+	url := server.URL()
+	store, err := natsstore.New(connect(t, url), natsstore.Options{Bucket: "mine"})
+	require.NoError(t, err)
+	revision, err := store.Create(t.Context(), "bucket", []byte("kept"))
+	require.NoError(t, err)
+	server.Close()
+
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	_, err = store.Update(ctx, "bucket", []byte("lost"), revision)
+	require.Error(t, err)
+	require.NotErrorIs(t, err, fleet.ErrConflict)
+
+	require.Equal(t, url, embedded(t, dir).URL())
+	require.Eventually(t, func() bool {
+		_, err := store.Update(t.Context(), "bucket", []byte("new"), revision)
+		return err == nil
+	}, time.Minute, 20*time.Millisecond, "the connection comes back")
+}
+
+func TestEmbeddedRefuses(t *testing.T) {
+	_, err := natsstore.Embedded("")
+	require.ErrorContains(t, err, "directory")
+}
