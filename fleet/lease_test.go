@@ -1,0 +1,44 @@
+package fleet
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// testClock is a clock of which both hands are moved.
+type testClock struct{ at instant }
+
+func (c *testClock) now() instant { return c.at }
+
+func (c *testClock) move(monotonic, wall time.Duration) {
+	c.at.monotonic += monotonic
+	c.at.wall = c.at.wall.Add(wall)
+}
+
+func TestLease(t *testing.T) {
+	for name, c := range map[string]struct {
+		monotonic, wall time.Duration
+		valid           bool
+	}{
+		"just renewed":                   {0, 0, true},
+		"a moment before":                {testTTL - 1, testTTL - 1, true},
+		"over":                           {testTTL, testTTL, false},
+		"the machine has slept":          {time.Second, time.Hour, false},
+		"the wall clock was set back":    {time.Second, -time.Hour, true},
+		"set back, and over":             {testTTL, -time.Hour, false},
+		"the wall clock was set forward": {time.Second, testTTL, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			clock := &testClock{instant{time.Minute, time.Unix(1e9, 0)}}
+			l := newLease(testTTL, clock.now, clock.now())
+			clock.move(c.monotonic, c.wall)
+			require.Equal(t, c.valid, l.valid())
+			l.renew(clock.now())
+			require.True(t, l.valid())
+			l.end()
+			require.False(t, l.valid())
+		})
+	}
+}
