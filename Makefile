@@ -15,7 +15,7 @@ GOTEST = GOFLAGS='$(RACEFLAGS)' GORACE='$(GORACE)' go test -vet=all -shuffle=on 
 # Modules of their own, so that what they need never reaches importers. Programs import some of them, whose tests need
 # no server of others; interop and bench are nothing but tests.
 SUBMODULES = $(patsubst %/go.mod,%,$(wildcard */go.mod))
-IMPORTED   = $(filter sdkotel,$(SUBMODULES))
+IMPORTED   = $(filter fleet sdkotel,$(SUBMODULES))
 MODULES    = . $(SUBMODULES)
 
 MAKEFLAGS += --no-print-directory
@@ -112,6 +112,7 @@ soak:
 	@cd interop && $(GOTEST) ./messages -run TestCrash/ejabberd -kills 200
 	@cd interop && $(GOTEST) ./messages -run 'TestCrash/Prosody|TestFlapping' -kills 50
 	@cd interop && $(GOTEST) ./storm -sessions 1000 -away 10s
+	@cd fleet && go test -timeout 60m ./examples/fleetbot -run 'TestFleet|TestNATS' -long -runs 20 -v
 
 # The client against its peers and the limit, as ratios (docs/performance.md). `make bench BENCH="-run requests -rounds 9"` for a part of it.
 bench:

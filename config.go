@@ -115,8 +115,8 @@ type Config struct {
 	KeepAlive KeepAlivePolicy
 	// Reconnect is 500ms to 30s without a limit of attempts by default.
 	Reconnect ReconnectPolicy
-	// Dials spreads the logins of all clients that share it: a *DialLimit, or a limiter of your own;
-	// nil: no limit.
+	// Dials spreads the logins of all clients that share it: a *DialLimit, or a limiter of your
+	// own; nil: no limit.
 	Dials DialLimiter
 	// MaxDownload is how long a file may be, in bytes, that DownloadMedia or OpenMedia fetches;
 	// default 2 GiB.

@@ -52,14 +52,14 @@ type Config struct {
 	OnChange func(AccountStatus)
 	// Store is that of all members: natsstore.New, or fleettest.NewStore in tests.
 	Store Store
-	// Name is that of this member, for people: letters, digits, "-", "_" and ".", at most 64. Empty:
-	// made of host name and process id. A random part is added to it, so names may be the same.
+	// Name is that of this member, for people: letters, digits, "-", "_" and ".", at most 64.
+	// Empty: made of host name and process id. A random part is added, so names may be the same.
 	Name string
 	// Max is how many accounts this member takes at most; 0: no limit. Members share in proportion
 	// to it.
 	Max int
-	// TTL is how long a member that is not heard of keeps its accounts, at least 1s; default 15s. It
-	// may differ between members.
+	// TTL is how long a member that is not heard of keeps its accounts, at least 1s; default 15s.
+	// It may differ between members.
 	TTL time.Duration
 	// LoginsPerSecond is for the whole fleet, of which each member has its part; default 50.
 	LoginsPerSecond float64
@@ -94,7 +94,8 @@ func (cfg Config) withDefaults() (Config, error) {
 	case !(cfg.LoginsPerSecond >= 0) || math.IsInf(cfg.LoginsPerSecond, 1):
 		return cfg, errors.New("fleet: Config.LoginsPerSecond is not a number of at least 0: 0 is the default, 50")
 	case len(cfg.Name) > maxName || strings.Trim(cfg.Name, nameLetters) != "":
-		return cfg, fmt.Errorf("fleet: Config.Name is not made of at most %d letters, digits, \"-\", \"_\" and \".\"", maxName)
+		return cfg, fmt.Errorf("fleet: Config.Name is not made of at most %d letters, digits, \"-\", \"_\" and \".\"",
+			maxName)
 	}
 	cfg.Refresh = cmp.Or(cfg.Refresh, defaultRefresh)
 	cfg.TTL = cmp.Or(cfg.TTL, defaultTTL)

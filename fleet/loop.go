@@ -37,10 +37,11 @@ type loop struct {
 	accounts map[int][]Account // by shard
 	changed  bool              // accounts have changed since the holds were compared with them
 
-	holds   map[int]*hold
-	parting map[*hold]bool // given or stopped; the value says whether the record is still to be released
-	busy    map[int]bool   // shards whose record is being written
-	resting map[int]bool   // shards whose record was not written a moment ago
+	holds map[int]*hold
+	// parting are those that were given or stopped. true: the record is still to be released.
+	parting map[*hold]bool
+	busy    map[int]bool // shards whose record is being written
+	resting map[int]bool // shards whose record was not written a moment ago
 	marking map[string]bool
 }
 
@@ -178,8 +179,8 @@ func (l *loop) step() {
 	l.follow()
 }
 
-// dropMoved drops shards that others have, by the word of the store. Those that are being given away
-// go when that is written.
+// dropMoved drops shards that others have, by the word of the store. Those that are being given
+// away go when that is written.
 func (l *loop) dropMoved() {
 	for n, h := range l.holds {
 		if s := l.view.shards[n]; !h.giving && (s == nil || s.owner != l.self) {

@@ -120,7 +120,7 @@ func (m *membership) join(ctx context.Context) error {
 			var found Entry
 			found, err = m.cfg.Store.Get(ctx, m.key())
 			revision = found.Revision
-			began = instant{monotonic: began.monotonic - m.cfg.TTL, wall: began.wall} // valid from the next one on
+			began.monotonic -= m.cfg.TTL // it is valid from the next renewal on
 		}
 		return revision, err
 	})
@@ -219,7 +219,8 @@ func (m *membership) retire(ctx context.Context) error {
 	}
 	m.lease.end()
 	_, err := m.write(ctx, func(ctx context.Context) (uint64, error) {
-		return m.cfg.Store.Update(ctx, m.key(), marshal(memberRecord{TTL: m.cfg.TTL.Milliseconds(), Gone: true}), m.revision)
+		gone := marshal(memberRecord{TTL: m.cfg.TTL.Milliseconds(), Gone: true})
+		return m.cfg.Store.Update(ctx, m.key(), gone, m.revision)
 	})
 	return err
 }

@@ -138,7 +138,8 @@ func (m *memory) Watch(ctx context.Context) (<-chan Entry, error) {
 }
 
 func (m *memory) sinceLocked(revision uint64) []Entry {
-	news := slices.DeleteFunc(slices.Collect(maps.Values(m.records)), func(e Entry) bool { return e.Revision <= revision })
+	news := slices.Collect(maps.Values(m.records))
+	news = slices.DeleteFunc(news, func(e Entry) bool { return e.Revision <= revision })
 	slices.SortFunc(news, func(a, b Entry) int { return cmp.Compare(a.Revision, b.Revision) })
 	return news
 }

@@ -18,8 +18,8 @@ type pace struct {
 
 func newPace(then sdk.DialLimiter) *pace { return &pace{turn: make(chan struct{}, 1), then: then} }
 
-// slowest is the least number of logins in a second: a member without a share may have to reconnect,
-// too.
+// slowest is the least number of logins in a second: a member without a share may have to
+// reconnect, too.
 const slowest = 0.1
 
 // set sets how many logins may begin in a second.

@@ -91,7 +91,8 @@ func (v *view) applyMember(id string, e Entry, now time.Time) {
 	}
 	m := &member{revision: e.Revision, seen: now}
 	if !unmarshal(e.Value, &m.record) {
-		m.record = memberRecord{Leaving: true} // it gets nothing, and is gone when it stays as it is
+		// It gets nothing, and counts as gone when it stays as it is.
+		m.record = memberRecord{Leaving: true}
 	}
 	v.members[id] = m
 }

@@ -2,6 +2,7 @@
 package fleettest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -64,7 +65,9 @@ func (s *Store) Records() []fleet.Entry {
 }
 
 func (s *Store) sortedLocked() []fleet.Entry {
-	return slices.SortedFunc(maps.Values(s.records), func(a, b fleet.Entry) int { return int(a.Revision) - int(b.Revision) })
+	return slices.SortedFunc(maps.Values(s.records), func(a, b fleet.Entry) int {
+		return cmp.Compare(a.Revision, b.Revision)
+	})
 }
 
 // Get is that of fleet.Store.

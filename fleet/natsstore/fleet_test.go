@@ -247,8 +247,8 @@ func cluster(t *testing.T) []*server.Server {
 	var nodes []*server.Server
 	for i, port := range ports {
 		node, err := server.NewServer(&server.Options{
-			ServerName: fmt.Sprintf("node%d", i), Host: "127.0.0.1", Port: server.RANDOM_PORT, NoLog: true, NoSigs: true,
-			JetStream: true, StoreDir: t.TempDir(), Routes: routes,
+			ServerName: fmt.Sprintf("node%d", i), Host: "127.0.0.1", Port: server.RANDOM_PORT,
+			NoLog: true, NoSigs: true, JetStream: true, StoreDir: t.TempDir(), Routes: routes,
 			Cluster: server.ClusterOpts{Name: "fleet", Host: "127.0.0.1", Port: port},
 		})
 		require.NoError(t, err)

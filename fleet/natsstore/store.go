@@ -14,7 +14,7 @@ import (
 
 const (
 	defaultBucket = "mirrorfly-fleet"
-	// patience is how long New waits for JetStream, which a cluster that has just been started needs.
+	// patience is how long New waits for JetStream: a cluster that was just started needs that.
 	patience = 20 * time.Second
 	// markerTTL is how long it is remembered that a record was deleted.
 	markerTTL = time.Hour

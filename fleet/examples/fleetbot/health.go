@@ -31,7 +31,8 @@ func serve(ctx context.Context, address string, f *fleet.Fleet, log *slog.Logger
 		return nil, fmt.Errorf("%w; choose another address with -listen", err)
 	}
 	srv := &http.Server{
-		Handler: handler(ctx, f), ReadTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second, MaxHeaderBytes: 16 << 10,
+		Handler: handler(ctx, f), ReadTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second,
+		MaxHeaderBytes: 16 << 10,
 	}
 	done := make(chan struct{})
 	go func() { // owner: the caller; ends with stop
@@ -45,8 +46,8 @@ func serve(ctx context.Context, address string, f *fleet.Fleet, log *slog.Logger
 	}, nil
 }
 
-// handler answers /readyz with 200 while every account of this member is up, no account is left over
-// and the program was not told to end, and /accounts with those of this member.
+// handler answers /readyz with 200 while every account of this member is up, no account is left
+// over and the program was not told to end, and /accounts with those of this member.
 func handler(ctx context.Context, f *fleet.Fleet) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
