@@ -33,6 +33,7 @@ func TestStock(t *testing.T) {
 			"blocking":                blocking,
 			"block on another device": blockOnAnotherDevice,
 			"reconnect after a kick":  reconnectAfterKick,
+			"a fleet loses a machine": fleetLosesAMachine,
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
