@@ -236,7 +236,10 @@ func (l *loop) compare() {
 			if h.runners[id] == nil {
 				r := newRunner(a, h.epoch, h.gate, l.fleet.book)
 				h.runners[id] = r
-				l.all.Go(func() { r.run(l.fleet.session) }) // ends with stop, or after giveUp
+				l.all.Go(func() { // ends with stop, or after giveUp
+					r.run(l.fleet.session)
+					l.post(func() {}) // the loop looks at what is parting
+				})
 			}
 		}
 	}

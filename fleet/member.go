@@ -51,8 +51,8 @@ func (m *membership) run(ctx context.Context) error {
 		switch {
 		case errors.Is(err, ErrBucket):
 			return err
-		case errors.Is(err, errGone):
-			wait = 0 // it comes as another one
+		case errors.Is(err, errGone), errors.Is(err, errLate):
+			wait = 0 // it comes as another one, or renews what it has found
 		case err != nil:
 			m.cfg.Logger.WarnContext(ctx, "the heartbeat was not renewed", "member", m.id, "err", err)
 			wait = m.retry()
@@ -74,6 +74,9 @@ func (m *membership) sleep(ctx context.Context, d time.Duration) {
 	case <-ctx.Done():
 	}
 }
+
+// errLate: a renewal that seemed to have failed was successful.
+var errLate = errors.New("an earlier renewal was late")
 
 // errGone: others have marked this member as gone.
 var errGone = errors.New("the member was silent for too long and counts as gone")
@@ -155,10 +158,9 @@ func (m *membership) settle(ctx context.Context) error {
 	case !missing && found.Revision < m.revision:
 		return m.doubt()
 	case !missing && found.Revision > m.revision && unmarshal(found.Value, &record) && !record.Gone:
-		// A renewal that seemed to have failed was successful. When is not known: the next one
-		// counts.
+		// When it became so is not known: the next one counts.
 		m.revision = found.Revision
-		return errors.New("an earlier renewal was late")
+		return errLate
 	case !missing && !record.Gone:
 		return errors.New("the store has told an old record") // it has not got that far yet
 	}
@@ -195,9 +197,9 @@ func (m *membership) doubt() error {
 	return ErrBucket
 }
 
-// write bounds a request to the store.
+// write bounds a request to the store. When its time is over there is some left for another one.
 func (m *membership) write(ctx context.Context, f func(context.Context) (uint64, error)) (uint64, error) {
-	ctx, cancel := context.WithTimeout(ctx, m.interval())
+	ctx, cancel := context.WithTimeout(ctx, m.cfg.TTL/2)
 	defer cancel()
 	return f(ctx)
 }

@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// maxWrites is how many records of shards a member writes at the same time.
-const maxWrites = 64
+// maxWrites is how many records of shards a member writes at the same time. Heartbeats wait behind
+// them: a store that keeps each on a disk needs some time for it.
+const maxWrites = 16
 
 // follow does what a plan says.
 func (l *loop) follow() {

@@ -63,7 +63,7 @@ func join(t *testing.T, srv *sdktest.Server, js jetstream.JetStream, replicas in
 		Client:   srv.Config(),
 		Accounts: func(context.Context) ([]fleet.Account, error) { return accounts, nil },
 		OnChange: m.note,
-		Store:    store, TTL: 3 * time.Second,
+		Store:    store, TTL: 6 * time.Second,
 	})
 	require.NoError(t, err)
 	var ctx context.Context

@@ -16,7 +16,7 @@ import (
 )
 
 var (
-	long = flag.Bool("long", false, "300 accounts, a TTL of 6s, and bounds without allowance for a busy machine")
+	long = flag.Bool("long", false, "300 accounts, and bounds without allowance for a busy machine")
 	runs = flag.Int("runs", 1, "how often a member is killed")
 )
 
@@ -24,10 +24,11 @@ const logins = 50
 
 // scale is how large the tests are.
 func scale() (accounts int, ttl time.Duration, busy time.Duration) {
+	ttl = 6 * time.Second
 	if *long {
-		return 300, 6 * time.Second, 1
+		return 300, ttl, 1
 	}
-	return 60, 2 * time.Second, 3
+	return 60, ttl, 3
 }
 
 // crew is members with one NATS server and one judge.
