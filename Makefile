@@ -32,7 +32,8 @@ BUILT   = windows/386
 .PHONY: test quick check deps go-version fmt vet staticcheck build cross test-unit test-modules fuzz interop soak bench clean
 
 # One part after the other: each keeps two cores busy by itself, but to install, which waits for the network and the
-# disk. Beside it goes what needs nothing that it installs, not even a C compiler; what that prints comes after.
+# disk. Beside it goes what needs nothing that it installs, not even a C compiler; what that prints comes after. The
+# tests of interop mostly wait, so those of the other modules run beside them.
 # go vet runs with the tests, and what they compile needs no build.
 test: go-version
 	@echo "== gofumpt and the other systems, beside what is installed"
@@ -40,7 +41,8 @@ test: go-version
 	CGO_ENABLED=0 $(MAKE) -j1 fmt cross >"$$beside" 2>&1 & job=$$!; trap 'kill $$job; exit 130' INT TERM HUP; \
 	$(MAKE) deps || { kill $$job; wait $$job; exit 1; }; \
 	wait $$job; status=$$?; cat "$$beside"; exit $$status
-	@$(MAKE) -j1 staticcheck test-unit test-modules interop
+	@$(MAKE) -j1 staticcheck test-unit
+	@$(MAKE) -j2 test-modules interop
 	@echo "== all passed"
 
 # The inner loop, for the main module: only the tests of what has changed, without the race detector.

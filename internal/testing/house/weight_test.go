@@ -20,10 +20,10 @@ const (
 	maxModules = 4
 	// maxAdded is how many bytes a program that speaks HTTP grows by when it uses all of sdk: 2700
 	// before there were hooks, and errors of a first connect that say what to check.
-	maxAdded = 2850 << 10
+	maxAdded = 2950 << 10
 	// maxWithoutMessages is the same for all but the calls of messages: 2200 before there were any,
 	// and 2400 before the same, and downloads that go on from an offset.
-	maxWithoutMessages = 2600 << 10
+	maxWithoutMessages = 2700 << 10
 )
 
 // A program that imports sdk compiles few modules of others.
