@@ -70,12 +70,16 @@ func (f *Fleet) Accounts() []AccountStatus { return f.book.list() }
 // the sum of all Max is too small.
 func (f *Fleet) Nobodys() int { return int(f.nobodys.Load()) }
 
-// findBucket reads what all members agree on, or writes it in a new bucket. It waits for the store.
+// findBucket reads what all members agree on, or writes it in a new bucket. It waits for the store,
+// until ctx ends, which is no error.
 func (f *Fleet) findBucket(ctx context.Context) (bucketRecord, error) {
 	for {
 		record, err := f.readBucket(ctx)
-		if err == nil || errors.Is(err, errBadBucket) || ctx.Err() != nil {
+		if err == nil || errors.Is(err, errBadBucket) {
 			return record, err
+		}
+		if ctx.Err() != nil {
+			return record, nil
 		}
 		f.cfg.Logger.WarnContext(ctx, "the store cannot be reached", "err", err)
 		timer := time.NewTimer(f.cfg.TTL / 24)

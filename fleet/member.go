@@ -124,6 +124,7 @@ func (m *membership) join(ctx context.Context) error {
 			found, err = m.cfg.Store.Get(ctx, m.key())
 			revision = found.Revision
 			began.monotonic -= m.cfg.TTL // it is valid from the next renewal on
+			high = 0                     // others have written since then
 		}
 		return revision, err
 	})
