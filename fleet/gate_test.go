@@ -129,9 +129,9 @@ func TestGateOfHTTP(t *testing.T) {
 		w.Header().Set("Connection", "Upgrade")
 		w.Header().Set("Upgrade", "echo")
 		w.WriteHeader(http.StatusSwitchingProtocols)
-		conn, _, err := http.NewResponseController(w).Hijack()
+		conn, came, err := http.NewResponseController(w).Hijack()
 		if err == nil {
-			_, _ = io.Copy(conn, conn) // until the client closes it
+			_, _ = io.Copy(conn, came) // until the client closes it
 			_ = conn.Close()
 		}
 	}))

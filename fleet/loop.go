@@ -411,9 +411,12 @@ func (l *loop) cutAll(reason error) {
 		h.cut(reason)
 		l.parting[h] = false
 	}
-	for h := range l.parting {
+	for h, release := range l.parting {
 		h.cut(reason)
-		l.parting[h] = false
+		if release { // that is no time to write a record
+			delete(l.busy, h.shard)
+			l.parting[h] = false
+		}
 	}
 }
 
