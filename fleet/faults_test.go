@@ -71,8 +71,8 @@ func (u *unsureStore) Update(ctx context.Context, key string, value []byte, last
 
 var seeds = flag.Uint64("seeds", 4, "how many series of faults")
 
-// Whatever happens, nobody writes for an account after a member with a higher epoch has, and when it
-// is over, everything is up.
+// Whatever happens, nobody writes for an account after a member with a higher epoch has, and when
+// it is over, everything is up.
 func TestFaultsAtRandom(t *testing.T) {
 	for seed := range uint64(*seeds) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
