@@ -1,6 +1,7 @@
 package sdktest
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -150,23 +151,39 @@ func FaultKinds() []FaultKind {
 //	// the next two blocks
 //	srv.SetFault(sdktest.StepIQ, sdktest.FaultError, sdktest.Match{Op: "block", Times: 2})
 //
-// SetFault panics when nothing can ever fit a Match, for example a User at StepAccept: otherwise a
-// test with a wrong Match would prove nothing.
+// SetFault panics, and sets nothing, when the step, the kind or the form of a Match cannot be:
+// otherwise a test with a slip of the pen would prove nothing. Examples are a User at StepAccept or
+// of another domain, an Op "POST" without a path, and the type "Text" of a message.
 func (s *Server) SetFault(step Step, kind FaultKind, only ...Match) {
-	if len(only) == 0 {
-		only = []Match{{}}
-		if kind == FaultNone {
-			s.ctl.endFaults(step)
-		}
+	matches, err := s.wellFormed(step, kind, only)
+	if err != nil {
+		panic(fmt.Sprintf("sdktest: set fault %q at %s: %v", kind, step, err))
 	}
-	for _, m := range only {
-		m, err := m.normal(step)
-		if err != nil {
-			panic(fmt.Sprintf("sdktest: set fault at %s: %v", step, err))
-		}
+	if len(only) == 0 && kind == FaultNone {
+		s.ctl.endFaults(step)
+	}
+	for _, m := range matches {
 		s.ctl.setFault(step, kind, m)
 	}
 	s.hub.release(step)
+}
+
+// wellFormed are the matches of a SetFault, in the form in which they are compared. It fails when
+// one of them, the step or the kind cannot be.
+func (s *Server) wellFormed(step Step, kind FaultKind, only []Match) (all []Match, err error) {
+	if kind != FaultNone && !slices.Contains(FaultKinds(), kind) {
+		return nil, errors.New("there is no such kind")
+	}
+	if len(only) == 0 {
+		only = []Match{{}}
+	}
+	for _, m := range only {
+		if m, err = m.normal(step, s.domain); err != nil {
+			return nil, err
+		}
+		all = append(all, m)
+	}
+	return all, nil
 }
 
 // fault is a SetFault that has not ended.

@@ -3,8 +3,10 @@ package sdktest
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // Match says which requests meet a fault of [Server.SetFault]. What is set must all fit. The zero
@@ -45,9 +47,12 @@ var (
 	}
 )
 
-// normal is m in the form in which it is compared. It fails when nothing at step fits m.
-func (m Match) normal(step Step) (Match, error) {
+// normal is m in the form in which it is compared. domain is the server's. It fails when nothing at
+// step fits m.
+func (m Match) normal(step Step, domain string) (Match, error) {
 	switch {
+	case !slices.Contains(Steps(), step):
+		return m, fmt.Errorf("there is no step %q", step)
 	case m.Nth < 0:
 		return m, errors.New("Match.Nth is negative")
 	case m.User != "" && !slices.Contains(stepsOfUser, step):
@@ -55,29 +60,66 @@ func (m Match) normal(step Step) (Match, error) {
 	case m.Op != "" && !slices.Contains(stepsOfOp, step):
 		return m, errors.New("Match.Op cannot fit: there is only one kind of request here")
 	}
-	if m.User != "" && localpart(m.User) == "" {
-		return m, fmt.Errorf("Match.User %q is no user", m.User)
+	if m.User != "" {
+		id := localpart(m.User)
+		_, of, isJID := strings.Cut(m.User, "@")
+		of, _, _ = strings.Cut(of, "/")
+		if id == "" || strings.Trim(id, inIdentifier) != "" || isJID && !strings.EqualFold(of, domain) {
+			return m, fmt.Errorf("Match.User %q is no user of %s", m.User, domain)
+		}
+		m.User = id
 	}
-	m.User = localpart(m.User)
-	verb, name := m.op()
-	switch step {
-	case StepREST, StepRESTAfter:
-		if verb != "" && verb != strings.ToUpper(verb) {
-			return m, fmt.Errorf("Match.Op %q has no HTTP method before the path", m.Op)
+	if m.Op != "" {
+		verb, name := m.op()
+		if step == StepREST || step == StepRESTAfter {
+			name = strings.Trim(name, "/")
 		}
-		name = strings.Trim(name, "/")
-	case StepIQBefore, StepIQ:
-		if verb != "" && verb != "get" && verb != "set" {
-			return m, fmt.Errorf("Match.Op %q has neither get nor set before the name", m.Op)
+		if wrong := wrongOp(step, verb, name); wrong != "" {
+			return m, fmt.Errorf("Match.Op %q %s", m.Op, wrong)
 		}
-	default:
-		if verb != "" {
-			return m, fmt.Errorf("Match.Op %q is no type of a message", m.Op)
-		}
+		m.Op = strings.TrimSpace(verb + " " + name)
 	}
-	m.Op = strings.TrimSpace(verb + " " + name)
 	return m, nil
 }
+
+// httpMethods are the methods that clients of the service use, preflights of browsers included.
+var httpMethods = []string{
+	http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
+	http.MethodOptions,
+}
+
+// wrongOp says why no request at step has that verb and name. Empty: one can have them.
+func wrongOp(step Step, verb, name string) string {
+	if name == "" || strings.ContainsFunc(name, unicode.IsSpace) {
+		return "is not one name"
+	}
+	switch step {
+	case StepREST, StepRESTAfter:
+		switch {
+		case verb != "" && !slices.Contains(httpMethods, verb):
+			return "has no HTTP method before the path"
+		case slices.Contains(httpMethods, name):
+			return "has no path"
+		case underPath(name, "api"):
+			return "has a path that does not begin below the API base URL"
+		}
+	case StepIQBefore, StepIQ:
+		switch {
+		case verb != "" && !slices.Contains(iqTypes, verb):
+			return "has neither get nor set before the name"
+		case slices.Contains(iqTypes, name):
+			return "has no name"
+		}
+	default:
+		if verb != "" || name != strings.ToLower(name) {
+			return "is no type of a message"
+		}
+	}
+	return ""
+}
+
+// iqTypes are the types of IQ requests (RFC 6120 8.2.3).
+var iqTypes = []string{"get", "set"}
 
 // op is Op taken apart. The verb may be empty.
 func (m Match) op() (verb, name string) {

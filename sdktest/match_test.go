@@ -69,31 +69,56 @@ func TestFits(t *testing.T) {
 		{StepMessage, Match{Op: "text"}, subject{names: []string{"text"}}, true},
 		{StepMessage, Match{Op: "text"}, subject{names: []string{""}}, false},
 	} {
-		m, err := c.match.normal(c.step)
+		m, err := c.match.normal(c.step, "x.example")
 		require.NoError(t, err)
 		require.Equal(t, c.want, c.about.fits(m), "%+v of %+v", c.match, c.about)
-		again, err := m.normal(c.step)
+		again, err := m.normal(c.step, "x.example")
 		require.NoError(t, err)
 		require.Equal(t, m, again)
 	}
 }
 
-// A Match that nothing fits is a mistake of the test.
-func TestMatchThatCannotFit(t *testing.T) {
-	s := trial(t)
-	for step, m := range map[Step]Match{
-		StepAccept:  {User: "alice"},
-		StepSignal:  {User: "alice"},
-		StepUpgrade: {Op: "websocket"},
-		StepBind:    {Op: "bind"},
-		StepREST:    {Op: "post media"},
-		StepIQ:      {Op: "SET vCard"},
-		StepMessage: {Op: "a text"},
-		StepStream:  {Nth: -1},
-		StepAuth:    {User: "@here"},
+// What cannot be is a mistake of the test, and sets nothing.
+func TestFaultThatCannotBe(t *testing.T) {
+	s := bare(t)
+	for _, c := range []struct {
+		step  Step
+		match Match
+	}{
+		{StepAccept, Match{User: "alice"}},
+		{StepSignal, Match{User: "alice"}},
+		{StepUpgrade, Match{Op: "websocket"}},
+		{StepBind, Match{Op: "bind"}},
+		{StepStream, Match{Nth: -1}},
+		{StepAuth, Match{User: "@here"}},
+		{StepAuth, Match{User: "  "}},
+		{StepAuth, Match{User: "Not An Id"}},
+		{StepIQ, Match{User: "nobody@elsewhere"}},
+		{StepIQ, Match{User: "alice@"}},
+		{StepREST, Match{Op: "post media"}},
+		{StepREST, Match{Op: "FETCH media"}},
+		{StepREST, Match{Op: "POST"}},
+		{StepRESTAfter, Match{Op: "POST /"}},
+		{StepREST, Match{Op: " "}},
+		{StepREST, Match{Op: "/"}},
+		{StepREST, Match{Op: "POST media upload"}},
+		{StepREST, Match{Op: "/api/v1/contacts/vcard"}},
+		{StepREST, Match{Op: "GET api/v1/contacts/vcard"}},
+		{StepIQ, Match{Op: "SET vCard"}},
+		{StepIQ, Match{Op: "set"}},
+		{StepIQBefore, Match{Op: "get"}},
+		{StepIQ, Match{Op: "set the vCard"}},
+		{StepMessage, Match{Op: "a text"}},
+		{StepMessage, Match{Op: "Text"}},
+		{StepDelivery, Match{Op: "\t"}},
+		{"nowhere", Match{}},
 	} {
-		require.Panics(t, func() { s.SetFault(step, FaultClose, m) }, step)
+		require.Panics(t, func() { s.SetFault(c.step, FaultClose, Match{}, c.match) }, "%s %+v", c.step, c.match)
 	}
+	require.Panics(t, func() { s.SetFault("nowhere", FaultClose) })
+	require.Panics(t, func() { s.SetFault("nowhere", FaultNone) })
+	require.Panics(t, func() { s.SetFault(StepIQ, "nothing") })
+	require.Empty(t, s.Faults().Steps)
 	require.Empty(t, s.Faults().Matched)
 }
 
