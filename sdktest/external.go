@@ -23,11 +23,15 @@ type external struct {
 	opts XMPP
 	http *http.Client
 	pem  []byte
+
+	mu sync.Mutex
+	// given are the passwords that the XMPP server has from here, by user id.
+	given map[string]string
 }
 
 func newExternal(o XMPP) (*external, error) {
 	tr := &http.Transport{DisableKeepAlives: true} // nothing is left open after Close
-	x := &external{opts: o, http: &http.Client{Timeout: 20 * time.Second, Transport: tr}}
+	x := &external{opts: o, http: &http.Client{Timeout: 20 * time.Second, Transport: tr}, given: map[string]string{}}
 	if o.CAFile == "" {
 		return x, nil
 	}
@@ -65,17 +69,37 @@ func (x *external) ports() (web, tcp string) {
 
 var errExists = errors.New("XMPP server: account exists")
 
-// register makes the account, or gives an existing one this password.
+// register makes the account, or gives an existing one this password. It leaves a password alone
+// that is from here already: Prosody ends the sessions of a user whose password is set, also to
+// what it was, and the service does not end them.
 func (x *external) register(ctx context.Context, id, password string) error {
 	err := x.call(ctx, "register", map[string]string{"user": id, "host": x.opts.Domain, "password": password}, nil)
 	if errors.Is(err, errExists) {
+		if x.hasGiven(id, password) {
+			return nil
+		}
 		args := map[string]string{"user": id, "host": x.opts.Domain, "newpass": password}
 		err = x.call(ctx, "change_password", args, nil)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.given[id] = password
+	return nil
+}
+
+func (x *external) hasGiven(id, password string) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.given[id] == password
 }
 
 func (x *external) unregister(ctx context.Context, id string) error {
+	x.mu.Lock()
+	delete(x.given, id)
+	x.mu.Unlock()
 	return x.call(ctx, "unregister", map[string]string{"user": id, "host": x.opts.Domain}, nil)
 }
 

@@ -94,6 +94,9 @@ func TestExternalXMPP(t *testing.T) {
 	require.Equal(t, "real.example.test", a.Config["xmppHost"])
 	old := register(t, s, "old")
 	require.Equal(t, e.passwords["old"], old.Password)
+	// Who registers again keeps the password: Prosody would end the open sessions.
+	require.Equal(t, old.Password, register(t, s, "old").Password)
+	require.Equal(t, []string{"register", "register", "change_password", "register"}, e.calls)
 	require.Equal(t, "Alice here", s.Profile("alice").NickName+" "+s.Profile("alice").Status)
 	require.Contains(t, string(rest(t, s, "GET", "/contacts/vcard?userId=alice", old.Token, nil).Data),
 		`"nickName":"Alice"`)
