@@ -1,7 +1,7 @@
 package main
 
 import (
-	"cmp"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,15 +14,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
-const (
-	phoneTimeout = 20 * time.Second // in which the web side has to log in
-	maxDelay     = time.Minute
-	maxFailures  = 100 // calls that will fail
-)
+const phoneTimeout = 20 * time.Second // in which the web side has to log in
 
 // order is what the forms of the page send. Each form uses some of the fields.
 type order struct {
@@ -35,36 +29,45 @@ type order struct {
 	Code    int    `json:"code"`
 	Step    string `json:"step"`
 	Kind    string `json:"kind"`
+	Nth     int    `json:"nth"`
+	Times   int    `json:"times"`
 	Feature string `json:"feature"`
 	On      bool   `json:"on"`
 	Count   int    `json:"count"`
+	// RetryAfter is the header Retry-After: seconds or a date (RFC 9110 10.2.3).
+	RetryAfter string `json:"retryAfter"`
 }
 
-// orders are by the last part of their address. Each returns a text about what it has done.
-var orders = map[string]func(p *page, ctx context.Context, o order) (string, error){
-	"register": (*page).register,
-	"block":    (*page).block,
-	"unblock":  (*page).unblock,
-	"delete":   (*page).deleteAccount,
-	"drop":     (*page).drop,
-	"restart":  (*page).restartServer,
-	"tokens":   (*page).expireTokens,
-	"codes":    (*page).expireQR,
-	"fail":     (*page).failNext,
-	"refuse":   (*page).refuseNext,
-	"delay":    (*page).delay,
-	"fault":    (*page).setFault,
-	"clear":    (*page).clearFaults,
-	"feature":  (*page).setFeature,
-	"sessions": (*page).setMaxSessions,
-	"admin":    (*page).blockByAdmin,
-	"profile":  (*page).setProfile,
-	"push":     (*page).push,
-	"write":    (*page).write,
-	"typing":   (*page).typing,
-	"scan":     (*page).scan,
-	"reject":   (*page).reject,
-	"logout":   (*page).logoutWeb,
+// orders are by the last part of their address.
+var orders = map[string]struct {
+	// fields are the names of those that the order uses.
+	fields string
+	// do returns a text about what it has done.
+	do func(p *page, ctx context.Context, o order) (string, error)
+}{
+	"register": {"user", (*page).register},
+	"block":    {"user to", (*page).block},
+	"unblock":  {"user to", (*page).unblock},
+	"delete":   {"user text", (*page).deleteAccount},
+	"drop":     {"", (*page).drop},
+	"restart":  {"", (*page).restartServer},
+	"tokens":   {"", (*page).expireTokens},
+	"codes":    {"", (*page).expireQR},
+	"fail":     {"op code text retryAfter", (*page).failNext},
+	"refuse":   {"text", (*page).refuseNext},
+	"delay":    {"count", (*page).delay},
+	"fault":    {"step kind user op nth times", (*page).setFault},
+	"clear":    {"", (*page).clearFaults},
+	"feature":  {"feature on", (*page).setFeature},
+	"sessions": {"count", (*page).setMaxSessions},
+	"admin":    {"user on", (*page).blockByAdmin},
+	"profile":  {"user name status", (*page).setProfile},
+	"push":     {"user text", (*page).push},
+	"write":    {"user to text", (*page).write},
+	"typing":   {"user to on", (*page).typing},
+	"scan":     {"user text", (*page).scan},
+	"reject":   {"user text", (*page).reject},
+	"logout":   {"user", (*page).logoutWeb},
 }
 
 // answer is the answer to an order.
@@ -80,7 +83,7 @@ func (p *page) order(w http.ResponseWriter, req *http.Request) {
 		reply(w, http.StatusUnsupportedMediaType, answer{Error: "want application/json"})
 		return
 	}
-	do, found := orders[req.PathValue("order")]
+	wanted, found := orders[req.PathValue("order")]
 	if !found {
 		reply(w, http.StatusNotFound, answer{
 			Error: "there is no such order; there are " + strings.Join(slices.Sorted(maps.Keys(orders)), ", "),
@@ -89,19 +92,13 @@ func (p *page) order(w http.ResponseWriter, req *http.Request) {
 	}
 	// This cannot fail: the writers of net/http have deadlines.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(requestTimeout))
-	var o order
-	d := json.NewDecoder(http.MaxBytesReader(w, req.Body, maxOrder))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&o); err != nil {
+	o, err := readOrder(http.MaxBytesReader(w, req.Body, maxOrder), strings.Fields(wanted.fields))
+	if err != nil {
 		reply(w, http.StatusBadRequest, answer{Error: err.Error()})
 		return
 	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		reply(w, http.StatusBadRequest, answer{Error: "more than one JSON object"})
-		return
-	}
 	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
-	said, err := do(p, req.Context(), o)
+	said, err := wanted.do(p, req.Context(), o)
 	if err != nil {
 		reply(w, http.StatusUnprocessableEntity, answer{Error: strings.TrimPrefix(err.Error(), "sdktest: ")})
 		return
@@ -110,6 +107,36 @@ func (p *page) order(w http.ResponseWriter, req *http.Request) {
 	if req.PathValue("order") == "restart" {
 		p.wishRestart() // only now: it ends this connection, too
 	}
+}
+
+// readOrder reads one JSON object that has none but the named fields: an order with another one is
+// a slip of the pen, and would do less or more than it says.
+func readOrder(body io.Reader, names []string) (o order, err error) {
+	raw, err := io.ReadAll(body)
+	if err != nil {
+		return o, err
+	}
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&o); err != nil {
+		return o, err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return o, errors.New("more than one JSON object")
+	}
+	var given map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &given); err != nil {
+		return o, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		// As package encoding/json, which ignores the case of names.
+		if !slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) }) {
+			return o, fmt.Errorf("this order has no field %q; it has %q", name, names)
+		}
+	}
+	// As the service does: the case of a user id does not matter.
+	o.User, o.To = strings.ToLower(o.User), strings.ToLower(o.To)
+	return o, nil
 }
 
 func reply(w http.ResponseWriter, status int, a answer) {
@@ -149,73 +176,6 @@ func (p *page) expireTokens(context.Context, order) (string, error) {
 func (p *page) expireQR(context.Context, order) (string, error) {
 	p.srv.ExpireQR()
 	return "All QR codes that nobody has scanned are replaced.", nil
-}
-
-func (p *page) failNext(_ context.Context, o order) (string, error) {
-	op := strings.Trim(strings.TrimPrefix(strings.TrimSpace(o.Op), "/api/v1"), "/")
-	switch {
-	case op == "":
-		return "", errors.New("which call? Its path below the API base URL is wanted, such as contacts/vcard")
-	case o.Code < 200 || o.Code > 599:
-		return "", errors.New("the status is a number from 200 to 599")
-	case len(p.srv.Faults().Next) >= maxFailures:
-		return "", errors.New("too many calls are going to fail already")
-	}
-	p.srv.FailNext(op, o.Code, o.Text)
-	return fmt.Sprintf("The next call of %s fails with %d.", op, o.Code), nil
-}
-
-// inCondition are the characters of a stanza error's condition.
-const inCondition = "abcdefghijklmnopqrstuvwxyz-"
-
-func (p *page) refuseNext(_ context.Context, o order) (string, error) {
-	condition := cmp.Or(strings.TrimSpace(o.Text), "policy-violation")
-	switch {
-	case len(condition) > 50 || strings.Trim(condition, inCondition) != "":
-		return "", errors.New("the condition is a name of RFC 6120 8.3.3, such as policy-violation")
-	case len(p.srv.Faults().Refusals) >= maxFailures:
-		return "", errors.New("too many messages are going to be refused already")
-	}
-	p.srv.RefuseNextMessage(condition)
-	return fmt.Sprintf("The next message is refused with %s.", condition), nil
-}
-
-func (p *page) delay(_ context.Context, o order) (string, error) {
-	d := time.Duration(o.Count) * time.Millisecond
-	if o.Count < 0 || o.Count > int(maxDelay/time.Millisecond) {
-		return "", fmt.Errorf("the delay is a number of milliseconds, up to %d", maxDelay.Milliseconds())
-	}
-	p.srv.Delay(d)
-	if d == 0 {
-		return "Answers come at once.", nil
-	}
-	return fmt.Sprintf("Every answer waits %s.", d), nil
-}
-
-func (p *page) setFault(_ context.Context, o order) (string, error) {
-	step, kind := sdktest.Step(o.Step), sdktest.FaultKind(o.Kind)
-	if !slices.Contains(sdktest.Steps(), step) {
-		return "", fmt.Errorf("there is no step %q; there are %q", o.Step, sdktest.Steps())
-	}
-	if kind != sdktest.FaultNone && !slices.Contains(sdktest.FaultKinds(), kind) {
-		return "", fmt.Errorf("there is no fault %q; there are %q", o.Kind, sdktest.FaultKinds())
-	}
-	p.srv.SetFault(step, kind)
-	switch {
-	case kind == sdktest.FaultNone:
-		p.locks.lift(step)
-		return fmt.Sprintf("%s works again.", step), nil
-	case step == sdktest.StepHTTPAccept || step == sdktest.StepHTTPTLS:
-		p.locks.set(step)
-		return fmt.Sprintf("%s: %s. That keeps the page out too, so it ends by itself after %s.",
-			step, kind, lockOutTime), nil
-	}
-	return fmt.Sprintf("%s: %s, until it is cleared.", step, kind), nil
-}
-
-func (p *page) clearFaults(context.Context, order) (string, error) {
-	p.srv.ClearFaults()
-	return "No fault is set any more, and no delay.", nil
 }
 
 func (p *page) setFeature(_ context.Context, o order) (string, error) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -43,6 +44,25 @@ func TestOrders(t *testing.T) {
 	done("fault", `{"step":"iq","kind":""}`, "works again")
 	_, err = alice.GetUsersIBlocked(ctx)
 	require.NoError(t, err)
+
+	done("fault", `{"step":"iq","kind":"error","user":"Alice","op":"blocklist","nth":2,"times":1}`,
+		"iq (user alice, op blocklist, nth 2, times 1): error")
+	done("fault", `{"step":"iq","kind":"error","user":"bob"}`, "iq (user bob): error")
+	state(func(v view) bool {
+		return len(v.Matched) == 2 && v.Matched[0] == "iq (user alice, op blocklist, nth 2, times 1): error"
+	})
+	_, err = alice.GetUsersIBlocked(ctx)
+	require.NoError(t, err)
+	_, err = alice.GetUsersIBlocked(ctx)
+	require.Error(t, err)
+	done("fault", `{"step":"iq","kind":"","user":"bob"}`, "iq (user bob) works again")
+	state(func(v view) bool { return len(v.Matched) == 0 })
+
+	done("fail", `{"op":"contacts/vcard","code":429,"text":"slow down","retryAfter":"120"}`, "Retry-After: 120")
+	var e429 *sdk.Error
+	_, err = alice.GetUserProfile(ctx, "alice")
+	require.ErrorAs(t, err, &e429)
+	require.Equal(t, 2*time.Minute, e429.RetryAfter)
 
 	done("delay", `{"count":250}`, "250ms")
 	state(func(v view) bool { return v.Delay == 250 })
@@ -110,10 +130,14 @@ func TestOrdersOfUsers(t *testing.T) {
 	}
 	done("register", `{"user":" ann "}`, "ann is registered.")
 	done("register", `{"user":"ann"}`, "ann is registered already.")
+	// The case of user ids does not matter.
+	done("register", `{"user":"Zoe"}`, "zoe is registered.")
+	done("register", `{"user":"ZOE"}`, "zoe is registered already.")
+	done("admin", `{"user":"Zoe","on":false}`, "zoe is not blocked any more.")
 	done("write", `{"user":"ann","to":"bot","text":"Hello"}`, "The message is sent.")
 	m := <-came
 	require.Equal(t, []string{"ann@" + e.at.Domain, "Hello"}, []string{m.FromUserJID, m.Text})
-	done("block", `{"user":"ann","to":"bot"}`, "ann has blocked bot.")
+	done("block", `{"user":"Ann","to":"Bot"}`, "ann has blocked bot.")
 	require.Equal(t, sdk.BlockEvent{UserID: "ann", UserJID: "ann@" + e.at.Domain, Blocked: true}, <-blocks)
 	done("unblock", `{"user":"ann","to":"bot"}`, "ann has unblocked bot.")
 	require.Equal(t, sdk.BlockEvent{UserID: "ann", UserJID: "ann@" + e.at.Domain}, <-blocks)
@@ -166,8 +190,15 @@ func TestOrdersRefused(t *testing.T) {
 	require.Empty(t, failure)
 	for name, body := range map[string]string{
 		"fault":  `{"step":"nowhere","kind":"close"}`,
-		"fault ": `{"step":"iq","kind":"nothing"}`,
-		"fail":   `{"op":"","code":500}`, "fail ": `{"op":"login","code":99}`, "fail  ": `{"op":"login","code":600}`,
+		"fault ": `{"step":"iq","kind":"nothing"}`, "fault  ": `{"step":"accept","kind":"close","user":"bob"}`,
+		"fault   ":     `{"step":"iq","kind":"close","nth":-1}`,
+		"fault    ":    `{"step":"rest","kind":"close","op":"/api/v1/login"}`,
+		"fault     ":   `{"step":"rest","kind":"close","op":"` + strings.Repeat("x", maxName+1) + `"}`,
+		"fault      ":  `{"step":"iq","kind":"close","user":" "}`,
+		"fault       ": `{"step":"iq","kind":"close","to":"bob"}`,
+		"register  ":   `{"user":"carol","text":"x"}`, "tokens": `{"user":"bob"}`,
+		"fail   ": `{"op":"login","code":503,"retryAfter":"1\r\nX: y"}`,
+		"fail":    `{"op":"","code":500}`, "fail ": `{"op":"login","code":99}`, "fail  ": `{"op":"login","code":600}`,
 		"delay": `{"count":-1}`, "delay ": `{"count":60001}`,
 		"feature": `{"feature":"nothing","on":true}`, "sessions": `{"count":-1}`,
 		"admin": `{"user":"nobody","on":true}`, "push": `{"user":"nobody","text":"<x/>"}`,
@@ -197,6 +228,12 @@ func TestOrdersRefused(t *testing.T) {
 		_, failure = e.order(o.name, o.body)
 		require.Contains(t, failure, "too many")
 	}
+	for i := range maxFaults {
+		_, failure = e.order("fault", fmt.Sprintf(`{"step":"iq","kind":"close","nth":%d}`, i+1))
+		require.Empty(t, failure)
+	}
+	_, failure = e.order("fault", `{"step":"iq","kind":"close","user":"bob"}`)
+	require.Contains(t, failure, "too many")
 	status, _, _ := e.do(http.MethodGet, "/_dev/do/drop", "")
 	require.Equal(t, http.StatusMethodNotAllowed, status)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -28,6 +29,8 @@ type view struct {
 	Deleted  []sdktest.Deletion `json:"deleted"`
 
 	Faults map[sdktest.Step]sdktest.FaultKind `json:"faults"`
+	// Matched are texts about the faults that only some requests meet.
+	Matched []string `json:"matched"`
 	// Next are the calls that will fail next.
 	Next []string `json:"next"`
 	// Refusals are the conditions with which the next messages will be refused.
@@ -65,8 +68,11 @@ func (p *page) look(search string) view {
 		Feedback: newestFirst(p.srv.Feedback()),
 		Reports:  newestFirst(p.srv.Reports()),
 		Deleted:  newestFirst(p.srv.Deleted()),
-		Faults:   f.Steps, Next: []string{}, Refusals: append([]string{}, f.Refusals...),
+		Faults:   f.Steps, Matched: []string{}, Next: []string{}, Refusals: append([]string{}, f.Refusals...),
 		Delay: f.Delay.Milliseconds(), Off: []string{},
+	}
+	for _, m := range f.Matched {
+		v.Matched = append(v.Matched, fmt.Sprintf("%s%s: %s", m.Step, matched(m.Match), m.Kind))
 	}
 	for _, next := range f.Next {
 		v.Next = append(v.Next, next.Op)

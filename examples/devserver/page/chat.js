@@ -207,7 +207,7 @@ $("chat-open").addEventListener("submit", (submit) => {
   submit.preventDefault();
   submit.stopPropagation();
   const fields = submit.target.elements;
-  chat = { as: fields.as.value, with: fields.with.value, source: null };
+  chat = { as: fields.as.value.toLowerCase(), with: fields.with.value.toLowerCase(), source: null };
   bubbles.clear();
   $("chat-lines").replaceChildren();
   for (const id of ["chat-said", "chat-typing", "chat-more"]) setText(id, "");

@@ -73,7 +73,7 @@ function pick(user) {
   const inside = cell("User");
   const button = make("button", user.id, { type: "button", class: "name", title: "Fill in " + user.id + " below" });
   button.addEventListener("click", () => {
-    for (const field of document.querySelectorAll('form[data-order] [name="user"], #chat-open [name="with"]')) field.value = user.id;
+    for (const field of document.querySelectorAll('#act [name="user"], #chat-open [name="with"]')) field.value = user.id;
     setText("said", user.id + " is filled in below.");
   });
   inside.append(button);
@@ -157,7 +157,7 @@ function counted(list) {
 }
 
 function showFaults(state) {
-  const active = Object.entries(state.faults).map(([step, kind]) => step + ": " + kind);
+  const active = Object.entries(state.faults).map(([step, kind]) => step + ": " + kind).concat(state.matched);
   if (state.next.length > 0) active.push("next to fail: " + counted(state.next));
   if (state.refusals.length > 0) active.push("next messages refused: " + counted(state.refusals));
   if (state.delay > 0) active.push("delay: " + state.delay + " ms");
