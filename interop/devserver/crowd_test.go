@@ -55,6 +55,10 @@ func testCrowd(t *testing.T, b *browser.Browser, program string) {
 		_, err := bot.GetUserProfile(t.Context(), "aaron")
 		require.NoError(t, err)
 	}
+	// The answer to this is the last that comes: a line that is opened then stays where it is.
+	_, err := bot.GetUserProfile(t.Context(), "user-0001")
+	require.NoError(t, err)
+	page.AwaitText(`#traffic summary:has-text("←")`, "userid=user-0001")
 	page.AwaitText("#traffic-count", "Shown: 200 of the newest 500")
 	requireSmall(page)
 	page.Fill("#filter", "userid=aaron")
