@@ -25,11 +25,14 @@ var errClosed = errors.New("the server is closed")
 //
 //	err := srv.Wait(ctx, "bob is connected", func() bool { return len(srv.Resources("bob")) > 0 })
 //
-// It fails when ctx ends, or after 30 seconds when ctx has no deadline, and when the server is
-// closed. met is called by the goroutine that calls Wait, one call at a time, and may call any
-// method of Server. What met reads elsewhere, for example of a client, is only looked at when
-// something changes here.
+// It fails when ctx ends, or after 30 seconds when ctx has no deadline, when the server is closed,
+// and when met is nil. met is called by the goroutine that calls Wait, one call at a time, and may
+// call any method of Server. What met reads elsewhere, for example of a client, is only looked at
+// when something changes here.
 func (s *Server) Wait(ctx context.Context, what string, met func() bool) error {
+	if met == nil {
+		return fmt.Errorf("sdktest: wait until %s: met is nil", what)
+	}
 	if _, bounded := ctx.Deadline(); !bounded {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, waitLimit)

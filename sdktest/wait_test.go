@@ -135,6 +135,7 @@ func TestWaitForWhatIsThere(t *testing.T) {
 	cancel()
 	require.NoError(t, s.Wait(ctx, "nothing", func() bool { return true }))
 	require.ErrorIs(t, s.Wait(ctx, "nothing", func() bool { return false }), context.Canceled)
+	require.EqualError(t, s.Wait(ctx, "x", nil), "sdktest: wait until x: met is nil")
 }
 
 func TestWaitEndsWithTheServer(t *testing.T) {

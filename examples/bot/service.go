@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"slices"
@@ -123,6 +124,9 @@ func register(ctx context.Context, users, file string, out io.Writer) (err error
 	}
 	// Not over a file that is there: its passwords are nowhere else.
 	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%w; name a new file, or leave -accounts out to print the accounts", err)
+	}
 	if err != nil {
 		return err
 	}

@@ -96,6 +96,7 @@ func TestRegister(t *testing.T) {
 	require.NoError(t, err)
 	err = run(t.Context(), []string{"-register", "storm", "-accounts", file}, &out, io.Discard)
 	require.ErrorIs(t, err, os.ErrExist)
+	require.ErrorContains(t, err, "name a new file")
 	require.NotContains(t, srv.Users(), "storm")
 	require.NoError(t, run(t.Context(), []string{"-register", "storm"}, &out, io.Discard))
 	require.Contains(t, out.String(), `"username": "storm"`)

@@ -91,6 +91,9 @@ func parse(args []string, stderr io.Writer) (s settings, err error) {
 	case fs.NArg() > 0:
 		fmt.Fprintf(stderr, "devserver: unexpected argument %q\n", fs.Arg(0))
 		return s, errUsage
+	case o.ResumeTimeout < 0:
+		fmt.Fprintf(stderr, "devserver: -resume %s is negative; 0 is never\n", o.ResumeTimeout)
+		return s, errUsage
 	case s.cert != "" && s.key == "":
 		fmt.Fprintln(stderr, "devserver: -cert needs -key, the file with the private key of the certificate")
 		return s, errUsage

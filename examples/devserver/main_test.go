@@ -90,7 +90,7 @@ func TestBinary(t *testing.T) {
 
 func TestArguments(t *testing.T) {
 	for _, args := range [][]string{
-		{"-nonsense"}, {"-trial=maybe"}, {"-page=everybody"}, {"-contacts=some"}, {"extra"},
+		{"-nonsense"}, {"-trial=maybe"}, {"-page=everybody"}, {"-contacts=some"}, {"-resume=-5s"}, {"extra"},
 	} {
 		var stderr bytes.Buffer
 		require.ErrorIs(t, run(t.Context(), args, io.Discard, &stderr), errUsage, args)
