@@ -16,8 +16,9 @@ import (
 // State and Stats are permitted.
 //
 // Start hooks return the context of what has begun, such as one with a span in it, and a function
-// that is told how it ends; both may be nil. It is called once. Whether the context descends from
-// the one that came or not, the deadline and the end of that one count.
+// that is told how it ends; both may be nil. It is called once. Of the context only the values
+// count, before those of the one that came: the deadline and the end are those of that one, whether
+// the other descends from it or not.
 //
 // No hook gets a password, a token, a licence key, the id of a user, or what a message says, but
 // the text of Err may name users, hosts and what a server has said: it is for logs and spans. All

@@ -87,7 +87,8 @@ func startFenced[I, D any](
 	return hook(ctx, info)
 }
 
-// given marks the context that a hook was given, under givenKey.
+// given marks the context that a hook was given, under givenKey: a context that descends from it has
+// the mark.
 type (
 	given    struct{ _ byte }
 	givenKey struct{}
@@ -96,11 +97,49 @@ type (
 // bounded returns a context with the values of next that ends with ctx, whatever a hook has made
 // next of.
 func bounded(ctx, next context.Context) context.Context {
-	switch {
-	case next == nil:
+	if next == nil || next == ctx {
 		return ctx
-	case next.Value(givenKey{}) == ctx.Value(givenKey{}):
-		return next
 	}
-	return callContext{ctx, next}
+	return hookContext{ctx, next, next.Value(givenKey{}) == ctx.Value(givenKey{})}
+}
+
+// hookContext is the context that a hook has returned, as far as it counts: its values. All else is
+// that of the context which the hook was given.
+type hookContext struct {
+	context.Context
+	hooks context.Context
+	// complete: hooks has the values of the other one, too. So nothing is looked for twice.
+	complete bool
+}
+
+// Value returns that of the hook's context first.
+func (c hookContext) Value(key any) any {
+	if key == canceller {
+		return c.Context.Value(key)
+	}
+	if value := c.hooks.Value(key); value != nil || c.complete {
+		return value
+	}
+	return c.Context.Value(key)
+}
+
+// canceller is the key under which package context finds what ends a context. It has to find that
+// of hookContext's own Done: else it takes a goroutine for each context below, and knows no cause.
+var canceller = func() any {
+	seen := &keySeen{Context: context.Background()}
+	_ = context.Cause(seen) // it looks for the canceller of seen
+	return seen.key
+}()
+
+// keySeen is a context that has ended, and notes the key that it is asked for.
+type keySeen struct {
+	context.Context
+	key any
+}
+
+func (*keySeen) Err() error { return context.Canceled }
+
+func (c *keySeen) Value(key any) any {
+	c.key = key
+	return nil
 }

@@ -122,3 +122,36 @@ func BenchmarkNilHooks(b *testing.B) {
 		watched.end(nil)
 	}
 }
+
+// What is below the context of a hook ends in the moment in which that of the caller does, and knows
+// why: package context needs no goroutine for it.
+func TestContextOfAHookEndsAtOnce(t *testing.T) {
+	for name, make := range map[string]func(context.Context) context.Context{
+		"another": func(context.Context) context.Context {
+			ctx, cancel := context.WithCancelCause(context.Background())
+			cancel(errors.New("another cause"))
+			return ctx
+		},
+		"below": func(ctx context.Context) context.Context {
+			ctx, cancel := context.WithCancel(ctx)
+			t.Cleanup(cancel)
+			return ctx
+		},
+		"below, without an end": context.WithoutCancel,
+	} {
+		t.Run(name, func(t *testing.T) {
+			caller, end := context.WithCancelCause(t.Context())
+			start := containStart(nil, "", func(ctx context.Context, _ CallInfo) (context.Context, func(CallDone)) {
+				return make(ctx), nil
+			})
+			ctx, _ := start(caller, CallInfo{})
+			below, cancel := context.WithCancel(ctx)
+			defer cancel()
+			require.NoError(t, below.Err())
+			end(errClosed)
+			require.ErrorIs(t, below.Err(), context.Canceled)
+			require.Equal(t, error(errClosed), context.Cause(ctx))
+			require.Equal(t, error(errClosed), context.Cause(below))
+		})
+	}
+}

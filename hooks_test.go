@@ -539,6 +539,14 @@ func TestContextOfAHookEndsNoLater(t *testing.T) {
 			t.Cleanup(cancel)
 			return ctx
 		},
+		"below, with an end that has come": func(ctx context.Context) context.Context {
+			ctx, cancel := context.WithCancel(context.WithValue(ctx, key{}, "kept"))
+			cancel()
+			return ctx
+		},
+		"below, without an end": func(ctx context.Context) context.Context {
+			return context.WithoutCancel(context.WithValue(ctx, key{}, "kept"))
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var seen any
@@ -553,12 +561,14 @@ func TestContextOfAHookEndsNoLater(t *testing.T) {
 			}, nil)
 			w.srv.SetFault(sdktest.StepIQ, sdktest.FaultSilent)
 			w.srv.SetFault(sdktest.StepREST, sdktest.FaultSilent)
-			ended, cancel := context.WithCancel(t.Context())
+			ended, cancel := context.WithCancel(context.WithValue(t.Context(), key{}, "the caller's"))
 			time.AfterFunc(10*time.Millisecond, cancel)
 			_, err := w.client.GetLastSeen(ended, "bob@"+w.srv.Domain())
 			require.ErrorIs(t, err, context.Canceled)
-			if name != "none" {
-				require.Equal(t, "kept", seen)
+			if name == "none" {
+				require.Equal(t, "the caller's", seen)
+			} else {
+				require.Equal(t, "kept", seen, "it goes before the caller's")
 			}
 			ended, cancel = context.WithCancel(t.Context())
 			time.AfterFunc(10*time.Millisecond, cancel)
