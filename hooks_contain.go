@@ -87,8 +87,8 @@ func startFenced[I, D any](
 	return hook(ctx, info)
 }
 
-// given marks the context that a hook was given, under givenKey: a context that descends from it has
-// the mark.
+// given marks the context that a hook was given, under givenKey: one that descends from it has the
+// mark.
 type (
 	given    struct{ _ byte }
 	givenKey struct{}

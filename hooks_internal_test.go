@@ -123,8 +123,8 @@ func BenchmarkNilHooks(b *testing.B) {
 	}
 }
 
-// What is below the context of a hook ends in the moment in which that of the caller does, and knows
-// why: package context needs no goroutine for it.
+// What is below the context of a hook ends in the moment in which that of the caller does, and
+// knows why: package context needs no goroutine for it.
 func TestContextOfAHookEndsAtOnce(t *testing.T) {
 	for name, make := range map[string]func(context.Context) context.Context{
 		"another": func(context.Context) context.Context {
