@@ -355,15 +355,17 @@ func (l *login) refuse() {
 	}
 }
 
-// state reports whether there is a session, whether keep was started to make others, and why none
-// comes by itself any more. It is all zero for a nil login.
+// state reports whether there is a session that works, whether keep was started to make others, and
+// why none comes by itself any more. It is all zero for a nil login.
 func (l *login) state() (up, kept bool, final *Error) {
 	if l == nil {
 		return false, false, nil
 	}
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.session != nil, l.kept, l.final
+	s, kept, final := l.session, l.kept, l.final
+	l.mu.Unlock()
+	// One that has ended stays until tellLost, which may have to wait for a hook.
+	return s != nil && s.Err() == nil, kept, final
 }
 
 // learn takes what Register has found for this user, and returns what is known of the service then.

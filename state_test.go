@@ -2,7 +2,11 @@ package sdk_test
 
 import (
 	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -122,4 +126,36 @@ func TestWaitConnectedInVain(t *testing.T) {
 			release()
 		})
 	}
+}
+
+// Between the end of a session and DISCONNECTED, for which a hook of the reading may keep us
+// waiting, calls fail at once: so WaitConnected waits, or a program that tries again does nothing
+// else.
+func TestWaitConnectedWhileTheEndIsNotTold(t *testing.T) {
+	var armed atomic.Bool
+	blocked, held := make(chan struct{}), make(chan struct{})
+	release := sync.OnceFunc(func() { close(held) })
+	w := withHooks(t, &sdk.Hooks{Ignored: func(sdk.IgnoredInfo) {
+		if armed.CompareAndSwap(true, false) {
+			close(blocked)
+			<-held
+		}
+	}}, nil)
+	defer release()
+	armed.Store(true)
+	require.Equal(t, 1, w.srv.Push("alice", `<iq xmlns="jabber:client" type="result" id="never asked"/>`))
+	await(t, blocked)
+	w.srv.DropConnections()
+	bob := "bob@" + w.srv.Domain()
+	require.Eventually(t, func() bool {
+		_, err := w.client.SendTypingStatus(soon(t), bob)
+		return errors.Is(err, sdk.ErrNotConnected)
+	}, patience, time.Millisecond)
+	require.Equal(t, sdk.StatusConnected, w.client.State(), "the end is not told")
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, w.client.WaitConnected(ctx), context.DeadlineExceeded)
+	release()
+	require.NoError(t, w.client.WaitConnected(soon(t)))
+	requireAnswer(t, w.srv, w.client)
 }
