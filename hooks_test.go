@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -383,6 +384,41 @@ func TestTransfersAreTold(t *testing.T) {
 	info := lastTold[sdk.RequestInfo](t, r, nil)
 	require.Equal(t, sdk.RequestInfo{Kind: sdk.RequestHTTP, Name: "media", Method: "GET", Attempt: info.Attempt}, info)
 	require.Error(t, lastTold[sdk.RequestDone](t, r, nil).Err)
+}
+
+// writerFunc is a writer that does what the function does.
+type writerFunc func()
+
+func (f writerFunc) Write(p []byte) (int, error) {
+	f()
+	return len(p), nil
+}
+
+// A call ends for the hooks also when the program's own code panics in it, or ends the goroutine.
+func TestCallsThatDoNotReturnAreTold(t *testing.T) {
+	r := new(hookLog)
+	w := withHooks(t, hooksThat(r.note), nil)
+	up, err := w.client.UploadMedia(soon(t), sdk.MediaUpload{
+		To: "bob", Name: "x", Reader: strings.NewReader("abc"), Size: 3,
+	})
+	require.NoError(t, err)
+	for name, write := range map[string]writerFunc{
+		"panic":  func() { panic("broken") },
+		"Goexit": runtime.Goexit,
+	} {
+		t.Run(name, func(t *testing.T) {
+			failed, done := w.client.Stats().CallsFailed, make(chan struct{})
+			go func() { // ends with the call
+				defer close(done)
+				defer func() { _ = recover() }()
+				_, _ = w.client.DownloadMedia(soon(t), up.Data, write)
+			}()
+			await(t, done)
+			require.Len(t, toldOf[sdk.CallDone](r), len(toldOf[sdk.CallInfo](r)))
+			require.Equal(t, 500, lastTold[sdk.CallDone](t, r, nil).StatusCode)
+			require.Equal(t, failed+1, w.client.Stats().CallsFailed)
+		})
+	}
 }
 
 // Sessions: their beginnings, their ends, and how long there was none.

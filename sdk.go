@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -161,9 +162,16 @@ func answer[T any](
 	var data T
 	err := error(errClosed)
 	within, watched := c.beginCall(bound, op)
+	returned := false
+	defer func() {
+		if !returned { // a reader, a writer or a Progress of the program has panicked
+			watched.end(&Error{Op: op, StatusCode: http.StatusInternalServerError, Err: errAbandoned})
+		}
+	}()
 	if c.ctx.Err() == nil {
 		data, err = f(within)
 	}
+	returned = true
 	if err != nil {
 		e := explain(c.deciding(bound), op, err)
 		e.spent = e.spent || isOver(caller)
@@ -173,6 +181,10 @@ func answer[T any](
 	watched.end(nil)
 	return Result[T]{StatusCode: statusOK, Message: ok, Data: data}, nil
 }
+
+// errAbandoned is how a call ends that does not return, because code of the program that it has
+// called panics, or ends the goroutine.
+var errAbandoned = errors.New("what the call was given has panicked, or has ended the goroutine")
 
 // isOver reports whether the caller's own context has ended, or does right now.
 func isOver(caller context.Context) bool {
