@@ -9,8 +9,9 @@ import (
 // those that are cost nothing. Many clients may share one.
 //
 // A hook is called in the goroutine of what it tells of, under no lock. One that takes a second
-// delays that by a second: StartCall its caller, Frame, Ignored and Message what is read from the
-// connection, Event and Dropped the listeners. Close waits for it, too. A panic is logged, once for
+// delays that by a second: StartCall its caller, Frame, Ignored, Message and Dropped what is read
+// from the connection, Frame also whoever writes and the timer of the session, Event the listeners.
+// Close waits for it, too. A panic is logged, once for
 // each client and hook, and changes nothing else. A hook must not call runtime.Goexit, as
 // testing.T.FailNow does, nor methods of the Client, which may wait for what waits for the hook;
 // State and Stats are permitted.
@@ -55,7 +56,7 @@ type Hooks struct {
 	joined []*Hooks
 }
 
-// CallInfo is a call that has begun.
+// CallInfo is a call that has begun. Each page of ChatMessages, UsersList and RecentChats is one.
 type CallInfo struct {
 	// Op is the method, such as "GetLastSeen".
 	Op string
