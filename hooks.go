@@ -187,10 +187,14 @@ const (
 	MessageReceived MessageStage = "received"
 	// MessageCopied: it has come before.
 	MessageCopied MessageStage = "copied"
-	// MessageHandled: the listeners have returned, and Defer's done was called.
+	// MessageHandled: the listeners have returned, and Defer's done was called; or one has panicked,
+	// which counts as handled for the server.
 	MessageHandled MessageStage = "handled"
 	// MessageUnhandled: nobody listens; see [Client.Unhandled].
 	MessageUnhandled MessageStage = "unhandled"
+	// MessageDropped: it was dropped because listeners were too slow, or the client closed, as
+	// OnMissed tells; or this account has sent it on another device, and OnMessageSent has nobody.
+	MessageDropped MessageStage = "dropped"
 	// MessageOverrun: a message that is not handled counts as handled for the server, because 256
 	// stanzas wait. In a crash it is lost.
 	MessageOverrun MessageStage = "overrun"

@@ -219,6 +219,8 @@ func (c *Client) noteMessage(stage MessageStage) {
 		o.MessagesReceived.Add(1)
 	case MessageHandled:
 		o.MessagesHandled.Add(1)
+	case MessageDropped:
+		o.MessagesDropped.Add(1)
 	case MessageUnhandled:
 		o.MessagesUnhandled.Add(1)
 	}

@@ -164,6 +164,7 @@ func (h *handling) settle(fate dispatch.Fate) {
 		h.unheard()
 	case dispatch.Dropped:
 		// OnMissed tells it. It is gone, here and for the server.
+		h.login.client.noteMessage(MessageDropped)
 		h.finish(false, true)
 	case dispatch.Failed:
 		// It counts as handled: else one bad message would come for ever.
@@ -173,7 +174,9 @@ func (h *handling) settle(fate dispatch.Fate) {
 
 func (h *handling) unheard() {
 	c := h.login.client
-	if !h.own {
+	if h.own {
+		c.noteMessage(MessageDropped)
+	} else {
 		c.noteMessage(MessageUnhandled)
 		c.inbox.warned.Do(func() {
 			c.cfg.Logger.WarnContext(context.Background(),

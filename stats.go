@@ -3,7 +3,7 @@ package sdk
 // Stats are the counters of one client, since New. See [Client.Stats].
 type Stats struct {
 	// Calls is how many methods that take a context were called, CallsFailed how many of them have
-	// returned an error.
+	// returned an error. The iterators call once for each page.
 	Calls, CallsFailed int64
 	// Requests is how many requests were begun, over HTTP and XMPP, Retries how many of them were
 	// sent once more; see [Hooks].StartRequest.
@@ -27,9 +27,11 @@ type Stats struct {
 	EventsWaiting int64
 	// MessagesSent is how many messages and edits the server has confirmed.
 	MessagesSent int64
-	// MessagesReceived is how many messages have come, each counted once however often it came.
-	// MessagesHandled is how many of them are handled; MessagesUnhandled is what Unhandled returns.
-	MessagesReceived, MessagesHandled, MessagesUnhandled int64
+	// MessagesReceived is how many messages have come. One that comes again counts once while it is
+	// remembered: it has an id, somebody has heard it, and fewer than 1,024 have come since.
+	// MessagesHandled is how many of them are handled, MessagesUnhandled is what Unhandled returns,
+	// and MessagesDropped is how many were dropped; the rest is with the listeners.
+	MessagesReceived, MessagesHandled, MessagesUnhandled, MessagesDropped int64
 	// MessagesOverrun is how many messages counted as handled for the server although they were
 	// not, because 256 stanzas waited. A crash would have lost them.
 	MessagesOverrun int64
@@ -51,6 +53,6 @@ func (c *Client) Stats() Stats {
 		EventsWaiting: int64(c.listeners.queue.Waiting()),
 		MessagesSent:  o.MessagesSent.Load(), MessagesReceived: o.MessagesReceived.Load(),
 		MessagesHandled: o.MessagesHandled.Load(), MessagesUnhandled: o.MessagesUnhandled.Load(),
-		MessagesOverrun: o.MessagesOverrun.Load(),
+		MessagesDropped: o.MessagesDropped.Load(), MessagesOverrun: o.MessagesOverrun.Load(),
 	}
 }

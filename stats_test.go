@@ -36,6 +36,8 @@ func TestStats(t *testing.T) {
 	require.NoError(t, err)
 	w.push(t, `<iq xmlns="jabber:client" type="result" id="never asked"/>`)
 	w.push(t, saying(srv, "m0", "nobody listens"))
+	w.push(t, `<message xmlns="jabber:client" from="alice@`+srv.Domain()+`/other" to="bob@`+srv.Domain()+
+		`" id="own"><body>nobody listens</body></message>`)
 
 	done := make(chan func(), 300)
 	came := newHeard(client.OnMessage)
@@ -88,6 +90,7 @@ func TestStats(t *testing.T) {
 	require.EqualValues(t, 1, got.Retries)
 	require.EqualValues(t, 1, got.StanzasIgnored)
 	require.EqualValues(t, 1, got.MessagesSent, "a receipt is none")
+	require.EqualValues(t, got.MessagesReceived-open, got.MessagesHandled+got.MessagesUnhandled+got.MessagesDropped)
 	require.EqualValues(t, 2+open, got.MessagesReceived, "what comes twice is counted once")
 	require.EqualValues(t, 1, got.MessagesUnhandled)
 	require.EqualValues(t, 1, got.MessagesHandled)

@@ -40,7 +40,7 @@ func (o *observer) ignored(i sdk.IgnoredInfo) {
 
 func (o *observer) message(m sdk.MessageInfo) {
 	stage := oneOf(m.Stage, sdk.MessageReceived, sdk.MessageCopied, sdk.MessageHandled, sdk.MessageUnhandled,
-		sdk.MessageOverrun)
+		sdk.MessageDropped, sdk.MessageOverrun)
 	o.messages.Add(context.Background(), 1, metric.WithAttributes(keyStage.String(stage)))
 }
 

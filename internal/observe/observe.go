@@ -21,7 +21,7 @@ type Counters struct {
 	Ignored                                                        atomic.Int64
 	EventsDelivered, EventsDropped                                 atomic.Int64
 	MessagesSent, MessagesReceived, MessagesHandled                atomic.Int64
-	MessagesUnhandled, MessagesOverrun                             atomic.Int64
+	MessagesUnhandled, MessagesDropped, MessagesOverrun            atomic.Int64
 }
 
 // Observer belongs to one client. Its methods may be called by any goroutine, but under no lock,
