@@ -106,6 +106,10 @@ func (l *login) download(ctx context.Context, f MediaFile, to *MediaDownload) er
 		to.Info.Size = f.Size
 		return nil
 	}
+	if to.Offset == 0 {
+		// Nothing is kept of the file that was there before.
+		to.etag = ""
+	}
 	content, err := l.openMedia(ctx, f, media.Start{Offset: to.Offset, ETag: to.etag})
 	if err != nil {
 		return err

@@ -152,6 +152,27 @@ func TestDownloadGoesOnAfterACut(t *testing.T) {
 	require.Equal(t, []string{"", "bytes=600-", "bytes=600-"}, ranges)
 }
 
+// From the beginning on it may be another file than the one that was begun.
+func TestDownloadBeginsAnew(t *testing.T) {
+	srv := sdktest.New(t)
+	cfg := quick(srv.Config())
+	g := behindGateway(t, &cfg)
+	etag := `"1"`
+	g.answers("media/token", func(*http.Request) *http.Response {
+		return reply(http.StatusOK, "a file", "Content-Type", "image/png", "ETag", etag)
+	})
+	alice := login(t, cfg, "alice")
+	var got bytes.Buffer
+	to := &sdk.MediaDownload{Writer: &got}
+	for _, etag = range []string{`"1"`, `"2"`} {
+		got.Reset()
+		to.Offset = 0
+		_, err := alice.DownloadMedia(t.Context(), sdk.MediaFile{FileToken: "token"}, to)
+		require.NoError(t, err)
+		require.Equal(t, "a file", got.String())
+	}
+}
+
 type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }

@@ -136,6 +136,13 @@ func TestHealthy(t *testing.T) {
 	}
 }
 
+// A slash at the end of the base URL does no harm, as in package sdk.
+func TestSlashAtTheEnd(t *testing.T) {
+	srv := served(t, sdktest.Options{})
+	r, err := examined(t, srv, map[string]string{"MIRRORFLY_API_BASE_URL": srv.URL() + "/"})
+	require.NoError(t, err, r.all)
+}
+
 // With an account that exists nothing is registered, and nothing is deleted.
 func TestExistingAccount(t *testing.T) {
 	srv := served(t, sdktest.Options{})

@@ -75,6 +75,8 @@ func (c *checkup) settings(context.Context) (string, error) {
 	if c.client, err = sdk.New(c.cfg); err != nil {
 		return "", err // without the name: there may be a password in that URL
 	}
+	// As package sdk does.
+	c.cfg.APIBaseURL = strings.TrimRight(c.cfg.APIBaseURL, "/")
 	if c.base, err = url.Parse(c.cfg.APIBaseURL); err != nil {
 		return "", errors.New("MIRRORFLY_API_BASE_URL is not a URL")
 	}

@@ -146,10 +146,15 @@ func TestRefusals(t *testing.T) {
 		"unreachable": {[]string{
 			"MIRRORFLY_API_BASE_URL=https://127.0.0.1:1", "MIRRORFLY_LICENSE_KEY=k", "MIRRORFLY_TRIAL=true",
 		}, nil, "Network Error"},
+		"password": {[]string{
+			"MIRRORFLY_API_BASE_URL=https://user:secret@x.example/?key=secret", "MIRRORFLY_LICENSE_KEY=k",
+			"MIRRORFLY_TRIAL=true",
+		}, nil, "Invalid api base url"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, stderr, code := start(t, c.env, c.args...)
+			stdout, stderr, code := start(t, c.env, c.args...)
 			require.Equal(t, 1, code)
+			require.NotContains(t, stdout+stderr, "secret")
 			require.Contains(t, stderr, "quickstart failed:")
 			require.Contains(t, stderr, c.says)
 		})

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -51,11 +52,20 @@ func findService() (*service, error) {
 		return nil, fmt.Errorf("MIRRORFLY_CA_FILE: %w", err)
 	}
 	return &service{
-		name:   "Service at " + base,
+		name:   "Service" + at(base),
 		cfg:    sdk.Config{LicenseKey: key, APIBaseURL: base, TrialLicense: trial, TLSConfig: trusted},
 		suffix: "-" + strings.ToLower(rand.Text()[:8]),
 		close:  func() {},
 	}, nil
+}
+
+// at names the host of a base URL, and not the rest of it: by mistake there may be a password.
+func at(base string) string {
+	u, err := url.Parse(base)
+	if err != nil || u.Host == "" {
+		return ""
+	}
+	return " at " + u.Scheme + "://" + u.Host
 }
 
 // trust reads the certificate authorities in a file. Without a file the system's are trusted.

@@ -147,13 +147,17 @@ func insecure(where string) *Error {
 // contextError says why ctx has ended. Call it only when it has.
 func contextError(ctx context.Context) *Error {
 	err, cause := ctx.Err(), context.Cause(ctx)
-	if !errors.Is(cause, err) {
+	switch {
+	case errors.Is(cause, errStalled):
+		// Nobody has cancelled: context.Canceled is only how the transfer was ended.
+		err = cause
+	case !errors.Is(cause, err):
 		err = fmt.Errorf("%w: %w", err, cause)
 	}
 	switch {
 	case errors.Is(cause, ErrClosed):
 		return &Error{Status: http.StatusInternalServerError, Message: "Client is closed", Err: err, kind: KindClosed}
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(cause, errStalled):
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, errStalled):
 		return &Error{
 			Status: statusNetwork, Message: "Request timed out", Err: err, failure: failedBroken, kind: KindTimeout,
 		}

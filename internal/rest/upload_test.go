@@ -374,6 +374,8 @@ func TestStalledTransfer(t *testing.T) {
 	require.False(t, m.watch.timer.Stop(), "a caller that takes its time is no stall")
 	_, err = io.ReadAll(m)
 	require.Equal(t, "Request timed out", fail(t, err).Message)
+	require.NotErrorIs(t, err, context.Canceled, "nobody has cancelled")
+	require.ErrorIs(t, err, errStalled)
 }
 
 // To rewind may take as long as to read, as on a mount that hangs: the call ends with its context
