@@ -368,6 +368,7 @@ var table = []row{
 	{stepAny, isKind(rest.KindClosed), 500, errClosed.Message, ErrClosed, withoutCause},
 	{stepAny, isKind(rest.KindInsecure), 400, textInsecure, ErrInsecure, nil},
 	{stepAny, isKind(rest.KindForeign), 400, textForeign, ErrForeignURL, nil},
+	{stepAny, isKind(rest.KindToken), 400, "", ErrInvalidArgument, tokenNotSent},
 	{stepAny, matches(rest.ErrSource), 400, rest.ErrSource.Error(), ErrInvalidArgument, sourceFailed},
 	{stepAny, matches(xmpp.ErrRequestSize), 400, "Request is larger than 1 MiB", ErrInvalidArgument, nil},
 	{stepAny, isKind(rest.KindLoginOver), 400, errNotRegistered.Message, ErrNotRegistered, nil},
@@ -517,8 +518,11 @@ func isLostTo(fits func(*failure) bool) func(*failure) bool {
 
 // What the columns of the table do not say.
 
-func signalURL(f *failure, e *Error)    { *e = *invalid("SignalServerURL", "SignalServerURL: %v", f.err) }
-func wasNotSent(_ *failure, e *Error)   { e.Outcome = OutcomeNotSent }
+func signalURL(f *failure, e *Error)  { *e = *invalid("SignalServerURL", "SignalServerURL: %v", f.err) }
+func wasNotSent(_ *failure, e *Error) { e.Outcome = OutcomeNotSent }
+func tokenNotSent(_ *failure, e *Error) {
+	e.Outcome, e.Argument, e.Err = OutcomeNotSent, "FileToken", nil
+}
 func wasRefused(_ *failure, e *Error)   { e.Outcome, e.Err = OutcomeRefused, nil }
 func withoutCause(_ *failure, e *Error) { e.Err = nil }
 func clockIsOff(f *failure, e *Error)   { e.Err = &clockError{off: f.answer.ClockOff()} }

@@ -54,9 +54,10 @@ func (d *MediaDownload) Write(p []byte) (int, error) {
 // picture is a MediaFile with nothing but the FileToken; that may also be a URL. One of the service
 // itself, with the scheme, the host and the port of the base URL, is always fetched. Any other was
 // chosen by another user, and is fetched only with Config.FetchForeignURLs, without the
-// authorization. The same holds for redirects. After an error w holds the beginning of the file.
-// Config.RequestTimeout bounds only how long the transfer may stand still, Config.MaxDownload how
-// long the file may be.
+// authorization. The same holds for where a URL is redirected to; a token, and a file in parts, may
+// be redirected to any host, without the authorization. After an error w holds the beginning of the
+// file. Config.RequestTimeout bounds only how long the transfer may stand still, Config.MaxDownload
+// how long the file may be.
 //
 // When w is a *MediaDownload, it goes on from that Offset, reports the progress, and sets Info.
 // Only what is missing is fetched, and of an encrypted file in parts up to 32 bytes before it. An
@@ -70,11 +71,12 @@ func (d *MediaDownload) Write(p []byte) (int, error) {
 // which has no padding, and nothing else tells (SECURITY.md): what comes then is noise of the right
 // length.
 //
-// Errors: 400 ErrInvalidArgument without a FileToken, for a FileKey that has not 32 characters, for
-// a Size above Config.MaxDownload, and for an Offset above it or above Size; 400 ErrNotRegistered;
-// 400 ErrForeignURL, before anything is looked up or dialled, and for a redirect; 400 ErrInsecure
-// for an http URL; 500 with the service's text, e.g. for an unknown token, when something else than
-// the file comes, and when more than Config.MaxDownload comes; 599 ErrNetwork.
+// Errors: 400 ErrInvalidArgument without a FileToken or for one with dot segments, for a FileKey
+// that has not 32 characters, for a Size above Config.MaxDownload, and for an Offset above it or
+// above Size; 400 ErrNotRegistered; 400 ErrForeignURL, before anything is looked up or dialled, or
+// for a redirect of a URL; 400 ErrInsecure for an http URL; 500 with the service's text, e.g. for
+// an unknown token, when something else than the file comes, and when more than Config.MaxDownload
+// comes; 599 ErrNetwork.
 func (c *Client) DownloadMedia(ctx context.Context, f MediaFile, w io.Writer) (Result[None], error) {
 	const op = "DownloadMedia"
 	return unbounded(ctx, c, op, success, func(ctx context.Context) (None, error) {

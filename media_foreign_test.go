@@ -148,12 +148,14 @@ func TestOwnURLs(t *testing.T) {
 	}
 }
 
-// A redirect is the way to a stranger by way of the service, or of its storage.
+// A redirect is the way to a stranger by way of the service: closed to a URL that a user has
+// chosen, open to the files of the service itself, wherever it keeps them.
 func TestRedirectToAForeignURL(t *testing.T) {
 	evil := elsewhere(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "picture") })
 	away := func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, evil.URL, http.StatusFound) }
 	answers := map[string]http.HandlerFunc{
 		"GET media/moved": away,
+		"GET open":        away,
 		"GET /stored":     away,
 		"GET media/generatePreAuthenticationUrlDownload": func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = io.WriteString(w, `{"status":200,"data":"http://storage.example/stored"}`)
@@ -166,19 +168,19 @@ func TestRedirectToAForeignURL(t *testing.T) {
 	alice := login(t, cfg, "alice")
 	cfg.FetchForeignURLs = true
 	bob := login(t, cfg, "bob")
-	for _, f := range []sdk.MediaFile{{FileToken: "moved"}, {FileToken: "moved", Large: true}} {
-		for op, fetch := range fetches {
-			_, err := fetch(t.Context(), alice, f)
-			require.ErrorIs(t, err, sdk.ErrForeignURL, op)
-			require.ErrorIs(t, err, &sdk.Error{Op: op, StatusCode: 400})
-			if f.Large {
-				content, err := fetch(t.Context(), bob, f)
-				require.NoError(t, err)
-				require.Equal(t, "picture", string(content))
-			} else {
-				_, err := fetch(t.Context(), bob, f)
-				require.ErrorIs(t, err, sdk.ErrInsecure, "https never becomes http")
-			}
+	for op, fetch := range fetches {
+		open := sdk.MediaFile{FileToken: cfg.APIBaseURL + "/open"}
+		_, err := fetch(t.Context(), alice, open)
+		require.ErrorIs(t, err, sdk.ErrForeignURL, op)
+		require.ErrorIs(t, err, &sdk.Error{Op: op, StatusCode: 400})
+		_, err = fetch(t.Context(), bob, open)
+		require.ErrorIs(t, err, sdk.ErrInsecure, "https never becomes http")
+		for _, client := range []*sdk.Client{alice, bob} {
+			_, err = fetch(t.Context(), client, sdk.MediaFile{FileToken: "moved"})
+			require.ErrorIs(t, err, sdk.ErrInsecure, "https never becomes http")
+			content, err := fetch(t.Context(), client, sdk.MediaFile{FileToken: "moved", Large: true})
+			require.NoError(t, err)
+			require.Equal(t, "picture", string(content))
 		}
 	}
 }

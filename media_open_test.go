@@ -58,6 +58,14 @@ func TestOpenMediaRefused(t *testing.T) {
 		require.Zero(t, info)
 		require.ErrorIs(t, err, want)
 	}
+	for _, token := range []string{"", "../logout", "a/..", srv.Config().APIBaseURL + "/media/%2e%2e/logout"} {
+		_, _, err := alice.OpenMedia(t.Context(), sdk.MediaFile{FileToken: token})
+		require.ErrorIs(t, err, sdk.ErrInvalidArgument, token)
+		var e *sdk.Error
+		require.ErrorAs(t, err, &e)
+		require.Equal(t, "FileToken", e.Argument, token)
+		require.Equal(t, sdk.OutcomeNotSent, e.Outcome, token)
+	}
 	_, _, err := newClient(t, srv.Config()).OpenMedia(t.Context(), sdk.MediaFile{FileToken: "x"})
 	require.ErrorIs(t, err, sdk.ErrNotRegistered)
 	require.NoError(t, alice.Close())

@@ -11,6 +11,8 @@ const (
 	KindInsecure
 	// KindForeign: a file is at a URL that is not the service's own. Err wraps [ErrForeign].
 	KindForeign
+	// KindToken: there cannot be a file token like that.
+	KindToken
 	// KindSource: the caller's reader failed. Err wraps [ErrSource].
 	KindSource
 	// KindLoginOver: the request belongs to a login that has ended, see [ForLogin].

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/mirrorfly-go/sdk/internal/seal"
+	"github.com/mirrorfly-go/sdk/internal/unsent"
 )
 
 // errNoToken is the text of protocol.md 9.
@@ -143,7 +144,7 @@ func (u *Upload) CheckStorage() error {
 // DownloadURL asks for the pre-signed URL of a file that was uploaded in parts.
 func (c *Client) DownloadURL(ctx context.Context, fileToken string) (string, error) {
 	if fileToken == "" {
-		return "", &Error{Status: http.StatusBadRequest, Message: errNoToken}
+		return "", unsent.Mark(&Error{Status: http.StatusBadRequest, Message: errNoToken, kind: KindToken})
 	}
 	r := &request{
 		op: "download url", method: http.MethodGet, auth: true, idempotent: true,
@@ -162,7 +163,7 @@ func (c *Client) DownloadURL(ctx context.Context, fileToken string) (string, err
 func (c *Client) GetMedia(ctx context.Context, at Place, from int64) (*Media, error) {
 	r := &request{
 		op: "media", method: http.MethodGet, url: at.URL, idempotent: true, transfer: true,
-		atHome: !c.cfg.FetchForeignURLs,
+		atHome: at.URL != "" && !c.cfg.FetchForeignURLs,
 	}
 	if from > 0 {
 		r.span = &span{from: from, to: toTheEnd}
@@ -170,7 +171,7 @@ func (c *Client) GetMedia(ctx context.Context, at Place, from int64) (*Media, er
 	if at.URL == "" {
 		var err error
 		if r.path, err = mediaPath(at.Token); err != nil {
-			return nil, err
+			return nil, unsent.Mark(err)
 		}
 		r.auth, r.route = true, "/media/{token}"
 	}
@@ -187,7 +188,7 @@ func (c *Client) GetRange(ctx context.Context, url string, from, to int64) (*Med
 	}
 	return c.fetch(ctx, &request{
 		op: "media range", method: http.MethodGet, url: url, idempotent: true, storage: true, transfer: true,
-		span: &span{from: from, to: to}, atHome: !c.cfg.FetchForeignURLs,
+		span: &span{from: from, to: to},
 	})
 }
 
@@ -206,7 +207,7 @@ func (c *Client) checkForeign(raw string) error {
 // mediaPath is the path of a token. Only what is illegal in a path is escaped. Dot
 // segments are refused: a hostile profile could name "../logout" as its picture.
 func mediaPath(token string) (string, error) {
-	bad := &Error{Status: http.StatusBadRequest, Message: errNoToken}
+	bad := &Error{Status: http.StatusBadRequest, Message: errNoToken, kind: KindToken}
 	decoded, err := url.PathUnescape(token)
 	if err != nil {
 		decoded = token

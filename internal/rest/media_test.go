@@ -32,6 +32,7 @@ func TestMediaPath(t *testing.T) {
 	} {
 		_, err := mediaPath(bad)
 		require.Equal(t, "File Token is not valid or required (400)", fail(t, err).Error(), bad)
+		require.Equal(t, KindToken, fail(t, err).Kind())
 	}
 }
 
