@@ -14,6 +14,13 @@ import (
 // maxFruitless is how often in a row a range may fail before a single byte comes.
 const maxFruitless = 3
 
+// A range may be shorter than asked for, but only maxTiny of them below tinyRange bytes: a file
+// that comes byte by byte would keep us busy for ever.
+const (
+	maxTiny   = 100
+	tinyRange = 64 << 10
+)
+
 // rangeReader reads a stored file in ranges of 5 MiB from its pre-signed URL. When a connection
 // breaks, it goes on from there with another. When the URL has expired meanwhile, it asks for
 // another.
@@ -33,7 +40,9 @@ type rangeReader struct {
 	end       int64
 	open      *rest.Media
 	fruitless int
-	done      bool
+	// tiny counts the ranges below tinyRange that were cut short.
+	tiny int
+	done bool
 }
 
 // openRanges opens a file that was uploaded in parts.
@@ -136,6 +145,9 @@ func (r *rangeReader) use(m *rest.Media) (err error) {
 	case empty && m.Total < 0 && r.at == r.from && r.from > 0, m.Total >= 0 && m.Total < r.at:
 		// In the first case the file may as well end far before.
 		err = errBehindEnd()
+	case empty && m.Total < 0 && r.at == r.from:
+		// Nothing says that the file is empty: it may be that the server refuses every range.
+		err = unexpected("an empty range, and no length")
 	case empty && m.Total < 0:
 		// All before it has come, so the file ends here.
 		r.total = r.at
@@ -146,7 +158,12 @@ func (r *rangeReader) use(m *rest.Media) (err error) {
 		err = skip(m, r.at)
 	case m.Offset != r.at, m.Partial && m.End > r.end:
 		err = unexpected("another range than was asked for")
+	case r.isTiny(m) && r.tiny >= maxTiny:
+		err = unexpected("too many tiny ranges")
 	default:
+		if r.isTiny(m) {
+			r.tiny++
+		}
 		// It may be less than we asked for.
 		r.end = m.End
 	}
@@ -160,6 +177,11 @@ func (r *rangeReader) use(m *rest.Media) (err error) {
 	r.etag = cmp.Or(r.etag, m.ETag)
 	r.open = m
 	return nil
+}
+
+// isTiny reports whether m is a part that was cut far below what was asked for.
+func (r *rangeReader) isTiny(m *rest.Media) bool {
+	return m.Partial && m.End < r.end && m.End != m.Total && m.End-m.Offset < tinyRange
 }
 
 func unexpected(what string) error {

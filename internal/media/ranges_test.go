@@ -89,6 +89,18 @@ func TestDownloadFaults(t *testing.T) {
 			_, _ = w.Write(all[from:to])
 			return true
 		}), 1, ""},
+		{"no range at all", gets(func(_ int, _ *service, w http.ResponseWriter, _ *http.Request) bool {
+			w.WriteHeader(416)
+			return true
+		}), 1, "an empty range, and no length"},
+		{"byte by byte", gets(func(_ int, s *service, w http.ResponseWriter, r *http.Request) bool {
+			var from int
+			_, _ = fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-", &from)
+			w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/*", from, from))
+			w.WriteHeader(206)
+			_, _ = w.Write(stored(s)[from : from+1])
+			return from < 10_000
+		}), 1, "too many tiny ranges"},
 		{"ends before its end", gets(func(n int, s *service, w http.ResponseWriter, _ *http.Request) bool {
 			if n > 1 {
 				w.Header().Set("Content-Range", fmt.Sprintf("bytes */%d", s.size()))
