@@ -107,6 +107,12 @@ type Config struct {
 	// work on profiles only. It is a negative priority (RFC 6121 8.5.2): receipts, typing,
 	// deletions and what else is addressed to the account instead of a device do not come either.
 	LeaveMessages bool
+	// FetchForeignURLs: DownloadMedia and OpenMedia also fetch files at URLs that are not the
+	// service's; without it they fail with ErrForeignURL. Other users choose such URLs, as profile
+	// pictures and in messages. Whoever does learns where this program runs, and can make it ask
+	// any machine that it reaches, also inside its own network: set a DialContext that refuses what
+	// must not be reached.
+	FetchForeignURLs bool
 
 	// RequestTimeout bounds a call whose context has no deadline, and each attempt to reconnect;
 	// default 30s.
@@ -121,12 +127,6 @@ type Config struct {
 	// MaxDownload is how long a file may be, in bytes, that DownloadMedia or OpenMedia fetches;
 	// default 2 GiB.
 	MaxDownload int64
-	// FetchForeignURLs: DownloadMedia and OpenMedia also fetch files at URLs that are not the
-	// service's; without it they fail with ErrForeignURL. Other users choose such URLs, as profile
-	// pictures and in messages. Whoever does learns where this program runs, and can make it ask
-	// any machine that it reaches, also inside its own network: set a DialContext that refuses what
-	// must not be reached.
-	FetchForeignURLs bool
 	// Logger is silent when nil.
 	Logger *slog.Logger
 	// Hooks learn what the client does; nil: nobody does, and nothing is spent on it. They are read

@@ -187,8 +187,8 @@ const (
 	MessageReceived MessageStage = "received"
 	// MessageCopied: it has come before.
 	MessageCopied MessageStage = "copied"
-	// MessageHandled: the listeners have returned, and Defer's done was called; or one has panicked,
-	// which counts as handled for the server.
+	// MessageHandled: the listeners have returned, and Defer's done was called; or one of them has
+	// panicked, which counts as handled for the server.
 	MessageHandled MessageStage = "handled"
 	// MessageUnhandled: nobody listens; see [Client.Unhandled].
 	MessageUnhandled MessageStage = "unhandled"

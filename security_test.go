@@ -372,7 +372,10 @@ func TestSecurityDocument(t *testing.T) {
 	document, err := os.ReadFile("SECURITY.md")
 	require.NoError(t, err)
 	// all others are in internal
-	dirs := map[string]string{"sdk": ".", "examples/qrlogin": "examples/qrlogin"}
+	dirs := map[string]string{
+		"sdk": ".", "examples/qrlogin": "examples/qrlogin", "sdkotel": "sdkotel", "fleet": "fleet",
+		"fleet/natsstore": "fleet/natsstore",
+	}
 	promised := 0
 	for line := range strings.Lines(string(document)) {
 		if !strings.HasPrefix(line, "| ") || strings.Contains(line, "---") || strings.HasPrefix(line, "| Promise |") {
