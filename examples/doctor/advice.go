@@ -5,8 +5,10 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"syscall"
 	"time"
@@ -48,6 +50,9 @@ func adviceOnCertificate(err error) string {
 	var invalid x509.CertificateInvalidError
 	var name x509.HostnameError
 	switch {
+	case errors.As(err, &authority) && authority.Cert != nil && os.Getenv("MIRRORFLY_CA_FILE") != "":
+		return fmt.Sprintf("the certificate is signed by %q, which is not in the file of MIRRORFLY_CA_FILE; "+
+			"a proxy that opens TLS has an authority of its own, ask those who run it", authority.Cert.Issuer)
 	case errors.As(err, &authority):
 		return "if it is your own server, name its authority by MIRRORFLY_CA_FILE (PEM); a proxy that opens TLS has " +
 			"an authority of its own, ask those who run it; else somebody may listen in"

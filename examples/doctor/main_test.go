@@ -220,7 +220,7 @@ func TestFaults(t *testing.T) {
 		},
 		"TLS intercepted": {
 			sick: fault(sdktest.StepHTTPTLS, sdktest.FaultWrongSender), step: "TLS", why: "unknown authority",
-			fix: "a proxy that opens TLS has an authority of its own",
+			fix: `signed by "CN=stranger CA,O=sdktest", which is not in the file of MIRRORFLY_CA_FILE`,
 		},
 		"expired": {
 			sick: certificate(sdktest.CertificateExpired), step: "TLS", why: "is after", fix: "clock of this",

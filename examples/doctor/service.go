@@ -36,8 +36,8 @@ func findService() (*service, error) {
 		close: func() {},
 	}
 	if base == "" || key == "" {
-		return nil, errors.New("set both MIRRORFLY_API_BASE_URL and MIRRORFLY_LICENSE_KEY, " +
-			"or none for the test server (sdktest)")
+		return nil, errors.New("set both MIRRORFLY_API_BASE_URL and MIRRORFLY_LICENSE_KEY, as the console of " +
+			"the service shows them, or none for the test server (sdktest)")
 	}
 	if (s.username == "") != (s.password == "") {
 		return nil, errors.New("set both MIRRORFLY_USERNAME and MIRRORFLY_PASSWORD, or none for a new user")
