@@ -3,7 +3,10 @@ package main
 import (
 	"flag"
 	"fmt"
+	"io"
 	"maps"
+	"net/http"
+	"regexp"
 	"slices"
 	"syscall"
 	"testing"
@@ -53,9 +56,9 @@ func newCrew(t *testing.T, nats string) *crew {
 	return c
 }
 
-func (c *crew) start(name string) *process {
+func (c *crew) start(name string, more ...string) *process {
 	c.t.Helper()
-	return start(c.t, c.judge.env(), name, c.args...)
+	return start(c.t, c.judge.env(), name, append(slices.Clone(c.args), more...)...)
 }
 
 // shared waits until members have all accounts, each about as many.
@@ -98,8 +101,9 @@ func TestFleet(t *testing.T) {
 	require.NoError(t, err)
 	defer server.Close()
 	c := newCrew(t, server.URL())
-	a, b, d := c.start("a"), c.start("b"), c.start("d")
+	a, b, d := c.start("a", "-listen", "127.0.0.1:0"), c.start("b"), c.start("d")
 	c.shared(a, b, d)
+	testMetrics(a)
 	c.judge.judgement()
 
 	for i := range *runs {
@@ -120,6 +124,24 @@ func TestFleet(t *testing.T) {
 	a.end()
 	b.end()
 	c.judge.until(0)
+}
+
+// testMetrics: /metrics counts the accounts that the member says are up, and what their clients do.
+func testMetrics(p *process) {
+	p.t.Helper()
+	found := regexp.MustCompile(`ready=(http://[^/]+)/readyz`).FindStringSubmatch(p.log.String())
+	require.NotNil(p.t, found, "%s", p.log)
+	resp, err := http.Get(found[1] + "/metrics")
+	require.NoError(p.t, err)
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(resp.Body)
+	require.NoError(p.t, err)
+	require.Equal(p.t, http.StatusOK, resp.StatusCode, "%s", raw)
+	text := string(raw)
+	require.Regexp(p.t, fmt.Sprintf(`(?m)^fleet_accounts{.*state="up".*} %d$`, len(p.accounts())), text)
+	require.Regexp(p.t, `(?m)^fleet_accounts{.*state="parked".*} 0$`, text)
+	require.Regexp(p.t, `(?m)^fleet_nobodys{.*} 0$`, text)
+	require.Regexp(p.t, `(?m)^mirrorfly_.* [1-9]`, text)
 }
 
 // testFrozen: a member that is frozen for longer than the TTL, and goes on, sends nothing for the

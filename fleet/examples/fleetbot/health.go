@@ -21,17 +21,22 @@ type status struct {
 	Reason  string      `json:"reason,omitempty"`
 }
 
-// serve serves /readyz and /accounts until stop is called.
-func serve(ctx context.Context, address string, f *fleet.Fleet, log *slog.Logger) (stop func(), err error) {
+// serve serves /readyz, /accounts and /metrics until stop is called.
+func serve(ctx context.Context, address string, f *fleet.Fleet, m *metrics, log *slog.Logger) (func(), error) {
 	if address == "" {
 		return func() {}, nil
+	}
+	if err := m.watch(f); err != nil {
+		return nil, err
 	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("%w; choose another address with -listen", err)
 	}
+	mux := handler(ctx, f)
+	mux.Handle("GET /metrics", m.handler())
 	srv := &http.Server{
-		Handler: handler(ctx, f), ReadTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second,
+		Handler: mux, ReadTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second,
 		MaxHeaderBytes: 16 << 10,
 	}
 	done := make(chan struct{})
@@ -48,7 +53,7 @@ func serve(ctx context.Context, address string, f *fleet.Fleet, log *slog.Logger
 
 // handler answers /readyz with 200 while every account of this member is up, no account is left
 // over and the program was not told to end, and /accounts with those of this member.
-func handler(ctx context.Context, f *fleet.Fleet) http.Handler {
+func handler(ctx context.Context, f *fleet.Fleet) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		all, missing := f.Accounts(), 0

@@ -64,6 +64,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if _, err := readAccounts(s.accounts); err != nil {
 		return err
 	}
+	watched, err := newMetrics()
+	if err != nil {
+		return err
+	}
+	if s.listen != "" { // fleet.New adds hooks of its own
+		cfg.Hooks = sdk.JoinHooks(cfg.Hooks, watched.hooks())
+	}
 	store, url, closeStore, err := openStore(s)
 	if err != nil {
 		return err
@@ -93,7 +100,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	stopServing, err := serve(ctx, s.listen, member, log)
+	stopServing, err := serve(ctx, s.listen, member, watched, log)
 	if err != nil {
 		return err
 	}

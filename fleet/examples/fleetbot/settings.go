@@ -43,7 +43,7 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	fs.IntVar(&s.max, "max", 0, "how many accounts this member takes at most; 0: no limit")
 	fs.DurationVar(&s.ttl, "ttl", 15*time.Second, "how long a member that is not heard of keeps its accounts")
 	fs.Float64Var(&s.logins, "logins", 50, "how many accounts of the whole fleet log in a second")
-	fs.StringVar(&s.listen, "listen", "", "`address` of /readyz and /accounts; empty: none")
+	fs.StringVar(&s.listen, "listen", "", "`address` of /readyz, /accounts and /metrics; empty: none")
 	fs.BoolVar(&s.debug, "debug", false, "log more")
 	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return s, err
