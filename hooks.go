@@ -57,6 +57,8 @@ type Hooks struct {
 }
 
 // CallInfo is a call that has begun. Each page of ChatMessages, UsersList and RecentChats is one.
+// OpenMedia ends when it returns: what its reader asks for is below it, and may end later. That a
+// file turns out damaged while it is read is told to the reader alone.
 type CallInfo struct {
 	// Op is the method, such as "GetLastSeen".
 	Op string

@@ -23,7 +23,8 @@ import (
 // what another user has uploaded: serve it with X-Content-Type-Options: nosniff, and nothing that a
 // browser runs (such as text/html or image/svg+xml) on an origin of your own.
 //
-// Errors, also of the reader: those of DownloadMedia.
+// Errors, also of the reader: those of DownloadMedia. For [Hooks] and Stats the call has ended when
+// OpenMedia returns.
 func (c *Client) OpenMedia(ctx context.Context, f MediaFile) (io.ReadCloser, MediaInfo, error) {
 	bound, release := endingWith(ctx, c.ctx)
 	r := &mediaReader{client: c, ctx: bound, release: release}
