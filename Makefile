@@ -10,7 +10,7 @@ GORACE = no_huge_pages_for_shadow=0 atexit_sleep_ms=50
 
 # Everything is compiled once, with the race detector: GOFLAGS holds for the programs that tests build, too, and all of
 # go vet runs with the tests. Most tests wait most of the time, so more of them run than there are cores.
-GOTEST = GOFLAGS='$(RACEFLAGS)' GORACE='$(GORACE)' go test -vet=all -shuffle=on -timeout 20m -p 4 -parallel 4
+GOTEST = GOFLAGS='$(RACEFLAGS)' GORACE='$(GORACE)' go test -vet=all -shuffle=on -timeout 12m -p 4 -parallel 4
 
 # Modules of their own, so that what they need never reaches importers. Programs import some of them, whose tests need
 # no server of others; interop and bench are nothing but tests.

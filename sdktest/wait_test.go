@@ -87,19 +87,16 @@ func TestWaitWakesByChange(t *testing.T) {
 			return len(s.Deleted()) == 1 && len(s.Users()) == 1
 		}},
 	} {
-		looks, told := make(chan bool, 1), make(chan error, 1)
+		var once sync.Once
+		first, told := make(chan bool, 1), make(chan error, 1)
 		go func() { // ends when Wait does
 			told <- s.Wait(t.Context(), c.what, func() bool {
 				met := c.met()
-				select {
-				case looks <- met: // the first look
-				default:
-				}
+				once.Do(func() { first <- met }) // what came before may wake it again before the change
 				return met
 			})
 		}()
-		require.False(t, <-looks, c.what)
-		looks <- true // nobody looks at it any more
+		require.False(t, <-first, c.what)
 		c.change()
 		require.NoError(t, <-told)
 	}
