@@ -84,7 +84,8 @@ func TestSizeOfAClient(t *testing.T) {
 	if unsafe.Sizeof(uintptr(0)) != 8 {
 		t.Skip("the bounds are for 64 bits")
 	}
-	require.LessOrEqual(t, unsafe.Sizeof(Client{}), uintptr(1024))
+	// With the 8 bytes that the allocator adds, it fills a class of 1024.
+	require.LessOrEqual(t, unsafe.Sizeof(Client{}), uintptr(1016))
 	require.LessOrEqual(t, unsafe.Sizeof(login{}), uintptr(288))
 	require.LessOrEqual(t, unsafe.Sizeof(observe.Observer{}), uintptr(176))
 }

@@ -35,12 +35,13 @@ type Client struct {
 	background sync.WaitGroup
 	closed     sync.Once // what Close does once
 
+	encryptMedia atomic.Bool // SetMediaEncryption
+
 	// changing has an element while a call changes the login. Calls that wait for it are served in
 	// their order.
-	changing     chan struct{}
-	inbox        inbox       // the messages that have come
-	encryptMedia atomic.Bool // SetMediaEncryption
-	observer     *observe.Observer
+	changing chan struct{}
+	inbox    inbox // the messages that have come
+	observer *observe.Observer
 
 	mu         sync.Mutex
 	login      *login // nil: nobody is known

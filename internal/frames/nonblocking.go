@@ -23,6 +23,9 @@ const (
 	patience = 20 * time.Second
 )
 
+// errNothingYet is no error: nothing has come.
+var errNothingYet = errors.New("nothing has come yet")
+
 // promptWriter writes to a connection without waiting for the peer, so that whoever has something
 // to write need not leave that to another goroutine. What the system has no room for is late: it is
 // written later, in order, by a goroutine of its own.
@@ -104,14 +107,6 @@ func (c *promptConn) Write(p []byte) (int, error) { return c.out.Write(p) }
 func (c *promptConn) Close() error {
 	c.out.awaitLastWords()
 	return c.Conn.Close()
-}
-
-// awaitBytes waits until bytes have come, or nothing will, if the system can say so.
-func (w *promptWriter) awaitBytes() {
-	if w.raw != nil {
-		// What fails here, fails for who reads.
-		_ = w.raw.Read(hasBytes)
-	}
 }
 
 // Write takes all of p. Its error may be that of an earlier write.

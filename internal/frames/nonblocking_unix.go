@@ -3,11 +3,12 @@
 package frames
 
 import (
+	"io"
 	"os"
 	"syscall"
 )
 
-// canTry is whether the system can write without waiting.
+// canTry is whether the system can read and write without waiting.
 const canTry = true
 
 // dontWait makes sure that a system call does not wait. It may: File().Fd() of a connection has it
@@ -20,16 +21,20 @@ func dontWait(raw syscall.RawConn) error {
 	return err
 }
 
-// hasBytes reports whether a read would not wait.
-func hasBytes(fd uintptr) bool {
-	var first [1]byte
+// tryRead reads what has come. The error is errNothingYet where that is nothing.
+func tryRead(fd uintptr, p []byte) (int, error) {
 	for {
-		switch _, _, err := syscall.Recvfrom(int(fd), first[:], syscall.MSG_PEEK); err {
-		case syscall.EINTR:
-		case syscall.EAGAIN:
-			return false
+		n, err := syscall.Read(int(fd), p)
+		switch {
+		case n > 0:
+			return n, nil
+		case err == nil:
+			return 0, io.EOF
+		case err == syscall.EINTR:
+		case err == syscall.EAGAIN:
+			return 0, errNothingYet
 		default:
-			return true
+			return 0, os.NewSyscallError("read", err)
 		}
 	}
 }

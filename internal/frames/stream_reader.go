@@ -3,10 +3,12 @@ package frames
 import (
 	"io"
 	"sync"
+	"syscall"
 )
 
 const (
-	// streamIdle is how many bytes a stream has room for while it waits: enough for many a stanza.
+	// streamIdle is how many bytes a stream has room for while it waits in Read: enough for many a
+	// stanza.
 	streamIdle = 256
 	// streamBurst is how many bytes it reads at a time while more comes.
 	streamBurst = 8 << 10
@@ -17,12 +19,16 @@ const (
 // bursts are the buffers of streams on which much comes.
 var bursts = sync.Pool{New: func() any { return new([streamBurst]byte) }}
 
-// streamReader reads a stream that is silent most of the time. While it waits it holds a small
-// buffer. When what has come fills that, it takes a large one from those of all streams. The zero
-// value with a source is ready.
+// streamReader reads a stream that is silent most of the time. While it waits in await it holds no
+// buffer, and while it waits in Read a small one. When what has come fills that, it takes a large
+// one from those of all streams.
 type streamReader struct {
 	from  io.Reader
 	heard moment
+	// raw reads what from does, without waiting. nil: it cannot, as with TLS.
+	raw syscall.RawConn
+	// try is tryRead, made once: made for each await, it would be one more allocation.
+	try func(fd uintptr) (done bool)
 
 	// unread is a part of idle or of burst; err comes after it.
 	unread []byte
@@ -30,7 +36,39 @@ type streamReader struct {
 	// The last read has filled its buffer: more may have come.
 	full  bool
 	burst *[streamBurst]byte
-	idle  [streamIdle]byte
+	// nil: none was needed yet.
+	idle *[streamIdle]byte
+}
+
+// init makes r the reader of from, and of raw if that is not nil.
+func (r *streamReader) init(from io.Reader, raw syscall.RawConn) {
+	*r = streamReader{from: from, raw: raw}
+	if raw != nil {
+		r.try = r.tryRead
+	}
+}
+
+// await waits until something is unread, or nothing will be, if the system can say so. Meanwhile r
+// holds no buffer.
+func (r *streamReader) await() {
+	if r.raw == nil || len(r.unread) > 0 || r.err != nil {
+		return
+	}
+	r.dropBurst()
+	// What fails here, fails for who reads.
+	_ = r.raw.Read(r.try)
+}
+
+// tryRead reads what has come. It reports whether that was something, the end included.
+func (r *streamReader) tryRead(fd uintptr) bool {
+	r.burst = bursts.Get().(*[streamBurst]byte)
+	n, err := tryRead(fd, r.burst[:])
+	if err == errNothingYet {
+		r.dropBurst()
+		return false
+	}
+	r.came(r.burst[:], n, err)
+	return true
 }
 
 // peek returns what is unread, a byte at least. It is valid until the next call.
@@ -52,16 +90,6 @@ func (r *streamReader) peek() ([]byte, error) {
 // skip marks n bytes as read.
 func (r *streamReader) skip(n int) { r.unread = r.unread[n:] }
 
-// drained reports whether all that has come is read, as far as one can know. Then the reader holds
-// its small buffer alone.
-func (r *streamReader) drained() bool {
-	if len(r.unread) > 0 || r.err != nil || r.full {
-		return false
-	}
-	r.dropBurst()
-	return true
-}
-
 func (r *streamReader) dropBurst() {
 	if r.burst != nil {
 		bursts.Put(r.burst)
@@ -70,16 +98,28 @@ func (r *streamReader) dropBurst() {
 }
 
 func (r *streamReader) fill() {
-	if !r.full {
+	into := r.room()
+	n, err := r.from.Read(into)
+	r.came(into, n, err)
+}
+
+// room is what the next Read may fill.
+func (r *streamReader) room() []byte {
+	if !r.full && r.raw == nil {
 		r.dropBurst()
-	} else if r.burst == nil {
+		if r.idle == nil {
+			r.idle = new([streamIdle]byte)
+		}
+		return r.idle[:]
+	}
+	if r.burst == nil {
 		r.burst = bursts.Get().(*[streamBurst]byte)
 	}
-	into := r.idle[:]
-	if r.burst != nil {
-		into = r.burst[:]
-	}
-	n, err := r.from.Read(into)
+	return r.burst[:]
+}
+
+// came notes how a read into a buffer has ended.
+func (r *streamReader) came(into []byte, n int, err error) {
 	if n > 0 {
 		r.heard.note()
 	}

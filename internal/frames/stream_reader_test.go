@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"net"
 	"testing"
 	"testing/iotest"
 
@@ -88,4 +89,50 @@ func TestStreamReaderIsSmallWhileItWaits(t *testing.T) {
 	<-wrote
 	require.Equal(t, byte('x'), read(1))
 	require.Nil(t, r.burst)
+}
+
+// While it awaits what comes over a connection of the system, it holds no buffer at all.
+func TestStreamReaderAwaits(t *testing.T) {
+	t.Parallel()
+	if !canTry {
+		t.Skip("this system reads only with a buffer that is held")
+	}
+	conn, peer := connected(t)
+	var r streamReader
+	r.init(conn, conn.out.raw)
+	try := func() (done bool) {
+		require.NoError(t, r.raw.Read(func(fd uintptr) bool { done = r.tryRead(fd); return true }))
+		return done
+	}
+	require.False(t, try())
+	require.Nil(t, r.burst)
+	require.Zero(t, r.heard.last())
+
+	text := noise(t, 2*streamBurst+1)
+	_, err := peer.Write(text)
+	require.NoError(t, err)
+	var got []byte
+	for len(got) < len(text) {
+		r.await()
+		require.NotEmpty(t, r.unread)
+		r.await() // it waits for nothing while something is unread
+		p, err := r.peek()
+		require.NoError(t, err)
+		got = append(got, p...)
+		r.skip(len(p))
+	}
+	require.True(t, bytes.Equal(text, got))
+	require.NotZero(t, r.heard.last())
+	require.False(t, try())
+	require.Nil(t, r.burst)
+	require.Nil(t, r.idle)
+
+	require.NoError(t, peer.Close())
+	r.await()
+	_, err = r.peek()
+	require.Equal(t, io.EOF, err)
+	require.NoError(t, conn.Close())
+	r.await()
+	_, err = r.peek()
+	require.ErrorIs(t, err, net.ErrClosed)
 }

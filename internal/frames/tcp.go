@@ -37,9 +37,9 @@ const maxScope = 16
 
 func newTCPConn(conn net.Conn, opts *Options) *tcpConn {
 	conn, out := promptOver(conn)
-	return &tcpConn{
-		raw: conn, conn: conn, out: out, in: streamReader{from: conn}, tlsConfig: opts.TLSConfig, domain: opts.Domain,
-	}
+	t := &tcpConn{raw: conn, conn: conn, out: out, tlsConfig: opts.TLSConfig, domain: opts.Domain}
+	t.in.init(conn, out.raw)
+	return t
 }
 
 // dialTCP connects, for xmpps:// with TLS; ctx bounds only that.
@@ -76,7 +76,7 @@ func (t *tcpConn) StartTLS(ctx context.Context) error {
 		return fmt.Errorf("tls: %w", plain.Error(err))
 	}
 	t.conn = conn
-	t.in = streamReader{from: conn}
+	t.in.init(conn, nil)
 	return nil
 }
 
@@ -121,11 +121,7 @@ func (t *tcpConn) ReadFrame(ctx context.Context) (string, error) {
 }
 
 // Await can wait for bytes that are not encrypted. Those of TLS may have come already.
-func (t *tcpConn) Await() {
-	if t.conn == t.raw && t.in.drained() {
-		t.out.awaitBytes()
-	}
-}
+func (t *tcpConn) Await() { t.in.await() }
 
 // cutFrame reads up to the end of the next element. White space between elements is a keepalive
 // (RFC 6120 4.6.1) and skipped.

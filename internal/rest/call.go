@@ -298,7 +298,7 @@ func (c *Client) readEnvelope(ctx context.Context, resp *http.Response, watch *w
 	if !good {
 		limit = maxError
 	}
-	raw, err := io.ReadAll(io.LimitReader(watch.answer(resp.Body), limit+1))
+	raw, err := readBody(watch.answer(resp.Body), limit+1, resp.ContentLength)
 	if watch.timer == nil {
 		watch.moved(0, len(raw)) // else its reader has counted
 	}
@@ -310,6 +310,15 @@ func (c *Client) readEnvelope(ctx context.Context, resp *http.Response, watch *w
 		e.kind = KindAway
 	}
 	return answer, err
+}
+
+// readBody reads up to limit bytes. announced is how many there are, if that is known.
+func readBody(from io.Reader, limit, announced int64) ([]byte, error) {
+	const believed = 64 << 10 // more is made room for as it comes
+	room := bytes.MinRead + max(0, min(announced, limit, believed))
+	body := bytes.NewBuffer(make([]byte, 0, room))
+	_, err := body.ReadFrom(io.LimitReader(from, limit))
+	return body.Bytes(), err
 }
 
 func (c *Client) readAnswer(resp *http.Response, raw []byte, tooLong bool) (*envelope, error) {

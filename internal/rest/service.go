@@ -46,8 +46,8 @@ func (s *Service) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &wire); err != nil {
 		return err
 	}
-	var flags map[string]*flag
-	if err := json.Unmarshal(b, &flags); err != nil {
+	refused := reflect.New(refusals)
+	if err := json.Unmarshal(b, refused.Interface()); err != nil {
 		return err
 	}
 	*s = Service{
@@ -55,7 +55,7 @@ func (s *Service) UnmarshalJSON(b []byte) error {
 		XMPPDomain: string(wire.XMPPDomain), XMPPPort: string(wire.XMPPPort),
 		SignalServer: string(wire.SignalServerDomain),
 		IV:           string(wire.IV), IVProfile: string(wire.IVProfile),
-		Features: features(flags),
+		Features: without(refused.Elem()),
 	}
 	return nil
 }
@@ -69,24 +69,39 @@ type Features struct {
 }
 
 // AllFeatures is what holds until the service has told its flags.
-func AllFeatures() Features { return features(nil) }
+func AllFeatures() Features { return without(reflect.Zero(refusals)) }
 
-// features starts with every flag true and overlays what the service told. told may have other
-// entries than flags, and an entry that was null on the wire is nil and changes nothing. Names are
-// compared without regard to case, as encoding/json does.
-func features(told map[string]*flag) Features {
-	var all Features
-	v := reflect.ValueOf(&all).Elem()
-	for i := range v.NumField() {
-		on := true
-		for name, value := range told {
-			if value != nil && strings.EqualFold(name, v.Type().Field(i).Name) {
-				on = on && bool(*value)
-			}
-		}
-		v.Field(i).SetBool(on)
+// refusal is a flag of the plan on the wire: true when the service has said that it is off, also
+// when it has said both. encoding/json compares names without regard to case.
+type refusal bool
+
+// UnmarshalJSON never fails. null says nothing.
+func (r *refusal) UnmarshalJSON(b []byte) error {
+	var on flag
+	if string(b) == "null" {
+		return nil
 	}
-	return all
+	err := on.UnmarshalJSON(b)
+	*r = *r || !refusal(on)
+	return err
+}
+
+// refusals is a struct with the fields of Features, each a refusal.
+var refusals = func() reflect.Type {
+	fields := reflect.VisibleFields(reflect.TypeFor[Features]())
+	for i := range fields {
+		fields[i].Type = reflect.TypeFor[refusal]()
+	}
+	return reflect.StructOf(fields)
+}()
+
+// without is every flag but those refused.
+func without(refused reflect.Value) (f Features) {
+	v := reflect.ValueOf(&f).Elem()
+	for i := range v.NumField() {
+		v.Field(i).SetBool(!refused.Field(i).Bool())
+	}
+	return f
 }
 
 // ServiceConfig asks for the configuration of username's service
