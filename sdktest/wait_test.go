@@ -92,7 +92,7 @@ func TestWaitWakesByChange(t *testing.T) {
 		go func() { // ends when Wait does
 			told <- s.Wait(t.Context(), c.what, func() bool {
 				met := c.met()
-				once.Do(func() { first <- met }) // what came before may wake it again before the change
+				once.Do(func() { first <- met }) // it may be woken again before the change
 				return met
 			})
 		}()
