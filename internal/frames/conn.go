@@ -27,7 +27,7 @@ var (
 	ErrStuck = errors.New("the peer does not read what is written")
 )
 
-// Conn is a connection to a server. Header, StartTLS and ReadFrame are for one goroutine;
+// Conn is a connection to a server. Header, StartTLS, ReadFrame and Await are for one goroutine;
 // the others may be called from any, at any time.
 type Conn interface {
 	// Header returns the frame that starts a stream. Whoever calls it writes that frame next. The

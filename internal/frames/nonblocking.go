@@ -67,13 +67,14 @@ func Wrap(conn net.Conn) net.Conn {
 	return &promptConn{Conn: conn, out: promptWriter{to: conn, raw: raw}}
 }
 
-// promptOver returns a connection that is conn, or around it, and the promptWriter of it.
+// promptOver returns a connection that is conn, or around it, and the promptWriter of it, whose raw
+// is for what conn itself carries, not for what is below it.
 func promptOver(conn net.Conn) (net.Conn, *promptWriter) {
 	conn = Wrap(conn)
-	if out := promptBelow(conn); out != nil {
-		return conn, out
+	c, ok := conn.(*promptConn)
+	if !ok {
+		c = &promptConn{Conn: conn, out: promptWriter{to: conn}}
 	}
-	c := &promptConn{Conn: conn, out: promptWriter{to: conn}}
 	return c, c.promptly(patience)
 }
 

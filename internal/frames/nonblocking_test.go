@@ -319,6 +319,9 @@ func TestWrap(t *testing.T) {
 	over, out := promptOver(wrapped)
 	require.Same(t, &over.(*promptConn).out, out)
 	require.Nil(t, out.raw)
+	over, out = promptOver(tls.Client(c, &tls.Config{}))
+	require.Same(t, &over.(*promptConn).out, out)
+	require.Nil(t, out.raw, "what is below TLS is not what TLS carries")
 }
 
 // What is late may take as long as it does, if only some of it gets out within each patience.

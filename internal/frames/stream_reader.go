@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	// streamIdle is how many bytes a stream has room for while it waits in Read: enough for many a
-	// stanza.
+	// streamIdle is how many bytes a stream has room for while it waits without raw: enough for
+	// many a stanza.
 	streamIdle = 256
 	// streamBurst is how many bytes it reads at a time while more comes.
 	streamBurst = 8 << 10
@@ -19,9 +19,9 @@ const (
 // bursts are the buffers of streams on which much comes.
 var bursts = sync.Pool{New: func() any { return new([streamBurst]byte) }}
 
-// streamReader reads a stream that is silent most of the time. While it waits in await it holds no
-// buffer, and while it waits in Read a small one. When what has come fills that, it takes a large
-// one from those of all streams.
+// streamReader reads a stream that is silent most of the time. While it waits it holds no buffer,
+// or, where it must wait with one, a small one. When what has come fills that, it takes a large one
+// from those of all streams.
 type streamReader struct {
 	from  io.Reader
 	heard moment
@@ -42,6 +42,7 @@ type streamReader struct {
 
 // init makes r the reader of from, and of raw if that is not nil.
 func (r *streamReader) init(from io.Reader, raw syscall.RawConn) {
+	r.dropBurst()
 	*r = streamReader{from: from, raw: raw}
 	if raw != nil {
 		r.try = r.tryRead
@@ -98,6 +99,9 @@ func (r *streamReader) dropBurst() {
 }
 
 func (r *streamReader) fill() {
+	if r.await(); len(r.unread) > 0 || r.err != nil {
+		return
+	}
 	into := r.room()
 	n, err := r.from.Read(into)
 	r.came(into, n, err)
@@ -105,7 +109,7 @@ func (r *streamReader) fill() {
 
 // room is what the next Read may fill.
 func (r *streamReader) room() []byte {
-	if !r.full && r.raw == nil {
+	if !r.full {
 		r.dropBurst()
 		if r.idle == nil {
 			r.idle = new([streamIdle]byte)

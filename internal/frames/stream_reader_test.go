@@ -136,3 +136,43 @@ func TestStreamReaderAwaits(t *testing.T) {
 	_, err = r.peek()
 	require.ErrorIs(t, err, net.ErrClosed)
 }
+
+// It holds no buffer either while it waits in peek, after a burst as in the middle of a stanza: any
+// stanza may be the last for long.
+func TestStreamReaderWaitsInPeekWithoutABuffer(t *testing.T) {
+	t.Parallel()
+	if !canTry {
+		t.Skip("this system reads only with a buffer that is held")
+	}
+	conn, peer := connected(t)
+	var r streamReader
+	r.init(conn, conn.out.raw)
+	text := noise(t, 3*streamBurst)
+	waits := make(chan struct{}, 1)
+	r.try = func(fd uintptr) bool {
+		done := r.tryRead(fd)
+		if !done {
+			if r.burst != nil || r.idle != nil {
+				t.Error("waits with a buffer")
+			}
+			select {
+			case waits <- struct{}{}:
+			default:
+			}
+		}
+		return done
+	}
+	// Ends with what it writes.
+	go func() {
+		const burst, more = 2 * streamBurst, 2*streamBurst + 7
+		for _, part := range [][]byte{text[:burst], text[burst:more], text[more:]} {
+			<-waits
+			_, _ = peer.Write(part)
+		}
+		<-waits
+		_ = peer.Close()
+	}()
+	got, err := bytesOf(&r)
+	require.Equal(t, io.EOF, err)
+	require.True(t, bytes.Equal(text, got))
+}

@@ -315,9 +315,12 @@ func (c *Client) readEnvelope(ctx context.Context, resp *http.Response, watch *w
 // readBody reads up to limit bytes. announced is how many there are, if that is known.
 func readBody(from io.Reader, limit, announced int64) ([]byte, error) {
 	const believed = 64 << 10 // more is made room for as it comes
-	room := bytes.MinRead + max(0, min(announced, limit, believed))
-	body := bytes.NewBuffer(make([]byte, 0, room))
-	_, err := body.ReadFrom(io.LimitReader(from, limit))
+	from = io.LimitReader(from, limit)
+	if announced < 0 || announced > believed {
+		return io.ReadAll(from)
+	}
+	body := bytes.NewBuffer(make([]byte, 0, bytes.MinRead+announced))
+	_, err := body.ReadFrom(from)
 	return body.Bytes(), err
 }
 
