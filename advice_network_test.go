@@ -105,6 +105,12 @@ func TestFirstCallSaysWhatIsWrong(t *testing.T) {
 		"page of another site": {sdktest.Options{}, func(t *testing.T, _ *sdktest.Server, cfg *sdk.Config) {
 			trusting(cfg, anotherServer(t, html(200)))
 		}, []error{sdk.ErrNetwork, sdk.ErrNotService}, "than the service answers: check Config.APIBaseURL"},
+		"401 of a proxy": {sdktest.Options{}, func(t *testing.T, _ *sdktest.Server, cfg *sdk.Config) {
+			trusting(cfg, anotherServer(t, html(401)))
+		}, []error{sdk.ErrNetwork, sdk.ErrNotService}, "something else than the service answers"},
+		"403 of a proxy": {sdktest.Options{}, func(t *testing.T, _ *sdktest.Server, cfg *sdk.Config) {
+			trusting(cfg, anotherServer(t, html(403)))
+		}, []error{sdk.ErrNetwork, sdk.ErrNotService}, "something else than the service answers"},
 		"404 of another site": {sdktest.Options{}, func(t *testing.T, _ *sdktest.Server, cfg *sdk.Config) {
 			trusting(cfg, anotherServer(t, html(404)))
 		}, []error{sdk.ErrNetwork, sdk.ErrNotService}, "Config.APIBaseURL must be the whole base URL"},

@@ -386,6 +386,7 @@ func notEnvelope(resp *http.Response, e *Error) *Error {
 	if err != nil {
 		kind = "no content type"
 	}
+	e.page = kind == "text/html" || kind == "application/xhtml+xml"
 	what := unexpected("%s instead of a JSON object, HTTP status %d", kind, resp.StatusCode)
 	if resp.StatusCode/100 == 2 {
 		e.Status, e.Message = what.Status, what.Message

@@ -39,6 +39,8 @@ type Error struct {
 	enveloped bool
 	// told: it had a text, too, as the service's envelope has and a gateway's answer has not.
 	told bool
+	// page: the body is a page for people, as proxies and login pages of networks answer.
+	page bool
 	kind Kind
 	// clock is what ClockOff returns.
 	clock time.Duration
@@ -83,12 +85,14 @@ func (e *Error) Away() bool { return e.Kind() == KindAway }
 func (e *Error) AnsweredWith() int { return e.answered }
 
 // Foreign reports whether something else than the service has answered: another server, a login
-// page of the network, a proxy. A gateway that says "later", and a bare 401, leave that open.
+// page of the network, a proxy. A gateway that says "later", and a bare 401, leave that open. A 401
+// with a page does not: the service speaks JSON (protocol.md 1.4).
 func (e *Error) Foreign() bool {
 	if e.Kind() != KindAway {
 		return false
 	}
-	return errors.Is(e.Err, httpguard.ErrRedirect) || IsForeign(e.answered) && !e.enveloped
+	pageAs401 := e.page && e.answered == http.StatusUnauthorized
+	return errors.Is(e.Err, httpguard.ErrRedirect) || pageAs401 || IsForeign(e.answered) && !e.enveloped
 }
 
 // IsForeign reports whether an answer with this HTTP status, which is not what was asked for, comes

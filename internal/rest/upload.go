@@ -55,6 +55,7 @@ func (c *Client) UploadProfileImage(ctx context.Context, toUser string, f File) 
 	if e := asError(err); e != nil && (e.answered != 0 || e.Status == statusNetwork && ctx.Err() == nil) {
 		failed := &Error{
 			Status: e.Status, Message: "Media Upload Failed", RetryAfter: e.RetryAfter, Err: e, answered: e.answered,
+			page: e.page,
 		}
 		if unsent.Is(err) {
 			return done, unsent.Mark(failed)
