@@ -31,7 +31,7 @@ func (c *checkup) register(context.Context) (string, error) {
 	if c.username != "" {
 		return "", skipped("MIRRORFLY_USERNAME is set")
 	}
-	return c.me.UserJID, c.registration
+	return c.me.UserJID, c.ofAnotherServer(c.registration)
 }
 
 // logIn is POST /login and all of the XMPP login. The steps after it say how far that has come.
@@ -54,7 +54,7 @@ func (c *checkup) logIn(ctx context.Context) (string, error) {
 		// POST /login was answered: the steps below say what was not.
 		return "as " + c.me.Username, nil
 	case <-time.After(time.Second): // the event comes at once, or not at all
-		return "as " + c.me.Username, c.connect
+		return "as " + c.me.Username, c.ofAnotherServer(c.connect)
 	}
 }
 

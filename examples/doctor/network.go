@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -12,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -26,10 +26,14 @@ type checkup struct {
 
 	base  *url.URL
 	proxy *url.URL // nil: none is used
+	// badProxy is the environment variable whose proxy is not used, because it is no URL.
+	badProxy string
 	// answer is that of the REST API to a request without a token, and when it came.
 	answer     *http.Response
 	answerBody []byte
 	answeredAt time.Time
+	// unlike: the answer is not in the form of the service's.
+	unlike bool
 
 	client *sdk.Client
 	me     sdk.Credentials
@@ -97,13 +101,35 @@ func (c *checkup) findProxy(context.Context) (string, error) {
 		// Without err, which may show a password.
 		return "", errors.New("the proxy in the environment cannot be used")
 	}
-	switch set := cmp.Or(os.Getenv("HTTPS_PROXY"), os.Getenv("https_proxy")); {
-	case c.proxy == nil && set != "":
-		return "none: HTTPS_PROXY is set, but it is not http://HOST:PORT, or NO_PROXY excepts the service", nil
-	case c.proxy == nil:
+	name := proxyVariable()
+	switch {
+	case c.proxy != nil:
+		return "through " + c.proxy.Host + ", from " + name, nil
+	case name == "":
 		return "none", nil
+	case !isProxyURL(os.Getenv(name)):
+		c.badProxy = name
+		return "none: " + name + " cannot be read as a URL such as http://HOST:PORT, so it is not used", nil
 	}
-	return "through " + c.proxy.Host + ", from HTTPS_PROXY", nil
+	return "none: " + name + " is set, but the service is excepted from it, by NO_PROXY or as this machine", nil
+}
+
+// proxyVariable is the name of the environment variable that package net/http takes the proxy for
+// https from; "": none is set.
+func proxyVariable() string {
+	for _, name := range []string{"HTTPS_PROXY", "https_proxy"} {
+		if os.Getenv(name) != "" {
+			return name
+		}
+	}
+	return ""
+}
+
+// isProxyURL: package net/http can read it. What it cannot read it ignores without a word.
+func isProxyURL(text string) bool {
+	_, err := url.Parse(text)
+	_, errAsHTTP := url.Parse("http://" + text)
+	return err == nil || errAsHTTP == nil
 }
 
 // target is what is dialled: the proxy or the REST API.
@@ -128,12 +154,16 @@ func (c *checkup) resolve(ctx context.Context) (string, error) {
 	return host + ": " + strings.Join(addresses, ", "), c.ofProxy(err)
 }
 
-// ofProxy is an error of reaching the proxy, where one is used.
+// ofProxy is an error of reaching the proxy, where one is used, or was meant to be.
 func (c *checkup) ofProxy(err error) error {
-	if err == nil || c.proxy == nil {
-		return err
+	switch {
+	case err != nil && c.proxy != nil:
+		return &problem{err, "the proxy is not reached: check " + proxyVariable() +
+			", or except the service from it by NO_PROXY"}
+	case err != nil && c.badProxy != "":
+		return &problem{err, "if a proxy is needed, set " + c.badProxy + " to http://HOST:PORT; else: " + advice(err)}
 	}
-	return &problem{err, "the proxy is not reached: check HTTPS_PROXY, or except the service from it by NO_PROXY"}
+	return err
 }
 
 func (c *checkup) dial(ctx context.Context) (string, error) {
@@ -183,12 +213,12 @@ func (c *checkup) handshake(ctx context.Context) (string, error) {
 		own.Subject, own.Issuer, own.NotBefore.Format(time.DateOnly), own.NotAfter.Format(time.DateOnly)), err
 }
 
+const adviceOnPage = "check the host in MIRRORFLY_API_BASE_URL; on a guest network, open a page in a browser and " +
+	"log in there first; ask whether a proxy has to be used"
+
 func (c *checkup) restAPI(context.Context) (string, error) {
 	found := fmt.Sprintf("HTTP status %d, %s", c.answer.StatusCode, c.answer.Header.Get("Content-Type"))
-	var object map[string]json.RawMessage
-	isObject := json.Unmarshal(c.answerBody, &object) == nil && object != nil
-	const page = "check the host in MIRRORFLY_API_BASE_URL; on a guest network, open a page in a browser and log in " +
-		"there first; ask whether a proxy has to be used"
+	isObject, isEnvelope := formOf(c.answerBody)
 	switch code := c.answer.StatusCode; {
 	case code == http.StatusNotFound:
 		return found, &problem{
@@ -196,13 +226,43 @@ func (c *checkup) restAPI(context.Context) (string, error) {
 			"MIRRORFLY_API_BASE_URL must be the whole base URL, with a path such as /api/v1",
 		}
 	case code/100 == 3:
-		return found, &problem{errors.New("what answers leads elsewhere"), page}
+		return found, &problem{errors.New("what answers leads elsewhere"), adviceOnPage}
 	case code/100 == 5:
 		return found, &problem{errors.New("the service is down, or a gateway before it says so"), "try again later"}
 	case !isObject:
-		return found, &problem{errors.New("what answers is not the REST API: it has no JSON"), page}
+		return found, &problem{errors.New("what answers is not the REST API: it has no JSON"), adviceOnPage}
+	case !isEnvelope && code != http.StatusUnauthorized:
+		return found, &problem{
+			errors.New("what answers is not the REST API: its JSON has no status and message"), adviceOnPage,
+		}
+	case !isEnvelope:
+		// How the service refuses a request without a token is not known (protocol.md 12.3).
+		c.unlike = true
+		return found + ": it answers, but another server may be there, as the JSON has no status and message", nil
 	}
 	return found + ": it answers", nil
+}
+
+// formOf says whether an answer is a JSON object, and whether it has a status and a message or data,
+// as every answer of the REST API (protocol.md 1.4).
+func formOf(body []byte) (isObject, isEnvelope bool) {
+	var object map[string]json.RawMessage
+	if json.Unmarshal(body, &object) != nil || object == nil {
+		return false, false
+	}
+	var message string
+	_, errStatus := strconv.Atoi(strings.Trim(string(object["status"]), `"`))
+	hasText := json.Unmarshal(object["message"], &message) == nil && message != ""
+	return true, errStatus == nil && (hasText || object["data"] != nil)
+}
+
+// ofAnotherServer is an error of the first calls, where the REST API has answered in a form that is
+// not the service's.
+func (c *checkup) ofAnotherServer(err error) error {
+	if !c.unlike || !errors.Is(err, sdk.ErrNetwork) {
+		return err
+	}
+	return &problem{err, "it is not the service that answers, as it seems: " + adviceOnPage}
 }
 
 // farOff is from where a licensed password may be refused (protocol.md 4.2).

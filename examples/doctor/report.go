@@ -33,16 +33,15 @@ type problem struct {
 func (p *problem) Error() string { return p.err.Error() }
 func (p *problem) Unwrap() error { return p.err }
 
-// examine runs steps until one fails, prints a line for each, and cleans up in any case. It reports
-// whether everything works.
+// examine runs steps until one fails, prints a line for each, one for all that were not reached, and
+// cleans up in any case. It reports whether everything works.
 func examine(ctx context.Context, out io.Writer, patience time.Duration, steps []step, cleanUp step) bool {
 	healthy := true
-	for _, s := range steps {
-		if !healthy {
-			printLine(out, "skipped", s.name, "a step before has failed")
-			continue
+	for i, s := range steps {
+		if healthy = s.examine(ctx, out, patience); !healthy {
+			printNotReached(out, len(steps)-i-1, s)
+			break
 		}
-		healthy = s.examine(ctx, out, patience)
 	}
 	// Also after Ctrl+C.
 	cleaned := cleanUp.examine(context.WithoutCancel(ctx), out, patience)
@@ -83,6 +82,17 @@ func reason(err error) string {
 		text += ": " + e.Err.Error()
 	}
 	return text
+}
+
+func printNotReached(out io.Writer, steps int, failed step) {
+	count := fmt.Sprintf("%d steps", steps)
+	switch steps {
+	case 0:
+		return
+	case 1:
+		count = "1 step"
+	}
+	printLine(out, "skipped", count, fmt.Sprintf("not reached, because %q has failed", failed.name))
 }
 
 func printLine(out io.Writer, state, name, text string) {
