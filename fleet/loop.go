@@ -257,7 +257,11 @@ func (l *loop) markSilent(at time.Time) {
 		value := marshal(memberRecord{TTL: l.cfg.TTL.Milliseconds(), Gone: true})
 		l.write(key, value, last, func(err error) {
 			l.later(func() { delete(l.marking, id) })
-			l.cfg.Logger.WarnContext(l.life, "a member is silent", "member", id, "err", err)
+			if err != nil {
+				l.cfg.Logger.WarnContext(l.life, "a silent member is not marked as gone", "member", id, "err", err)
+				return
+			}
+			l.cfg.Logger.WarnContext(l.life, "a member is silent, and marked as gone", "member", id)
 		})
 	}
 }

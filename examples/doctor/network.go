@@ -72,7 +72,7 @@ func (c *checkup) close() {
 func (c *checkup) settings(context.Context) (string, error) {
 	found, err := findService()
 	if err != nil {
-		return "", &problem{err, "correct the environment variables; -help names them all"}
+		return "", &problem{err, "correct the environment variables: " + variables}
 	}
 	c.service = found
 	c.cfg.Transport, c.cfg.AppName = c.transport, "doctor"

@@ -21,6 +21,10 @@ type service struct {
 	close              func()
 }
 
+// variables says which environment variables name the service.
+const variables = "MIRRORFLY_API_BASE_URL, MIRRORFLY_LICENSE_KEY and MIRRORFLY_TRIAL (true or false), and where they " +
+	"are needed MIRRORFLY_CA_FILE (PEM), MIRRORFLY_USERNAME and MIRRORFLY_PASSWORD"
+
 // findService returns the service that the environment names, or else the test server sdktest.
 func findService() (*service, error) {
 	base, key := os.Getenv("MIRRORFLY_API_BASE_URL"), os.Getenv("MIRRORFLY_LICENSE_KEY")

@@ -65,7 +65,7 @@ func startTestServer() (*service, error) {
 	if err != nil {
 		return nil, err
 	}
-	log.Println("no settings: this runs on a test server (sdktest); see -help")
+	log.Println("no settings: this runs on a test server (sdktest); MIRRORFLY_API_BASE_URL names another")
 	return &service{cfg: srv.Config(), close: srv.Close, greet: func(ctx context.Context, bot string) {
 		if _, err := srv.SendMessage(ctx, "visitor", bot, "Hello, bot."); err != nil {
 			log.Println("the visitor:", err)

@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"os"
@@ -26,13 +28,13 @@ type service struct {
 
 // findService returns the service that the environment names, or else a test server (sdktest).
 func findService(ctx context.Context) (*service, error) {
-	base := os.Getenv("MIRRORFLY_API_BASE_URL")
-	if base == "" {
+	base, key := os.Getenv("MIRRORFLY_API_BASE_URL"), os.Getenv("MIRRORFLY_LICENSE_KEY")
+	if base == "" && key == "" {
 		return startTestServer(ctx)
 	}
-	key := os.Getenv("MIRRORFLY_LICENSE_KEY")
-	if key == "" {
-		return nil, errors.New("MIRRORFLY_API_BASE_URL is set, but MIRRORFLY_LICENSE_KEY is not")
+	if base == "" || key == "" {
+		return nil, errors.New("set both MIRRORFLY_API_BASE_URL and MIRRORFLY_LICENSE_KEY, or none for the test " +
+			"server (sdktest)")
 	}
 	trial, err := strconv.ParseBool(os.Getenv("MIRRORFLY_TRIAL"))
 	if err != nil {
@@ -40,13 +42,33 @@ func findService(ctx context.Context) (*service, error) {
 	}
 	signalURL := os.Getenv("MIRRORFLY_SIGNAL_URL")
 	if signalURL == "" {
-		return nil, errors.New("MIRRORFLY_API_BASE_URL is set, but MIRRORFLY_SIGNAL_URL is not")
+		return nil, errors.New("set MIRRORFLY_SIGNAL_URL, too: the URL of the signalling server, which makes the codes")
 	}
-	cfg := sdk.Config{LicenseKey: key, APIBaseURL: base, TrialLicense: trial}
+	trusted, err := trust(os.Getenv("MIRRORFLY_CA_FILE"))
+	if err != nil {
+		return nil, fmt.Errorf("MIRRORFLY_CA_FILE: %w", err)
+	}
+	cfg := sdk.Config{LicenseKey: key, APIBaseURL: base, TrialLicense: trial, TLSConfig: trusted}
 	if _, err := sdk.New(cfg); err != nil {
 		return nil, err
 	}
 	return &service{name: "Service at " + base, cfg: cfg, signalURL: signalURL, close: func() {}}, nil
+}
+
+// trust reads the certificate authorities in a file. Without a file the system's are trusted.
+func trust(file string) (*tls.Config, error) {
+	if file == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: x509.NewCertPool()}
+	if !cfg.RootCAs.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("no certificate in %s, it must be PEM", file)
+	}
+	return cfg, nil
 }
 
 // startTestServer starts sdktest, with a user alice who has a profile with a picture.

@@ -23,14 +23,18 @@ func TestEnvironment(t *testing.T) {
 	require.True(t, place.cfg.TrialLicense)
 	require.Nil(t, place.phone)
 	for name, want := range map[string]string{
-		"MIRRORFLY_LICENSE_KEY": "MIRRORFLY_LICENSE_KEY is not", "MIRRORFLY_TRIAL": "true or false",
-		"MIRRORFLY_SIGNAL_URL": "MIRRORFLY_SIGNAL_URL is not",
+		"MIRRORFLY_API_BASE_URL": "set both", "MIRRORFLY_LICENSE_KEY": "set both",
+		"MIRRORFLY_TRIAL": "true or false", "MIRRORFLY_SIGNAL_URL": "set MIRRORFLY_SIGNAL_URL",
 	} {
 		t.Setenv(name, "")
 		_, err := findService(t.Context())
 		require.ErrorContains(t, err, want)
 		t.Setenv(name, full[name])
 	}
+	t.Setenv("MIRRORFLY_CA_FILE", "main.go")
+	_, err = findService(t.Context())
+	require.ErrorContains(t, err, "MIRRORFLY_CA_FILE: no certificate in main.go")
+	t.Setenv("MIRRORFLY_CA_FILE", "")
 	t.Setenv("MIRRORFLY_API_BASE_URL", "http://127.0.0.1:1/api")
 	_, err = findService(t.Context())
 	require.ErrorIs(t, err, sdk.ErrInsecure)

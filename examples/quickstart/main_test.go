@@ -136,6 +136,7 @@ func TestRefusals(t *testing.T) {
 		"transport":  {nil, []string{"-transport", "pigeon"}, "pigeon"},
 		"argument":   {nil, []string{"tcp"}, "tcp"},
 		"no licence": {[]string{"MIRRORFLY_API_BASE_URL=https://x.example"}, nil, "MIRRORFLY_LICENSE_KEY"},
+		"no service": {[]string{"MIRRORFLY_LICENSE_KEY=k"}, nil, "set both MIRRORFLY_API_BASE_URL and"},
 		"no authority": {[]string{
 			"MIRRORFLY_API_BASE_URL=https://x.example", "MIRRORFLY_LICENSE_KEY=k", "MIRRORFLY_TRIAL=true",
 			"MIRRORFLY_CA_FILE=main.go",

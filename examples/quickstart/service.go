@@ -28,8 +28,8 @@ type service struct {
 
 // findService returns the service that the environment names, or else the test server sdktest.
 func findService() (*service, error) {
-	base := os.Getenv("MIRRORFLY_API_BASE_URL")
-	if base == "" {
+	base, key := os.Getenv("MIRRORFLY_API_BASE_URL"), os.Getenv("MIRRORFLY_LICENSE_KEY")
+	if base == "" && key == "" {
 		srv, err := sdktest.Start(sdktest.Options{})
 		if err != nil {
 			return nil, err
@@ -38,10 +38,9 @@ func findService() (*service, error) {
 			name: "Test server (sdktest) at " + srv.URL(), cfg: srv.Config(), isTest: true, close: srv.Close,
 		}, nil
 	}
-	key := os.Getenv("MIRRORFLY_LICENSE_KEY")
-	if key == "" {
-		return nil, errors.New("MIRRORFLY_API_BASE_URL is set, but MIRRORFLY_LICENSE_KEY is not: " +
-			"set both, or none for the test server (sdktest)")
+	if base == "" || key == "" {
+		return nil, errors.New("set both MIRRORFLY_API_BASE_URL and MIRRORFLY_LICENSE_KEY, or none for the test " +
+			"server (sdktest)")
 	}
 	trial, err := strconv.ParseBool(os.Getenv("MIRRORFLY_TRIAL"))
 	if err != nil {

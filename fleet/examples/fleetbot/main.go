@@ -2,9 +2,9 @@
 // file, each logged in once, and take over from each other. It answers each text with its own
 // member's name.
 //
-//	go run ./fleet/examples/fleetbot -accounts accounts.json
+//	go -C fleet run ./examples/fleetbot -accounts ../accounts.json
 //		the first member, with a NATS server in the process
-//	go run ./fleet/examples/fleetbot -accounts accounts.json -nats nats://127.0.0.1:40001
+//	go -C fleet run ./examples/fleetbot -accounts ../accounts.json -nats nats://127.0.0.1:40001
 //		the others, with the address that the first one has printed, or that of your own NATS
 //
 // The service is named by MIRRORFLY_API_BASE_URL, MIRRORFLY_LICENSE_KEY and MIRRORFLY_TRIAL (true
