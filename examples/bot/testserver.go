@@ -16,7 +16,8 @@ func startTestServer(ctx context.Context, log *slog.Logger) (place *service, err
 	if err != nil {
 		return nil, err
 	}
-	log.InfoContext(ctx, "no settings: this runs on a test server (sdktest); MIRRORFLY_API_BASE_URL names another", "server", srv.URL())
+	log.InfoContext(ctx, "no settings: this runs on a test server (sdktest); MIRRORFLY_API_BASE_URL names another",
+		"server", srv.URL())
 	v := &visitor{log: log.With("user", "visitor")}
 	place = &service{cfg: srv.Config(), close: func() {
 		v.leave()

@@ -372,12 +372,12 @@ func TestAnotherJSON(t *testing.T) {
 		code      int
 		step, why string
 	}{
-		`{"message":"Forbidden"}`:              {403, "REST API", "its JSON has no status and message"},
-		`{"status":"ok"}`:                      {200, "REST API", "its JSON has no status and message"},
+		`{"message":"Forbidden"}`:               {403, "REST API", "its JSON has no status and message"},
+		`{"status":"ok"}`:                       {200, "REST API", "its JSON has no status and message"},
 		`{"status":{},"message":7,"data":null}`: {200, "REST API", "its JSON has no status and message"},
-		`{"status":400,"error":"Bad Request"}`: {400, "REST API", "its JSON has no status and message"},
-		`[]`:                                   {401, "REST API", "it has no JSON"},
-		`{"error":"unauthorized"}`:             {401, "register", "Register"},
+		`{"status":400,"error":"Bad Request"}`:  {400, "REST API", "its JSON has no status and message"},
+		`[]`:                                    {401, "REST API", "it has no JSON"},
+		`{"error":"unauthorized"}`:              {401, "register", "Register"},
 	} {
 		other := served(t, sdktest.Options{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/json")

@@ -243,8 +243,8 @@ func (c *checkup) restAPI(context.Context) (string, error) {
 	return found + ": it answers", nil
 }
 
-// formOf says whether an answer is a JSON object, and whether it has a status and a message or data,
-// as every answer of the REST API (protocol.md 1.4).
+// formOf says whether an answer is a JSON object, and whether it has a status and a message or
+// data, as every answer of the REST API (protocol.md 1.4).
 func formOf(body []byte) (isObject, isEnvelope bool) {
 	var object map[string]json.RawMessage
 	if json.Unmarshal(body, &object) != nil || object == nil {

@@ -33,8 +33,8 @@ type problem struct {
 func (p *problem) Error() string { return p.err.Error() }
 func (p *problem) Unwrap() error { return p.err }
 
-// examine runs steps until one fails, prints a line for each, one for all that were not reached, and
-// cleans up in any case. It reports whether everything works.
+// examine runs steps until one fails, prints a line for each and one for all that were not reached,
+// and cleans up in any case. It reports whether everything works.
 func examine(ctx context.Context, out io.Writer, patience time.Duration, steps []step, cleanUp step) bool {
 	healthy := true
 	for i, s := range steps {

@@ -8,8 +8,8 @@
 // Without settings it runs on a test server (sdktest), which has a built-in phone for every user;
 // it prints the command that scans with one. When MIRRORFLY_API_BASE_URL, MIRRORFLY_LICENSE_KEY,
 // MIRRORFLY_TRIAL (true or false) and MIRRORFLY_SIGNAL_URL are set, it uses that service and real
-// phones. MIRRORFLY_CA_FILE (PEM) is the authority of its certificates, if the system does not trust
-// it.
+// phones. MIRRORFLY_CA_FILE (PEM) is the authority of its certificates, if the system does not
+// trust it.
 //
 // There is one login for the whole program: every browser tab shows the same.
 package main
