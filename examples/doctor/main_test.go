@@ -376,6 +376,9 @@ func TestAnotherJSON(t *testing.T) {
 		`{"status":"ok"}`:                       {200, "REST API", "its JSON has no status and message"},
 		`{"status":{},"message":7,"data":null}`: {200, "REST API", "its JSON has no status and message"},
 		`{"status":400,"error":"Bad Request"}`:  {400, "REST API", "its JSON has no status and message"},
+		``:                                      {401, "register", "Register"},
+		`<html>`:                                {401, "REST API", "it has no JSON"},
+		`{"message":"Slow down"}`:               {429, "REST API", "fewer requests"},
 		`[]`:                                    {401, "REST API", "it has no JSON"},
 		`{"error":"unauthorized"}`:              {401, "register", "Register"},
 	} {
@@ -389,6 +392,10 @@ func TestAnotherJSON(t *testing.T) {
 		require.ErrorIs(t, err, errSick)
 		requireFirstFailure(t, r, tc.step)
 		require.Contains(t, r.why, tc.why, body)
+		if tc.code == http.StatusTooManyRequests {
+			require.Equal(t, "try again later", r.fix)
+			continue
+		}
 		require.Contains(t, r.fix, "check the host in MIRRORFLY_API_BASE_URL", body)
 	}
 }

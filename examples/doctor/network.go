@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -229,7 +230,9 @@ func (c *checkup) restAPI(context.Context) (string, error) {
 		return found, &problem{errors.New("what answers leads elsewhere"), adviceOnPage}
 	case code/100 == 5:
 		return found, &problem{errors.New("the service is down, or a gateway before it says so"), "try again later"}
-	case !isObject:
+	case code == http.StatusTooManyRequests:
+		return found, &problem{errors.New("what answers wants fewer requests"), "try again later"}
+	case !isObject && (code != http.StatusUnauthorized || len(c.answerBody) > 0):
 		return found, &problem{errors.New("what answers is not the REST API: it has no JSON"), adviceOnPage}
 	case !isEnvelope && code != http.StatusUnauthorized:
 		return found, &problem{
@@ -238,7 +241,7 @@ func (c *checkup) restAPI(context.Context) (string, error) {
 	case !isEnvelope:
 		// How the service refuses a request without a token is not known (protocol.md 12.3).
 		c.unlike = true
-		return found + ": it answers, but another server may be there, as the JSON has no status and message", nil
+		return found + ": it answers, but not in the form of the service: another server may be there", nil
 	}
 	return found + ": it answers", nil
 }
@@ -247,6 +250,7 @@ func (c *checkup) restAPI(context.Context) (string, error) {
 // data, as every answer of the REST API (protocol.md 1.4).
 func formOf(body []byte) (isObject, isEnvelope bool) {
 	var object map[string]json.RawMessage
+	body = bytes.TrimPrefix(body, []byte("\uFEFF")) // some servers begin every text with it
 	if json.Unmarshal(body, &object) != nil || object == nil {
 		return false, false
 	}

@@ -7,7 +7,8 @@
 //		another address for /metrics, another user than echo
 //
 // The service is named by MIRRORFLY_API_BASE_URL, MIRRORFLY_LICENSE_KEY and MIRRORFLY_TRIAL (true
-// or false). dashboard.json in ../.. is a dashboard for Grafana over these metrics.
+// or false). MIRRORFLY_CA_FILE (PEM) is the authority of its certificate, if the system does not
+// trust it. dashboard.json in ../.. is a dashboard for Grafana over these metrics.
 //
 // telemetry.go sets up OpenTelemetry, bot.go answers, and service.go finds the service.
 package main

@@ -113,4 +113,8 @@ func TestRefusals(t *testing.T) {
 	require.ErrorContains(t, run(t.Context(), nil, io.Discard, io.Discard), "MIRRORFLY_API_BASE_URL")
 	t.Setenv("MIRRORFLY_API_BASE_URL", "https://127.0.0.1:1")
 	require.ErrorContains(t, run(t.Context(), nil, io.Discard, io.Discard), "MIRRORFLY_TRIAL")
+	t.Setenv("MIRRORFLY_TRIAL", "true")
+	t.Setenv("MIRRORFLY_CA_FILE", "main.go")
+	require.ErrorContains(t, run(t.Context(), nil, io.Discard, io.Discard),
+		"MIRRORFLY_CA_FILE: no certificate in main.go")
 }

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"os"
@@ -34,11 +36,31 @@ func findService() (*service, error) {
 	if err != nil {
 		return nil, errors.New("set MIRRORFLY_TRIAL to true (trial licence) or false")
 	}
+	trusted, err := trust(os.Getenv("MIRRORFLY_CA_FILE"))
+	if err != nil {
+		return nil, fmt.Errorf("MIRRORFLY_CA_FILE: %w", err)
+	}
 	return &service{
-		cfg:   sdk.Config{LicenseKey: key, APIBaseURL: base, TrialLicense: trial},
+		cfg:   sdk.Config{LicenseKey: key, APIBaseURL: base, TrialLicense: trial, TLSConfig: trusted},
 		close: func() {},
 		visit: func(context.Context, string, time.Duration) {},
 	}, nil
+}
+
+// trust reads the certificate authorities in a file. Without a file the system's are trusted.
+func trust(file string) (*tls.Config, error) {
+	if file == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: x509.NewCertPool()}
+	if !cfg.RootCAs.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("no certificate in %s, it must be PEM", file)
+	}
+	return cfg, nil
 }
 
 // startTestServer starts sdktest, on which a visitor writes to the bot.
