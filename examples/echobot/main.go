@@ -19,7 +19,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
+	"fmt"
 	"log"
 	"os"
 	"os/signal"
@@ -36,6 +38,9 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second Ctrl+C ends the program at once
 	if err := run(ctx, *user, *device); err != nil {
+		if errors.Is(err, sdk.ErrNetwork) {
+			err = fmt.Errorf("%w\nTo find out why: go run ./examples/doctor, which takes the same settings", err)
+		}
 		log.Fatalln("echobot:", err)
 	}
 }
