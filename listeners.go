@@ -131,7 +131,7 @@ func (l *listeners) init(cfg *Config, o *observe.Observer) {
 	}
 }
 
-// emit queues e for its listeners, which are to, and never waits.
+// emit queues e for its listeners, which are to, and never waits. It is for callers without a lock.
 func emit[E event](all *listeners, to *dispatch.Listeners[E], e E) {
 	to.Emit(&all.queue, e, e.weight())
 }

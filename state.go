@@ -14,13 +14,15 @@ func (c *Client) State() ConnectionStatus {
 }
 
 // tell makes event the state of the client and queues it for the listeners, in one step: State
-// never differs from the last event.
+// never differs from the last event. What the queue drops for it is told to hooks, and to the
+// session, so not under the lock.
 func (c *Client) tell(event ConnectionEvent) {
 	c.mu.Lock()
 	c.status = event.Status
-	emit(&c.listeners, &c.listeners.connection, event)
+	dropping := c.listeners.connection.EmitLocked(&c.listeners.queue, event, event.weight())
 	c.wakeLocked()
 	c.mu.Unlock()
+	dropping.Tell()
 	c.logConnection(event)
 }
 

@@ -69,11 +69,21 @@ func (l *list) load() []*listener {
 	return nil
 }
 
-// Emit queues event for the listeners that are registered when its turn comes. It never waits.
+// Emit queues event for the listeners that are registered when its turn comes. It never waits. The
+// fate of what it drops is told at once: its caller must hold no lock.
 func (l *Listeners[T]) Emit(q *Queue, event T, w Weight) {
 	if len(l.all.load()) > 0 {
 		l.push(q, event, w)
 	}
+}
+
+// EmitLocked is Emit for a caller that holds a lock. It tells the fate of nothing: its caller does,
+// under no lock.
+func (l *Listeners[T]) EmitLocked(q *Queue, event T, w Weight) Dropping {
+	if len(l.all.load()) == 0 {
+		return nil
+	}
+	return q.add(l.call(event, w))
 }
 
 // EmitPaced is Emit for a caller that reads events from the network. When the queue is full, it
@@ -86,8 +96,10 @@ func (l *Listeners[T]) EmitPaced(q *Queue, event T, w Weight) {
 	}
 }
 
-func (l *Listeners[T]) push(q *Queue, event T, w Weight) {
-	q.push(call{deliverer: &delivery[T]{l, event}, Weight: w})
+func (l *Listeners[T]) push(q *Queue, event T, w Weight) { q.push(l.call(event, w)) }
+
+func (l *Listeners[T]) call(event T, w Weight) call {
+	return call{deliverer: &delivery[T]{l, event}, Weight: w}
 }
 
 // delivery is an event and its listeners, in one allocation.

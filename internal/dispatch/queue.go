@@ -88,14 +88,10 @@ func (q *Queue) limit() int { return cmp.Or(q.Limit, defaultLimit) }
 
 // push adds a call. When the queue is then too full, it drops what is worth least; that may be the
 // new call.
-func (q *Queue) push(c call) {
-	for _, dropped := range q.add(c) {
-		dropped.tell(Dropped)
-	}
-}
+func (q *Queue) push(c call) { q.add(c).Tell() }
 
-// add is push. It returns what was dropped and is tracked.
-func (q *Queue) add(c call) (dropped []tracked) {
+// add is push, but for telling the fate of what was dropped.
+func (q *Queue) add(c call) (dropped Dropping) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
@@ -113,7 +109,7 @@ func (q *Queue) add(c call) (dropped []tracked) {
 	return dropped
 }
 
-func appendTracked(all []tracked, d deliverer) []tracked {
+func appendTracked(all Dropping, d deliverer) Dropping {
 	if t, is := d.(tracked); is {
 		return append(all, t)
 	}

@@ -20,6 +20,16 @@ type tracked interface {
 	tell(Fate)
 }
 
+// Dropping is what was dropped and is tracked. nil: nothing.
+type Dropping []tracked
+
+// Tell tells the fate of each. It must be called once, under no lock.
+func (d Dropping) Tell() {
+	for _, t := range d {
+		t.tell(Dropped)
+	}
+}
+
 // EmitTracked is EmitPaced for an event whose fate is told: once, in the goroutine that calls the
 // listeners or in that of a caller who emits, and under no lock.
 func (l *Listeners[T]) EmitTracked(q *Queue, event T, w Weight, fate func(Fate)) {
