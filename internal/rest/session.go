@@ -2,6 +2,7 @@ package rest
 
 import (
 	"context"
+	"errors"
 	"math"
 	"net/http"
 	"strings"
@@ -249,11 +250,7 @@ func (c *Client) renew(ctx context.Context, used session) (string, bool) {
 			f = c.startReloginLocked(s)
 		}
 		c.mu.Unlock()
-		err := f.join(ctx)
-		if err != nil && ctx.Err() == nil {
-			c.cfg.Logger.WarnContext(ctx, "rest: login again failed", "code", asError(err).Status)
-		}
-		if err != nil && (ctx.Err() != nil || c.hasPassword(s.password)) {
+		if err := f.join(ctx); err != nil && (ctx.Err() != nil || c.hasPassword(s.password)) {
 			return "", false
 		}
 	}
@@ -269,12 +266,8 @@ func (c *Client) hasPassword(password string) bool {
 // startReloginLocked starts a login with the password of old.
 func (c *Client) startReloginLocked(old session) *flight {
 	var token string
-	f := c.launchLocked(func(ctx context.Context) error {
-		wire, err := c.WirePassword(ctx, old.password)
-		if err != nil {
-			return err
-		}
-		token, err = c.Token(ctx, old.username, wire)
+	f := c.launchLocked(func(ctx context.Context) (err error) {
+		token, err = c.tokenAgain(ctx, old)
 		return err
 	}, func(f *flight, err error) {
 		if c.relogin == f {
@@ -293,4 +286,19 @@ func (c *Client) startReloginLocked(old session) *flight {
 		c.relogin = f
 	}
 	return f
+}
+
+// tokenAgain gets a new token with the password of old. A failure is logged here, once for all
+// calls that wait for it. That Close or another login has ended it is none.
+func (c *Client) tokenAgain(ctx context.Context, old session) (token string, err error) {
+	defer func() {
+		if e := asError(err); e != nil && !errors.Is(ctx.Err(), context.Canceled) {
+			c.cfg.Logger.WarnContext(ctx, "rest: login again failed", "code", e.Status)
+		}
+	}()
+	wire, err := c.WirePassword(ctx, old.password)
+	if err != nil {
+		return "", err
+	}
+	return c.Token(ctx, old.username, wire)
 }

@@ -143,8 +143,40 @@ func TestReloginFails(t *testing.T) {
 			require.Equal(t, "Token Expired", fail(t, err).Message)
 			require.Equal(t, c.logins, s.count("POST /login"))
 			require.Equal(t, 1, s.count("POST /moderation/feedback"))
+			require.Equal(t, 1, client.reloginWarnings())
 		})
 	}
+}
+
+// However many calls wait for a login, that it fails is one line.
+func TestReloginFailsForAll(t *testing.T) {
+	const callers = 10
+	var refused sync.WaitGroup
+	refused.Add(callers)
+	refusal := answer(200, `{"status":400,"message":"Invalid Credentials"}`)
+	s := serve(t, handlers{
+		"POST /login": sequence(answer(200, loginOK), func(w http.ResponseWriter, r *http.Request) {
+			refused.Wait()
+			refusal(w, r)
+		}),
+		"POST /moderation/feedback": func(w http.ResponseWriter, r *http.Request) {
+			answer(401, expiredJSON)(w, r)
+			refused.Done()
+		},
+	})
+	c := connect(t, s.URL)
+	c.login(t)
+	var all sync.WaitGroup
+	for range callers {
+		all.Go(func() { _ = c.Feedback(t.Context(), "a", "b") })
+	}
+	all.Wait()
+	require.Equal(t, 1, c.reloginWarnings())
+}
+
+// reloginWarnings may be called when no call is under way.
+func (c testClient) reloginWarnings() int {
+	return strings.Count(c.log.String(), "rest: login again failed")
 }
 
 func TestRefusedAgain(t *testing.T) {
@@ -360,6 +392,7 @@ func TestCloseEndsRelogin(t *testing.T) {
 	<-entered
 	c.Close()
 	require.Equal(t, 401, fail(t, <-first).Status)
+	require.Zero(t, c.reloginWarnings(), "the program has asked for it")
 }
 
 // A login lasts while its tokens are renewed and its user logs in again. What is bound to it ends
