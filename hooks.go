@@ -35,7 +35,9 @@ type Hooks struct {
 	// lookup of the service, has a context of its own.
 	StartRequest func(context.Context, RequestInfo) (context.Context, func(RequestDone))
 	// StartConnect: an attempt to make an XMPP session has begun, at all addresses that there are.
-	// Each one that succeeds is followed by Disconnected.
+	// Each one that succeeds is followed by Disconnected. An attempt to reconnect that fails before
+	// it can dial is told, too, such as one that Config.Dials refuses. Of Connect and a QR login
+	// that fail before they dial only their callers learn: that is no attempt.
 	StartConnect func(context.Context, ConnectInfo) (context.Context, func(ConnectDone))
 	// Disconnected: a session has ended.
 	Disconnected func(DisconnectInfo)

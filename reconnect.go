@@ -24,6 +24,16 @@ func (l *login) dial(
 	return s, reached, err
 }
 
+// undialled notes an attempt that has failed with err before it could dial. One that ends with l is
+// none.
+func (l *login) undialled(info ConnectInfo, err error) error {
+	if !l.ended() {
+		ctx, watched := l.beginConnect(l.ctx, info)
+		watched.end(ctx, nil, err)
+	}
+	return err
+}
+
 func (l *login) dialWatched(
 	ctx context.Context, wirePassword string, authorize func() error,
 ) (s *xmpp.Session, reached bool, err error) {
@@ -218,7 +228,7 @@ func (l *login) redial(info ConnectInfo) (*xmpp.Session, error) {
 	}
 	done, err := awaitTurn(l.ctx, l.client.cfg.Dials)
 	if err != nil {
-		return nil, err
+		return nil, l.undialled(info, err)
 	}
 	defer done()
 	s, err := l.logInAgain(info)
@@ -242,7 +252,7 @@ func (l *login) logInAgain(info ConnectInfo) (*xmpp.Session, error) {
 		password := l.currentPassword()
 		wirePassword, err := l.client.rest.WirePassword(ctx, password)
 		if err != nil {
-			return nil, err
+			return nil, l.undialled(info, err)
 		}
 		s, _, err := l.dial(ctx, info, wirePassword, atOnce)
 		if !loginRefused(err) {

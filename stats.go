@@ -9,7 +9,7 @@ type Stats struct {
 	// sent once more; see [Hooks].StartRequest.
 	Requests, Retries int64
 	// Connects is how many XMPP sessions were made, ConnectsFailed how many attempts to make one
-	// have failed. Disconnects is how many sessions have ended.
+	// have failed; see [Hooks].StartConnect. Disconnects is how many sessions have ended.
 	Connects, ConnectsFailed, Disconnects int64
 	// Reconnects is how many of Connects came after a loss, Resumptions how many of these have
 	// taken up the old stream.
