@@ -279,7 +279,7 @@ func (q *QRLogin) logIn(answer phoneAnswer, socketID string) (Credentials, error
 	done, err := awaitTurn(q.waiting, c.cfg.Dials)
 	if err != nil {
 		q.report(answer.SocketID, false)
-		return Credentials{}, context.Cause(q.waiting)
+		return Credentials{}, cmp.Or(context.Cause(q.waiting), err)
 	}
 	defer done()
 	ctx, cancel := context.WithTimeout(q.waiting, c.cfg.RequestTimeout)

@@ -2,6 +2,7 @@ package sdk_test
 
 import (
 	"context"
+	"errors"
 	"image"
 	"image/color"
 	"slices"
@@ -197,6 +198,16 @@ func TestQRLoginFails(t *testing.T) {
 		requireNoMoreCodes(t, login)
 		_, err = client.GenerateQRCode(t.Context(), sdk.QROptions{SignalServerURL: srv.SignalURL()})
 		require.ErrorIs(t, err, sdk.ErrClosed)
+	})
+	t.Run("refused by Dials", func(t *testing.T) {
+		cfg := srv.Config()
+		cfg.Dials = dialsThat(func(context.Context) error { return errors.New("not today") })
+		client := newClient(t, cfg)
+		login, code := offerQR(t, srv, client, sdk.QROptions{})
+		require.Error(t, srv.Phone("alice").Scan(t.Context(), code.Content()))
+		res, err := login.Wait(t.Context())
+		answered(t, 500, "not today", nil, res, err)
+		require.Zero(t, client.Stats().ConnectsFailed, "it was no attempt")
 	})
 	t.Run("already logged in", func(t *testing.T) {
 		client := login(t, srv.Config(), "bob")
