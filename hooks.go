@@ -172,7 +172,9 @@ type DisconnectInfo struct {
 type FrameInfo struct {
 	// Sent: it goes to the server.
 	Sent bool
-	// Bytes is its length, without what WebSocket, TLS and TCP add.
+	// Bytes is its length, without what WebSocket, TLS and TCP add. What is read over TCP counts as
+	// it would come over WebSocket (RFC 7395 3.3): beginning and end of the stream as <open/> and
+	// <close/>, and an element with the namespaces that it has from the stream.
 	Bytes int
 }
 

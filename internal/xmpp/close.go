@@ -95,7 +95,9 @@ func (s *Session) finish(cause error) {
 // writeFooter writes the end of the stream. If that fails the connection ends without.
 func (s *Session) writeFooter(ctx context.Context) {
 	defer context.AfterFunc(ctx, s.conn.Cut)()
-	if _, err := s.conn.WriteFrames(s.conn.Footer()); err == nil {
+	footer := s.conn.Footer()
+	noteFrame(s.observer, s.log, frameSent, footer)
+	if _, err := s.conn.WriteFrames(footer); err == nil {
 		_ = s.conn.CatchUp()
 	}
 }

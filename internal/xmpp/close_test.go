@@ -2,12 +2,16 @@ package xmpp
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/coder/websocket"
 	"github.com/stretchr/testify/require"
+
+	"github.com/mirrorfly-go/sdk/internal/observe"
+	"github.com/mirrorfly-go/sdk/internal/testing/scripted"
 )
 
 func TestCloseFromHandler(t *testing.T) {
@@ -135,4 +139,46 @@ func TestCloseAtOnce(t *testing.T) {
 	}))
 	require.NoError(t, c.Close(done()))
 	require.Error(t, <-said)
+}
+
+// Beginning and end of our stream are frames as others are, whoever ends it.
+func TestEndsOfStreamsAreFrames(t *testing.T) {
+	for name, end := range map[string]func(c *client, p *peer){
+		"Close":          func(c *client, _ *peer) { go c.Close(context.Background()) }, // ends with c
+		"the server":     func(_ *client, p *peer) { p.SendEnd() },
+		"a stream error": func(_ *client, p *peer) { p.Send(scripted.StreamError("conflict", "")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachTransport(t, func(t *testing.T, serve serverFunc) {
+				ready := make(chan *client, 1)
+				cfg := serve(t, func(p *peer) {
+					p.Login()
+					end(<-ready, p)
+					for {
+						if n, err := p.Read(); err != nil || n.Name.Local == "close" {
+							break
+						}
+					}
+					p.SendEnd()
+					p.Drain()
+				})
+				var mu sync.Mutex
+				var out []int
+				cfg.Observer = &observe.Observer{Hooks: &observe.Hooks{Frame: func(sent bool, size int) {
+					mu.Lock()
+					defer mu.Unlock()
+					if sent {
+						out = append(out, size)
+					}
+				}}}
+				c := dial(t, cfg)
+				ready <- c
+				require.Error(t, c.ended())
+				mu.Lock()
+				defer mu.Unlock()
+				require.Equal(t, len(c.conn.Header(scripted.Domain)), out[0])
+				require.Equal(t, len(c.conn.Footer()), out[len(out)-1])
+			})
+		})
+	}
 }
