@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -54,7 +55,7 @@ type Hooks struct {
 	// Client: a client was made, or closed. In between its State and Stats can be asked for.
 	Client func(ClientInfo)
 
-	// joined are those that JoinHooks has made it of.
+	// joined are those that JoinHooks has made it of, none of them joined itself.
 	joined []*Hooks
 }
 
@@ -239,13 +240,16 @@ type ClientInfo struct {
 }
 
 // JoinHooks returns hooks that call those of all, in their order; the functions for the end are
-// called in the opposite order. nil is left out, and of nothing it makes nil. If one panics, the
-// others are called all the same. Do not change fields of what it returns.
+// called in the opposite order. nil is left out, and of nothing it makes nil. Hooks that are there
+// twice, also in what was joined before, are called once: nothing is counted twice. If one panics,
+// the others are called all the same. Do not change fields of what it returns.
 func JoinHooks(all ...*Hooks) *Hooks {
 	var some []*Hooks
 	for _, h := range all {
-		if h != nil {
-			some = append(some, h)
+		for _, part := range h.parts() {
+			if !slices.Contains(some, part) {
+				some = append(some, part)
+			}
 		}
 	}
 	if len(some) < 2 {
@@ -267,6 +271,17 @@ func JoinHooks(all ...*Hooks) *Hooks {
 		Client:       join(some, func(h *Hooks) func(ClientInfo) { return h.Client }),
 		joined:       some,
 	}
+}
+
+// parts are what h was joined of; of others h itself, and nothing of nil.
+func (h *Hooks) parts() []*Hooks {
+	switch {
+	case h == nil:
+		return nil
+	case len(h.joined) > 0:
+		return h.joined
+	}
+	return []*Hooks{h}
 }
 
 type startHook[I, D any] = func(context.Context, I) (context.Context, func(D))

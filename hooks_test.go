@@ -623,6 +623,7 @@ func TestJoinHooks(t *testing.T) {
 	require.Nil(t, sdk.JoinHooks(nil, nil))
 	one := new(sdk.Hooks)
 	require.Same(t, one, sdk.JoinHooks(nil, one))
+	require.Same(t, one, sdk.JoinHooks(one, nil, one))
 	for _, name := range hookNames() {
 		var called []string
 		hooks := func(who string) *sdk.Hooks {
@@ -630,7 +631,8 @@ func TestJoinHooks(t *testing.T) {
 			setHook(h, name, func(hook string, _ any) { called = append(called, who+" "+hook) })
 			return h
 		}
-		joined := sdk.JoinHooks(hooks("a"), nil, new(sdk.Hooks), sdk.JoinHooks(hooks("b"), hooks("c")))
+		a := hooks("a")
+		joined := sdk.JoinHooks(a, nil, new(sdk.Hooks), sdk.JoinHooks(hooks("b"), a, hooks("c")), a)
 		for _, other := range hookNames() {
 			require.Equal(t, other != name, reflect.ValueOf(joined).Elem().FieldByName(other).IsNil(), other)
 		}
