@@ -36,7 +36,7 @@ func TestClient(t *testing.T) {
 	m := newTelemetry(t)
 	s := begin(t, m.hooks)
 	s.calls()
-	require.EqualValues(t, 1, total(t, m.metrics(t)["mirrorfly.xmpp.active_sessions"]))
+	require.EqualValues(t, 1, total(t, m.metrics(t)["mirrorfly.xmpp.session.active"]))
 	s.losses()
 	s.events()
 	metrics, spans, page := m.metrics(t), m.spans.GetSpans(), m.scrape(t)
@@ -45,8 +45,8 @@ func TestClient(t *testing.T) {
 	t.Run("documented", func(t *testing.T) { requireDocumented(t, spans, metrics) })
 	t.Run("dashboard", func(t *testing.T) { requireDashboard(t, page) })
 	require.NoError(t, s.Close())
-	require.Zero(t, total(t, m.metrics(t)["mirrorfly.xmpp.active_sessions"]))
-	require.NotContains(t, m.metrics(t), "mirrorfly.events.waiting", "no client is left")
+	require.Zero(t, total(t, m.metrics(t)["mirrorfly.xmpp.session.active"]))
+	require.NotContains(t, m.metrics(t), "mirrorfly.event.waiting", "no client is left")
 }
 
 // Requests and the first attempt to make a session are below their call. What has failed has the
@@ -138,12 +138,12 @@ func TestEventsWaiting(t *testing.T) {
 			<-stuck
 		}()
 	}
-	require.EqualValues(t, 6, total(t, m.metrics(t)["mirrorfly.events.waiting"]))
+	require.EqualValues(t, 6, total(t, m.metrics(t)["mirrorfly.event.waiting"]))
 	close(release)
 	for _, c := range clients {
 		require.Eventually(t, func() bool { return c.Stats().EventsWaiting == 0 }, patience, time.Millisecond)
 	}
-	require.Zero(t, total(t, m.metrics(t)["mirrorfly.events.waiting"]))
+	require.Zero(t, total(t, m.metrics(t)["mirrorfly.event.waiting"]))
 }
 
 // Providers can be set once for hooks that were made before.
@@ -164,9 +164,9 @@ func TestGlobalProviders(t *testing.T) {
 	require.NotEmpty(t, late.spans.GetSpans())
 	metrics := late.metrics(t)
 	require.Contains(t, metrics, "mirrorfly.call.duration")
-	require.Contains(t, metrics, "mirrorfly.events.waiting")
+	require.Contains(t, metrics, "mirrorfly.event.waiting")
 	require.NoError(t, s.Close())
-	require.NotContains(t, late.metrics(t), "mirrorfly.events.waiting")
+	require.NotContains(t, late.metrics(t), "mirrorfly.event.waiting")
 }
 
 // A provider that makes nothing is a reason to tell, and not to fail.

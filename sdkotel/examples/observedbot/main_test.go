@@ -77,7 +77,7 @@ func TestBot(t *testing.T) {
 		return strings.Contains(page, `mirrorfly_message_stage="handled"`)
 	}, time.Minute, 20*time.Millisecond)
 	require.Contains(t, page, `service_name="observedbot"`)
-	require.Contains(t, page, "mirrorfly_xmpp_active_sessions")
+	require.Contains(t, page, "mirrorfly_xmpp_session_active")
 	stop()
 	require.NoError(t, <-ended)
 
