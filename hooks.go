@@ -129,7 +129,7 @@ type RequestDone struct {
 	// Err is nil when it was answered as it should be.
 	Err error
 	// Duration is how long it took, with reading the answer. That of a file is over when its reader
-	// is done.
+	// is closed, and not told before.
 	Duration time.Duration
 }
 

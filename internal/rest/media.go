@@ -300,14 +300,18 @@ func (c *Client) fetch(ctx context.Context, r *request) (*Media, error) {
 }
 
 // open sends r once. It succeeds when the file comes that r asks for, or when a write is done.
-func (c *Client) open(ctx context.Context, r *request, token string) (*Media, error) {
+func (c *Client) open(ctx context.Context, r *request, token string) (m *Media, err error) {
 	ctx, watch := c.watch(ctx, r)
+	defer func() {
+		if m == nil { // else its Close does that
+			watch.stop(err)
+		}
+	}()
 	resp, err := c.send(ctx, r, token, watch)
 	if err != nil {
-		watch.stop(err)
 		return nil, err
 	}
-	m := &Media{
+	m = &Media{
 		ContentType: resp.Header.Get("Content-Type"), ETag: resp.Header.Get("ETag"), Total: resp.ContentLength,
 		ctx: ctx, watch: watch, close: resp.Body, body: watch.answer(resp.Body),
 	}

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -49,10 +50,16 @@ func (t *told) answered(status int) {
 	}
 }
 
+// errAbandoned is how an attempt ends without an answer and without an error.
+var errAbandoned = errors.New("the HTTP transport has panicked")
+
 // end tells how the attempt has ended, once.
 func (t *told) end(err error) {
 	if t == nil || !t.ended.CompareAndSwap(false, true) {
 		return
+	}
+	if err == nil && t.status.Load() == 0 {
+		err = errAbandoned
 	}
 	t.done(observe.RequestDone{
 		Status: int(t.status.Load()), Sent: t.sent.Load(), Received: t.received.Load(), Err: err,
