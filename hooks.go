@@ -106,8 +106,8 @@ type RequestInfo struct {
 	Name string
 	// Method is that of HTTP.
 	Method string
-	// Host is where it goes over HTTP, with the port where the URL has one; empty where a user has
-	// chosen that, with the URL of a picture.
+	// Host is where it goes over HTTP, with the port where the URL has one, or is not encrypted;
+	// empty where a user has chosen that, with the URL of a picture.
 	Host string
 	// Template is the path over HTTP, without a query and with {token} for that of a file; empty
 	// where the service or a user has said where to go.

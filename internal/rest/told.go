@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -95,10 +96,15 @@ func (r *request) template() string {
 	return path
 }
 
-// host is where r goes; empty where a user has chosen that.
+// host is where r goes; empty where a user has chosen that. It has a port where HTTPS would have
+// another.
 func (r *request) host(req *http.Request) string {
-	if r.foreign {
+	switch to := req.URL; {
+	case r.foreign:
 		return ""
+	case to.Scheme == "http" && to.Port() == "":
+		return net.JoinHostPort(to.Hostname(), "80")
+	default:
+		return to.Host
 	}
-	return req.URL.Host
 }
