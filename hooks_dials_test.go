@@ -15,8 +15,8 @@ type dialsThat func(context.Context) error
 
 func (f dialsThat) Wait(ctx context.Context) (done func(), err error) { return nil, f(ctx) }
 
-// An attempt to reconnect that Config.Dials refuses is told and counted as each other one. A Connect
-// that it refuses is told as a call, and an attempt that Close ends while it waits is none.
+// An attempt to reconnect that Config.Dials refuses is told and counted as each other one. One that
+// Close ends while it waits is none.
 func TestAttemptsWithoutADialAreTold(t *testing.T) {
 	refused, waiting := errors.New("refused"), make(chan struct{})
 	asked := 0 // by one goroutine at a time

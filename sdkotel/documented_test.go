@@ -64,7 +64,7 @@ func requireDocumented(t *testing.T, spans tracetest.SpanStubs, metrics map[stri
 	have := make(map[string]kind)
 	for name, m := range metrics {
 		have[name] = kindOfMetric(t, m)
-		// Semantic conventions, naming of metrics: neither namespaces nor up-down counters are plurals.
+		// By the semantic conventions neither namespaces nor up-down counters are plurals.
 		singular := name
 		if have[name].typ != "up-down counter" {
 			singular = name[:strings.LastIndex(name, ".")]

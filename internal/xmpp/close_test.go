@@ -144,7 +144,8 @@ func TestCloseAtOnce(t *testing.T) {
 // Beginning and end of our stream are frames as others are, whoever ends it.
 func TestEndsOfStreamsAreFrames(t *testing.T) {
 	for name, end := range map[string]func(c *client, p *peer){
-		"Close":          func(c *client, _ *peer) { go c.Close(context.Background()) }, // ends with c
+		// The goroutine ends with c.
+		"Close":          func(c *client, _ *peer) { go c.Close(context.Background()) },
 		"the server":     func(_ *client, p *peer) { p.SendEnd() },
 		"a stream error": func(_ *client, p *peer) { p.Send(scripted.StreamError("conflict", "")) },
 	} {
