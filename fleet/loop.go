@@ -34,6 +34,8 @@ type loop struct {
 	heard   time.Time
 	rewatch func()
 
+	// known is closed when accounts have been told for the first time.
+	known    chan struct{}
 	accounts map[int][]Account // by shard
 	changed  bool              // accounts have changed since the holds were compared with them
 
@@ -48,7 +50,7 @@ type loop struct {
 func newLoop(f *Fleet, bucket bucketRecord) *loop {
 	l := &loop{
 		fleet: f, cfg: &f.cfg, view: newView(bucket.Shards), events: make(chan func()), decided: make(chan struct{}),
-		leave: make(chan struct{}), rewatch: func() {}, accounts: make(map[int][]Account),
+		leave: make(chan struct{}), rewatch: func() {}, known: make(chan struct{}), accounts: make(map[int][]Account),
 		holds: make(map[int]*hold), parting: make(map[*hold]bool), busy: make(map[int]bool),
 		resting: make(map[int]bool), marking: make(map[string]bool),
 	}
@@ -74,6 +76,11 @@ func (l *loop) run(ctx context.Context) error {
 	beaten := make(chan struct{})
 	l.all.Go(func() { // ends with beating
 		defer close(beaten)
+		select {
+		case <-l.known: // others would give it accounts of which it does not know
+		case <-beating.Done():
+			return
+		}
 		if err := l.member.run(beating); err != nil {
 			l.post(func() { l.fatal = err })
 		}
@@ -369,7 +376,7 @@ func (l *loop) watchOnce() {
 
 // refresh asks for the accounts.
 func (l *loop) refresh() {
-	soon := time.Second
+	soon, first := time.Second, true
 	for l.life.Err() == nil {
 		wait := l.cfg.Refresh
 		accounts, err := l.cfg.Accounts(l.life)
@@ -382,6 +389,10 @@ func (l *loop) refresh() {
 		default:
 			soon = time.Second
 			l.post(func() { l.setAccounts(accounts) })
+			if first {
+				close(l.known)
+				first = false
+			}
 		}
 		timer := time.NewTimer(wait)
 		select {
