@@ -129,36 +129,53 @@ func (l *loop) give(g gift) int {
 	}
 	h.giving = true
 	h.gate.set(gateWaiting)
-	l.giveUntilKnown(h, value, last)
+	l.moveUntilKnown(g.shard, value, last, func() { l.given(h) })
 	return h.up()
 }
 
-// giveUntilKnown writes the record. A write of which nobody knows whether it was successful is made
-// again: until then nothing may be sent for the shard.
-func (l *loop) giveUntilKnown(h *hold, value []byte, last uint64) {
-	n := h.shard
+// moveUntilKnown writes the record of a shard of this member. A write of which nobody knows what
+// became is made again: until that is known, others may have the shard at any moment, so this member
+// sends nothing for it and does not begin with it again. then is called by the loop before that ends.
+func (l *loop) moveUntilKnown(n int, value []byte, last uint64, then func()) {
 	l.write(keyOfShard(n), value, last, func(err error) {
 		switch {
 		case err == nil:
-			l.given(h)
+			then()
+			l.written(n, nil)
 		case errors.Is(err, ErrConflict):
-			l.unsure(h, last)
-			return
-		case l.holds[n] == h: // else the member has stopped it
-			l.later(func() { l.giveUntilKnown(h, value, last) })
+			l.readUntilKnown(n, last, then)
+		default:
+			l.later(func() { l.moveUntilKnown(n, value, last, then) })
+		}
+	})
+}
+
+// readUntilKnown asks whose a shard is: an earlier write may have been successful after all.
+func (l *loop) readUntilKnown(n int, last uint64, then func()) {
+	l.read(keyOfShard(n), func(e Entry, err error) {
+		if err == nil {
+			l.apply(e)
+		}
+		if l.view.revisionOf(n) == last { // it was told what is a moment old
+			l.later(func() { l.readUntilKnown(n, last, then) })
 			return
 		}
-		l.written(n, err)
+		then()
+		l.written(n, ErrConflict)
 	})
 }
 
 // given lets a shard go that another member has now.
 func (l *loop) given(h *hold) {
-	if l.holds[h.shard] != h {
+	if l.holds[h.shard] != h { // the member has stopped it
 		return
 	}
 	delete(l.holds, h.shard)
 	l.parting[h] = false
+	if l.view.ownerOf(h.shard) == l.self { // nobody but this member writes so, and it knows of no such write
+		h.cut(errMoved)
+		return
+	}
 	h.gate.set(gateMute)
 	for _, r := range h.runners {
 		r.giveUp(errMoved)
@@ -167,32 +184,6 @@ func (l *loop) given(h *hold) {
 		}
 	}
 	time.AfterFunc(partingTime, func() { h.cut(errMoved) })
-}
-
-// unsure asks whose a shard is: an earlier write may have been successful after all.
-func (l *loop) unsure(h *hold, last uint64) {
-	n := h.shard
-	l.read(keyOfShard(n), func(e Entry, err error) {
-		if err == nil {
-			l.apply(e)
-		}
-		if l.holds[n] != h {
-			l.written(n, ErrConflict)
-			return
-		}
-		switch s := l.view.shards[n]; {
-		case s.revision == last: // it was told what is a moment old
-			l.later(func() { l.unsure(h, last) })
-			return
-		case s.owner == l.self: // nobody but this member writes so, and it knows of no such write
-			delete(l.holds, n)
-			h.cut(errMoved)
-			l.parting[h] = false
-		case s.revision > last:
-			l.given(h)
-		}
-		l.written(n, ErrConflict)
-	})
 }
 
 // release stops a shard that nobody has room for, and lets it go then.
@@ -226,6 +217,6 @@ func (l *loop) part() {
 			continue
 		}
 		last := l.view.revisionOf(h.shard)
-		l.write(keyOfShard(h.shard), marshal(shardRecord{}), last, func(err error) { l.written(h.shard, err) })
+		l.moveUntilKnown(h.shard, marshal(shardRecord{}), last, func() {})
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -41,6 +42,8 @@ type testMember struct {
 	link   *link
 	cancel context.CancelFunc
 	ended  chan error
+	// ahead is how far its wall clock is ahead, in nanoseconds.
+	ahead atomic.Int64
 
 	mu     sync.Mutex
 	killed bool
@@ -134,6 +137,11 @@ func (w *world) join(name string, n int, change func(*Config)) *testMember {
 	require.NoError(w.t, err)
 	m.Fleet = f
 	f.session = func(r *runner) { w.serve(m, r) }
+	f.clock = func() instant {
+		at := now()
+		at.wall = at.wall.Add(time.Duration(m.ahead.Load()))
+		return at
+	}
 	var ctx context.Context
 	ctx, m.cancel = context.WithCancel(context.Background())
 	go func() { m.ended <- f.Run(ctx) }() // ends with leave
