@@ -118,16 +118,13 @@ func (m *membership) join(ctx context.Context) error {
 	}
 	began, high, value := m.clock(), m.high.Load(), m.record()
 	revision, err := m.write(ctx, func(ctx context.Context) (uint64, error) {
-		revision, err := m.cfg.Store.Create(ctx, m.key(), value)
-		if errors.Is(err, ErrConflict) { // an attempt that seemed to have failed was successful
-			var found Entry
-			found, err = m.cfg.Store.Get(ctx, m.key())
-			revision = found.Revision
-			began.monotonic -= m.cfg.TTL // it is valid from the next renewal on
-			high = 0                     // others have written since then
-		}
-		return revision, err
+		return m.cfg.Store.Create(ctx, m.key(), value)
 	})
+	if errors.Is(err, ErrConflict) { // an attempt that seemed to have failed was successful
+		began.monotonic -= m.cfg.TTL // it is valid from the next renewal on
+		high = 0                     // others have written since then
+		revision, err = m.findJoined(ctx)
+	}
 	if err != nil {
 		return err
 	}
@@ -138,6 +135,21 @@ func (m *membership) join(ctx context.Context) error {
 	m.cfg.Logger.InfoContext(ctx, "joined the fleet", "member", m.id)
 	m.tell(heartbeat{m.id, m.lease, Entry{m.key(), value, revision}, true})
 	return nil
+}
+
+// findJoined is the revision of the record of this member, which has never renewed it.
+func (m *membership) findJoined(ctx context.Context) (uint64, error) {
+	var found Entry
+	revision, err := m.write(ctx, func(ctx context.Context) (_ uint64, err error) {
+		found, err = m.cfg.Store.Get(ctx, m.key())
+		return found.Revision, err
+	})
+	var record memberRecord
+	if err == nil && (!unmarshal(found.Value, &record) || record.Gone) {
+		m.id = "" // others have not heard of it for too long, and Gone is for ever
+		return 0, errGone
+	}
+	return revision, err
 }
 
 // settle finds out why a renewal was refused.
