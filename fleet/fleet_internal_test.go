@@ -1,6 +1,8 @@
 package fleet
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -144,6 +146,73 @@ func TestBucketMadeAnew(t *testing.T) {
 		require.Equal(t, []int{0, 60}, w.count(a, b))
 		b.leave(t)
 	})
+}
+
+// A member that was away for so long that others have deleted its record comes back, too.
+func TestForgottenMemberComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newMemory()
+		w := newWorld(t, store)
+		a, b := w.join("a", 60, nil), w.join("b", 60, nil)
+		settle()
+		b.link.set(true)
+		time.Sleep(forgetAfter + time.Minute)
+		require.Equal(t, []int{60, 0}, w.count(a, b))
+		records := 0
+		for _, e := range store.sinceLocked(0) { // everybody sleeps
+			if strings.HasPrefix(e.Key, prefixMember) && len(e.Value) > 0 {
+				records++
+			}
+		}
+		require.Equal(t, 1, records)
+		b.link.set(false)
+		settle()
+		require.Equal(t, []int{30, 30}, w.count(a, b))
+		a.leave(t)
+		b.leave(t)
+	})
+}
+
+// A bucket that was put back as it was is not the one that members knew: neither for who was in it
+// then, nor for who was not, even when others have written more since than was lost.
+func TestBucketRestored(t *testing.T) {
+	for name, c := range map[string]struct {
+		later  time.Duration // between the snapshot and its return
+		writes int           // by others, at once
+	}{
+		"a moment later":       {time.Second, 0},
+		"long after":           {time.Minute, 0},
+		"much written already": {time.Minute, 1000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := newMemory()
+				w := newWorld(t, store)
+				a := w.join("a", 60, nil)
+				settle()
+				time.Sleep(testTTL / 24)
+				restore := store.snapshot()
+				b := w.join("b", 60, nil)
+				time.Sleep(c.later)
+				w.anew = true
+				restore()
+				for i := range c.writes {
+					_, err := store.Create(t.Context(), fmt.Sprint("other.", i), []byte("{}"))
+					require.NoError(t, err)
+				}
+				for _, m := range []*testMember{a, b} {
+					select {
+					case err := <-m.ended:
+						require.ErrorIs(t, err, ErrBucket)
+					case <-time.After(testTTL): // of the bubble
+						t.Error("a member has noticed nothing")
+						m.leave(t)
+					}
+				}
+				require.Zero(t, w.total())
+			})
+		})
+	}
 }
 
 func TestMax(t *testing.T) {

@@ -88,7 +88,7 @@ func (m *membership) renew(ctx context.Context) error {
 	}
 	began := m.clock()
 	before := m.lease.renewed.Load()
-	value := m.record()
+	high, value := m.high.Load(), m.record()
 	revision, err := m.write(ctx, func(ctx context.Context) (uint64, error) {
 		return m.cfg.Store.Update(ctx, m.key(), value, m.revision)
 	})
@@ -98,7 +98,7 @@ func (m *membership) renew(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if revision <= m.revision {
+	if revision <= high { // of which something was seen before this was written
 		return ErrBucket
 	}
 	m.revision, m.doubts = revision, 0
@@ -168,7 +168,7 @@ func (m *membership) settle(ctx context.Context) error {
 	}
 	var record memberRecord
 	switch {
-	case !missing && found.Revision < m.revision:
+	case !missing && found.Revision < m.revision, missing && !m.isForgotten():
 		return m.doubt()
 	case !missing && found.Revision > m.revision && unmarshal(found.Value, &record) && !record.Gone:
 		// When it became so is not known: the next one counts.
@@ -181,6 +181,17 @@ func (m *membership) settle(ctx context.Context) error {
 	m.lease.end()
 	m.id, m.revision = "", 0
 	return errGone
+}
+
+// isForgotten reports whether others may have deleted the record of this member. A machine that has
+// slept knows that by the wall clock alone.
+func (m *membership) isForgotten() bool {
+	since := m.lease.renewed.Load()
+	if since == nil {
+		return true
+	}
+	at := m.clock()
+	return at.monotonic-since.monotonic > forgetAfter || at.wall.Sub(since.wall) > forgetAfter
 }
 
 // checkBucket returns ErrBucket when the bucket is another one.

@@ -44,6 +44,20 @@ func (m *memory) reset() {
 	m.changeLocked()
 }
 
+// snapshot returns what puts the records back as they are now.
+func (m *memory) snapshot() (restore func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	revision, records := m.revision, maps.Clone(m.records)
+	return func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.revision, m.records = revision, maps.Clone(records)
+		m.age++
+		m.changeLocked()
+	}
+}
+
 func (m *memory) written() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()

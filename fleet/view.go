@@ -172,17 +172,19 @@ func (v *view) revisionOf(n int) uint64 {
 	return 0
 }
 
+// forgetAfter is how long the record of a member that is gone is kept.
+const forgetAfter = 10 * time.Minute
+
 // forgettable is the id of a member that is gone for so long that its record can be deleted, where
 // that is the task of self; else empty.
 func (v *view) forgettable(self string, now time.Time) string {
-	const long = 10 * time.Minute
 	var found string
 	for id, m := range v.members {
 		if !m.record.Gone {
 			if id < self {
 				return ""
 			}
-		} else if now.Sub(m.seen) > long {
+		} else if now.Sub(m.seen) > forgetAfter {
 			found = id
 		}
 	}
