@@ -166,13 +166,13 @@ func (l *loop) step() {
 		return
 	}
 	l.dropMoved()
-	if !l.view.complete {
-		return
-	}
 	at := time.Now()
 	if at.Sub(l.heard) > l.cfg.TTL {
 		l.heard = at
 		l.rewatch() // own heartbeats should have come
+	}
+	if !l.view.complete {
+		return
 	}
 	l.view.findOwners(at)
 	l.markSilent(at)
@@ -356,12 +356,13 @@ func (l *loop) watch() {
 func (l *loop) watchOnce() {
 	ctx, cancel := context.WithCancel(l.life)
 	defer cancel()
+	l.post(func() { l.heard, l.rewatch = time.Now(), cancel })
 	entries, err := l.cfg.Store.Watch(ctx)
 	if err != nil {
 		l.cfg.Logger.WarnContext(ctx, "the store cannot be watched", "err", err)
 		return
 	}
-	l.post(func() { l.view.begin(); l.heard, l.rewatch = time.Now(), cancel })
+	l.post(func() { l.view.begin() })
 	for e := range entries {
 		l.post(func() {
 			l.heard = time.Now()

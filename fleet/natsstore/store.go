@@ -128,24 +128,32 @@ func (s *store) Watch(ctx context.Context) (<-chan fleet.Entry, error) {
 	out := make(chan fleet.Entry)
 	go func() { // owner: who watches; ends with ctx
 		defer close(out)
-		defer w.Stop() //nolint:errcheck // it fails when the watch has ended
-		for {
-			select {
-			case e, open := <-w.Updates():
-				if !open {
-					return
-				}
-				select {
-				case out <- entry(e):
-				case <-ctx.Done():
-					return
-				}
-			case <-ctx.Done():
-				return
-			}
+		follow(ctx, w.Updates(), out)
+		_ = w.Stop() // it fails when the watch has ended
+		// Else the one that delivers waits for ever for somebody to take what has come.
+		for range w.Updates() {
 		}
 	}()
 	return out, nil
+}
+
+// follow returns when ctx or the watch has ended.
+func follow(ctx context.Context, from <-chan jetstream.KeyValueEntry, to chan<- fleet.Entry) {
+	for {
+		select {
+		case e, open := <-from:
+			if !open {
+				return
+			}
+			select {
+			case to <- entry(e):
+			case <-ctx.Done():
+				return
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // entry is the record of an update; nil is the end of those that there were.

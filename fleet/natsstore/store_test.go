@@ -2,11 +2,13 @@ package natsstore_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/mirrorfly-go/sdk/fleet"
 	"github.com/mirrorfly-go/sdk/fleet/fleettest"
@@ -121,4 +123,37 @@ func TestEmbeddedAgain(t *testing.T) {
 func TestEmbeddedRefuses(t *testing.T) {
 	_, err := natsstore.Embedded("")
 	require.ErrorContains(t, err, "directory")
+}
+
+// A watch that is left while it tells what there is leaves nothing behind, whether the connection
+// lasts or not.
+func TestWatchIsLeft(t *testing.T) {
+	server := embedded(t, t.TempDir())
+	conn, js, err := natsstore.Connect(server.URL())
+	require.NoError(t, err)
+	defer conn.Close()
+	store, err := natsstore.New(js, natsstore.Options{})
+	require.NoError(t, err)
+	const more = 1000 // than anybody keeps for who does not read
+	for i := range more {
+		_, err := js.PublishAsync(fmt.Sprintf("$KV.mirrorfly-fleet.shard.%d", i), []byte("{}"))
+		require.NoError(t, err)
+	}
+	<-js.PublishAsyncComplete()
+	before := goleak.IgnoreCurrent()
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	left, err := store.Watch(ctx)
+	require.NoError(t, err)
+	require.Equal(t, "shard.0", (<-left).Key)
+	stop()
+	for range left { // closed soon
+	}
+	goleak.VerifyNone(t, before)
+
+	lost, err := store.Watch(t.Context())
+	require.NoError(t, err)
+	conn.Close()
+	for range lost { // closed soon
+	}
 }
