@@ -11,7 +11,7 @@
 // or false). MIRRORFLY_CA_FILE (PEM) is the authority of its certificate, if the system does not
 // trust it. examples/bot -register makes accounts.
 //
-// On standard output the first line is {"nats":"nats://..."}. One follows for each account that
+// On standard output the first line is {"nats":"nats://..."}, without a user and a password. One follows for each account that
 // comes up, or that is not up any more:
 //
 //	{"event":"up","account":"weather","epoch":12,"member":"a"}
@@ -28,6 +28,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/mirrorfly-go/sdk"
@@ -79,7 +80,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	out := &lines{out: stdout, member: s.name}
 	if err := out.write(struct {
 		NATS string `json:"nats"`
-	}{url}); err != nil {
+	}{withoutUser(url)}); err != nil {
 		return err
 	}
 	member, err := fleet.New(fleet.Config{
@@ -106,6 +107,19 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	defer stopServing()
 	return member.Run(ctx)
+}
+
+// withoutUser are addresses without users and passwords: standard output ends in logs.
+func withoutUser(urls string) string {
+	list := strings.Split(urls, ",")
+	for i, one := range list {
+		scheme, rest, found := strings.Cut(strings.TrimSpace(one), "://")
+		if !found {
+			scheme, rest = "nats", scheme
+		}
+		list[i] = scheme + "://" + rest[strings.LastIndexByte(rest, '@')+1:]
+	}
+	return strings.Join(list, ",")
 }
 
 // openStore connects to NATS. Without an address it starts a server first.

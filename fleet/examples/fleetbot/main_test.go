@@ -177,6 +177,17 @@ func TestWrongSettings(t *testing.T) {
 	require.True(t, errors.Is(err, os.ErrNotExist), "%v", err)
 }
 
+func TestWithoutUser(t *testing.T) {
+	for urls, want := range map[string]string{
+		"nats://127.0.0.1:4222":                   "nats://127.0.0.1:4222",
+		"nats://me:p@ss@host:4222, tls://tok@b:1": "nats://host:4222,tls://b:1",
+		"me:secret@host":                          "nats://host",
+		"host":                                    "nats://host",
+	} {
+		require.Equal(t, want, withoutUser(urls))
+	}
+}
+
 const (
 	pause = 20 * time.Millisecond
 	// limit is for what takes a few seconds on a quiet machine.
