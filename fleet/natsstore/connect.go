@@ -1,7 +1,9 @@
 package natsstore
 
 import (
+	"errors"
 	"fmt"
+	"net/url"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -26,6 +28,10 @@ func Connect(urls string, opts ...nats.Option) (*nats.Conn, jetstream.JetStream,
 		nats.Timeout(2 * time.Second),
 	}, opts...)
 	conn, err := nats.Connect(urls, all...)
+	if wrong := (*url.Error)(nil); errors.As(err, &wrong) {
+		// What is wrong with it quotes it, and a password may be in it.
+		return nil, nil, errors.New("natsstore: an address is not like nats://host:4222")
+	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("natsstore: %w", err)
 	}

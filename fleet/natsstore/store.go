@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -31,7 +32,8 @@ type Options struct {
 	Replicas int
 }
 
-// New opens the bucket, or makes it when there is none. It waits 20 seconds at most.
+// New opens the bucket, or makes it when there is none. It waits 20 seconds at most. It refuses a
+// bucket with a TTL, since correctness must not rest on the clock of NATS.
 //
 // The connection under js should reconnect for ever and keep no requests back while it is lost, as
 // that of Connect does: a request that is sent late says what is not true any more.
@@ -42,12 +44,21 @@ func New(js jetstream.JetStream, opts Options) (fleet.Store, error) {
 	if opts.Replicas == 0 {
 		opts.Replicas = 1
 	}
+	if strings.Trim(opts.Bucket, bucketLetters) != "" {
+		return nil, errors.New(`natsstore: Options.Bucket is not made of letters, digits, "-" and "_"`)
+	}
+	if r := opts.Replicas; r != 1 && r != 3 && r != 5 {
+		return nil, errors.New("natsstore: Options.Replicas is not 1, 3 or 5")
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	for {
 		kv, err := open(ctx, js, opts)
 		if err == nil {
 			return &store{kv}, nil
+		}
+		if errors.Is(err, errForgets) {
+			return nil, fmt.Errorf("natsstore: the bucket %q: %w", opts.Bucket, err)
 		}
 		timer := time.NewTimer(patience / 40)
 		select {
@@ -59,13 +70,21 @@ func New(js jetstream.JetStream, opts Options) (fleet.Store, error) {
 	}
 }
 
+const bucketLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
+
+// errForgets: a record that went by itself would be that of a shard which somebody holds.
+var errForgets = errors.New("it forgets records after a while: make it without a TTL, or have it made")
+
 // open never changes a bucket that there is.
 func open(ctx context.Context, js jetstream.JetStream, opts Options) (jetstream.KeyValue, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience/4)
 	defer cancel()
 	kv, err := js.KeyValue(ctx, opts.Bucket)
+	if err == nil {
+		return check(ctx, kv)
+	}
 	if !errors.Is(err, jetstream.ErrBucketNotFound) {
-		return kv, err
+		return nil, err
 	}
 	kv, err = js.CreateKeyValue(ctx, jetstream.KeyValueConfig{
 		Bucket: opts.Bucket, Description: "members and shards of a fleet of MirrorFly accounts",
@@ -74,6 +93,15 @@ func open(ctx context.Context, js jetstream.JetStream, opts Options) (jetstream.
 	})
 	if errors.Is(err, jetstream.ErrBucketExists) { // another member was first
 		return js.KeyValue(ctx, opts.Bucket)
+	}
+	return kv, err
+}
+
+// check returns a bucket that there was, if it can be used.
+func check(ctx context.Context, kv jetstream.KeyValue) (jetstream.KeyValue, error) {
+	status, err := kv.Status(ctx)
+	if err == nil && status.TTL() > 0 {
+		err = errForgets
 	}
 	return kv, err
 }

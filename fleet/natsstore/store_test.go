@@ -120,6 +120,35 @@ func TestEmbeddedAgain(t *testing.T) {
 	}, time.Minute, 20*time.Millisecond, "the connection comes back")
 }
 
+// A password of NATS is not told to who reads errors.
+func TestConnectRefuses(t *testing.T) {
+	for _, address := range []string{
+		"nats://me:secret@host:port", "nats://me:secret", "nats://me:sec%ret@127.0.0.1:1", "http://me:secret@127.0.0.1:1",
+		"nats://me:secret@127.0.0.1:1", "\x00secret",
+	} {
+		_, _, err := natsstore.Connect(address)
+		require.ErrorContains(t, err, "natsstore")
+		require.NotContains(t, err.Error(), "secret", address)
+	}
+}
+
+// What is wrong is told at once.
+func TestNewRefuses(t *testing.T) {
+	js := connect(t, embedded(t, t.TempDir()).URL())
+	_, err := js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: "short", TTL: time.Hour})
+	require.NoError(t, err)
+	for text, opts := range map[string]natsstore.Options{
+		"Options.Bucket":   {Bucket: "a b"},
+		"Options.Replicas": {Replicas: 2},
+		"forgets records":  {Bucket: "short"},
+	} {
+		begin := time.Now()
+		_, err := natsstore.New(js, opts)
+		require.ErrorContains(t, err, text)
+		require.Less(t, time.Since(begin), limit/4, "it does not try again")
+	}
+}
+
 func TestEmbeddedRefuses(t *testing.T) {
 	_, err := natsstore.Embedded("")
 	require.ErrorContains(t, err, "directory")
