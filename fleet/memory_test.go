@@ -6,6 +6,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -56,6 +57,15 @@ func (m *memory) snapshot() (restore func()) {
 		m.age++
 		m.changeLocked()
 	}
+}
+
+// shards are the records of shards.
+func (m *memory) shards() map[string]Entry {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	found := maps.Clone(m.records)
+	maps.DeleteFunc(found, func(key string, _ Entry) bool { return !strings.HasPrefix(key, prefixShard) })
+	return found
 }
 
 func (m *memory) written() int {
