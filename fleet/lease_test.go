@@ -1,6 +1,8 @@
 package fleet
 
 import (
+	"log/slog"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -41,4 +43,31 @@ func TestLease(t *testing.T) {
 			require.False(t, l.valid())
 		})
 	}
+}
+
+// After a time in which a member heard nothing, its loop knows that before the member goes on: others
+// were not silent then.
+func TestLateRenewal(t *testing.T) {
+	clock := &testClock{instant{time.Minute, time.Unix(1e9, 0)}}
+	var told []heartbeat
+	var valid []bool
+	m := &membership{
+		cfg: &Config{TTL: testTTL, Store: newMemory(), Logger: slog.New(slog.DiscardHandler)}, clock: clock.now,
+		high: new(atomic.Uint64), bucket: bucketRecord{ID: "one", Shards: 1}, leave: make(chan struct{}),
+		tell: func(h heartbeat) {
+			told = append(told, h)
+			valid = append(valid, h.lease.valid())
+		},
+	}
+	_, err := m.cfg.Store.Create(t.Context(), keyBucket, marshal(m.bucket))
+	require.NoError(t, err)
+	for _, later := range []time.Duration{0, m.interval(), 2 * testTTL} {
+		clock.move(later, later)
+		require.NoError(t, m.renew(t.Context()))
+		require.True(t, m.lease.valid())
+	}
+	require.Len(t, told, 3)
+	require.False(t, told[1].late)
+	require.True(t, told[2].late)
+	require.Equal(t, []bool{true, true, false}, valid)
 }

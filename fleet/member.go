@@ -102,9 +102,15 @@ func (m *membership) renew(ctx context.Context) error {
 		return ErrBucket
 	}
 	m.revision, m.doubts = revision, 0
-	m.lease.renew(began)
 	late := before == nil || began.monotonic-before.monotonic > 2*m.interval()
-	m.tell(heartbeat{m.id, m.lease, Entry{m.key(), value, revision}, late})
+	beat := heartbeat{m.id, m.lease, Entry{m.key(), value, revision}, late}
+	if late { // the loop is to know before it goes on: others could not be heard, and were not silent
+		m.tell(beat)
+		m.lease.renew(began)
+		return nil
+	}
+	m.lease.renew(began)
+	m.tell(beat)
 	return nil
 }
 
