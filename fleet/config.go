@@ -37,8 +37,8 @@ type Config struct {
 	// after an upgrade.
 	Client sdk.Config
 	// Accounts says who belongs to the fleet. It is called at the start and every Refresh, one call
-	// at a time. An error, or none at all, changes nothing and is logged. A member joins when it has
-	// been told some.
+	// at a time. An error, or none at all, changes nothing and is logged. A member joins when it
+	// has been told some.
 	Accounts func(ctx context.Context) ([]Account, error)
 	// Refresh is the time between two calls of Accounts; default 1 minute.
 	Refresh time.Duration

@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// goneStore loses the answer to the first heartbeat. Until its member asks again, others have marked
-// the member as gone.
+// goneStore loses the answer to the first heartbeat. Until its member asks again, others have
+// marked the member as gone.
 type goneStore struct {
 	Store
 	mu   sync.Mutex
@@ -38,8 +38,8 @@ func (s *goneStore) Create(ctx context.Context, key string, value []byte) (uint6
 	return 0, errAway
 }
 
-// Gone is for ever: what it held may be on its way to others. So a member that finds itself gone when
-// it joins comes as another one.
+// Gone is for ever: what it held may be on its way to others. So a member that finds itself gone
+// when it joins comes as another one.
 func TestJoinIsGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newMemory()

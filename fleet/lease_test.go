@@ -45,8 +45,8 @@ func TestLease(t *testing.T) {
 	}
 }
 
-// After a time in which a member heard nothing, its loop knows that before the member goes on: others
-// were not silent then.
+// After a time in which a member heard nothing, its loop knows that before the member goes on:
+// others were not silent then.
 func TestLateRenewal(t *testing.T) {
 	clock := &testClock{instant{time.Minute, time.Unix(1e9, 0)}}
 	var told []heartbeat

@@ -104,7 +104,8 @@ func (m *membership) renew(ctx context.Context) error {
 	m.revision, m.doubts = revision, 0
 	late := before == nil || began.monotonic-before.monotonic > 2*m.interval()
 	beat := heartbeat{m.id, m.lease, Entry{m.key(), value, revision}, late}
-	if late { // the loop is to know before it goes on: others could not be heard, and were not silent
+	if late {
+		// The loop is to know before it goes on: others could not be heard, and were not silent.
 		m.tell(beat)
 		m.lease.renew(began)
 		return nil

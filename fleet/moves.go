@@ -134,8 +134,9 @@ func (l *loop) give(g gift) int {
 }
 
 // moveUntilKnown writes the record of a shard of this member. A write of which nobody knows what
-// became is made again: until that is known, others may have the shard at any moment, so this member
-// sends nothing for it and does not begin with it again. then is called by the loop before that ends.
+// became is made again: until that is known, others may have the shard at any moment, so this
+// member sends nothing for it and does not begin with it again. then is called by the loop before
+// that ends.
 func (l *loop) moveUntilKnown(n int, value []byte, last uint64, then func()) {
 	l.write(keyOfShard(n), value, last, func(err error) {
 		switch {
@@ -172,7 +173,8 @@ func (l *loop) given(h *hold) {
 	}
 	delete(l.holds, h.shard)
 	l.parting[h] = false
-	if l.view.ownerOf(h.shard) == l.self { // nobody but this member writes so, and it knows of no such write
+	if l.view.ownerOf(h.shard) == l.self {
+		// Nobody but this member writes so, and it knows of no such write.
 		h.cut(errMoved)
 		return
 	}

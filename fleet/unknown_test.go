@@ -89,7 +89,8 @@ func (s *lateStore) Watch(ctx context.Context) (<-chan Entry, error) {
 // requireApart fails when two members may write for the same account at the same time.
 func requireApart(t *testing.T, a, b *testMember, during time.Duration) {
 	t.Helper()
-	for begin := time.Now(); time.Since(begin) < during; time.Sleep(100 * time.Millisecond) { // of the bubble
+	// The time is that of the bubble.
+	for begin := time.Now(); time.Since(begin) < during; time.Sleep(100 * time.Millisecond) {
 		synctest.Wait()
 		others := b.mayWrite()
 		for account, may := range a.mayWrite() {

@@ -11,8 +11,8 @@
 // or false). MIRRORFLY_CA_FILE (PEM) is the authority of its certificate, if the system does not
 // trust it. examples/bot -register makes accounts.
 //
-// On standard output the first line is {"nats":"nats://..."}, without a user and a password. One follows for each account that
-// comes up, or that is not up any more:
+// On standard output the first line is {"nats":"nats://..."}, without a user and a password. One
+// follows for each account that comes up, or that is not up any more:
 //
 //	{"event":"up","account":"weather","epoch":12,"member":"a"}
 //	{"event":"down","account":"weather","epoch":12,"member":"a","reason":"..."}
