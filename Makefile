@@ -114,7 +114,7 @@ soak:
 	@cd interop && $(GOTEST) ./messages -run TestCrash/ejabberd -kills 200
 	@cd interop && $(GOTEST) ./messages -run 'TestCrash/Prosody|TestFlapping' -kills 50
 	@cd interop && $(GOTEST) ./storm -sessions 1000 -away 10s
-	@cd fleet && go test -timeout 60m ./examples/fleetbot -run 'TestFleet|TestNATS' -long -runs 20 -v
+	@cd fleet && go test -timeout 60m ./examples/fleetbot -run 'TestFleet|TestNATS|TestSteadyState' -long -runs 20 -v
 
 # The client against its peers and the limit, as ratios (docs/performance.md). `make bench BENCH="-run requests -rounds 9"` for a part of it.
 bench:
