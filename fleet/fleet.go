@@ -18,6 +18,7 @@ type Fleet struct {
 
 	running atomic.Bool
 	nobodys atomic.Int64
+	lease   atomic.Pointer[lease]
 	// high is the highest revision that was seen in the bucket.
 	high atomic.Uint64
 }
@@ -69,6 +70,13 @@ func (f *Fleet) Accounts() []AccountStatus { return f.book.list() }
 // Nobodys is how many accounts of the fleet no member has room for, as far as this member knows:
 // the sum of all Max is too small.
 func (f *Fleet) Nobodys() int { return int(f.nobodys.Load()) }
+
+// Joined reports whether this member takes part: it has renewed its heartbeat within Config.TTL. One
+// that has not holds nothing, so that Accounts says nothing about the service.
+func (f *Fleet) Joined() bool {
+	l := f.lease.Load()
+	return l != nil && l.valid()
+}
 
 // findBucket reads what all members agree on, or writes it in a new bucket. It waits for the store,
 // until ctx ends, which is no error.

@@ -98,6 +98,7 @@ func (l *loop) run(ctx context.Context) error {
 	}
 	l.end()
 	l.all.Wait()
+	l.fleet.lease.Store(nil)
 	return l.fatal
 }
 
@@ -142,6 +143,7 @@ func (l *loop) beaten(h heartbeat) {
 	if h.lease != l.lease {
 		l.cutAll(errGone)
 		l.self, l.lease = h.id, h.lease
+		l.fleet.lease.Store(h.lease)
 	}
 	if h.late {
 		l.view.seenNow(at) // this member may not have heard others either

@@ -32,6 +32,7 @@ func TestMemberWithoutAccountsGetsNone(t *testing.T) {
 		})
 		settle()
 		require.Equal(t, []int{60, 0}, w.count(a, b))
+		require.False(t, b.Joined())
 		mu.Lock()
 		broken = false
 		mu.Unlock()
