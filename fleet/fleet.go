@@ -71,8 +71,8 @@ func (f *Fleet) Accounts() []AccountStatus { return f.book.list() }
 // the sum of all Max is too small.
 func (f *Fleet) Nobodys() int { return int(f.nobodys.Load()) }
 
-// Joined reports whether this member takes part: it has renewed its heartbeat within Config.TTL. One
-// that has not holds nothing, so that Accounts says nothing about the service.
+// Joined reports whether this member takes part: it has renewed its heartbeat within Config.TTL.
+// One that has not holds nothing, so that Accounts says nothing about the service.
 func (f *Fleet) Joined() bool {
 	l := f.lease.Load()
 	return l != nil && l.valid()

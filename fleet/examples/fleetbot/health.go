@@ -52,7 +52,8 @@ func serve(ctx context.Context, address string, f *fleet.Fleet, m *metrics, log 
 }
 
 // handler answers /readyz with 200 while this member takes part, every account of it is up, no
-// account is left over and the program was not told to end, and /accounts with those of this member.
+// account is left over and the program was not told to end, and /accounts with those of this
+// member.
 func handler(ctx context.Context, f *fleet.Fleet) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
@@ -66,7 +67,8 @@ func handler(ctx context.Context, f *fleet.Fleet) *http.ServeMux {
 		case ctx.Err() != nil:
 			http.Error(w, "ending", http.StatusServiceUnavailable)
 		case !f.Joined():
-			http.Error(w, "not in the fleet: the store or the accounts cannot be reached", http.StatusServiceUnavailable)
+			text := "not in the fleet: the store or the accounts cannot be reached"
+			http.Error(w, text, http.StatusServiceUnavailable)
 		case missing > 0 || nobodys > 0:
 			text := fmt.Sprintf("%d of %d not up, %d for which no member has room", missing, len(all), nobodys)
 			http.Error(w, text, http.StatusServiceUnavailable)
