@@ -290,6 +290,8 @@ func (l *loop) sweep(at time.Time) {
 		l.post(func() {
 			if err == nil {
 				delete(l.view.members, id)
+			} else {
+				l.cfg.Logger.DebugContext(l.life, "an old record was not deleted", "member", id, "err", err)
 			}
 			l.later(func() { delete(l.marking, id) })
 		})
