@@ -221,6 +221,7 @@ func TestXMPPFaultForOneUser(t *testing.T) {
 	}
 	a.until(`id="m2"`, `type="error"`)
 	a.until("<acknowledge ", `id="m4"`)
+	a.settle() // it is delivered, which comes after the acknowledgement
 	require.Equal(t, []string{"m1", "m4"}, ids(b.settle()))
 }
 
