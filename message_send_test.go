@@ -349,9 +349,9 @@ func TestMessagesOverAResumption(t *testing.T) {
 	}
 }
 
-// Many large messages at once, more than waits to be written: all arrive.
+// Many large messages at once, more than the 4 MiB that may wait to be written: all arrive.
 func TestManyLargeMessages(t *testing.T) {
-	const many = 2000
+	const many, size = 600, 8000
 	for _, transport := range bothTransports {
 		t.Run(transportName(transport), func(t *testing.T) {
 			srv := sdktest.New(t)
@@ -363,7 +363,7 @@ func TestManyLargeMessages(t *testing.T) {
 			errs := make(chan error, many)
 			for range many {
 				go func() {
-					_, err := alice.SendTextMessage(soon(t), "bob@"+srv.Domain(), strings.Repeat("x", 4000))
+					_, err := alice.SendTextMessage(soon(t), "bob@"+srv.Domain(), strings.Repeat("x", size))
 					errs <- err
 				}()
 			}

@@ -299,9 +299,6 @@ func TestMessagesAreDroppedLast(t *testing.T) {
 	require.Equal(t, []string{"deleted", "deleted"}, came)
 }
 
-// burstOfMessages is how many come at once.
-const burstOfMessages = 100_000
-
 // A burst that is many times what the queue of the listeners holds reaches them whole and in order.
 // Beside the server's sockets no time passes in the bubble: the listener keeps up.
 func TestBurstOfMessagesLosesNothing(t *testing.T) {
@@ -316,11 +313,11 @@ func TestBurstOfMessagesLosesNothing(t *testing.T) {
 			if m.ID != strconv.Itoa(next) {
 				t.Errorf("%s came instead of %d", m.ID, next)
 			}
-			if next++; next == burstOfMessages {
+			if next++; next == pushes {
 				close(done)
 			}
 		})
-		for n := 0; n < burstOfMessages; {
+		for n := 0; n < pushes; {
 			var all strings.Builder
 			for range 1000 {
 				all.WriteString(saying(srv, strconv.Itoa(n), "hi"))

@@ -125,13 +125,13 @@ func TestResponseWithoutCode(t *testing.T) {
 	answered(t, 410, "QR code expired", sdk.ErrQRExpired, res, err)
 }
 
-// Ten thousand ids: the newest code is the one that can be seen, and logging in still works.
-func TestTenThousandIDs(t *testing.T) {
+// Two thousand ids: the newest code is the one that can be seen, and logging in still works.
+func TestTwoThousandIDs(t *testing.T) {
 	srv := sdktest.New(t)
 	_, alice := register(t, srv.Config(), "alice")
 	last := make(chan struct{})
 	url, heard := signalling(t, func(ctx context.Context, say func(string)) {
-		for n := range 10_000 {
+		for n := range 2000 {
 			say(event("id", fmt.Sprintf("id-%d", n)))
 		}
 		select {
@@ -147,7 +147,7 @@ func TestTenThousandIDs(t *testing.T) {
 	client := newClient(t, cfg)
 	login, err := client.GenerateQRCode(t.Context(), sdk.QROptions{SignalServerURL: url})
 	require.NoError(t, err)
-	for content := ""; !strings.Contains(content, `"token":"id-9999"`); {
+	for content := ""; !strings.Contains(content, `"token":"id-1999"`); {
 		content = seal.Open(nextCode(t, login).Content(), seal.Triple(srv.LicenseKey()), seal.ConstIV)
 	}
 	close(last)

@@ -3,7 +3,6 @@ package sdk_test
 import (
 	"context"
 	"errors"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -298,11 +297,11 @@ func TestReplacedDuringACall(t *testing.T) {
 		_, err := client.GetUsersIBlocked(t.Context())
 		failed <- err
 	}()
-	for !slices.ContainsFunc(srv.Requests(), func(r sdktest.Request) bool {
-		return strings.Contains(r.Stanza, "blocklist")
-	}) {
-		runtime.Gosched()
-	}
+	require.NoError(t, srv.Wait(soon(t), "the request has come", func() bool {
+		return slices.ContainsFunc(srv.Requests(), func(r sdktest.Request) bool {
+			return strings.Contains(r.Stanza, "blocklist")
+		})
+	}))
 	srv.Push("alice", `<stream:error xmlns:stream="http://etherx.jabber.org/streams">`+
 		`<conflict xmlns="urn:ietf:params:xml:ns:xmpp-streams"/></stream:error>`)
 	err := <-failed

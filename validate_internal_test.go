@@ -19,7 +19,7 @@ func TestPatterns(t *testing.T) {
 	)
 	r := rand.New(rand.NewPCG(1, 2))
 	matched := 0
-	for range 60_000 {
+	for range 20_000 {
 		s := random(r, []string{
 			"a", "Z", "9", "-", "_", ".", ".com", "@", "@a.de", "+", " ", "\n", "\xff", "é",
 			"abcdefg", "/", "?", ",", "//",
@@ -31,7 +31,7 @@ func TestPatterns(t *testing.T) {
 			matched++
 		}
 	}
-	require.Greater(t, matched, 200)
+	require.Greater(t, matched, 50)
 }
 
 func random(r *rand.Rand, parts []string) (s string) {
