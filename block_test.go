@@ -11,6 +11,7 @@ import (
 
 	"github.com/mirrorfly-go/sdk"
 	"github.com/mirrorfly-go/sdk/internal/testing/backend"
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
@@ -98,7 +99,7 @@ func TestWhoBlockedMeEndsWithItsLogin(t *testing.T) {
 			r.URL.Query().Get("page")+`"}]}}`)
 	})
 	res, err := client.GetUsersWhoBlockedMe(t.Context())
-	require.NoError(t, <-left)
+	require.NoError(t, patient.Receive(t, left))
 	require.Len(t, b.Calls("GET /users/blockedby"), 1)
 	require.ErrorIs(t, failed(t, res, err), sdk.ErrNotRegistered)
 }

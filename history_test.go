@@ -16,6 +16,7 @@ import (
 	"github.com/mirrorfly-go/sdk/internal/body"
 	"github.com/mirrorfly-go/sdk/internal/seal"
 	"github.com/mirrorfly-go/sdk/internal/testing/backend"
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 )
 
 const (
@@ -142,7 +143,8 @@ func TestChatMessageOfHistory(t *testing.T) {
 	res, err := client.GetChatMessages(t.Context(), sdk.ChatQuery{UserJID: "Bob@" + backend.Domain})
 	require.NoError(t, err)
 	require.Equal(t,
-		"chatType=singlechat&participant=bob&skipDeleted=true&size=20&direction=backward&topicId=", <-queries,
+		"chatType=singlechat&participant=bob&skipDeleted=true&size=20&direction=backward&topicId=",
+		patient.Receive(t, queries),
 	)
 	require.Len(t, res.Data.Messages, 4)
 	raw := make([]json.RawMessage, 4)
@@ -305,7 +307,7 @@ func TestGetMessageByID(t *testing.T) {
 	client := b.Connected(b.Config(sdk.TransportWebSocket), "alice")
 	res, err := client.GetMessageByID(t.Context(), bobHere, "m1")
 	require.NoError(t, err)
-	require.Equal(t, "messageId=m1&chatId=bob&chatType=singleChat", <-queries)
+	require.Equal(t, "messageId=m1&chatId=bob&chatType=singleChat", patient.Receive(t, queries))
 	require.Equal(t, "text 1", res.Data.Text)
 	require.Equal(t, bobHere, res.Data.FromUserJID)
 	require.Equal(t, micros(1), res.Data.Timestamp.UnixMicro())
@@ -351,7 +353,7 @@ func TestGetRecentChats(t *testing.T) {
 	client := b.Connected(b.Config(sdk.TransportWebSocket), "alice")
 	res, err := client.GetRecentChats(t.Context(), sdk.RecentQuery{})
 	require.NoError(t, err)
-	require.Equal(t, "size=21", <-queries)
+	require.Equal(t, "size=21", patient.Receive(t, queries))
 	require.False(t, res.Data.More)
 	require.Len(t, res.Data.Chats, 2)
 	require.Equal(t, sdk.RecentChat{
@@ -407,8 +409,8 @@ func TestRecentChatsAll(t *testing.T) {
 		return strings.Join(users, " ")
 	}
 	require.Equal(t, "user9 user8 user3 user2 user1", read(sdk.RecentQuery{Size: 2}))
-	require.Equal(t, "size=3", <-queries)
-	require.Equal(t, fmt.Sprintf("size=3&messageTime=%d", micros(8)), <-queries)
+	require.Equal(t, "size=3", patient.Receive(t, queries))
+	require.Equal(t, fmt.Sprintf("size=3&messageTime=%d", micros(8)), patient.Receive(t, queries))
 	require.Equal(t, "user2 user1", read(sdk.RecentQuery{Size: 1, Before: time.UnixMicro(micros(3))}))
 	page, err := client.GetRecentChats(t.Context(), sdk.RecentQuery{Size: 2, Before: time.UnixMicro(micros(8))})
 	require.NoError(t, err)

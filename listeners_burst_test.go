@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
@@ -109,7 +110,7 @@ func TestBurstAtAStuckListener(t *testing.T) {
 	client.OnAdminBlock(func(sdk.AdminBlockEvent) { close(stuck); <-release })
 	srv.Push("alice", `<message xmlns="jabber:client" from="`+srv.Domain()+`"><admin_block block_status="1" jid="bob@`+
 		srv.Domain()+`"/></message>`)
-	<-stuck
+	patient.Receive(t, stuck)
 	burst(t, srv, pushes, 1)
 	requireAnswer(t, srv, client)
 	close(release)

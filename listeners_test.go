@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
@@ -50,7 +51,7 @@ func TestListenerMayCallAnything(t *testing.T) {
 		}
 	})
 	connect(t, client, credentials)
-	require.NoError(t, <-done)
+	require.NoError(t, patient.Receive(t, done))
 }
 
 func TestStopInsideAListener(t *testing.T) {
@@ -77,7 +78,7 @@ func TestStuckListener(t *testing.T) {
 	stuck := make(chan struct{})
 	client.OnConnection(func(sdk.ConnectionEvent) { close(stuck); <-release })
 	connect(t, client, credentials)
-	<-stuck
+	patient.Receive(t, stuck)
 	_, err := client.GetUserProfile(t.Context(), "alice")
 	require.NoError(t, err)
 	require.NoError(t, client.Close())
@@ -101,7 +102,7 @@ func TestStuckListenerAndLargeProfiles(t *testing.T) {
 		srv.Push("alice", push)
 		requireAnswer(t, srv, client)
 	}
-	<-stuck
+	patient.Receive(t, stuck)
 	require.Less(t, liveHeap(), before+24<<20, "bytes held after %d pushes of %d", pushes, size)
 	srv.Push("alice", `<message xmlns="jabber:client" from="`+srv.Domain()+`"><user_deleted user="bob"/></message>`)
 	requireAnswer(t, srv, client)

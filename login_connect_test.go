@@ -15,6 +15,7 @@ import (
 
 	"github.com/mirrorfly-go/sdk"
 	"github.com/mirrorfly-go/sdk/internal/testing/backend"
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
@@ -83,17 +84,17 @@ func TestDialThatIgnoresItsContext(t *testing.T) {
 			_, err := client.Connect(ctx, credentials.Username, credentials.Password)
 			failed <- err
 		}()
-		<-dialling
+		patient.Receive(t, dialling)
 		if end == "close" {
 			require.NoError(t, client.Close())
-			require.ErrorIs(t, <-failed, sdk.ErrClosed)
+			require.ErrorIs(t, patient.Receive(t, failed), sdk.ErrClosed)
 		} else {
 			cancel()
-			require.ErrorIs(t, <-failed, context.Canceled)
+			require.ErrorIs(t, patient.Receive(t, failed), context.Canceled)
 		}
 		cancel()
 		close(goOn)
-		conn := <-late
+		conn := patient.Receive(t, late)
 		_, err := io.Copy(io.Discard, conn)
 		require.ErrorIs(t, err, net.ErrClosed)
 	}
@@ -334,7 +335,7 @@ func TestUnansweredRequest(t *testing.T) {
 	asked := func() bool { return len(srv.Requests()) > before }
 	require.NoError(t, srv.Wait(t.Context(), "the request has come", asked))
 	srv.DropConnections()
-	<-done
+	patient.Receive(t, done)
 	answered(t, 500, "Connection Error", sdk.ErrNotConnected, res, err)
 }
 

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	sdk "github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 	"github.com/mirrorfly-go/sdk/sdktest"
 	"github.com/stretchr/testify/require"
 )
@@ -31,7 +32,7 @@ func TestConnectDialsWhileItLogsIn(t *testing.T) {
 					_, err := client.Connect(t.Context(), credentials.Username, credentials.Password)
 					failed <- err
 				}()
-				<-login.held
+				patient.Receive(t, login.held)
 				for entry := range traffic {
 					require.NotContains(t, entry.Text, "<auth ")
 					if strings.Contains(entry.Text, "<mechanisms ") {
@@ -39,7 +40,7 @@ func TestConnectDialsWhileItLogsIn(t *testing.T) {
 					}
 				}
 				close(login.release)
-				err := <-failed
+				err := patient.Receive(t, failed)
 				if !refused {
 					require.NoError(t, err)
 					require.Equal(t, sdk.StatusConnected, client.State())
@@ -77,15 +78,15 @@ func TestCloseWhileDialingAhead(t *testing.T) {
 		_, err := client.Connect(t.Context(), credentials.Username, credentials.Password)
 		failed <- err
 	}()
-	<-login.held
+	patient.Receive(t, login.held)
 	closed := make(chan error, 1)
 	go func() { closed <- client.Close() }()
 	for err := error(nil); !errors.Is(err, sdk.ErrClosed); { // it has begun, and waits for Connect
 		_, err = client.GetLastSeen(t.Context(), bobJID)
 	}
 	close(login.release)
-	require.Error(t, <-failed)
-	require.NoError(t, <-closed)
+	require.Error(t, patient.Receive(t, failed))
+	require.NoError(t, patient.Receive(t, closed))
 	require.NotEqual(t, sdk.StatusConnected, client.State())
 }
 

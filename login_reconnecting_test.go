@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
@@ -149,10 +150,10 @@ func TestDeletionNeverReconnects(t *testing.T) {
 		_, err := client.DeleteMyAccount(t.Context(), "reason", "")
 		done <- err
 	}()
-	<-answer.held
+	patient.Receive(t, answer.held)
 	connection.until(t, hasStatus(sdk.StatusDisconnected))
 	close(answer.release)
-	require.NoError(t, <-done)
+	require.NoError(t, patient.Receive(t, done))
 	require.NoError(t, client.Close())
 	require.Equal(t, []sdk.ConnectionStatus{sdk.StatusConnected, sdk.StatusDisconnected}, statuses(connection))
 }
@@ -171,11 +172,11 @@ func TestRefusedDeletionReconnects(t *testing.T) {
 		_, err := client.DeleteMyAccount(t.Context(), "reason", "")
 		done <- err
 	}()
-	<-answer.held
+	patient.Receive(t, answer.held)
 	srv.Push("alice", streamReset)
 	connection.until(t, hasStatus(sdk.StatusDisconnected))
 	close(answer.release)
-	require.Error(t, <-done)
+	require.Error(t, patient.Receive(t, done))
 	connection.until(t, isBack)
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
@@ -155,11 +156,11 @@ func TestSilentHandshakeEndsWithTheClient(t *testing.T) {
 				defer close(returned)
 				call(client, silent)
 			}()
-			<-taken
+			patient.Receive(t, taken)
 			start := time.Now()
 			require.NoError(t, client.Close())
-			<-returned
-			<-ended
+			patient.Receive(t, returned)
+			patient.Receive(t, ended)
 			require.Less(t, time.Since(start), 12*time.Second, "it was net/http that gave up")
 		})
 	}

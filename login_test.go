@@ -12,6 +12,7 @@ import (
 
 	"github.com/mirrorfly-go/sdk"
 	"github.com/mirrorfly-go/sdk/internal/testing/backend"
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 )
 
 var bothTransports = []sdk.Transport{sdk.TransportWebSocket, sdk.TransportTCP}
@@ -100,17 +101,17 @@ func TestConnectWhileReconnectionSucceeds(t *testing.T) {
 				connection := collect(client.OnConnection)
 				connect(t, client, credentials)
 				b.Cut()
-				<-waiting
+				patient.Receive(t, waiting)
 				failed := make(chan error, 1)
 				go func() {
 					_, err := client.Connect(t.Context(), user, credentials.Password)
 					failed <- err
 				}()
-				<-asked
+				patient.Receive(t, asked)
 				release()
 				connection.until(t, isBack)
 				close(goOn)
-				require.ErrorIs(t, <-failed, sdk.ErrAlreadyLoggedIn)
+				require.ErrorIs(t, patient.Receive(t, failed), sdk.ErrAlreadyLoggedIn)
 				require.Equal(t, sdk.StatusConnected, client.State())
 				_, err := client.GetUsersIBlocked(t.Context())
 				require.NoError(t, err)
@@ -149,7 +150,7 @@ func TestNewPasswordWhileReconnecting(t *testing.T) {
 			connection := collect(client.OnConnection)
 			connect(t, client, credentials)
 			b.Cut()
-			<-waiting
+			patient.Receive(t, waiting)
 			b.SetPassword("another")
 			res, err := client.Register(t.Context(), "alice")
 			require.NoError(t, err)

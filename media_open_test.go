@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
@@ -203,7 +204,7 @@ func TestOpenMediaEnds(t *testing.T) {
 				read <- err
 			}()
 			tc.end(cancel, r, bob)
-			require.ErrorIs(t, <-read, tc.want)
+			require.ErrorIs(t, patient.Receive(t, read), tc.want)
 		})
 	}
 }

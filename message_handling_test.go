@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
@@ -146,7 +147,7 @@ func TestHandledThenDeliveredThenAcknowledged(t *testing.T) {
 	alice.OnMessage(func(m sdk.Message) { came <- m; <-release })
 	most := func(sent []string) int { return slices.Max(append(counts(sent), 0)) }
 	srv.Push("alice", saying(srv, "m1", "hi"))
-	require.Equal(t, "m1", (<-came).ID)
+	require.Equal(t, "m1", patient.Receive(t, came).ID)
 	for range behind {
 		srv.Push("alice", `<presence xmlns="jabber:client" from="bob@`+srv.Domain()+`/x"/>`)
 	}
@@ -180,7 +181,7 @@ func TestDefer(t *testing.T) {
 	}
 	dones := map[string][]func(){}
 	for range 4 {
-		d := <-came
+		d := patient.Receive(t, came)
 		dones[d.id] = append(dones[d.id], d.done)
 	}
 	deliveredAre := func(ids ...string) {
@@ -217,8 +218,8 @@ func TestDefer(t *testing.T) {
 		}
 	})
 	srv.Push("alice", saying(srv, "m4", "hi"))
-	(<-came).done()
-	<-handled
+	patient.Receive(t, came).done()
+	patient.Receive(t, handled)
 	deliveredAre("m3", "m2", "m1", "m4")
 	stop()
 	kept.Defer()()
@@ -246,7 +247,7 @@ func TestListenerThatFails(t *testing.T) {
 	before := counts(w.all())
 	for _, id := range []string{"m1", "m2", "m3", "m4"} {
 		srv.Push("alice", saying(srv, id, "MARKED-text"))
-		require.Equal(t, id, <-came)
+		require.Equal(t, id, patient.Receive(t, came))
 	}
 	w.until(t, 1, "<delivered", `id="m4"`)
 	require.Equal(t, 1, w.count("<delivered"))
@@ -279,7 +280,7 @@ func TestDuplicates(t *testing.T) {
 		requireAnswer(t, srv, alice)
 	}
 	push(saying(srv, "m1", "hi"))
-	require.Equal(t, "m1", (<-came).ID)
+	require.Equal(t, "m1", patient.Receive(t, came).ID)
 	push(saying(srv, "m1", "hi"))
 	push(saying(srv, "m1", "hi"))
 	require.Zero(t, w.count("<delivered"), "the first waits")
@@ -297,13 +298,13 @@ func TestDuplicates(t *testing.T) {
 
 	// Of another sender it is another message, and without an id each is.
 	push(strings.ReplaceAll(saying(srv, "m1", "hi"), "bob@", "carol@"))
-	require.Equal(t, "carol@"+srv.Domain(), (<-came).FromUserJID)
+	require.Equal(t, "carol@"+srv.Domain(), patient.Receive(t, came).FromUserJID)
 	push(saying(srv, "", "hi"))
 	push(saying(srv, "", "hi"))
-	require.Empty(t, (<-came).ID)
-	require.Empty(t, (<-came).ID)
+	require.Empty(t, patient.Receive(t, came).ID)
+	require.Empty(t, patient.Receive(t, came).ID)
 	push(saying(srv, "last", "hi"))
-	require.Equal(t, "last", (<-came).ID)
+	require.Equal(t, "last", patient.Receive(t, came).ID)
 	w.until(t, 1, "<delivered", `id="last"`)
 	require.Equal(t, 7, w.count("<delivered"))
 	require.Empty(t, came)
@@ -397,12 +398,12 @@ func TestReceiptsWaitForAConnection(t *testing.T) {
 			})
 			connect(t, alice, credentials)
 			srv.Push("alice", saying(srv, "m1", "hi"))
-			<-came
+			patient.Receive(t, came)
 			srv.SetFault(sdktest.StepStream, sdktest.FaultClose)
 			srv.DropConnections()
 			connection.until(t, hasStatus(sdk.StatusReconnecting))
 			close(release)
-			<-told
+			patient.Receive(t, told)
 			srv.ClearFaults()
 			if byConnect {
 				connect(t, alice, credentials)

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
@@ -18,7 +19,7 @@ func TestReceiptsEndWithTheirAccount(t *testing.T) {
 	dones := make(chan func(), 1)
 	client.OnMessage(func(m sdk.Message) { dones <- m.Defer() })
 	srv.Push("alice", saying(srv, "m1", "hi"))
-	done := <-dones
+	done := patient.Receive(t, dones)
 	_, err := client.Logout(soon(t))
 	require.NoError(t, err)
 	connect(t, client, carol)
@@ -26,7 +27,7 @@ func TestReceiptsEndWithTheirAccount(t *testing.T) {
 	requireAnswer(t, srv, client) // what was sent before it has come
 	require.Zero(t, w.count("<delivered"))
 	srv.Push("carol", strings.ReplaceAll(saying(srv, "m2", "hi"), `to="alice`, `to="carol`))
-	(<-dones)()
+	patient.Receive(t, dones)()
 	w.until(t, 1, "<delivered", `id="m2"`)
 	require.Equal(t, 1, w.count("<delivered"))
 }
@@ -52,7 +53,7 @@ func TestSoManyReceiptsWait(t *testing.T) {
 	}
 	waiting := make([]func(), many)
 	for n := range waiting {
-		waiting[n] = <-dones
+		waiting[n] = patient.Receive(t, dones)
 	}
 	srv.DropConnections()
 	connection.until(t, hasStatus(sdk.StatusDisconnected))

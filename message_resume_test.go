@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
@@ -55,7 +56,7 @@ func TestTypingIsNotWrittenAgain(t *testing.T) {
 			alice.OnMessage(func(m sdk.Message) { dones <- m.Defer() })
 			connect(t, alice, credentials)
 			srv.Push("alice", saying(srv, "m1", "hi"))
-			done := <-dones
+			done := patient.Receive(t, dones)
 			requireAnswer(t, srv, alice)
 			losing.Store(true)
 			if what == "<composing" {
@@ -64,7 +65,7 @@ func TestTypingIsNotWrittenAgain(t *testing.T) {
 			} else {
 				done()
 			}
-			<-lost
+			patient.Receive(t, lost)
 			losing.Store(false)
 			srv.DropConnections()
 			require.True(t, resumption(t, connection, 1).Resumed)

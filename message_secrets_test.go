@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
@@ -84,7 +85,7 @@ func TestNoMessageIsShown(t *testing.T) {
 			go func() { defer close(lost); send() }()
 			connection.until(t, hasStatus(sdk.StatusDisconnected))
 			srv.ClearFaults()
-			<-lost
+			patient.Receive(t, lost)
 			require.NoError(t, alice.Close())
 			require.NoError(t, bob.Close())
 			send()

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
@@ -336,7 +337,7 @@ func TestMessagesOverAResumption(t *testing.T) {
 				}()
 			}
 			for range many {
-				require.NoError(t, <-errs)
+				require.NoError(t, patient.Receive(t, errs))
 			}
 			require.True(t, resumption(t, connection, 1).Resumed)
 			ids := map[string]bool{}
@@ -370,7 +371,7 @@ func TestManyLargeMessages(t *testing.T) {
 			refused := 0
 			for range many {
 				// Bob is away, and so much is not kept for him.
-				if err := <-errs; err != nil {
+				if err := patient.Receive(t, errs); err != nil {
 					require.Equal(t, sdk.OutcomeRefused, outcomeTold(t, err), "%v", err)
 					refused++
 				}

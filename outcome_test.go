@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
@@ -313,7 +314,7 @@ func TestCauseOfAnotherCall(t *testing.T) {
 			took := func() bool { return len(srv.Feedback()) == 1 }
 			require.NoError(t, srv.Wait(t.Context(), "the feedback has taken effect", took))
 			fail(cause)
-			err := <-told
+			err := patient.Receive(t, told)
 			require.Equal(t, sdk.OutcomeUnknown.String(), outcomeTold(t, err).String())
 		})
 	}

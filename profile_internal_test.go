@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mirrorfly-go/sdk/internal/rest"
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 )
 
 // A file on a mount that hangs opens, or not, long after nobody waits for it any more: then it is
@@ -46,7 +47,7 @@ func TestPictureThatOpensTooLate(t *testing.T) {
 			require.ErrorIs(t, within.Err(), context.Canceled)
 			require.Equal(t, OutcomeNotSent.String(), outcomeOf(err).String())
 			close(answers)
-			<-closed
+			patient.Receive(t, closed)
 		})
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/mirrorfly-go/sdk"
 	"github.com/mirrorfly-go/sdk/internal/testing/backend"
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
@@ -230,7 +231,7 @@ func TestProfileOpenedUnderTheAnsweredID(t *testing.T) {
 	client := b.Connected(b.Config(sdk.TransportWebSocket), "alice")
 	_, err := client.SetUserProfile(t.Context(), sdk.ProfileUpdate{Name: "Alice Smith", Email: "alice@example.com"})
 	require.NoError(t, err)
-	name := backend.CardField(<-cards, "nickName")
+	name := backend.CardField(patient.Receive(t, cards), "nickName")
 	for _, who := range []string{`"userId":"alice",`, `"userJid":"alice@` + backend.Domain + `",`, ``} {
 		b.On("GET /contacts/vcard", func(w http.ResponseWriter, _ *http.Request) {
 			backend.AnswerJSON(w, `{"status":200,"message":"ok","data":{`+who+`"nickName":"`+name+`"}}`)

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
@@ -51,7 +52,7 @@ func TestOtherDevicesOfTheAccount(t *testing.T) {
 
 			_, err = bob.SendTextMessage(t.Context(), alice, "hello")
 			require.NoError(t, err)
-			require.NoError(t, <-answered)
+			require.NoError(t, patient.Receive(t, answered))
 			require.Equal(t, "echo: hello", atBob.next(t).Text)
 			requireAnswer(t, srv, bot)
 			require.Empty(t, answered)
@@ -60,7 +61,7 @@ func TestOtherDevicesOfTheAccount(t *testing.T) {
 			before := w.count("<delivered", `id="c1"`)
 			srv.Push("alice", `<message xmlns="jabber:client" from="`+alice+`"><received xmlns="urn:xmpp:carbons:2">`+
 				`<forwarded xmlns="urn:xmpp:forward:0">`+saying(srv, "c1", "hi")+`</forwarded></received></message>`)
-			require.NoError(t, <-answered)
+			require.NoError(t, patient.Receive(t, answered))
 			require.Equal(t, "echo: hi", atBob.next(t).Text)
 			requireAnswer(t, srv, bot)
 			require.Equal(t, before, w.count("<delivered", `id="c1"`))
@@ -113,7 +114,7 @@ func TestForgedMessages(t *testing.T) {
 	srv.Push("alice", recall)
 	require.Equal(t, anything{sdk.MessageDeletedEvent{
 		FromUserJID: "bob@" + srv.Domain(), ToUserJID: "alice@" + srv.Domain(), MessageIDs: []string{"m1"},
-	}}, <-told)
+	}}, patient.Receive(t, told))
 }
 
 // What a message says, whoever has written it, and what is none.
@@ -222,7 +223,7 @@ func stuckAlice(t *testing.T) (srv *sdktest.Server, alice *sdk.Client, release f
 	alice.OnAdminBlock(func(sdk.AdminBlockEvent) { close(stuck); <-freed })
 	srv.Push("alice", `<message xmlns="jabber:client" from="`+srv.Domain()+`"><admin_block block_status="1" jid="bob@`+
 		srv.Domain()+`"/></message>`)
-	<-stuck
+	patient.Receive(t, stuck)
 	return srv, alice, func() { close(freed) }
 }
 
@@ -245,15 +246,15 @@ func TestMessagesAtAStuckListener(t *testing.T) {
 	}
 	require.Empty(t, came)
 	release()
-	require.Equal(t, sdk.MissedEvent{Dropped: many - fit, Messages: many - fit}, <-missed)
+	require.Equal(t, sdk.MissedEvent{Dropped: many - fit, Messages: many - fit}, patient.Receive(t, missed))
 	for n := many - fit; n < many; n++ {
-		require.Equal(t, strconv.Itoa(n), <-came)
+		require.Equal(t, strconv.Itoa(n), patient.Receive(t, came))
 	}
 	srv.Push("alice", saying(srv, "m1", "hi"))
-	require.Equal(t, "m1", <-came)
+	require.Equal(t, "m1", patient.Receive(t, came))
 	// What was dropped is in no way remembered: it is told when it comes again.
 	srv.Push("alice", saying(srv, strconv.Itoa(many-fit-1), "hi"))
-	require.Equal(t, strconv.Itoa(many-fit-1), <-came)
+	require.Equal(t, strconv.Itoa(many-fit-1), patient.Receive(t, came))
 	require.Empty(t, missed)
 }
 
@@ -294,7 +295,7 @@ func TestMessagesAreDroppedLast(t *testing.T) {
 	messages("n", 5) // both of typing go, of presence both, and one status
 	push(saying(srv, "last", "hi"), 1)
 	release()
-	<-done
+	patient.Receive(t, done)
 	require.Equal(t, sdk.MissedEvent{Dropped: 6}, missed.next(t))
 	require.Equal(t, []string{"deleted", "deleted"}, came)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
@@ -266,10 +267,10 @@ func TestQRLoginWhileSignallingIsAway(t *testing.T) {
 			login, code := offerQR(t, srv, client, sdk.QROptions{})
 			scanned := make(chan error, 1)
 			go func() { scanned <- srv.Phone("alice").Scan(t.Context(), code.Content()) }()
-			<-answer.held
+			patient.Receive(t, answer.held)
 			srv.SetFault(sdktest.StepSignal, sdktest.FaultClose)
 			srv.DropConnections()
-			<-scanned
+			patient.Receive(t, scanned)
 			close(answer.release)
 			connection.until(t, hasStatus(sdk.StatusConnected))
 			meanwhile(t, client, login)

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/mirrorfly-go/sdk/internal/rest"
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 	"github.com/stretchr/testify/require"
 )
 
@@ -47,9 +48,9 @@ func TestCloseDuringReconnect(t *testing.T) {
 		c.setLogin(l)
 		require.True(t, l.install(nil))
 		go l.keep(nil) // ends with Close
-		<-dialling
+		patient.Receive(t, dialling)
 		require.NoError(t, c.Close())
-		<-over
+		patient.Receive(t, over)
 		require.Equal(t, []ConnectionStatus{StatusReconnecting, StatusDisconnected}, told)
 	}
 }
@@ -74,7 +75,7 @@ func TestSessionOfALoginThatHasEnded(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 	require.Nil(t, s)
 	require.Nil(t, l.session)
-	require.NoError(t, <-ended)
+	require.NoError(t, patient.Receive(t, ended))
 }
 
 // bindAndHangOn is an XMPP server that calls before as the last thing before it binds a resource,

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
@@ -232,10 +233,10 @@ func TestResumeAtTheNamedAddress(t *testing.T) {
 	connection := collect(client.OnConnection)
 	connect(t, client, credentials)
 	managed(t, client)
-	require.Equal(t, "localhost:"+port, <-dialled)
+	require.Equal(t, "localhost:"+port, patient.Receive(t, dialled))
 	srv.DropConnections()
 	require.True(t, resumption(t, connection, 1).Resumed)
-	require.Equal(t, named, <-dialled)
+	require.Equal(t, named, patient.Receive(t, dialled))
 }
 
 // After Logout and Close nothing is left to be resumed.

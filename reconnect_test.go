@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
@@ -304,7 +305,7 @@ func TestReplacedDuringACall(t *testing.T) {
 	}))
 	srv.Push("alice", `<stream:error xmlns:stream="http://etherx.jabber.org/streams">`+
 		`<conflict xmlns="urn:ietf:params:xml:ns:xmpp-streams"/></stream:error>`)
-	err := <-failed
+	err := patient.Receive(t, failed)
 	require.ErrorIs(t, err, sdk.ErrReplaced)
 	require.ErrorIs(t, err, sdk.ErrNotConnected)
 	require.NotErrorIs(t, err, sdk.ErrNetwork)

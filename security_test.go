@@ -26,6 +26,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
@@ -45,7 +46,7 @@ func TestSecretsAreRedacted(t *testing.T) {
 	connect(t, client, registered)
 	login, err := client.GenerateQRCode(t.Context(), sdk.QROptions{SignalServerURL: srv.SignalURL()})
 	require.NoError(t, err)
-	code := <-login.Codes()
+	code := patient.Receive(t, login.Codes())
 	for name, value := range map[string]any{
 		"Config": cfg, "*Config": &cfg, "Credentials": credentials, "*Credentials": &credentials, "MediaFile": file,
 		"*MediaFile":            &file,

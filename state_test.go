@@ -12,6 +12,7 @@ import (
 
 	"github.com/mirrorfly-go/sdk"
 	"github.com/mirrorfly-go/sdk/internal/testing/backend"
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 )
 
 // WaitConnected waits through a reconnection, as long as its context does.
@@ -23,7 +24,7 @@ func TestWaitConnected(t *testing.T) {
 	connect(t, client, credentials)
 	require.NoError(t, client.WaitConnected(t.Context()))
 	b.Cut()
-	<-waiting
+	patient.Receive(t, waiting)
 	_, err := client.GetUsersIBlocked(t.Context())
 	require.ErrorContains(t, err, "reconnects by itself")
 
@@ -42,7 +43,7 @@ func TestWaitConnected(t *testing.T) {
 	}
 	release()
 	for range 2 {
-		require.NoError(t, <-back)
+		require.NoError(t, patient.Receive(t, back))
 	}
 	require.Equal(t, sdk.StatusConnected, client.State())
 	_, err = client.GetUsersIBlocked(t.Context())
@@ -73,20 +74,20 @@ func TestWaitConnectedForConnect(t *testing.T) {
 			_, err := client.Connect(t.Context(), "alice", "pw")
 			connected <- err
 		}()
-		<-asked
+		patient.Receive(t, asked)
 		waited := make(chan error, 1)
 		go func() { waited <- client.WaitConnected(t.Context()) }()
 		close(goOn)
 		if refused {
-			require.ErrorIs(t, <-connected, sdk.ErrInvalidCredentials)
-			require.ErrorIs(t, <-waited, sdk.ErrInvalidCredentials)
+			require.ErrorIs(t, patient.Receive(t, connected), sdk.ErrInvalidCredentials)
+			require.ErrorIs(t, patient.Receive(t, waited), sdk.ErrInvalidCredentials)
 			err := client.WaitConnected(t.Context())
 			require.ErrorIs(t, err, sdk.ErrInvalidCredentials, "at once")
 			require.Equal(t, sdk.OutcomeNotSent, outcomeTold(t, err), "of the waiting, not of Connect")
 			continue
 		}
-		require.NoError(t, <-connected)
-		require.NoError(t, <-waited)
+		require.NoError(t, patient.Receive(t, connected))
+		require.NoError(t, patient.Receive(t, waited))
 	}
 }
 
@@ -114,14 +115,14 @@ func TestWaitConnectedInVain(t *testing.T) {
 			_, err := client.Connect(t.Context(), "alice", "pw")
 			require.NoError(t, err)
 			b.Cut()
-			<-waiting
+			patient.Receive(t, waiting)
 			waited := make(chan error, 1)
 			go func() { waited <- client.WaitConnected(t.Context()) }()
 			if name == "given up" {
 				b.Cut()
 			}
 			c.end(t, b, client)
-			require.ErrorIs(t, <-waited, c.want)
+			require.ErrorIs(t, patient.Receive(t, waited), c.want)
 			require.ErrorIs(t, client.WaitConnected(t.Context()), c.want)
 			release()
 		})

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
@@ -44,7 +45,7 @@ func TestStats(t *testing.T) {
 	client.OnMessage(func(m sdk.Message) { done <- m.Defer() })
 	w.push(t, w.message())
 	came.next(t)
-	(<-done)()
+	patient.Receive(t, done)()
 	w.push(t, saying(srv, "m1", "once more"))
 	const open = 257 // one more than may wait
 	for range open { // one by one: the server counts
@@ -52,7 +53,7 @@ func TestStats(t *testing.T) {
 	}
 	for range open {
 		came.next(t)
-		<-done
+		patient.Receive(t, done)
 	}
 	w.lose(t) // resumed
 	srv.SetFault(sdktest.StepStream, sdktest.FaultClose)
@@ -71,7 +72,7 @@ func TestStats(t *testing.T) {
 	})
 	bob := `<presence xmlns="jabber:client" from="bob@` + srv.Domain() + `/x"/>`
 	w.push(t, bob)
-	<-running
+	patient.Receive(t, running)
 	w.push(t, bob)
 	w.push(t, bob)
 	require.Eventually(t, func() bool { return client.Stats().EventsWaiting == 2 }, patience, time.Millisecond)

@@ -13,6 +13,7 @@ import (
 	"github.com/mirrorfly-go/sdk"
 	"github.com/mirrorfly-go/sdk/internal/seal"
 	"github.com/mirrorfly-go/sdk/internal/testing/backend"
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
@@ -38,7 +39,7 @@ func TestGetUsersList(t *testing.T) {
 	client := b.Connected(b.Config(sdk.TransportWebSocket), "alice")
 	res, err := client.GetUsersList(t.Context(), sdk.UsersQuery{})
 	require.NoError(t, err)
-	require.Equal(t, "name=&page=1&size=30&metadataKey=&metadataValues=", <-queries)
+	require.Equal(t, "name=&page=1&size=30&metadataKey=&metadataValues=", patient.Receive(t, queries))
 	require.Equal(t, sdk.UsersPage{Total: 31, TotalPages: 2, Users: []sdk.Profile{
 		{
 			UserID: "bob", UserJID: bobHere, FromUser: "bob", NickName: "Bob", Email: "b@example.com",
@@ -52,7 +53,8 @@ func TestGetUsersList(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.Equal(t,
-		"name=b%20b&page=3&size=5&metadataKey=plan&metadataValues=gold&metadataValues=pure+silver", <-queries,
+		"name=b%20b&page=3&size=5&metadataKey=plan&metadataValues=gold&metadataValues=pure+silver",
+		patient.Receive(t, queries),
 	)
 
 	b.On(usersCall, func(w http.ResponseWriter, _ *http.Request) { backend.AnswerJSON(w, `{"status":200,"data":[]}`) })
@@ -155,7 +157,7 @@ func TestGetFriendsList(t *testing.T) {
 		seal.Seal("Dave", "dave", "license-key") + `</name></vCard></profile></item></query>`
 	res, err := client.GetFriendsList(t.Context())
 	require.NoError(t, err)
-	require.Empty(t, <-asked)
+	require.Empty(t, patient.Receive(t, asked))
 	friend := func(id, name string) sdk.Profile {
 		return sdk.Profile{UserID: id, UserJID: id + "@" + backend.Domain, FromUser: id, NickName: name}
 	}
