@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 )
 
 // A burst passes through to a client that reads, in order and without loss.
@@ -61,7 +63,7 @@ func TestBurst(t *testing.T) {
 			require.Fail(t, "out of order", raw)
 		}
 	}
-	require.NoError(t, <-sent)
+	require.NoError(t, patient.Receive(t, sent))
 	select {
 	case <-acked:
 	case <-time.After(patience):
@@ -102,7 +104,7 @@ func TestNothingIsLost(t *testing.T) {
 		b.send(`<a xmlns="urn:xmpp:sm:3" h="%d"/>`, handled)
 		require.NoError(t, b.c.CloseNow())
 	}
-	ids := <-sent
+	ids := patient.Receive(t, sent)
 	require.Len(t, ids, n)
 	b := connect(t, s, bob, "Web-1")
 	for _, raw := range append(b.seen, b.settle()...) {

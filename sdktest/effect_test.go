@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 )
 
 // requireEffect waits until the request has taken effect, or until it has met a fault and has not.
@@ -60,7 +62,7 @@ func TestEffectOfRESTFaults(t *testing.T) {
 				time.AfterFunc(glimpse, cancel)
 			}
 			want := map[FaultKind]int{FaultSilent: -1, FaultClose: -1, FaultError: http.StatusServiceUnavailable}[kind]
-			require.Equal(t, cmp.Or(want, http.StatusOK), <-status)
+			require.Equal(t, cmp.Or(want, http.StatusOK), patient.Receive(t, status))
 			cancel()
 			require.Equal(t, !lost, done())
 			s.ClearFaults()

@@ -15,6 +15,8 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/stretchr/testify/require"
+
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 )
 
 func FuzzPayload(f *testing.F) {
@@ -83,7 +85,7 @@ func TestPollingAndUpgrade(t *testing.T) {
 	x := dialSignal(t, s, sid)
 	x.send("2probe")
 	require.Equal(t, "3probe", x.next())
-	require.Equal(t, []string{"6"}, <-waiting)
+	require.Equal(t, []string{"6"}, patient.Receive(t, waiting))
 	x.send("5")
 	x.send("2")
 	require.Equal(t, "3", x.next())
@@ -94,7 +96,7 @@ func TestPollingAndUpgrade(t *testing.T) {
 	// ends with the answer
 	go func() { done <- s.Phone("alice").Scan(t.Context(), qrContent(s, token)) }()
 	web(t, s, x, 200)
-	require.NoError(t, <-done)
+	require.NoError(t, patient.Receive(t, done))
 	require.Equal(t, []string{"alice"}, s.Users(), "the phone has registered")
 }
 
@@ -108,7 +110,7 @@ func TestPollingAlone(t *testing.T) {
 	_, packets = poll(t, s, sid)
 	require.Contains(t, packets[0], `42["response",{"id":"`)
 	require.Equal(t, 200, post(t, s, sid, "1:1"))
-	require.ErrorContains(t, <-done, "gone")
+	require.ErrorContains(t, patient.Receive(t, done), "gone")
 	status, _ := poll(t, s, sid)
 	require.Equal(t, 400, status)
 }
@@ -189,7 +191,7 @@ func TestUpgradeThatFailsIsForgotten(t *testing.T) {
 	require.NoError(t, err)
 	defer c.CloseNow()
 	require.NoError(t, c.Write(ctx, websocket.MessageText, []byte("2probe")))
-	require.False(t, <-gone)
+	require.False(t, patient.Receive(t, gone))
 	require.True(t, s.signal.mayUpgrade(k))
 }
 

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 )
 
 func TestHandler(t *testing.T) {
@@ -54,7 +56,7 @@ func TestWithoutHandler(t *testing.T) {
 
 // DropConnections does not end what the handler serves. The end of the server does.
 func TestHandlerIsSpared(t *testing.T) {
-	more := make(chan string)
+	more := make(chan string, 2) // so that nobody waits for a handler that is not reached
 	ended := make(chan struct{})
 	handler := http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		defer close(ended)
@@ -70,15 +72,9 @@ func TestHandlerIsSpared(t *testing.T) {
 	})
 	s := trial(t, func(o *Options) { o.Handler = handler })
 	x := connect(t, s, register(t, s, "alice"), "Web-1")
-	answer := make(chan *http.Response, 1)
-	go func() { // ends with the first line of the answer
-		resp, err := httpClient(t, s).Get(strings.TrimSuffix(s.URL(), apiRoot) + "/stream")
-		if err == nil {
-			answer <- resp
-		}
-	}()
 	more <- "first"
-	resp := <-answer
+	resp, err := httpClient(t, s).Get(strings.TrimSuffix(s.URL(), apiRoot) + "/stream")
+	require.NoError(t, err)
 	defer resp.Body.Close()
 	lines := bufio.NewReader(resp.Body)
 	line, err := lines.ReadString('\n')
@@ -94,7 +90,7 @@ func TestHandlerIsSpared(t *testing.T) {
 	require.Equal(t, "second\n", line)
 
 	s.Close()
-	<-ended
+	patient.Receive(t, ended)
 	_, err = lines.ReadString('\n')
 	require.Error(t, err)
 }

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 )
 
 func TestScanEndpoint(t *testing.T) {
@@ -21,7 +23,7 @@ func TestScanEndpoint(t *testing.T) {
 			map[string]string{"userIdentifier": "alice", "text": qrContent(s, token), "other": "x"})
 	}()
 	web(t, s, x, 200)
-	require.Equal(t, 200, (<-done).Status)
+	require.Equal(t, 200, patient.Receive(t, done).Status)
 }
 
 // The web side knows of its login before the phone does, and may end it then.
@@ -35,7 +37,7 @@ func TestQRSessionBeginsWithItsLogin(t *testing.T) {
 		go func() { done <- s.Phone("alice").Scan(t.Context(), qrContent(s, token)) }()
 		web(t, s, x, 200)
 		require.NoError(t, s.Phone("alice").LogoutWeb(t.Context()))
-		require.NoError(t, <-done)
+		require.NoError(t, patient.Receive(t, done))
 		require.Equal(t, `42["logoutweb"]`, x.next())
 	}
 	a := connect(t, s, register(t, s, "alice"), "Web-1")
@@ -55,7 +57,7 @@ func TestQRSessionBeginsWithItsLogin(t *testing.T) {
 			require.Contains(t, a.ask("set", "", logout), `type="result"`)
 		}
 		web(t, s, x, 200)
-		require.NoError(t, <-done)
+		require.NoError(t, patient.Receive(t, done))
 		if !late {
 			require.Contains(t, a.ask("set", "", logout), `type="result"`)
 		}
@@ -98,6 +100,6 @@ func TestLogoutWebWaitsNoLongerThanItsContext(t *testing.T) {
 	defer cancel()
 	require.ErrorIs(t, s.Phone("alice").LogoutWeb(ctx), context.DeadlineExceeded)
 	stop()
-	require.ErrorIs(t, <-done, context.Canceled)
+	require.ErrorIs(t, patient.Receive(t, done), context.Canceled)
 	require.ErrorIs(t, s.Phone("alice").LogoutWeb(t.Context()), errNoWeb)
 }

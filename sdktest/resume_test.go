@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 )
 
 // A lost stream that was resumed is forgotten.
@@ -38,7 +39,7 @@ func TestLostStreamIsFreed(t *testing.T) {
 	}
 	srv.hub.mu.Unlock()
 	srv.DropConnections()
-	<-back
+	patient.Receive(t, back)
 	require.Eventually(t, func() bool {
 		runtime.GC()
 		return old.Value() == nil

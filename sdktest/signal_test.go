@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mirrorfly-go/sdk/internal/seal"
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 )
 
 // dialSignal opens a signalling session over WebSocket, or upgrades sid.
@@ -96,20 +97,20 @@ func TestQRLoginOverWebSocket(t *testing.T) {
 	// ends with the web side's answer
 	go func() { done <- s.Phone("alice").Reject(ctx, qrContent(s, token)) }()
 	require.NotEqual(t, alice.Password, web(t, s, x, 500)["password"])
-	require.NoError(t, <-done)
+	require.NoError(t, patient.Receive(t, done))
 
 	go func() { done <- s.Phone("alice").Reject(ctx, qrContent(s, token)) }() // likewise
 	web(t, s, x, 200)
-	require.ErrorContains(t, <-done, "nevertheless")
+	require.ErrorContains(t, patient.Receive(t, done), "nevertheless")
 	require.ErrorIs(t, s.Phone("alice").LogoutWeb(ctx), errNoWeb, "what was rejected is no session")
 
 	go func() { done <- s.Phone("alice").Scan(ctx, qrContent(s, token)) }() // likewise
 	web(t, s, x, 500)
 	require.ErrorIs(t, s.Phone("alice").LogoutWeb(ctx), errNoWeb, "nor is what has failed")
-	require.ErrorContains(t, <-done, "web side")
+	require.ErrorContains(t, patient.Receive(t, done), "web side")
 	go func() { done <- s.Phone("alice").Scan(ctx, qrContent(s, token)) }() // likewise
 	c := web(t, s, x, 200)
-	require.NoError(t, <-done)
+	require.NoError(t, patient.Receive(t, done))
 	require.Equal(t, "alice "+alice.Password, c["username"]+" "+c["password"])
 	require.ErrorIs(t, s.Phone("alice").Scan(ctx, qrContent(s, token)), errQRToken, "a code works once")
 
@@ -143,7 +144,7 @@ func TestExpireQR(t *testing.T) {
 	x.next()
 	x.next()
 	require.NoError(t, x.c.CloseNow())
-	require.ErrorContains(t, <-done, "gone")
+	require.ErrorContains(t, patient.Receive(t, done), "gone")
 }
 
 func TestSilentSignalClientIsDropped(t *testing.T) {
@@ -164,7 +165,7 @@ func loginQR(t *testing.T, s *Server, user string) (x *xmppClient, token string)
 	// ends with the answer
 	go func() { done <- s.Phone(user).Scan(t.Context(), qrContent(s, token)) }()
 	web(t, s, x, 200)
-	require.NoError(t, <-done)
+	require.NoError(t, patient.Receive(t, done))
 	return x, token
 }
 
@@ -177,7 +178,7 @@ func TestWebLogoutEndsTheQRSession(t *testing.T) {
 	// ends with the answer
 	go func() { done <- s.Phone("alice").Scan(t.Context(), qrContent(s, token)) }()
 	web(t, s, x, 200)
-	require.NoError(t, <-done)
+	require.NoError(t, patient.Receive(t, done))
 	a := connect(t, s, alice, "Web-1")
 	logout := `<query socket_id="` + token + `" status="user_logout" xmlns="jabber:iq:user_activities"/>`
 	require.Contains(t, a.ask("set", "", logout), `type="result"`)

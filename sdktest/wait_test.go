@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 )
 
 // bare is a server without sockets.
@@ -96,9 +98,9 @@ func TestWaitWakesByChange(t *testing.T) {
 				return met
 			})
 		}()
-		require.False(t, <-first, c.what)
+		require.False(t, patient.Receive(t, first), c.what)
 		c.change()
-		require.NoError(t, <-told)
+		require.NoError(t, patient.Receive(t, told))
 	}
 }
 
@@ -145,9 +147,9 @@ func TestWaitEndsWithTheServer(t *testing.T) {
 			return false
 		})
 	}()
-	<-waits
+	patient.Receive(t, waits)
 	s.Close()
-	require.ErrorIs(t, <-told, errClosed)
+	require.ErrorIs(t, patient.Receive(t, told), errClosed)
 	require.ErrorIs(t, s.Wait(t.Context(), "never", func() bool { return false }), errClosed)
 }
 
