@@ -9,6 +9,8 @@ import (
 	"testing/iotest"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 )
 
 // bytesOf reads r to its end, in two steps whatever comes together.
@@ -86,7 +88,7 @@ func TestStreamReaderIsSmallWhileItWaits(t *testing.T) {
 	read(streamIdle + 1)
 	require.NotNil(t, r.burst)
 	read(2 * streamBurst)
-	<-wrote
+	patient.Receive(t, wrote)
 	require.Equal(t, byte('x'), read(1))
 	require.Nil(t, r.burst)
 }

@@ -22,6 +22,7 @@ import (
 
 	"github.com/mirrorfly-go/sdk/internal/seal"
 	"github.com/mirrorfly-go/sdk/internal/testing/fuzz"
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 	"github.com/mirrorfly-go/sdk/internal/unsent"
 	"github.com/mirrorfly-go/sdk/internal/uuid"
 )
@@ -239,7 +240,7 @@ func TestEndlessBody(t *testing.T) {
 			err := client.Feedback(t.Context(), "a", "b")
 			runtime.ReadMemStats(&after)
 			require.Equal(t, c.status, fail(t, err).Status)
-			require.Less(t, <-sent, int64(2<<30), "the connection must be cut")
+			require.Less(t, patient.Receive(t, sent), int64(2<<30), "the connection must be cut")
 			require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(48<<20))
 		})
 	}
@@ -459,7 +460,7 @@ func TestHTTP2StalledWrite(t *testing.T) {
 	c := New(Config{LicenseKey: "k", BaseURL: srv.URL, HTTPClient: &http.Client{Transport: tr}})
 	defer c.Close()
 	require.NoError(t, c.Logout(t.Context())) // the connection is up
-	<-came
+	patient.Receive(t, came)
 
 	gate.Lock()
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mirrorfly-go/sdk/internal/seal"
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 	"github.com/mirrorfly-go/sdk/internal/unsent"
 )
 
@@ -234,13 +235,13 @@ func TestReloginOutlivesItsFirstCaller(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	first := make(chan error, 1)
 	go func() { first <- c.Feedback(ctx, "a", "b") }() // ends when cancelled
-	<-entered
+	patient.Receive(t, entered)
 	cancel()
-	require.Equal(t, 499, fail(t, <-first).Status)
+	require.Equal(t, 499, fail(t, patient.Receive(t, first)).Status)
 	second := make(chan error, 1)
 	go func() { second <- c.Feedback(t.Context(), "a", "b") }() // ends when released
 	close(release)
-	require.NoError(t, <-second)
+	require.NoError(t, patient.Receive(t, second))
 	require.Equal(t, 2, s.count("POST /login"))
 }
 
@@ -251,10 +252,10 @@ func TestForgetDuringRelogin(t *testing.T) {
 	c.login(t)
 	first := make(chan error, 1)
 	go func() { first <- c.Feedback(t.Context(), "a", "b") }() // ends when forgotten
-	<-entered
+	patient.Receive(t, entered)
 	c.Forget()
 	close(release)
-	require.Equal(t, 401, fail(t, <-first).Status)
+	require.Equal(t, 401, fail(t, patient.Receive(t, first)).Status)
 	require.Equal(t, 401, fail(t, c.Feedback(t.Context(), "a", "b")).Status)
 	require.NotContains(t, s.header("POST /moderation/feedback"), "Authorization")
 	require.Equal(t, 2, s.count("POST /login"), "none after Forget")
@@ -279,10 +280,10 @@ func TestLoginDuringRelogin(t *testing.T) {
 	c.login(t)
 	first := make(chan error, 1)
 	go func() { first <- c.Feedback(t.Context(), "a", "b") }() // ends when bob has logged in
-	<-entered
+	patient.Receive(t, entered)
 	require.NoError(t, c.Login(t.Context(), "bob", "p", "p"))
 	close(release)
-	require.Equal(t, 401, fail(t, <-first).Status)
+	require.Equal(t, 401, fail(t, patient.Receive(t, first)).Status)
 	c.shared.Wait()
 	require.Equal(t, "bob-1", c.session.token)
 }
@@ -325,11 +326,11 @@ func TestLateTokenOfAnAccountThatWasLeft(t *testing.T) {
 			first := make(chan error, 1)
 			// The test owns it. It ends when the account is left.
 			go func() { first <- c.Feedback(t.Context(), "a", "b") }()
-			<-entered
+			patient.Receive(t, entered)
 			require.NoError(t, leave(c))
 			want := tokenOf(t, c)
 			close(release)
-			require.Equal(t, 401, fail(t, <-first).Status)
+			require.Equal(t, 401, fail(t, patient.Receive(t, first)).Status)
 			c.shared.Wait()
 			require.Equal(t, want, tokenOf(t, c))
 			c.ForgetPassword("bob", "p")
@@ -389,9 +390,9 @@ func TestCloseEndsRelogin(t *testing.T) {
 	c.login(t)
 	first := make(chan error, 1)
 	go func() { first <- c.Feedback(t.Context(), "a", "b") }() // ends with Close
-	<-entered
+	patient.Receive(t, entered)
 	c.Close()
-	require.Equal(t, 401, fail(t, <-first).Status)
+	require.Equal(t, 401, fail(t, patient.Receive(t, first)).Status)
 	require.Zero(t, c.reloginWarnings(), "the program has asked for it")
 }
 
