@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
@@ -52,11 +53,11 @@ func TestChat(t *testing.T) {
 	for _, on := range []string{"true", "false"} {
 		_, failure = e.order("typing", `{"user":"you","to":"bot","on":`+on+`}`)
 		require.Empty(t, failure)
-		require.Equal(t, on == "true", (<-typing).Typing)
+		require.Equal(t, on == "true", patient.Receive(t, typing).Typing)
 	}
 	said, _ := e.order("write", `{"user":"you","to":"bot","text":"Hello <&>"}`)
 	require.Equal(t, "The message is sent.", said)
-	m := <-came
+	m := patient.Receive(t, came)
 	require.Equal(t, "Hello <&>", m.Text)
 	l := f.last(func(l line) bool { return l.Status == sdktest.StatusDelivered })
 	require.Equal(t, line{ID: m.ID, Own: true, Time: l.Time, Type: "text", Text: m.Text, Status: l.Status}, l)
@@ -136,7 +137,7 @@ func TestChatFiles(t *testing.T) {
 	} {
 		status, body, _ := e.do(http.MethodPut, at("a <b>.txt"), "content of "+kind, "Content-Type", kind)
 		require.Equal(t, 200, status, body)
-		m := <-came
+		m := patient.Receive(t, came)
 		require.Equal(t, want, m.Type)
 		var content strings.Builder
 		_, err := bot.DownloadMedia(t.Context(), m.Media.File, &content)

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 )
 
 // Clients of an emulator that was killed come back by themselves when it is started again with the
@@ -34,8 +35,9 @@ func TestClientsComeBack(t *testing.T) {
 		wg.Go(func() { login(t, clients[i], fmt.Sprintf("bot-%02d", i)) })
 	}
 	wg.Wait()
+	require.False(t, t.Failed(), "all have logged in")
 	for _, c := range connected {
-		<-c
+		patient.Receive(t, c)
 	}
 	require.NoError(t, cmd.Process.Kill())
 	require.Error(t, cmd.Wait())
@@ -43,7 +45,7 @@ func TestClientsComeBack(t *testing.T) {
 	cmd, again := startAt(t, "-data", data, "-contacts", "none", "-listen", hostOf(at.SignalURL))
 	require.Equal(t, at, again)
 	for i, c := range connected {
-		<-c
+		patient.Receive(t, c)
 		_, err := clients[i].GetUserProfile(t.Context(), fmt.Sprintf("bot-%02d", many-1-i))
 		require.NoError(t, err)
 		require.NoError(t, clients[i].Close())

@@ -19,6 +19,7 @@ import (
 
 	"github.com/mirrorfly-go/sdk"
 	"github.com/mirrorfly-go/sdk/examples/internal/testprogram"
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 )
 
 func TestMain(m *testing.M) { testprogram.Main(main, func() { goleak.VerifyTestMain(m) }) }
@@ -77,7 +78,7 @@ func launch(t *testing.T, args ...string) *emulator {
 	line, err := bufio.NewReader(out).ReadBytes('\n')
 	require.NoError(t, err, e.stderr)
 	require.NoError(t, json.Unmarshal(line, &e.at))
-	<-e.stderr.told
+	patient.Receive(t, e.stderr.told)
 	e.base = e.at.SignalURL
 	e.http = client(t, e.at.CAFile)
 	return e

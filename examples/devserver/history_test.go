@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 )
 
 func TestHistory(t *testing.T) {
@@ -13,7 +15,7 @@ func TestHistory(t *testing.T) {
 	require.Empty(t, list)
 	require.Zero(t, gone+newest)
 	h.add(traffic{Text: "1"})
-	<-more
+	patient.Receive(t, more)
 	list, _, newest, _ = h.after(0)
 	require.Equal(t, []traffic{{Text: "1"}}, list)
 	for i := 2; i <= maxHistory+10; i++ {
@@ -26,7 +28,7 @@ func TestHistory(t *testing.T) {
 	require.Equal(t, "11", list[0].Text)
 	kept := list[0]
 	h.add(traffic{Text: "more"})
-	<-more
+	patient.Receive(t, more)
 	require.Equal(t, kept, list[0], "what was handed out stays")
 	list, gone, _, _ = h.after(newest)
 	require.Equal(t, []traffic{{Text: "more"}}, list)

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
@@ -77,9 +78,9 @@ func TestOrders(t *testing.T) {
 	profiles := make(chan sdk.Profile, 10)
 	defer alice.OnUserProfile(func(p sdk.Profile) { profiles <- p })()
 	done("profile", `{"user":"bob","name":"Bob <&>","status":"here"}`, "bob")
-	require.Equal(t, "Bob <&>", (<-profiles).NickName)
+	require.Equal(t, "Bob <&>", patient.Receive(t, profiles).NickName)
 	done("profile", `{"user":"bob","name":"Bob","status":"there"}`, "bob")
-	require.Equal(t, "there", (<-profiles).Status)
+	require.Equal(t, "there", patient.Receive(t, profiles).Status)
 
 	done("admin", `{"user":"bob","on":true}`, "bob is blocked")
 	state(func(v view) bool { return len(v.Users) == 2 && v.Users[1].AdminBlocked })
@@ -94,7 +95,7 @@ func TestOrders(t *testing.T) {
 	defer alice.OnPresence(func(p sdk.PresenceEvent) { seen <- p })()
 	presence := "<presence xmlns='jabber:client' from='zoe@" + e.at.Domain + "/x'/>"
 	done("push", `{"user":"alice","text":"`+presence+`"}`, "sessions: 1")
-	for (<-seen).FromUserJID != "zoe@"+e.at.Domain { // her own comes too
+	for patient.Receive(t, seen).FromUserJID != "zoe@"+e.at.Domain { // her own comes too
 	}
 
 	done("tokens", `{}`, "expired")
@@ -106,7 +107,7 @@ func TestOrders(t *testing.T) {
 		events := make(chan sdk.ConnectionEvent, 20)
 		stop := alice.OnConnection(func(ev sdk.ConnectionEvent) { events <- ev })
 		done(name, `{}`, "")
-		for (<-events).Status != sdk.StatusConnected { // reconnecting comes first
+		for patient.Receive(t, events).Status != sdk.StatusConnected { // reconnecting comes first
 		}
 		stop()
 	}
@@ -135,18 +136,19 @@ func TestOrdersOfUsers(t *testing.T) {
 	done("register", `{"user":"ZOE"}`, "zoe is registered already.")
 	done("admin", `{"user":"Zoe","on":false}`, "zoe is not blocked any more.")
 	done("write", `{"user":"ann","to":"bot","text":"Hello"}`, "The message is sent.")
-	m := <-came
+	m := patient.Receive(t, came)
 	require.Equal(t, []string{"ann@" + e.at.Domain, "Hello"}, []string{m.FromUserJID, m.Text})
 	done("block", `{"user":"Ann","to":"Bot"}`, "ann has blocked bot.")
-	require.Equal(t, sdk.BlockEvent{UserID: "ann", UserJID: "ann@" + e.at.Domain, Blocked: true}, <-blocks)
+	ann := "ann@" + e.at.Domain
+	require.Equal(t, sdk.BlockEvent{UserID: "ann", UserJID: ann, Blocked: true}, patient.Receive(t, blocks))
 	done("unblock", `{"user":"ann","to":"bot"}`, "ann has unblocked bot.")
-	require.Equal(t, sdk.BlockEvent{UserID: "ann", UserJID: "ann@" + e.at.Domain}, <-blocks)
+	require.Equal(t, sdk.BlockEvent{UserID: "ann", UserJID: ann}, patient.Receive(t, blocks))
 	done("block", `{"user":"ann","to":"zoe@elsewhere.example"}`, "ann has blocked zoe@elsewhere.example.")
 	done("refuse", `{}`, "The next message is refused with policy-violation.")
 	_, err := bot.SendTextMessage(t.Context(), "ann@"+e.at.Domain, "Hello")
 	require.ErrorContains(t, err, "policy-violation")
 	done("delete", `{"user":"ann"}`, "The account of ann is deleted.")
-	require.Equal(t, "ann@"+e.at.Domain, (<-gone).UserJID)
+	require.Equal(t, ann, patient.Receive(t, gone).UserJID)
 
 	status, raw, header := e.do(http.MethodGet, "/_dev/state?search=BOT", "")
 	require.Equal(t, http.StatusOK, status)

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 )
 
 // command is a curl command of README.md.
@@ -87,7 +88,7 @@ func (e *emulator) obey(t *testing.T, name, body string) {
 	}
 	qr, err := newUser(t, e.at).GenerateQRCode(t.Context(), sdk.QROptions{SignalServerURL: e.at.SignalURL})
 	require.NoError(t, err)
-	code := (<-qr.Codes()).Content()
+	code := patient.Receive(t, qr.Codes()).Content()
 	require.NotContains(t, code, `"`) // so that it needs no care in JSON
 	_, failure := e.order(name, strings.ReplaceAll(body, "$QR", code))
 	require.Empty(t, failure, "%s %s", name, body)

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 )
 
 // By default a lost stream can be resumed: what a killed bot had not handled comes again.
@@ -33,11 +34,11 @@ func TestResumeFlag(t *testing.T) {
 		}
 	})
 	login(t, bot, "bot")
-	require.False(t, <-resumed)
+	require.False(t, patient.Receive(t, resumed))
 	// Its answer comes behind the server's consent to resume the stream.
 	_, err := bot.GetUsersIBlocked(t.Context())
 	require.NoError(t, err)
 	_, failure := e.order("drop", `{}`)
 	require.Empty(t, failure)
-	require.True(t, <-resumed)
+	require.True(t, patient.Receive(t, resumed))
 }

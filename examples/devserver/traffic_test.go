@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
@@ -98,7 +99,7 @@ func TestSecretsAreHidden(t *testing.T) {
 						secrets = append(secrets, m[1:]...)
 					}
 				}
-				<-l.told
+				patient.Receive(t, l.told)
 				text := l.String()
 				for _, kind := range []string{
 					`"rest"`, `"xmpp"`, `"signal"`, `"session"`, "storage/", "loginStatus", `[\"response\", \"•••\"]`,
@@ -187,7 +188,7 @@ func useSecrets(t *testing.T, srv *sdktest.Server, transport sdk.Transport, tria
 	q := client()
 	login, err := q.GenerateQRCode(ctx, sdk.QROptions{SignalServerURL: srv.SignalURL()})
 	require.NoError(t, err)
-	code := <-login.Codes()
+	code := patient.Receive(t, login.Codes())
 	require.NoError(t, srv.Phone("bob").Scan(ctx, code.Content()))
 	bob, err := login.Wait(ctx)
 	require.NoError(t, err)

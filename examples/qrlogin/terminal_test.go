@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
@@ -58,7 +59,7 @@ func TestTooSmallTerminal(t *testing.T) {
 		return int(columns.Load()), int(rows.Load()), true
 	}})
 	r.out.await(t, `The code needs 45 columns and 24 rows, this terminal has 80 and 23: make it larger\.`)
-	<-looked
+	patient.Receive(t, looked)
 	require.NotContains(t, r.out.String(), "Scan this code")
 	require.Equal(t, 1, strings.Count(r.out.String(), "make it larger"), "once for each size")
 	columns.Store(44)
