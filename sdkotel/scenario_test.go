@@ -21,6 +21,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
@@ -187,10 +188,10 @@ func (s *scenario) events() {
 	s.push(`<iq xmlns="jabber:client" type="result" id="never asked"/>`)
 	s.push(`<message xmlns="jabber:client" from="` + s.bob() + `/phone" to="` + s.me.UserJID + `" type="chat">` +
 		`<composing xmlns="http://jabber.org/protocol/chatstates"/></message>`)
-	require.Equal(t, "typing", <-came)
+	require.Equal(t, "typing", patient.Receive(t, came))
 	_, err := s.srv.SendMessage(t.Context(), "bob", "alice", secretText)
 	require.NoError(t, err)
-	require.Equal(t, secretText, <-came)
+	require.Equal(t, secretText, patient.Receive(t, came))
 
 	release, missed := make(chan struct{}), make(chan sdk.MissedEvent, 10)
 	s.OnMissed(func(e sdk.MissedEvent) { missed <- e })

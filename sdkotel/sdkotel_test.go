@@ -23,6 +23,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -128,7 +129,7 @@ func TestEventsWaiting(t *testing.T) {
 		})
 		presence := `<presence xmlns="jabber:client" from="` + s.bob() + `/phone"/>`
 		s.push(presence)
-		<-stuck
+		patient.Receive(t, stuck)
 		s.push(presence)
 		s.push(`<presence xmlns="jabber:client" from="` + s.bob() + `/phone" type="unavailable"/>`)
 		require.Eventually(t, func() bool { return s.Stats().EventsWaiting == 2 }, patience, time.Millisecond)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/mirrorfly-go/sdk/fleet"
 	"github.com/mirrorfly-go/sdk/fleet/fleettest"
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -22,8 +23,8 @@ func TestAwayAndAnew(t *testing.T) {
 	require.NoError(t, err)
 	entries, err := store.Watch(ctx)
 	require.NoError(t, err)
-	require.Equal(t, "a", (<-entries).Key)
-	require.Empty(t, (<-entries).Key)
+	require.Equal(t, "a", patient.Receive(t, entries).Key)
+	require.Empty(t, patient.Receive(t, entries).Key)
 
 	store.SetAway(true)
 	_, err = store.Get(ctx, "a")
@@ -38,7 +39,7 @@ func TestAwayAndAnew(t *testing.T) {
 	store.SetAway(false)
 	second, err := store.Update(ctx, "a", []byte("2"), first)
 	require.NoError(t, err)
-	require.Equal(t, fleet.Entry{Key: "a", Value: []byte("2"), Revision: second}, <-entries)
+	require.Equal(t, fleet.Entry{Key: "a", Value: []byte("2"), Revision: second}, patient.Receive(t, entries))
 	require.Equal(t, []fleet.Entry{{Key: "a", Value: []byte("2"), Revision: second}}, store.Records())
 
 	store.Reset()

@@ -20,6 +20,7 @@ import (
 	"github.com/mirrorfly-go/sdk"
 	"github.com/mirrorfly-go/sdk/fleet"
 	"github.com/mirrorfly-go/sdk/fleet/natsstore"
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
@@ -93,7 +94,7 @@ func (m *member) losses() int {
 func (m *member) leave(t *testing.T) {
 	t.Helper()
 	m.stop()
-	require.NoError(t, <-m.ended)
+	require.NoError(t, patient.Receive(t, m.ended))
 }
 
 func (m *member) up() int {
@@ -274,7 +275,7 @@ func TestBucketMadeAnew(t *testing.T) {
 	shared(t, 4, a)
 	require.NoError(t, js.DeleteKeyValue(t.Context(), bucket))
 	b := join(t, srv, js, 1, accounts)
-	require.ErrorIs(t, <-a.ended, fleet.ErrBucket)
+	require.ErrorIs(t, patient.Receive(t, a.ended), fleet.ErrBucket)
 	require.Empty(t, a.Accounts())
 	shared(t, 4, b)
 	b.leave(t)

@@ -13,6 +13,7 @@ import (
 	"github.com/mirrorfly-go/sdk/fleet"
 	"github.com/mirrorfly-go/sdk/fleet/fleettest"
 	"github.com/mirrorfly-go/sdk/fleet/natsstore"
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 )
 
 // connect connects to a server for the time of the test.
@@ -70,12 +71,12 @@ func testStore(t *testing.T, store fleet.Store) {
 	defer stop()
 	entries, err := store.Watch(watching)
 	require.NoError(t, err)
-	require.Equal(t, e, <-entries)
-	require.Empty(t, (<-entries).Key, "all is told")
+	require.Equal(t, e, patient.Receive(t, entries))
+	require.Empty(t, patient.Receive(t, entries).Key, "all is told")
 
 	require.ErrorIs(t, store.Delete(ctx, "shard.1", first), fleet.ErrConflict)
 	require.NoError(t, store.Delete(ctx, "shard.1", second))
-	gone := <-entries
+	gone := patient.Receive(t, entries)
 	require.Empty(t, gone.Value)
 	require.Greater(t, gone.Revision, second)
 	_, err = store.Get(ctx, "shard.1")
@@ -83,7 +84,7 @@ func testStore(t *testing.T, store fleet.Store) {
 	third, err := store.Create(ctx, "shard.1", []byte("three"))
 	require.NoError(t, err)
 	require.Greater(t, third, second)
-	require.Equal(t, fleet.Entry{Key: "shard.1", Value: []byte("three"), Revision: third}, <-entries)
+	require.Equal(t, fleet.Entry{Key: "shard.1", Value: []byte("three"), Revision: third}, patient.Receive(t, entries))
 
 	stop()
 	for range entries { // closed soon

@@ -17,6 +17,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 )
 
 func TestMain(m *testing.M) {
@@ -79,7 +81,7 @@ func TestBot(t *testing.T) {
 	require.Contains(t, page, `service_name="observedbot"`)
 	require.Contains(t, page, "mirrorfly_xmpp_session_active")
 	stop()
-	require.NoError(t, <-ended)
+	require.NoError(t, patient.Receive(t, ended))
 
 	require.NotContains(t, stdout.String(), "visitor")
 	require.NotContains(t, stdout.String(), "Hello")
