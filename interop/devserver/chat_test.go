@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 	"github.com/mirrorfly-go/sdk/interop/internal/browser"
 	"github.com/mirrorfly-go/sdk/interop/internal/users"
 )
@@ -93,7 +94,7 @@ func testChat(t *testing.T, b *browser.Browser, program string) {
 	bot.AwaitStatus(t, sdk.StatusConnected)
 	page.AwaitText("#chat-there", "online")
 	write(page, "Still there?")
-	require.Equal(t, "Still there?", (<-bot.messages).Text)
+	require.Equal(t, "Still there?", patient.Receive(t, bot.messages).Text)
 	bot.handled <- struct{}{}
 	page.AwaitText(lastOwn, "delivered")
 	page.Click(`[data-order="restart"] button`)
@@ -144,7 +145,7 @@ func talk(page *browser.Page, bot *correspondent) {
 	ctx := t.Context()
 	write(page, "Hello "+hostile)
 	require.True(t, users.Await(t, bot.typing, func(sdk.TypingEvent) bool { return true }).Typing)
-	m := <-bot.messages
+	m := patient.Receive(bot.t, bot.messages)
 	require.Equal(t, "Hello "+hostile, m.Text)
 	require.Equal(t, bot.you, m.FromUserJID)
 	page.AwaitText(lastOwn, "✓ sent") // the listener has it, and has not returned
@@ -207,7 +208,7 @@ func exchangeFiles(page *browser.Page, bot *correspondent) {
 		`const input = document.querySelector('#chat-write [name="file"]'); `+
 		`picked.items.add(new File(["what is in it"], `+string(quoted)+`, { type: "text/plain" })); `+
 		`input.files = picked.files; input.dispatchEvent(new Event("change")); })()`, nil)
-	m := <-bot.messages
+	m := patient.Receive(bot.t, bot.messages)
 	bot.handled <- struct{}{}
 	require.Equal(t, sdk.MessageTypeFile, m.Type)
 	require.Equal(t, "a report "+hostile+".txt", m.Media.File.Name)

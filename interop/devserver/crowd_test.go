@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 	"github.com/mirrorfly-go/sdk/interop/internal/browser"
 	"github.com/mirrorfly-go/sdk/interop/internal/users"
 )
@@ -39,12 +40,12 @@ func testCrowd(t *testing.T, b *browser.Browser, program string) {
 	page.Fill(`[data-order="block"] [name="to"]`, "bot")
 	page.Click(`[data-order="block"] button:not([data-order])`)
 	page.AwaitText("#said", "user-0777 has blocked bot.")
-	require.True(t, (<-blocks).Blocked)
+	require.True(t, patient.Receive(t, blocks).Blocked)
 	page.AwaitText(row("user-0777"), "bot")
 	page.Click(`[data-order="unblock"]`)
-	require.False(t, (<-blocks).Blocked)
+	require.False(t, patient.Receive(t, blocks).Blocked)
 	page.Click(`[data-order="delete"] button`)
-	require.Equal(t, "user-0777@"+e.said["domain"], (<-gone).UserJID)
+	require.Equal(t, "user-0777@"+e.said["domain"], patient.Receive(t, gone).UserJID)
 	page.AwaitText("#no-users", "No user has that")
 	page.Fill("#search", "")
 	page.Fill(`[data-order="register"] [name="user"]`, "aaron")

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 	"github.com/mirrorfly-go/sdk/interop/internal/browser"
 	"github.com/mirrorfly-go/sdk/interop/internal/users"
 )
@@ -183,7 +184,7 @@ func testButtons(t *testing.T, b *browser.Browser, program string) {
 	)
 	require.NoError(t, err)
 	page.Fill(`[data-order="scan"] [name="user"]`, "dave")
-	page.Fill(`[data-order="scan"] [name="text"]`, (<-login.Codes()).Content())
+	page.Fill(`[data-order="scan"] [name="text"]`, patient.Receive(t, login.Codes()).Content())
 	page.Click(`[data-order="scan"] button:not([data-order])`)
 	me, err := login.Wait(t.Context())
 	require.NoError(t, err)

@@ -12,7 +12,6 @@ import (
 
 	sdk "github.com/mirrorfly-go/sdk"
 	"github.com/mirrorfly-go/sdk/sdktest"
-	"github.com/stretchr/testify/require"
 )
 
 // overREST is the one way of what is no XMPP.
@@ -298,11 +297,21 @@ func offer(ctx context.Context, s *site) (*sdk.QRLogin, *sdk.QRCode, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	code, err := nextCode(ctx, login)
+	return login, code, err
+}
+
+// nextCode is the code that comes next, or why none comes any more.
+func nextCode(ctx context.Context, login *sdk.QRLogin) (*sdk.QRCode, error) {
 	select {
-	case code := <-login.Codes():
-		return login, code, nil
+	case code, open := <-login.Codes():
+		if open {
+			return code, nil
+		}
+		_, err := login.Wait(ctx)
+		return nil, err
 	case <-ctx.Done():
-		return nil, nil, ctx.Err()
+		return nil, ctx.Err()
 	}
 }
 
@@ -335,8 +344,13 @@ func callLosing(lose func(s *site)) call {
 			return err
 		}
 		lose(s)
-		code := <-login.Codes()
-		require.NotEqual(s.t, old.Content(), code.Content())
+		code, err := nextCode(ctx, login)
+		if err != nil {
+			return err
+		}
+		if code.Content() == old.Content() {
+			return errors.New("the same code comes again")
+		}
 		if err := s.srv.Phone("alice").Scan(ctx, code.Content()); err != nil {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	sdk "github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
@@ -288,7 +289,7 @@ func (s *site) forgePongs(count int) {
 		return replacing(`from="`+s.srv.Domain()+`"`, `from="mallory@stranger.example"`)(p)
 	})
 	for range count {
-		<-pongs
+		patient.Receive(s.t, pongs)
 	}
 }
 

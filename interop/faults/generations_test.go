@@ -9,6 +9,7 @@ import (
 	"time"
 
 	sdk "github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 	"github.com/stretchr/testify/require"
 )
 
@@ -43,7 +44,7 @@ func TestLateReply(t *testing.T) {
 			var err error
 			labelled(s.label, func() { err = callBlocked(t.Context(), s) })
 			require.ErrorIs(t, err, sdk.ErrNotConnected)
-			id := <-asked
+			id := patient.Receive(t, asked)
 			s.await("the next connection", func(trace string) bool { return strings.HasSuffix(trace, "CDRCG") })
 			// the old answer comes before the new one
 			s.tap.tell(onDown("<blocklist", func(p packet) fate {
@@ -89,7 +90,7 @@ func TestOldConnectionAwakes(t *testing.T) {
 			labelled(s.label, func() { err = callBlocked(t.Context(), s) })
 			require.ErrorIs(t, err, sdk.ErrNotConnected)
 			s.await("the next connection", func(trace string) bool { return strings.HasSuffix(trace, "CDRCG") })
-			for _, late := range []string{s.profilePush("Q"), s.blocklist(<-asked), s.profilePush("Q")} {
+			for _, late := range []string{s.profilePush("Q"), s.blocklist(patient.Receive(t, asked)), s.profilePush("Q")} {
 				_ = old.inject(late) // it may be closed already
 			}
 			s.with(func(ctx context.Context) error {

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 )
 
 // The goroutines of a client carry its label, and hand it down to those that they start. So a case
@@ -74,7 +76,7 @@ func TestNothingLeftIsSeen(t *testing.T) {
 			<-end
 		}()
 	})
-	<-started
+	patient.Receive(t, started)
 	require.Contains(t, running(t.Name()), "TestNothingLeftIsSeen")
 	require.Empty(t, running("somebody else"))
 	close(end)
