@@ -80,6 +80,7 @@ func (r *received) await(t *testing.T) {
 // as long as they keep up. Beside the server's sockets no time passes in the bubble: however busy
 // the machine, the listeners keep up.
 func TestBurstLosesNothing(t *testing.T) {
+	t.Parallel()
 	for transport, atOnce := range map[sdk.Transport]int{sdk.TransportTCP: 1000, sdk.TransportWebSocket: 1} {
 		t.Run(string(transport), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -328,6 +328,7 @@ func TestPipedTransfer(t *testing.T) {
 }
 
 func TestMedia(t *testing.T) {
+	t.Parallel()
 	srv := sdktest.New(t)
 	alice, bob := login(t, srv.Config(), "alice"), login(t, srv.Config(), "bob")
 	for _, size := range []int{0, 1, 16, 1000, 5 << 20, 5<<20 + 1, 11 << 20} {

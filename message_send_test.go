@@ -352,6 +352,7 @@ func TestMessagesOverAResumption(t *testing.T) {
 
 // Many large messages at once, more than the 4 MiB that may wait to be written: all arrive.
 func TestManyLargeMessages(t *testing.T) {
+	t.Parallel()
 	const many, size = 600, 8000
 	for _, transport := range bothTransports {
 		t.Run(transportName(transport), func(t *testing.T) {

@@ -303,6 +303,7 @@ func TestMessagesAreDroppedLast(t *testing.T) {
 // A burst that is many times what the queue of the listeners holds reaches them whole and in order.
 // Beside the server's sockets no time passes in the bubble: the listener keeps up.
 func TestBurstOfMessagesLosesNothing(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		srv := sdktest.New(t)
 		cfg := srv.Config()

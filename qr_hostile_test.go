@@ -127,6 +127,7 @@ func TestResponseWithoutCode(t *testing.T) {
 
 // Two thousand ids: the newest code is the one that can be seen, and logging in still works.
 func TestTwoThousandIDs(t *testing.T) {
+	t.Parallel()
 	srv := sdktest.New(t)
 	_, alice := register(t, srv.Config(), "alice")
 	last := make(chan struct{})

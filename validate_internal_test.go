@@ -11,6 +11,7 @@ import (
 // What is written by hand, as package regexp would make importers' binaries larger by an eighth of
 // all of sdk, is what these say.
 func TestPatterns(t *testing.T) {
+	t.Parallel()
 	var (
 		email = regexp.MustCompile(`^([_a-zA-Z0-9\-!#$%&+]+(\.[_a-zA-Z0-9\-!#$%&+]+)*` +
 			`@[a-zA-Z0-9\-]+(\.[a-zA-Z]{2,6})+)$`)

@@ -15,7 +15,7 @@ import (
 
 // A burst passes through to a client that reads, in order and without loss.
 func TestBurst(t *testing.T) {
-	n := 12_000
+	n := maxConversation + 500
 	if testing.Short() {
 		n = 5000
 	}

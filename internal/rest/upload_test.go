@@ -311,7 +311,7 @@ func TestUploadRefused(t *testing.T) {
 }
 
 func TestUploadStreams(t *testing.T) {
-	const size = 256 << 20
+	const size = 64 << 20
 	var n int64
 	s := serve(t, handlers{"POST /media/": func(w http.ResponseWriter, r *http.Request) {
 		n, _ = io.Copy(io.Discard, r.Body)

@@ -482,7 +482,7 @@ func TestSlowReader(t *testing.T) {
 				c := dial(t, srv.startPipes(t))
 				p := take(t, srv.peers)
 				p.out <- `42["response","kept"]`
-				for i := range 10_000 {
+				for i := range 1000 { // many times maxWaiting
 					p.out <- fmt.Sprintf(`42["id",%d]`, i)
 				}
 				// A reader that does not read must not hold up the connection.
@@ -496,7 +496,7 @@ func TestSlowReader(t *testing.T) {
 				}
 				require.LessOrEqual(t, len(got), maxWaiting+1)
 				require.Equal(t, `response "kept"`, got[0])
-				require.Equal(t, "id 9999", got[len(got)-2])
+				require.Equal(t, "id 999", got[len(got)-2])
 				last := -1
 				for _, s := range got[1 : len(got)-1] {
 					var id int
