@@ -90,7 +90,8 @@ func TestOldConnectionAwakes(t *testing.T) {
 			labelled(s.label, func() { err = callBlocked(t.Context(), s) })
 			require.ErrorIs(t, err, sdk.ErrNotConnected)
 			s.await("the next connection", func(trace string) bool { return strings.HasSuffix(trace, "CDRCG") })
-			for _, late := range []string{s.profilePush("Q"), s.blocklist(patient.Receive(t, asked)), s.profilePush("Q")} {
+			id := patient.Receive(t, asked)
+			for _, late := range []string{s.profilePush("Q"), s.blocklist(id), s.profilePush("Q")} {
 				_ = old.inject(late) // it may be closed already
 			}
 			s.with(func(ctx context.Context) error {
