@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
@@ -268,7 +269,7 @@ func TestHookThatBlocks(t *testing.T) {
 				setHook(slow, name, func(hook string, _ any) {
 					if hook == name+suffix && armed.TryLock() {
 						close(blocked)
-						<-release
+						patient.Hold(t, release)
 					}
 				})
 				w := withHooks(t, slow, nil)

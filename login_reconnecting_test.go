@@ -108,6 +108,7 @@ func TestRESTWorksAfterAuthFail(t *testing.T) {
 // holdingTransport lets a request to path wait until release is closed, and closes held when it
 // does.
 type holdingTransport struct {
+	t       *testing.T
 	next    http.RoundTripper
 	path    string
 	before  func() // called before the request goes out; may be nil
@@ -123,7 +124,7 @@ func (h *holdingTransport) RoundTrip(req *http.Request) (*http.Response, error) 
 	res, err := h.next.RoundTrip(req)
 	if hold {
 		close(h.held)
-		<-h.release
+		patient.Hold(h.t, h.release)
 	}
 	return res, err
 }
@@ -132,7 +133,9 @@ func (h *holdingTransport) RoundTrip(req *http.Request) (*http.Response, error) 
 func holding(t *testing.T, cfg *sdk.Config, path string) *holdingTransport {
 	base := &http.Transport{DialContext: cfg.DialContext, TLSClientConfig: cfg.TLSConfig}
 	t.Cleanup(base.CloseIdleConnections)
-	h := &holdingTransport{next: base, path: path, held: make(chan struct{}), release: make(chan struct{})}
+	h := &holdingTransport{
+		t: t, next: base, path: path, held: make(chan struct{}), release: make(chan struct{}),
+	}
 	cfg.HTTPClient = &http.Client{Transport: h}
 	return h
 }

@@ -40,7 +40,7 @@ func TestConnectDialsAgainAfterASlowLogin(t *testing.T) {
 					close(cut)
 					return false
 				}
-				b.OnLogin = func(http.ResponseWriter, int) bool { <-cut; return false }
+				b.OnLogin = func(http.ResponseWriter, int) bool { patient.Hold(t, cut); return false }
 				client, credentials := register(t, b.Config(transport), "alice")
 				connection := collect(client.OnConnection)
 				connect(t, client, credentials)
@@ -93,7 +93,7 @@ func TestConnectWhileReconnectionSucceeds(t *testing.T) {
 				b.OnLogin = func(_ http.ResponseWriter, nth int) bool {
 					if nth > 1 {
 						close(asked)
-						<-goOn
+						patient.Hold(t, goOn)
 					}
 					return false
 				}

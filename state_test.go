@@ -58,7 +58,7 @@ func TestWaitConnectedForConnect(t *testing.T) {
 		b.OnStream = func(v *backend.Visitor) bool {
 			if v.Streams == 1 {
 				close(asked)
-				<-goOn
+				patient.Hold(t, goOn)
 			}
 			return true
 		}

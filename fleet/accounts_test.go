@@ -14,6 +14,7 @@ import (
 	"github.com/mirrorfly-go/sdk"
 	"github.com/mirrorfly-go/sdk/fleet"
 	"github.com/mirrorfly-go/sdk/fleet/fleettest"
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
@@ -85,7 +86,7 @@ func run(t *testing.T, srv *sdktest.Server, accounts *list, change func(*fleet.C
 	go func() { ended <- f.Run(ctx) }() // ends with the test
 	t.Cleanup(func() {
 		stop()
-		require.NoError(t, <-ended)
+		require.NoError(t, patient.Receive(t, ended))
 		require.ErrorContains(t, f.Run(context.Background()), "before")
 	})
 	return f

@@ -17,6 +17,7 @@ import (
 
 	"github.com/mirrorfly-go/sdk"
 	"github.com/mirrorfly-go/sdk/examples/internal/testprogram"
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
@@ -237,6 +238,6 @@ func startRun(t *testing.T, stderr io.Writer, args ...string) (stop func() error
 	go func() { ended <- run(ctx, args, io.Discard, stderr) }() // ends with stop
 	return func() error {
 		cancel()
-		return <-ended
+		return patient.Receive(t, ended)
 	}
 }

@@ -72,7 +72,7 @@ func launch(t *testing.T, args ...string) *emulator {
 	}()
 	e.stop = sync.OnceFunc(func() {
 		cancel()
-		require.NoError(t, <-done)
+		require.NoError(t, patient.Receive(t, done))
 	})
 	t.Cleanup(e.stop)
 	line, err := bufio.NewReader(out).ReadBytes('\n')

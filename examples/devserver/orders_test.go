@@ -164,7 +164,7 @@ func TestQROrders(t *testing.T) {
 	offer := func() (*sdk.QRLogin, string) {
 		login, err := newUser(t, e.at).GenerateQRCode(t.Context(), sdk.QROptions{SignalServerURL: e.at.SignalURL})
 		require.NoError(t, err)
-		return login, (<-login.Codes()).Content()
+		return login, patient.Receive(t, login.Codes()).Content()
 	}
 	login, content := offer()
 	said, failure := e.order("scan", `{"user":"alice","text":" `+content+`\n"}`)

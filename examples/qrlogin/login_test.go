@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mirrorfly-go/sdk"
+	"github.com/mirrorfly-go/sdk/internal/testing/patient"
 	"github.com/mirrorfly-go/sdk/sdktest"
 )
 
@@ -126,7 +127,7 @@ func runLogin(t *testing.T, l *login) (stop func() error) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- l.run(ctx) }() // ends with stop, or with the test
-	return func() error { cancel(); return <-ended }
+	return func() error { cancel(); return patient.Receive(t, ended) }
 }
 
 func awaitStage(t *testing.T, b *board, want stage) view {

@@ -316,7 +316,7 @@ func TestLateTokenOfAnAccountThatWasLeft(t *testing.T) {
 					return reply(loginOK), nil
 				}
 				close(entered)
-				<-release
+				patient.Hold(t, release)
 				return reply(`{"status":200,"data":{"token":"late"}}`), nil
 			})
 			c := connect(t,

@@ -24,3 +24,12 @@ func Receive[T any](t testing.TB, from <-chan T) T {
 		panic("not reached")
 	}
 }
+
+// Hold waits until a channel is closed, or until the test is over: for what a test holds up in
+// another goroutine, and for which its clean-up would wait if it failed before it let that go on.
+func Hold(t testing.TB, until <-chan struct{}) {
+	select {
+	case <-until:
+	case <-t.Context().Done():
+	}
+}
