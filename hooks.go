@@ -12,10 +12,9 @@ import (
 // A hook is called in the goroutine of what it tells of, under no lock. One that takes a second
 // delays that by a second: StartCall its caller, Frame, Ignored, Message and Dropped what is read
 // from the connection, Frame also whoever writes and the timer of the session, Event the listeners.
-// Close waits for it, too. A panic is logged, once for
-// each client and hook, and changes nothing else. A hook must not call runtime.Goexit, as
-// testing.T.FailNow does, nor methods of the Client, which may wait for what waits for the hook;
-// State and Stats are permitted.
+// Close waits for it, too. A panic is logged, once for each client and hook, and changes nothing
+// else. A hook must not call runtime.Goexit, as testing.T.FailNow does, nor methods of the Client,
+// which may wait for what waits for the hook; State and Stats are permitted.
 //
 // Start hooks return the context of what has begun, such as one with a span in it, and a function
 // that is told how it ends; both may be nil. It is called once. Of the context only the values
