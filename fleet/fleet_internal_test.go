@@ -164,7 +164,10 @@ func TestForgottenMemberComesBack(t *testing.T) {
 		time.Sleep(forgetAfter + time.Minute)
 		require.Equal(t, []int{60, 0}, w.count(a, b))
 		records := 0
-		for _, e := range store.sinceLocked(0) { // everybody sleeps
+		store.mu.Lock()
+		all := store.sinceLocked(0)
+		store.mu.Unlock()
+		for _, e := range all {
 			if strings.HasPrefix(e.Key, prefixMember) && len(e.Value) > 0 {
 				records++
 			}
