@@ -14,6 +14,7 @@ import (
 	"flag"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -21,20 +22,16 @@ import (
 	"go.uber.org/goleak"
 )
 
-// The flag of this package.
-var flapFor = flag.Duration("flap", 5*time.Second, "how long the network flaps")
-
-// atOnce is how many cases run at the same time: most of them wait for a timeout.
-const atOnce = "10"
+// The flags of this package.
+var (
+	flapFor = flag.Duration("flap", 5*time.Second, "how long the network flaps")
+	atOnce  = flag.Int("at-once", 12, "how many cases run at the same time, instead of -parallel: most of them wait for a timeout")
+)
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	parallel := false
-	flag.Visit(func(f *flag.Flag) { parallel = parallel || f.Name == "test.parallel" })
-	if !parallel {
-		if err := flag.Set("test.parallel", atOnce); err != nil {
-			panic(err)
-		}
+	if err := flag.Set("test.parallel", strconv.Itoa(*atOnce)); err != nil {
+		panic(err)
 	}
 	// the names of these tests are known here only
 	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"} {
