@@ -139,7 +139,10 @@ func TestPeerThatDoesNotRead(t *testing.T) {
 		_, err = c.Write(p)
 	}
 	require.ErrorIs(t, err, ErrStuck)
-	require.LessOrEqual(t, len(c.out.late), maxLate)
+	c.out.mu.Lock()
+	late := len(c.out.late)
+	c.out.mu.Unlock()
+	require.LessOrEqual(t, late, maxLate)
 	_, err = c.Write(p[:1])
 	require.ErrorIs(t, err, ErrStuck, "it would come after a gap")
 

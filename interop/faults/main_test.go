@@ -25,7 +25,8 @@ import (
 // The flags of this package.
 var (
 	flapFor = flag.Duration("flap", 5*time.Second, "how long the network flaps")
-	atOnce  = flag.Int("at-once", 12, "how many cases run at the same time, instead of -parallel: most of them wait for a timeout")
+	// Most of them wait for a timeout.
+	atOnce = flag.Int("at-once", 12, "how many cases run at the same time, instead of -parallel")
 )
 
 func TestMain(m *testing.M) {
