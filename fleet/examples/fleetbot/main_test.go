@@ -54,7 +54,7 @@ type tail struct {
 }
 
 func (l *tail) Write(p []byte) (int, error) {
-	const most = 16 << 10
+	const most = 256 << 10 // of an account that goes down there is a line
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.text = append(l.text, p...)
