@@ -72,8 +72,8 @@ func flap(t *testing.T, s *tour.Service, way string) {
 		return
 	}
 	if resumed < *kills {
-		// On a machine with much else to do a server sometimes begins anew. What the old stream held is
-		// then the server's to send, or to lose.
+		// On a machine with much else to do a server sometimes begins anew. What the old stream held
+		// is then the server's to send, or to lose.
 		t.Logf("%d cuts, %d resumed; %d messages confirmed, %d told", *kills, resumed, len(want), len(h.handled()))
 		require.GreaterOrEqual(t, 4*resumed, 3**kills)
 		return
