@@ -86,7 +86,8 @@ func flap(t *testing.T, s *tour.Service, way string) {
 	for _, p := range all {
 		own := slices.DeleteFunc(slices.Clone(got), func(id string) bool { return !strings.HasPrefix(id, p.name) })
 		if strings.Contains(t.Name(), "ejabberd") && !slices.Equal(p.taken, own) {
-			t.Logf("%s: not all came in order", p.name) // ejabberd reorders now and then (docs/messages.md)
+			// ejabberd reorders now and then (docs/messages.md).
+			t.Logf("%s: not all came in order", p.name)
 			continue
 		}
 		require.Equal(t, p.taken, own)
