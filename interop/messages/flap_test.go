@@ -72,8 +72,8 @@ func flap(t *testing.T, s *tour.Service, way string) {
 		return
 	}
 	if resumed < *kills {
-		// On a machine with much else to do a server sometimes begins anew. What the old stream
-		// held is then the server's to send, or to lose.
+		// On a machine with much else to do a server sometimes says that it does not know the
+		// stream. What that held is then the server's to send, or to lose (docs/messages.md).
 		t.Logf("%d cuts, %d resumed; %d messages confirmed, %d told", *kills, resumed, len(want), len(h.handled()))
 		require.GreaterOrEqual(t, 4*resumed, 3**kills)
 		return
@@ -85,12 +85,21 @@ func flap(t *testing.T, s *tour.Service, way string) {
 	all.requireNotRefused(t)
 	for _, p := range all {
 		own := slices.DeleteFunc(slices.Clone(got), func(id string) bool { return !strings.HasPrefix(id, p.name) })
-		if strings.Contains(t.Name(), "ejabberd") && !slices.Equal(p.taken, own) {
-			// ejabberd reorders now and then (docs/messages.md).
-			t.Logf("%s: not all came in order", p.name)
+		if strings.Contains(t.Name(), "ejabberd") {
+			requireNearlyInOrder(t, p.taken, own)
 			continue
 		}
 		require.Equal(t, p.taken, own)
+	}
+}
+
+// requireNearlyInOrder: when a stream is resumed, ejabberd sometimes sends a message before the one
+// that was sent before it (docs/messages.md). None is farther from its place than a burst is long.
+func requireNearlyInOrder(t testing.TB, want, got []string) {
+	t.Helper()
+	require.Len(t, got, len(want))
+	for i, id := range want {
+		require.InDelta(t, i, slices.Index(got, id), maxBurst, "%s is far from its place", id)
 	}
 }
 

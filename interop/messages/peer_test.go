@@ -58,10 +58,13 @@ func (p *peer) send(ctx context.Context) error {
 // acknowledges some that are not handled, and a crash loses them.
 const maxOpen = 64
 
+// maxBurst is how many messages a peer sends without a pause.
+const maxBurst = 8
+
 // keepSending sends bursts, with pauses between them, until ctx ends.
 func (p *peer) keepSending(ctx context.Context, t testing.TB, r *record) {
 	for ctx.Err() == nil {
-		burst := 1 + rand.IntN(8)
+		burst := 1 + rand.IntN(maxBurst)
 		if r != nil && len(r.missing(peers{p}.confirmed())) > maxOpen {
 			burst = 0
 		}
