@@ -112,19 +112,24 @@ type later struct {
 func handleLater(t testing.TB, u *users.User) *later {
 	h := new(later)
 	work := make(chan open, 10_000)
+	ended := t.Context().Done() // before the clean-up, during which messages may still come
 	var working sync.WaitGroup
 	working.Go(func() {
-		for o := range work {
-			h.mu.Lock()
-			h.done = append(h.done, o.id)
-			h.mu.Unlock()
-			o.done()
+		for {
+			select {
+			case o := <-work:
+				h.mu.Lock()
+				h.done = append(h.done, o.id)
+				h.mu.Unlock()
+				o.done()
+			case <-ended:
+				return
+			}
 		}
 	})
 	stop := u.OnMessage(func(m sdk.Message) { work <- open{m.ID, m.Defer()} })
 	t.Cleanup(func() {
 		stop()
-		close(work)
 		working.Wait()
 	})
 	return h
